@@ -1,0 +1,232 @@
+"""Settings of the bridge, read once from the environment and from `.env` beside `manage.py` (the environment wins).
+
+Every variable is in the table of docs/configuration.md.
+"""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+
+def required(name: str, what_to_do: str) -> str:
+    """The variable's value; without one the start stops with a sentence that says what to do."""
+    value: str = env.str(name, default="")
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set. {what_to_do}")
+    return value
+
+
+# Where things are
+
+DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
+BRIDGE_PORT: int = env.int("BRIDGE_PORT", default=8000)
+FLOWDOCK_PORT: int = env.int("FLOWDOCK_PORT", default=8001)
+BRIDGE_URL: str = env.str("BRIDGE_URL", default=f"http://127.0.0.1:{BRIDGE_PORT}").rstrip("/")
+SERVES_HTTPS = BRIDGE_URL.startswith("https://")
+
+# Secrets
+
+SECRET_KEY = required(
+    "SECRET_KEY",
+    "`make run` writes one to .env; elsewhere set it to 50 or more random characters, for example from"
+    """ `python -c "import secrets; print(secrets.token_urlsafe(50))"`.""",
+)
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
+# Fernet keys for secrets in the database: the first encrypts, all of them decrypt.
+FIELD_KEYS = [
+    key.strip()
+    for key in required(
+        "FIELD_KEYS",
+        "`make run` writes one to .env; elsewhere set it to one or more Fernet keys, newest first, separated by"
+        """ commas, each from `python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"`.""",
+    ).split(",")
+    if key.strip()
+]
+
+# Flowdock
+
+FLOWDOCK_API_URL: str = env.str("FLOWDOCK_API_URL", default=f"http://127.0.0.1:{FLOWDOCK_PORT}").rstrip("/")
+FLOWDOCK_WEB_URL: str = env.str("FLOWDOCK_WEB_URL", default=FLOWDOCK_API_URL).rstrip("/")
+FLOWDOCK_CLIENT_ID: str = env.str("FLOWDOCK_CLIENT_ID", default="")
+FLOWDOCK_CLIENT_SECRET: str = env.str("FLOWDOCK_CLIENT_SECRET", default="")
+# "activities": the October 2014 dialect (POST /activities); "messages": the later one (POST /messages).
+FLOWDOCK_API_VERSION: str = env.str("FLOWDOCK_API_VERSION", default="activities")
+FLOWDOCK_TIMEOUT: float = env.float("FLOWDOCK_TIMEOUT", default=10.0)  # seconds
+
+# What is accepted, kept and delivered
+
+HOOK_MAX_BYTES: int = env.int("HOOK_MAX_BYTES", default=25 * 1024 * 1024)
+EVENT_RETENTION_DAYS: int = env.int("EVENT_RETENTION_DAYS", default=30)
+WORKER_SENDERS: int = env.int("WORKER_SENDERS", default=8)
+
+# Django
+
+DEBUG: bool = env.bool("DEBUG", default=False)
+ALLOWED_HOSTS: list[str] = env.list(
+    "ALLOWED_HOSTS", default=[urlsplit(BRIDGE_URL).hostname or "", "127.0.0.1", "localhost"]
+)
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[BRIDGE_URL] if SERVES_HTTPS else [])
+ROOT_URLCONF = "flowdock_bridge.urls"
+WSGI_APPLICATION = "flowdock_bridge.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE: str = env.str("TIME_ZONE", default="UTC")
+USE_TZ = True
+
+INSTALLED_APPS = [
+    "integrations",
+    "social_django",
+    "django_htmx",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "integrations.views.errors.FlowdockErrors",
+]
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database
+
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+DATABASES: dict[str, Any] = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'bridge.sqlite3'}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # A transaction that will write takes the lock at its start: no upgrade in its middle can fail.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,  # seconds
+        # FULL: in WAL mode NORMAL may lose the last commits on power loss, and "stored before 202" is promised.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = None
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+# People
+
+AUTHENTICATION_BACKENDS = [
+    "integrations.flowdock.oauth.FlowdockOAuth2",
+    "django.contrib.auth.backends.ModelBackend",  # staff, in the admin
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "/login/flowdock/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+# The session travels in the person's own cookie: the access token in it, encrypted besides, reaches no database.
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+SESSION_COOKIE_NAME = "bridge_session"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"  # the way back from Flowdock is a navigation from another site
+SESSION_COOKIE_SECURE = SERVES_HTTPS
+CSRF_COOKIE_NAME = "bridge_csrf"
+CSRF_COOKIE_SECURE = SERVES_HTTPS
+CSRF_FAILURE_VIEW = "integrations.views.errors.csrf_failure"
+
+SOCIAL_AUTH_FLOWDOCK_KEY = FLOWDOCK_CLIENT_ID
+SOCIAL_AUTH_FLOWDOCK_SECRET = FLOWDOCK_CLIENT_SECRET
+SOCIAL_AUTH_JSONFIELD_ENABLED = True
+SOCIAL_AUTH_REDIRECT_IS_HTTPS = SERVES_HTTPS
+SOCIAL_AUTH_URL_NAMESPACE = "social"
+SOCIAL_AUTH_PIPELINE = [
+    "social_core.pipeline.social_auth.social_details",
+    "social_core.pipeline.social_auth.social_uid",
+    "social_core.pipeline.social_auth.auth_allowed",
+    "social_core.pipeline.social_auth.social_user",
+    "social_core.pipeline.user.get_username",
+    "social_core.pipeline.user.create_user",
+    "social_core.pipeline.social_auth.associate_user",
+    "social_core.pipeline.user.user_details",
+    "integrations.flowdock.oauth.remember_access_token",
+]
+
+# What browsers may do
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "base-uri": [NONE],
+        # "Add" and "Configure" begin at Flowdock, and its consent page sends the browser back here.
+        "form-action": [SELF, FLOWDOCK_API_URL, FLOWDOCK_WEB_URL],
+        "frame-ancestors": [NONE],
+    },
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_SSL_REDIRECT: bool = env.bool("SECURE_SSL_REDIRECT", default=SERVES_HTTPS)
+SECURE_HSTS_SECONDS: int = env.int("SECURE_HSTS_SECONDS", default=365 * 24 * 3600 if SERVES_HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS: bool = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=SERVES_HTTPS)
+SECURE_HSTS_PRELOAD: bool = env.bool("SECURE_HSTS_PRELOAD", default=SERVES_HTTPS)
+# Behind a proxy that sets X-Forwarded-Proto itself, and only there.
+if env.bool("TRUST_FORWARDED_PROTO", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# Static files
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+
+# Logs: one line an event, to standard error
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+}

@@ -1,0 +1,189 @@
+"""What is posted to Flowdock, as values: they know neither Django nor the rest of the bridge.
+
+Text that arrives from elsewhere is plain text; what Flowdock takes is HTML. `escape` and `link` stand between, and the
+writers of `integrations.flowdock.payload` clean the result once more on its way out.
+Source: Flowdock's api-docs, messages.md and threads.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from html import escape
+from typing import Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+__all__ = ["COLORS", "Action", "Activity", "Author", "Field", "InvalidActivity", "Status", "Thread", "escape", "link"]
+
+T = TypeVar("T")
+
+COLORS = frozenset({"red", "green", "yellow", "cyan", "orange", "grey", "black", "lime", "purple", "blue"})
+
+
+class InvalidActivity(ValueError):
+    """The activity lacks something that Flowdock requires; the text names the field and what is wrong with it."""
+
+
+def link(text: str, url: str) -> str:
+    """The plain `text` as an HTML link to `url`, or as escaped text where `url` is no http(s) address."""
+    return f'<a href="{escape(url)}">{escape(text)}</a>' if is_web_address(url) else escape(text)
+
+
+def is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.netloc)
+
+
+def _require(value: str, name: str) -> None:
+    if not value.strip():
+        raise InvalidActivity(f"{name} is missing")
+
+
+def _require_address(url: str, name: str) -> None:
+    if url and not is_web_address(url):
+        raise InvalidActivity(f"{name} is no http(s) address")
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who did it. `name` and `email` are plain text, `avatar` an http(s) address or empty."""
+
+    name: str
+    avatar: str = ""
+    email: str = ""
+
+    def __post_init__(self) -> None:
+        _require(self.name, "author.name")
+        _require_address(self.avatar, "author.avatar")
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A thread's status: `value` is plain text, `color` one of Flowdock's ten."""
+
+    value: str
+    color: str
+
+    def __post_init__(self) -> None:
+        _require(self.value, "thread.status.value")
+        if self.color not in COLORS:
+            raise InvalidActivity(f"thread.status.color {self.color!r} is not one of {', '.join(sorted(COLORS))}")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A fact about the thread's entity. `label` is plain text, `value` HTML in which only `a` is allowed."""
+
+    label: str
+    value: str
+
+    def __post_init__(self) -> None:
+        _require(self.label, "thread.fields.label")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A link on the thread: schema.org's ViewAction."""
+
+    name: str
+    url: str
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        _require(self.name, "thread.actions.name")
+        _require(self.url, "thread.actions.url")
+        _require_address(self.url, "thread.actions.url")
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """The whole new state of the entity. `title` is HTML in which only `a` is allowed, `body` is HTML."""
+
+    title: str
+    external_url: str = ""
+    status: Status | None = None
+    body: str = ""
+    fields: tuple[Field, ...] = ()
+    actions: tuple[Action, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(self.title, "thread.title")
+        _require_address(self.external_url, "thread.external_url")
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One thing that happened, as the inbox shows it: "<author> <title>", and below it the body.
+
+    `title` is HTML in which only `a` is allowed, `body` is HTML. `thread_id` names the entity and is unique within the
+    integration. `event` is "activity" for what was done and "discussion" for what was said.
+    """
+
+    author: Author
+    title: str
+    thread_id: str
+    thread: Thread
+    body: str = ""
+    event: Literal["activity", "discussion"] = "activity"
+
+    def __post_init__(self) -> None:
+        _require(self.title, "title")
+        _require(self.thread_id, "thread_id")
+        if self.event not in {"activity", "discussion"}:
+            raise InvalidActivity(f"event {self.event!r} is neither activity nor discussion")
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON for the outbox; `from_json` reads it back. Not what Flowdock is sent: that is payload.py's."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The activity that `data` describes, in the shape of `as_json` (also what people pass to `post_activity`).
+
+        Raises InvalidActivity, naming the field, where something is missing, unknown or of another type.
+        """
+        whole = _members(cls, data, "")
+        thread = _members(Thread, _object(whole["thread"], "thread"), "thread.")
+        if thread.get("status") is not None:
+            thread["status"] = _flat(Status, thread["status"], "thread.status")
+        for name, kind in (("fields", Field), ("actions", Action)):
+            items = thread.get(name, ())
+            if not isinstance(items, (list, tuple)):
+                raise InvalidActivity(f"thread.{name} is not a list")
+            thread[name] = tuple(_flat(kind, item, f"thread.{name}") for item in items)
+        _require_text(thread, "thread.", ("title", "external_url", "body"))
+        _require_text(whole, "", ("title", "body", "thread_id", "event"))
+        return cls(**{**whole, "author": _flat(Author, whole["author"], "author"), "thread": Thread(**thread)})
+
+
+def _object(value: object, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidActivity(f"{name} is not an object")
+    return value
+
+
+def _members(kind: type[Any], data: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """`data` as keyword arguments for the dataclass `kind`: nothing unknown, nothing required left out."""
+    for name in data:
+        if name not in kind.__slots__:
+            raise InvalidActivity(f"{prefix}{name} is unknown; known are {', '.join(kind.__slots__)}")
+    for field in fields(kind):
+        if field.default is MISSING and field.name not in data:
+            raise InvalidActivity(f"{prefix}{field.name} is missing")
+    return dict(data)
+
+
+def _require_text(members: Mapping[str, Any], prefix: str, names: Iterable[str]) -> None:
+    for name in names:
+        if not isinstance(members.get(name, ""), str):
+            raise InvalidActivity(f"{prefix}{name} is not text")
+
+
+def _flat(kind: type[T], value: object, name: str) -> T:
+    """An instance of the dataclass `kind`, all of whose members are texts."""
+    members = _members(kind, _object(value, name), f"{name}.")
+    _require_text(members, f"{name}.", members)
+    return kind(**members)

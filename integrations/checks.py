@@ -1,0 +1,72 @@
+"""System checks: what is wrong with the settings, before anything runs into it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from .activity import is_web_address
+
+
+@register(Tags.security)
+def field_keys_are_fernet_keys(**kwargs: Any) -> list[CheckMessage]:
+    for position, key in enumerate(settings.FIELD_KEYS, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            return [
+                Error(
+                    f"Key {position} of FIELD_KEYS is not a Fernet key.",
+                    hint="A Fernet key is 32 random bytes in URL-safe base64; separate several by commas.",
+                    id="integrations.E001",
+                )
+            ]
+    return []
+
+
+@register()
+def flowdock_is_reachable_by_address(**kwargs: Any) -> list[CheckMessage]:
+    return [
+        Error(f"{name} is not an http(s) address.", id="integrations.E002")
+        for name in ("FLOWDOCK_API_URL", "FLOWDOCK_WEB_URL", "BRIDGE_URL")
+        if not is_web_address(getattr(settings, name))
+    ]
+
+
+@register()
+def api_version_is_known(**kwargs: Any) -> list[CheckMessage]:
+    if settings.FLOWDOCK_API_VERSION in {"activities", "messages"}:
+        return []
+    return [
+        Error(
+            "FLOWDOCK_API_VERSION is neither activities nor messages.",
+            hint="activities: the October 2014 dialect (POST /activities); messages: the later one (POST /messages).",
+            id="integrations.E003",
+        )
+    ]
+
+
+@register()
+def flowdock_knows_this_bridge(**kwargs: Any) -> list[CheckMessage]:
+    if settings.FLOWDOCK_CLIENT_ID and settings.FLOWDOCK_CLIENT_SECRET:
+        return []
+    return [
+        Warning(
+            "FLOWDOCK_CLIENT_ID or FLOWDOCK_CLIENT_SECRET is not set, so nobody can sign in.",
+            hint="Register the bridge as an application at Flowdock; its redirect URI is "
+            f"{settings.BRIDGE_URL}/complete/flowdock/.",
+            id="integrations.W001",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def addresses_are_encrypted_in_transit(**kwargs: Any) -> list[CheckMessage]:
+    return [
+        Warning(f"{name} is not https: tokens and secrets travel in clear.", id="integrations.W002")
+        for name in ("FLOWDOCK_API_URL", "BRIDGE_URL")
+        if not getattr(settings, name).startswith("https://")
+    ]

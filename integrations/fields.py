@@ -1,0 +1,44 @@
+"""Secrets at rest: a text field whose column holds a Fernet token."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+class UndecipherableSecret(Exception):
+    """None of FIELD_KEYS opens a stored secret: a key was dropped too early, or the database is another's."""
+
+
+@lru_cache(maxsize=4)
+def _fernet(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+def encrypt(text: str) -> str:
+    """`text` under the first of FIELD_KEYS. The empty text stays empty, so that "no secret" can be seen and queried."""
+    return _fernet(tuple(settings.FIELD_KEYS)).encrypt(text.encode()).decode() if text else ""
+
+
+def decrypt(token: str) -> str:
+    """What `encrypt` was given, under any of FIELD_KEYS. Raises UndecipherableSecret."""
+    try:
+        return _fernet(tuple(settings.FIELD_KEYS)).decrypt(token).decode() if token else ""
+    except InvalidToken as error:
+        raise UndecipherableSecret("a stored secret does not open with any of FIELD_KEYS") from error
+
+
+class EncryptedTextField(models.TextField):
+    """Text in Python, a Fernet token in the database. It cannot be searched; the empty text is stored as such."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        value = super().get_prep_value(value)
+        return value if value is None else encrypt(value)
+
+    def from_db_value(self, value: str | None, expression: Any, connection: BaseDatabaseWrapper) -> str | None:
+        return value if value is None else decrypt(value)

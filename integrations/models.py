@@ -1,0 +1,302 @@
+"""What origins, integrations, events and deliveries are, and what they can do.
+
+Origin ──< Event ──< Delivery >── Integration >── Origin: an origin's event becomes one delivery for each of its
+integrations. The deliveries are the outbox (those that are pending) and the log (all of them) in one table.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import uuid
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.urls import reverse
+from django.utils import timezone
+
+from . import services
+from .activity import Activity
+from .fields import EncryptedTextField
+from .services.base import Service
+
+OLD_SECRET_LIVES = dt.timedelta(hours=1)
+# Read and typed by people: no letter that looks like a digit. 12 of 32 signs are 60 bits.
+HOOK_ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789x"
+
+
+def new_hook_id() -> str:
+    """The random part of a hook's address, such as b7k2-9qx4-t6mv."""
+    signs = "".join(secrets.choice(HOOK_ID_ALPHABET) for _ in range(12))
+    return "-".join((signs[:4], signs[4:8], signs[8:]))
+
+
+def new_hook_secret() -> str:
+    return f"fdb_{secrets.token_urlsafe(24)}"
+
+
+class Origin(models.Model):
+    """An external entity that sends events: the address and the secret of its webhook belong to it."""
+
+    hook_id = models.CharField(max_length=20, unique=True, default=new_hook_id, editable=False)
+    service = models.CharField(max_length=40, choices=services.choices)
+    name = models.CharField(max_length=255, help_text="As the service names it: octo/hello")
+    external_url = models.URLField(max_length=500, blank=True)
+    secret = EncryptedTextField(default=new_hook_secret, editable=False)
+    previous_secret = EncryptedTextField(blank=True, default="", editable=False)
+    previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="origins"
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            # One hook for a repository that a person connects to several flows. Other people's have their own secrets.
+            models.UniqueConstraint(fields=["service", "name", "created_by"], name="origin_unique_for_person"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def service_object(self) -> Service:
+        return services.SERVICES[self.service]
+
+    @property
+    def hook_url(self) -> str:
+        return f"{settings.BRIDGE_URL}{reverse('integrations:hook', args=[self.hook_id])}"
+
+    def secrets(self, now: dt.datetime) -> list[str]:
+        """The secrets that are valid: the present one and, for an hour after a rotation, the one before."""
+        valid = [self.secret]
+        if self.previous_secret and self.previous_secret_until and now < self.previous_secret_until:
+            valid.append(self.previous_secret)
+        return valid
+
+    def rotate_secret(self) -> None:
+        """A new secret at once; the old one works for another hour, so that no delivery is refused meanwhile."""
+        self.previous_secret, self.secret = self.secret, new_hook_secret()
+        self.previous_secret_until = timezone.now() + OLD_SECRET_LIVES
+        self.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
+
+
+class IntegrationQuerySet(models.QuerySet["Integration"]):
+    def connected(self) -> IntegrationQuerySet:
+        """Those that have a source in Flowdock: neither on their way there nor removed."""
+        return self.filter(removed_at=None).exclude(flow_token="")
+
+
+class Integration(models.Model):
+    """An origin connected to a flow, with filters. Flowdock calls it a source.
+
+    Its life: connecting (no token yet: the source is being created), active or paused, removed (final, token erased).
+    """
+
+    class State(models.TextChoices):
+        CONNECTING = "connecting", "Connecting"
+        WAITING = "waiting", "Waiting for first event"
+        ACTIVE = "active", "Active"
+        ATTENTION = "attention", "Needs attention"
+        PAUSED = "paused", "Paused"
+        REMOVED = "removed", "Removed"
+
+    origin = models.ForeignKey(Origin, on_delete=models.PROTECT, related_name="integrations")
+    name = models.CharField(max_length=255, help_text="The source's name in Flowdock")
+    filters = models.JSONField(default=dict, blank=True)
+
+    # Flowdock's side. Blank where the integration was made from a pasted flow token and nobody has opened it yet.
+    flowdock_id = models.BigIntegerField(null=True, blank=True, help_text="The source's id in Flowdock")
+    source_url = models.URLField(max_length=500, blank=True, help_text="The source's address in Flowdock's API")
+    flow_token = EncryptedTextField(blank=True, default="", editable=False)
+    flow_id = models.CharField(max_length=100, blank=True, db_index=True)
+    flow_name = models.CharField(max_length=255, blank=True)
+    flow_web_url = models.URLField(max_length=500, blank=True)
+    organization_name = models.CharField(max_length=255, blank=True)
+
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="integrations"
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    first_event_at = models.DateTimeField(null=True, blank=True, editable=False)
+    paused_at = models.DateTimeField(null=True, blank=True, editable=False)
+    paused_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
+    removed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # What a person must solve, in words; empty when all is well. `deliver` and `check_integrations` tell Flowdock.
+    problem = models.TextField(blank=True, default="", editable=False)
+
+    objects = IntegrationQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["flowdock_id"], name="integration_unique_in_flowdock"),
+            # A double click, or two people at once, connect an origin to a flow once.
+            models.UniqueConstraint(
+                fields=["origin", "flow_id"],
+                condition=Q(removed_at=None) & ~Q(flow_id=""),
+                name="integration_unique_origin_in_flow",
+            ),
+            models.CheckConstraint(
+                condition=Q(removed_at=None) | Q(flow_token=""), name="integration_removed_has_no_token"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} in {self.flow_name or 'a flow'}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("integrations:integration", args=[self.pk])
+
+    @property
+    def state(self) -> Integration.State:
+        """The one word that pages and admin show, the most pressing first."""
+        if self.removed_at:
+            return self.State.REMOVED
+        if not self.flow_token:
+            return self.State.CONNECTING
+        if self.paused_at:
+            return self.State.PAUSED
+        if self.problem:
+            return self.State.ATTENTION
+        return self.State.ACTIVE if self.first_event_at else self.State.WAITING
+
+    def pause(self, by: Any = None) -> None:
+        """Post nothing until resumed. Events are still received and kept; what was pending waits."""
+        self.paused_at, self.paused_by = timezone.now(), by
+        self.save(update_fields=["paused_at", "paused_by"])
+
+    def resume(self) -> None:
+        self.paused_at, self.paused_by = None, None
+        self.save(update_fields=["paused_at", "paused_by"])
+
+    @transaction.atomic
+    def remove(self) -> None:
+        """End it, as Flowdock's 410 asks: the token is erased, pending deliveries are dropped, the log stays."""
+        self.deliveries.pending().update(
+            state=Delivery.State.DROPPED, reason="the source was removed in Flowdock", next_attempt_at=None
+        )
+        self.flow_token, self.removed_at, self.problem = "", self.removed_at or timezone.now(), ""
+        self.save(update_fields=["flow_token", "removed_at", "problem"])
+
+
+class Event(models.Model):
+    """One thing that happened at an origin, as received, kept for EVENT_RETENTION_DAYS."""
+
+    origin = models.ForeignKey(Origin, on_delete=models.CASCADE, related_name="events")
+    delivery_id = models.CharField(max_length=200, help_text="The sender's own id of this delivery")
+    received_at = models.DateTimeField(default=timezone.now, db_index=True)
+    # As received, so that the past can be read again; empty where an own app or a command posted an activity.
+    headers = models.JSONField(default=dict, blank=True, help_text="Without signatures and tokens")
+    body = models.BinaryField(blank=True, default=b"")
+    # As read: see services.base.Event.
+    kind = models.CharField(max_length=100)
+    action = models.CharField(max_length=100, blank=True)
+    actor = models.CharField(max_length=255, blank=True)
+    summary = models.CharField(max_length=500, blank=True)
+    subject = models.CharField(max_length=500, blank=True)
+    activity = models.JSONField(null=True, blank=True, help_text="What is posted; null for a kind that is not")
+    why_not = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["origin", "delivery_id"], name="event_unique_delivery_id"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.summary} {self.subject}".strip() or f"{self.kind} {self.action}".strip()
+
+    @property
+    def kind_and_action(self) -> str:
+        return f"{self.kind}.{self.action}" if self.action else self.kind
+
+    def read_activity(self) -> Activity | None:
+        return Activity.from_json(self.activity) if self.activity is not None else None
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def pending(self) -> DeliveryQuerySet:
+        return self.filter(state=Delivery.State.PENDING)
+
+    def next_up(self, now: dt.datetime) -> DeliveryQuerySet:
+        """The oldest pending delivery of each thread, if its time has come: one put off holds back its thread only."""
+        earlier = Delivery.objects.pending().filter(
+            integration=OuterRef("integration"), thread_id=OuterRef("thread_id"), id__lt=OuterRef("id")
+        )
+        return (
+            self.pending()
+            .filter(next_attempt_at__lte=now, integration__paused_at=None)
+            .filter(~Exists(earlier))
+            .order_by("next_attempt_at", "id")
+        )
+
+
+class Delivery(models.Model):
+    """What becomes of one event at one integration: one activity on its way, or the reason why there is none.
+
+    `reason` is the verdict in words: which rule refused it, what Flowdock answered, until when it waits and why.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Waiting"
+        DELIVERED = "delivered", "Posted"
+        FAILED = "failed", "Failed"
+        FILTERED = "filtered", "Filtered"
+        UNPOSTED = "unposted", "Not a kind we post"
+        DROPPED = "dropped", "Dropped"
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="deliveries")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
+    reason = models.CharField(max_length=500, blank=True, default="")
+    rule = models.CharField(max_length=40, blank=True, default="", help_text="The filter's rule that refused it")
+    thread_id = models.CharField(max_length=255, blank=True, default="")
+    # Flowdock recognises a repetition by it: a retry after a crash posts nothing twice.
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # When it is tried next; while a worker has it in hand, when that worker's lease ends. Null unless pending.
+    next_attempt_at = models.DateTimeField(null=True, blank=True, default=timezone.now)
+    # [{"at": ISO 8601, "status": 201 or null, "outcome": words, "ms": 84}, ...], the latest last.
+    attempts = models.JSONField(default=list, blank=True)
+    delivered_at = models.DateTimeField(null=True, blank=True, editable=False)
+    flowdock_thread_id = models.CharField(max_length=100, blank=True, default="", editable=False)
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["event", "integration"], name="delivery_unique_for_event"),
+            models.CheckConstraint(
+                condition=Q(state="pending", next_attempt_at__isnull=False)
+                | (~Q(state="pending") & Q(next_attempt_at__isnull=True)),
+                name="delivery_has_a_time_while_pending",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="delivered") | Q(delivered_at__isnull=False), name="delivery_delivered_has_its_time"
+            ),
+        ]
+        indexes: ClassVar = [
+            # The outbox: these hold pending deliveries only, so a million past ones do not weigh on the claim.
+            models.Index(fields=["next_attempt_at", "id"], condition=Q(state="pending"), name="outbox_due"),
+            models.Index(fields=["integration", "thread_id", "id"], condition=Q(state="pending"), name="outbox_thread"),
+            # The log of an integration: all of it, and by verdict.
+            models.Index(fields=["integration", "-id"], name="log_all"),
+            models.Index(fields=["integration", "state", "-id"], name="log_by_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} to {self.integration}"
+
+    def retry(self) -> None:
+        """Try a failed or dropped delivery again, from the start and at once."""
+        self.state, self.reason, self.next_attempt_at = self.State.PENDING, "", timezone.now()
+        self.save(update_fields=["state", "reason", "next_attempt_at"])
+
+    def drop(self, reason: str) -> None:
+        """Give a pending or failed delivery up; its thread goes on without it."""
+        self.state, self.reason, self.next_attempt_at = self.State.DROPPED, reason, None
+        self.save(update_fields=["state", "reason", "next_attempt_at"])

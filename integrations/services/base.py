@@ -1,0 +1,214 @@
+"""What every service is made of: verify, read, filter, word. Nothing here knows of requests or of the ORM."""
+
+from __future__ import annotations
+
+import abc
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from integrations.activity import Activity, is_web_address
+
+from .filters import Rule, Verdict, decide
+
+
+class SignatureMismatch(Exception):
+    """The body is not signed by the origin. The sender learns nothing else."""
+
+
+class UnreadablePayload(ValueError):
+    """The body is not what the service sends; the text says what is wrong, by path, and may be shown to the sender."""
+
+
+class InvalidOrigin(ValueError):
+    """What a person typed names no origin of this service; the text says what to type instead."""
+
+
+class Payload:
+    """A webhook's JSON object, read by dotted paths: a value of the right type or UnreadablePayload that names the path.
+
+    The plain verbs (`text`, `number`, ...) are for what the service always sends. Those that begin with `maybe_` take
+    an absent or null value as empty, and refuse a wrong type all the same.
+    """
+
+    def __init__(self, data: Mapping[str, Any], prefix: str = "") -> None:
+        self.data = data
+        self.prefix = prefix
+
+    @classmethod
+    def from_json(cls, body: bytes | str) -> Payload:
+        try:
+            data = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise UnreadablePayload("the body is not JSON") from error
+        if not isinstance(data, dict):
+            raise UnreadablePayload("the body is not a JSON object")
+        return cls(data)
+
+    def __contains__(self, path: str) -> bool:
+        return self._find(path) is not None
+
+    def _find(self, path: str) -> Any:
+        """The value at `path`, or None where it, or an object on the way to it, is absent or null."""
+        value: Any = self.data
+        way = self.prefix
+        for key in path.split("."):
+            if value is None:
+                return None
+            if not isinstance(value, Mapping):
+                raise UnreadablePayload(f"{way.rstrip('.')} is not an object")
+            value = value.get(key)
+            way += f"{key}."
+        return value
+
+    def _typed(self, path: str, kind: type | tuple[type, ...], words: str) -> Any:
+        value = self._find(path)
+        # In Python a bool is an int; in JSON it is not a number.
+        if value is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+            raise UnreadablePayload(f"{self.prefix}{path} is not {words}")
+        return value
+
+    def _present(self, path: str, value: Any) -> Any:
+        if value is None:
+            raise UnreadablePayload(f"{self.prefix}{path} is missing")
+        return value
+
+    def text(self, path: str) -> str:
+        return str(self._present(path, self._typed(path, str, "text")))
+
+    def maybe_text(self, path: str) -> str:
+        return self._typed(path, str, "text") or ""
+
+    def number(self, path: str) -> int:
+        return int(self._present(path, self._typed(path, int, "a whole number")))
+
+    def maybe_number(self, path: str) -> int | None:
+        value: int | None = self._typed(path, int, "a whole number")
+        return value
+
+    def flag(self, path: str) -> bool:
+        """True or false; absent or null is false."""
+        return bool(self._typed(path, bool, "true or false"))
+
+    def url(self, path: str) -> str:
+        value = self.text(path)
+        if not is_web_address(value):
+            raise UnreadablePayload(f"{self.prefix}{path} is not an http(s) address")
+        return value
+
+    def maybe_url(self, path: str) -> str:
+        return self.url(path) if self.maybe_text(path) else ""
+
+    def object(self, path: str) -> Payload:
+        return Payload(self._present(path, self._typed(path, Mapping, "an object")), f"{self.prefix}{path}.")
+
+    def objects(self, path: str) -> Iterator[Payload]:
+        """The objects of the list at `path`; absent or null is an empty list."""
+        for index, item in enumerate(self._typed(path, list, "a list") or []):
+            if not isinstance(item, Mapping):
+                raise UnreadablePayload(f"{self.prefix}{path}.{index} is not an object")
+            yield Payload(item, f"{self.prefix}{path}.{index}.")
+
+    def texts(self, path: str) -> tuple[str, ...]:
+        """The texts of the list at `path`; absent or null is an empty list."""
+        values = self._typed(path, list, "a list") or []
+        for index, value in enumerate(values):
+            if not isinstance(value, str):
+                raise UnreadablePayload(f"{self.prefix}{path}.{index} is not text")
+        return tuple(values)
+
+    def maybe_time(self, path: str) -> dt.datetime | None:
+        """The aware time that an ISO 8601 text gives; absent, null or without a time zone is None."""
+        text = self.maybe_text(path)
+        if not text:
+            return None
+        try:
+            time = dt.datetime.fromisoformat(text)
+        except ValueError as error:
+            raise UnreadablePayload(f"{self.prefix}{path} is not an ISO 8601 time") from error
+        return time if time.tzinfo else None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened at an origin, as a service read it. All texts are plain.
+
+    `kind` and `action` are the service's own words ("pull_request", "opened"). `summary` and `subject` are the line in
+    the event log: who did what ("Lea Cohen asked for changes in"), and to what ("Greet people in their own language").
+    `facts` holds, by the name of a filter's rule, the words that rule looks at; a rule whose fact is absent does not
+    apply. `activity` is None for a kind that is not posted, and `why_not` then says so in words.
+    """
+
+    kind: str
+    action: str = ""
+    actor: str = ""
+    summary: str = ""
+    subject: str = ""
+    facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    activity: Activity | None = None
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Filters to start with. `filters` has the shape that `filters.decide` takes; empty lets everything through."""
+
+    name: str
+    title: str
+    description: str
+    filters: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing a person does at the service after connecting. `html` is ours, never anybody's input.
+
+    The step with `shows_address` is where the page puts the hook's address and secret, under the service's own labels.
+    """
+
+    html: str
+    shows_address: bool = False
+
+
+class Service(abc.ABC):
+    """One kind of external system. An instance holds no state: the registry makes one for the process."""
+
+    name: ClassVar[str]  # in the database and in addresses
+    title: ClassVar[str]  # "GitHub"
+    origin_noun: ClassVar[str]  # what the service calls an origin: "repository"
+    origin_example: ClassVar[str]  # "octo/hello"
+    icon: ClassVar[str]  # a symbol of static/icons.svg
+    address_label: ClassVar[str]  # what the service calls the hook's address: "Payload URL"
+    secret_label: ClassVar[str]
+    rules: ClassVar[tuple[Rule, ...]]
+    presets: ClassVar[tuple[Preset, ...]]  # the first is preselected
+
+    @abc.abstractmethod
+    def clean_origin(self, typed: str) -> tuple[str, str]:
+        """The origin's name and web address from what a person typed. Raises InvalidOrigin."""
+
+    @abc.abstractmethod
+    def verify(self, body: bytes, headers: Mapping[str, str], secret: str) -> None:
+        """Raise SignatureMismatch unless `body` comes from one who knows `secret`. `headers` ignore case."""
+
+    @abc.abstractmethod
+    def sign(self, body: bytes, secret: str) -> dict[str, str]:
+        """The headers with which the service would send `body`: what `verify` accepts. For replays and tests."""
+
+    @abc.abstractmethod
+    def delivery_id(self, body: bytes, headers: Mapping[str, str]) -> str:
+        """The sender's own id of this delivery, the same when it is sent again. Raises UnreadablePayload."""
+
+    @abc.abstractmethod
+    def read(self, body: bytes, headers: Mapping[str, str]) -> Event:
+        """What happened. Raises UnreadablePayload. A pure function, so that the past can be read again."""
+
+    @abc.abstractmethod
+    def setup_steps(self, origin_url: str) -> tuple[Step, ...]:
+        """What is left to do at the service, once the origin's hook has an address and a secret."""
+
+    def decide(self, event: Event, filters: Mapping[str, Any]) -> Verdict:
+        """Whether `event` passes, and if not, which rule refused it, in words."""
+        return decide(self.rules, filters, event.facts)
