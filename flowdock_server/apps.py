@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class FlowdockServerConfig(AppConfig):
+    name = "flowdock_server"
+    verbose_name = "Flowdock"

@@ -1,0 +1,94 @@
+"""What happens in a flow, told at once to the pages and streams that are open on it.
+
+`publish` is called by whoever stored something, from any thread, once it is committed; `listen` is what an open page
+reads. A note carries ids only: the reader fetches what it may see from the database. That is also the seam for
+several processes, since such a note fits PostgreSQL's NOTIFY or a Redis channel: replace `hub`.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID
+
+# Notes a reader may lag behind. One that is slower is cut off, and catches up from the database when it reconnects.
+BACKLOG = 256
+KEEP_ALIVE = 25.0  # seconds of silence after which `listen` yields None
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something changed in a flow.
+
+    `kind` is "message" (number and, for a threaded one, thread_id are set), "thread" (its state changed without
+    a message) or "source" (connected, changed or removed).
+    """
+
+    flow_id: UUID
+    kind: str
+    number: int | None = None
+    thread_id: str | None = None
+
+
+class Reader:
+    """One open page: a bounded queue that lives in its event loop."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.queue: asyncio.Queue[Note | None] = asyncio.Queue(BACKLOG)
+        self.cut_off = False
+
+    def put(self, note: Note) -> None:
+        if self.cut_off:
+            return
+        try:
+            self.queue.put_nowait(note)
+        except asyncio.QueueFull:
+            self.cut_off = True
+
+
+class Hub:
+    """The readers of one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._readers: dict[UUID, set[Reader]] = defaultdict(set)
+
+    def publish(self, note: Note) -> None:
+        """Hand `note` to the flow's readers. Never waits for one, and never fails for one."""
+        with self._lock:
+            readers = tuple(self._readers.get(note.flow_id, ()))
+        for reader in readers:
+            # RuntimeError: its event loop has closed, and the reader with it.
+            with contextlib.suppress(RuntimeError):
+                reader.loop.call_soon_threadsafe(reader.put, note)
+
+    async def listen(self, flow_id: UUID, keep_alive: float = KEEP_ALIVE) -> AsyncIterator[Note | None]:
+        """The flow's notes as they come; None after `keep_alive` seconds of silence, to be sent as a sign of life.
+
+        Begins at the first iteration. Ends when the reader has fallen behind by more than BACKLOG notes.
+        """
+        reader = Reader()
+        with self._lock:
+            self._readers[flow_id].add(reader)
+        try:
+            while not (reader.cut_off and reader.queue.empty()):
+                try:
+                    yield await asyncio.wait_for(reader.queue.get(), keep_alive)
+                except TimeoutError:
+                    yield None
+        finally:
+            with self._lock:
+                self._readers[flow_id].discard(reader)
+                if not self._readers[flow_id]:
+                    del self._readers[flow_id]
+
+    def readers(self, flow_id: UUID) -> int:
+        """How many are listening to the flow now."""
+        with self._lock:
+            return len(self._readers.get(flow_id, ()))
+
+
+hub = Hub()

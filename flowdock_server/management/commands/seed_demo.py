@@ -1,0 +1,71 @@
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from flowdock_server.models import Application, Flow, FlowMembership, Membership, Organization, User
+
+PASSWORD = "demo"  # noqa: S105  (known to all: the accounts exist only where FLOWDOCK_SERVER_DEMO is set)
+
+
+class Command(BaseCommand):
+    help = (
+        "Make the demonstration's accounts, organization and flows, and register the bridge as an application. "
+        "Can be repeated: what is there is kept, and the bridge's addresses and secret follow the settings."
+    )
+
+    @transaction.atomic
+    def handle(self, **options: Any) -> None:
+        if not settings.DEMO:
+            raise CommandError(
+                "The demonstration's passwords are known to all. Set FLOWDOCK_SERVER_DEMO=1 where that is wanted."
+            )
+        if not (settings.BRIDGE_CLIENT_ID and settings.BRIDGE_CLIENT_SECRET):
+            raise CommandError(
+                "Set FLOWDOCK_CLIENT_ID and FLOWDOCK_CLIENT_SECRET, the same for the bridge and for this server."
+            )
+        demo = self._person("demo@example.com", "Mira Sand", "mira")
+        other = self._person("other@example.com", "Tom Okafor", "tom")
+        acme, _ = Organization.objects.get_or_create(parameterized_name="acme", defaults={"name": "Acme"})
+        Membership.objects.get_or_create(organization=acme, user=demo, defaults={"admin": True})
+        Membership.objects.get_or_create(organization=acme, user=other)
+        self._flow(acme, "main", "Main", demo)
+        self._flow(acme, "lobby", "Lobby", demo, other)
+        self._register_bridge(demo)
+        self.stdout.write(f"Sign in at {settings.SERVER_URL} as {demo.email} or {other.email}, password {PASSWORD}")
+
+    def _person(self, email: str, name: str, nick: str) -> User:
+        return User.objects.filter(email=email).first() or User.objects.create_user(email, name, PASSWORD, nick=nick)
+
+    def _flow(self, organization: Organization, parameterized_name: str, name: str, *members: User) -> None:
+        flow, made = Flow.objects.get_or_create(
+            organization=organization, parameterized_name=parameterized_name, defaults={"name": name}
+        )
+        if made:
+            FlowMembership.objects.bulk_create(FlowMembership(flow=flow, user=member) for member in members)
+
+    def _register_bridge(self, owner: User) -> None:
+        follow_settings = {
+            "redirect_uris": f"{settings.BRIDGE_URL}/complete/flowdock/",
+            "setup_uri": f"{settings.BRIDGE_URL}/flowdock/setup?flow={{flow_id}}&flow_url={{flow_url}}",
+            "configuration_uri": (
+                f"{settings.BRIDGE_URL}/flowdock/configure?integration_id={{source_id}}&flow={{flow_id}}"
+            ),
+            "client_secret": settings.BRIDGE_CLIENT_SECRET,
+        }
+        bridge, _ = Application.objects.update_or_create(
+            client_id=settings.BRIDGE_CLIENT_ID,
+            defaults=follow_settings,
+            create_defaults={
+                "user": owner,
+                "name": "Flowdock Bridge",
+                "description": "Brings what happens in the tools you work in to your team inbox.",
+                "icon": "/static/logo.svg",
+                "published": True,
+                "client_type": Application.CLIENT_CONFIDENTIAL,
+                "authorization_grant_type": Application.GRANT_AUTHORIZATION_CODE,
+                **follow_settings,
+            },
+        )
+        self.stdout.write(f"{bridge.name} is registered with the redirect URI {bridge.redirect_uris}")

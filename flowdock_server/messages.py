@@ -1,0 +1,135 @@
+"""The one way a message enters a flow."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from flowdock_server.drafts import BLANK, Draft, Rejected
+from flowdock_server.live import Note, hub
+from flowdock_server.models import Flow, Message, Source, Thread, User
+
+
+def post(
+    draft: Draft, *, flow: Flow, source: Source | None = None, user: User | None = None, thread: Thread | None = None
+) -> Message:
+    """Store `draft`, bring its thread to the new state, and tell the pages that are open on the flow.
+
+    A message is said by a `source` or by a `user`. `thread` is the one it goes to where the caller knows it (the
+    thread's own page or address); else the draft's thread ids decide, and a new key of an integration makes a thread.
+    The same `uuid` from the same source or user again is the same message: the first is returned and nothing
+    changes. Numbers grow in the order of commits. Raises Rejected.
+    """
+    draft.check()
+    with transaction.atomic():
+        # Posts to one flow take turns from here on, so nobody else can take the number, the thread's key or the uuid.
+        flow = Flow.objects.select_for_update(of=("self",)).select_related("organization").get(pk=flow.pk)
+        if draft.uuid and (first := _posted_before(draft.uuid, flow, source, user)):
+            return first
+        now = _now()
+        flow.last_number += 1
+        parent = _parent(draft, flow)
+        thread = thread or (parent.thread if parent else None) or _find_thread(draft, flow, source)
+        if draft.thread or draft.belongs_in_inbox or draft.external_thread_id:
+            thread = _bring_up_to_date(thread, draft, flow, source, now)
+        message = Message(
+            flow=flow,
+            number=flow.last_number,
+            thread=thread,
+            parent=parent,
+            source=source,
+            user=user,
+            event=draft.event,
+            title=draft.title,
+            body=draft.body,
+            content=draft.content,
+            author_name=draft.author.name if draft.author else "",
+            author_email=draft.author.email if draft.author else "",
+            author_avatar=draft.author.avatar if draft.author else "",
+            external_user_name=draft.external_user_name,
+            tags=[*draft.tags, *([f"influx:{parent.number}"] if parent else [])],
+            uuid=draft.uuid,
+            created_at=now,
+        )
+        if thread:
+            _count(thread, message)
+        message.save(force_insert=True)
+        flow.save(update_fields=["last_number"])
+        note = Note(flow.pk, "message", message.number, thread.pk if thread else None)
+        transaction.on_commit(lambda: hub.publish(note))
+    return message
+
+
+def _now() -> datetime:
+    """To the millisecond, which is all that the API can say."""
+    now = timezone.now()
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _posted_before(uuid: str, flow: Flow, source: Source | None, user: User | None) -> Message | None:
+    poster = {"source": source} if source else {"source": None, "user": user}
+    messages = flow.messages.select_related("thread__source__application", "user")
+    return messages.filter(uuid=uuid, **poster).first()
+
+
+def _parent(draft: Draft, flow: Flow) -> Message | None:
+    """The message that a comment is about."""
+    if draft.event != "comment":
+        return None
+    parent = flow.messages.select_related("thread").filter(number=draft.message).first()
+    if parent is None or parent.event == Message.Event.COMMENT:
+        raise Rejected({"message": ["must be a message of this flow and no comment"]})
+    return parent
+
+
+def _find_thread(draft: Draft, flow: Flow, source: Source | None) -> Thread | None:
+    """By Flowdock's id, else by the poster's own key, for which October 2014's clients said `thread_id` too."""
+    if draft.thread_id:
+        if thread := flow.threads.select_related("source__application").filter(pk=draft.thread_id).first():
+            return thread
+        if not (draft.external_thread_id or draft.belongs_in_inbox):
+            raise Rejected({"thread_id": ["is no thread of this flow"]})
+    key = draft.external_thread_id or draft.thread_id
+    return flow.threads.filter(source=source, external_thread_id=key).first() if key else None
+
+
+def _bring_up_to_date(thread: Thread | None, draft: Draft, flow: Flow, source: Source | None, now: datetime) -> Thread:
+    """The thread in the state that the draft tells; a new one for a key that was not seen before."""
+    state = draft.thread
+    if thread is None:
+        key = draft.external_thread_id or draft.thread_id
+        errors = {name: [BLANK] for name, value in (("external_thread_id", key), ("thread", state)) if not value}
+        if errors:
+            raise Rejected(errors)
+        thread = Thread(
+            flow=flow,
+            source=source,
+            external_thread_id=key,
+            initial_number=flow.last_number,
+            created_at=now,
+        )
+    elif state and thread.source_id != (source.pk if source else None):
+        raise Rejected({"thread": ["belongs to another source, which alone may change it"]})
+    if state:
+        thread.title, thread.body, thread.external_url = state.title, state.body, state.external_url
+        thread.status_value = state.status.value if state.status else ""
+        thread.status_color = state.status.color if state.status else ""
+        thread.fields = [field.model_dump() for field in state.fields]
+        thread.actions = state.actions
+    return thread
+
+
+def _count(thread: Thread, message: Message) -> None:
+    """What the inbox's list says of the thread, which it reads from the thread alone."""
+    if message.event == Message.Event.ACTIVITY:
+        thread.activities += 1
+    elif message.event == Message.Event.DISCUSSION:
+        thread.external_comments += 1
+    else:
+        thread.internal_comments += 1
+    thread.empty = False
+    thread.last_event = message.event
+    thread.last_author = message.speaker[:255]
+    thread.last_title = message.title if message.by_integration else message.content
+    thread.updated_at = message.created_at
+    thread.save()

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from flowdock_server.html import clean_body, clean_line, without_tags
+from flowdock_server.tokens import new_thread_id
+
+from .applications import Source
+from .flows import Flow
+from .people import User, initials
+
+
+class ThreadQuerySet(models.QuerySet["Thread"]):
+    def in_inbox(self) -> ThreadQuerySet:
+        """Those that have a message: one whose messages are all deleted is gone from the inbox."""
+        return self.filter(empty=False)
+
+    def newest_first(self) -> ThreadQuerySet:
+        """By the last thing that happened. Page on with `before(thread)`."""
+        return self.order_by("-updated_at", "-id")
+
+    def before(self, updated_at: datetime, thread_id: str) -> ThreadQuerySet:
+        """Those that follow the given one in `newest_first`: paging that new threads do not shift."""
+        return self.filter(models.Q(updated_at__lt=updated_at) | models.Q(updated_at=updated_at, id__lt=thread_id))
+
+
+class Thread(models.Model):
+    """One item of an outside service (pull request 42), or a conversation in the chat (then `source` is None).
+
+    `external_thread_id` is the poster's own key, unique within its source. Title, body, address, status, `fields`
+    ([{"label", "value"}]) and `actions` (schema.org actions) are the state that the last message set. The counters
+    and the last line (`last_author`, `last_title`, `last_event`, `updated_at`) let a list be shown from this table
+    alone; they change in `flowdock_server.messages.post` only.
+    """
+
+    class Color(models.TextChoices):
+        RED = "red"
+        GREEN = "green"
+        YELLOW = "yellow"
+        CYAN = "cyan"
+        ORANGE = "orange"
+        GREY = "grey"
+        BLACK = "black"
+        LIME = "lime"
+        PURPLE = "purple"
+        BLUE = "blue"
+
+    id = models.CharField(primary_key=True, max_length=27, default=new_thread_id, editable=False)
+    flow = models.ForeignKey(Flow, models.CASCADE, related_name="threads")
+    source = models.ForeignKey(Source, models.RESTRICT, null=True, related_name="threads")
+    external_thread_id = models.CharField(max_length=255, blank=True)
+    title = models.TextField(blank=True)
+    body = models.TextField(blank=True)
+    external_url = models.TextField(blank=True)
+    status_value = models.CharField(max_length=255, blank=True)
+    status_color = models.CharField(max_length=6, blank=True, choices=Color)
+    fields = models.JSONField(default=list)
+    actions = models.JSONField(default=list)
+    initial_number = models.BigIntegerField(default=0, help_text="Number of its first message")
+    activities = models.PositiveIntegerField(default=0)
+    internal_comments = models.PositiveIntegerField(default=0, help_text="Chat messages in it")
+    external_comments = models.PositiveIntegerField(default=0, help_text="Discussions in it")
+    empty = models.BooleanField(default=False)
+    last_event = models.CharField(max_length=20, blank=True)
+    last_author = models.CharField(max_length=255, blank=True)
+    last_title = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    objects = ThreadQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["source", "external_thread_id"],
+                condition=~models.Q(external_thread_id=""),
+                name="one_thread_per_external_thread_id",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["flow", "-updated_at", "-id"], name="threads_newest_first"),
+            models.Index(fields=["source", "-updated_at", "-id"], name="threads_of_a_source"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.plain_title)
+
+    def get_absolute_url(self) -> str:
+        """Its page. Needs `flow__organization`."""
+        return f"{self.flow.get_absolute_url()}/threads/{self.pk}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.flow.url}/threads/{self.pk}"
+
+    @property
+    def safe_title(self) -> SafeString:
+        """With its links."""
+        return clean_line(self.title)
+
+    @property
+    def plain_title(self) -> SafeString:
+        """Escaped text without links: for inside a link, and for a page's title."""
+        return without_tags(self.title)
+
+    @property
+    def safe_body(self) -> SafeString:
+        return clean_body(self.body)
+
+    @property
+    def safe_fields(self) -> list[dict[str, Any]]:
+        """[{"label": text, "value": safe HTML}]"""
+        return [{"label": field["label"], "value": clean_line(field["value"])} for field in self.fields]
+
+    @property
+    def plain_last_title(self) -> SafeString:
+        """What happened last ("merged pull request"), without links."""
+        return without_tags(self.last_title)
+
+    @property
+    def comments(self) -> int:
+        return self.internal_comments + self.external_comments
+
+
+class Message(models.Model):
+    """Anything said or that happened in a flow; never changed by the posting of another.
+
+    `number` is what the API calls its `id`: it grows in the order of posting and is unique in its flow only.
+    `event` decides which fields speak: "activity" and "discussion" have `title`, `body` and an author in
+    `author_name`, `author_email`, `author_avatar`; "message" and "comment" have `content`, plain text, and a `user`
+    (or `external_user_name`). `thread` is None for chat outside any thread. `parent` is what a comment is about.
+    """
+
+    class Event(models.TextChoices):
+        MESSAGE = "message"
+        COMMENT = "comment"
+        ACTIVITY = "activity"
+        DISCUSSION = "discussion"
+
+    flow = models.ForeignKey(Flow, models.CASCADE, related_name="messages")
+    number = models.BigIntegerField()
+    thread = models.ForeignKey(Thread, models.CASCADE, null=True, related_name="messages")
+    parent = models.ForeignKey("self", models.SET_NULL, null=True, related_name="comments")
+    source = models.ForeignKey(Source, models.RESTRICT, null=True, related_name="messages")
+    user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="messages")
+    event = models.CharField(max_length=20, choices=Event)
+    title = models.TextField(blank=True)
+    body = models.TextField(blank=True)
+    content = models.TextField(blank=True)
+    author_name = models.CharField(max_length=255, blank=True)
+    author_email = models.CharField(max_length=255, blank=True)
+    author_avatar = models.CharField(max_length=2000, blank=True)
+    external_user_name = models.CharField(max_length=255, blank=True)
+    tags = models.JSONField(default=list)
+    attachments = models.JSONField(default=list)
+    uuid = models.CharField(max_length=255, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    edited_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(fields=["flow", "number"], name="one_message_per_number"),
+            models.UniqueConstraint(
+                fields=["flow", "source", "uuid"],
+                condition=~models.Q(uuid="") & models.Q(source__isnull=False),
+                name="one_message_per_uuid_of_a_source",
+            ),
+            models.UniqueConstraint(
+                fields=["flow", "user", "uuid"],
+                condition=~models.Q(uuid="") & models.Q(source=None),
+                name="one_message_per_uuid_of_a_user",
+            ),
+        ]
+        indexes = [models.Index(fields=["thread", "number"], name="messages_of_a_thread")]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.number}"
+
+    @property
+    def sent(self) -> int:
+        """Milliseconds since 1970."""
+        return round(self.created_at.timestamp() * 1000)
+
+    @property
+    def url(self) -> str:
+        return f"{self.flow.url}/messages/{self.number}"
+
+    @property
+    def by_integration(self) -> bool:
+        """Whether an outside service says it, rather than a person in the flow."""
+        return self.event in (self.Event.ACTIVITY, self.Event.DISCUSSION)
+
+    @property
+    def speaker(self) -> str:
+        """Whose name stands above it."""
+        return self.author_name or self.external_user_name or (self.user.name if self.user else "Somebody who left")
+
+    @property
+    def speaker_initials(self) -> str:
+        return initials(self.speaker)
+
+    @property
+    def speaker_avatar(self) -> str:
+        """Address of a picture to show; empty where initials are to be shown, as without REMOTE_IMAGES."""
+        avatar = self.author_avatar or (self.user.avatar if self.user and not self.external_user_name else "")
+        return avatar if settings.REMOTE_IMAGES and avatar.startswith("https://") else ""
+
+    @property
+    def safe_title(self) -> SafeString:
+        return clean_line(self.title)
+
+    @property
+    def safe_body(self) -> SafeString:
+        return clean_body(self.body)

@@ -1,0 +1,191 @@
+"""Settings of the bundled Flowdock server: read once from the environment and `.env`, typed, with safe defaults."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+# The real environment wins over the file.
+environ.Env.read_env(BASE_DIR / ".env")
+
+SECRET_KEY = env.str("FLOWDOCK_SERVER_SECRET_KEY", default="")
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "FLOWDOCK_SERVER_SECRET_KEY is not set. Put a long random text into the environment or into .env, for example: "
+        'python -c "import secrets; print(secrets.token_urlsafe(50))"'
+    )
+DEBUG = env.bool("FLOWDOCK_SERVER_DEBUG", default=False)
+# Offers the demonstration accounts on the sign-in page. Never on a server that others can reach.
+DEMO = env.bool("FLOWDOCK_SERVER_DEMO", default=False)
+
+DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+
+# The public base of every address this server gives out, without a slash at its end.
+SERVER_URL = env.str(
+    "FLOWDOCK_SERVER_URL", default=f"http://127.0.0.1:{env.int('FLOWDOCK_PORT', default=8001)}"
+).rstrip("/")
+SERVED_OVER_TLS = SERVER_URL.startswith("https://")
+ALLOWED_HOSTS = env.list(
+    "FLOWDOCK_SERVER_ALLOWED_HOSTS",
+    default=["127.0.0.1", "localhost", "[::1]", urlsplit(SERVER_URL).hostname],
+)
+CSRF_TRUSTED_ORIGINS = [SERVER_URL]
+
+# The bridge beside it, as seed_demo registers it.
+BRIDGE_URL = env.str("BRIDGE_URL", default=f"http://127.0.0.1:{env.int('BRIDGE_PORT', default=8000)}").rstrip("/")
+BRIDGE_CLIENT_ID = env.str("FLOWDOCK_CLIENT_ID", default="")
+BRIDGE_CLIENT_SECRET = env.str("FLOWDOCK_CLIENT_SECRET", default="")
+
+# People's avatars and pictures in bodies come from anywhere, and loading them tells their hosts who reads.
+REMOTE_IMAGES = env.bool("FLOWDOCK_SERVER_REMOTE_IMAGES", default=False)
+# 202 with an empty body for a post, as Flowdock answered under load, instead of 201 with the message.
+ANSWER_POSTS_WITH_202 = env.bool("FLOWDOCK_SERVER_ANSWER_202", default=False)
+MAX_BODY_BYTES = env.int("FLOWDOCK_SERVER_MAX_BODY_BYTES", default=5 * 1024 * 1024)
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+INSTALLED_APPS = [
+    "flowdock_server",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "csp",
+    "django_htmx",
+    "oauth2_provider",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "flowdock_server.urls"
+ASGI_APPLICATION = "flowdock_server.asgi.application"
+# Flowdock's addresses have no slash at their end, and a redirect would turn a POST into a GET.
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES = {
+    "default": env.db_url("FLOWDOCK_SERVER_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'flowdock.sqlite3'}")
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,  # seconds that a writer waits for another
+        # A transaction that starts as a reader cannot wait for its turn to write: it fails. So take the turn at once.
+        "transaction_mode": "IMMEDIATE",
+        # FULL, since in WAL mode NORMAL may lose the last commits when the power goes: what is answered is stored.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "flowdock_server.User"
+LOGIN_URL = "/account/sign-in"
+LOGIN_REDIRECT_URL = "/app"
+LOGOUT_REDIRECT_URL = LOGIN_URL
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+OAUTH2_PROVIDER_APPLICATION_MODEL = "flowdock_server.Application"
+OAUTH2_PROVIDER = {
+    "SCOPES": {
+        "flow": "Read and send messages in your flows",
+        "private": "Read and send your private messages",
+        "manage": "Manage your flows and organizations, and who is in them",
+        "profile": "See your name, e-mail address and picture",
+        "offline_access": "Stay connected while you are away",
+        "integration": "Connect services to your flows",
+    },
+    "DEFAULT_SCOPES": ["flow", "private"],
+    "OAUTH2_VALIDATOR_CLASS": "flowdock_server.oauth.validator.FlowdockValidator",
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["http", "https", "urn"],
+    # No Flowdock client knows PKCE; each proves itself by its secret.
+    "PKCE_REQUIRED": False,
+    "AUTHORIZATION_CODE_EXPIRE_SECONDS": 600,
+    "ACCESS_TOKEN_EXPIRE_SECONDS": 14 * 24 * 3600,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    # The database keeps a token's SHA-256 and not the token.
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+}
+
+# Cookies ignore ports, and the bridge runs on the same host by default: names of our own keep them apart.
+SESSION_COOKIE_NAME = "flowdock_session"
+CSRF_COOKIE_NAME = "flowdock_csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SERVED_OVER_TLS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SECURE_HSTS_SECONDS = 3600 * 24 * 365 if SERVED_OVER_TLS else 0
+# The proxy that ends TLS says so; it must overwrite the header when a caller sends it.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SERVED_OVER_TLS else None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:", *(["https:"] if REMOTE_IMAGES else [])],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Served from where they lie, so that nothing has to be collected before the first start.
+WHITENOISE_USE_FINDERS = True
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("FLOWDOCK_SERVER_LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # Requests that were refused are the caller's business and answered in words.
+        "django.request": {"level": "ERROR"},
+        # It logs the codes and addresses of refused sign-ins.
+        "oauthlib": {"level": "WARNING"},
+        "oauth2_provider": {"level": "WARNING"},
+    },
+}
