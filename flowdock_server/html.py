@@ -26,11 +26,6 @@ _body_attributes = {
     "td": {"colspan", "rowspan"},
     "th": {"colspan", "rowspan"},
 }
-    "a": {"href", "title"},
-    "abbr": {"title"},
-    "td": {"colspan", "rowspan"},
-    "th": {"colspan", "rowspan"},
-}
 # Without its address a picture shows its alternative text, and nobody's host learns who reads.
 _body = nh3.Cleaner(
     tags=BODY_TAGS,
