@@ -46,8 +46,8 @@ FIELD_KEYS = [
     key.strip()
     for key in required(
         "FIELD_KEYS",
-        "`make run` writes one to .env; elsewhere set it to one or more Fernet keys, newest first, separated by"
-        """ commas, each from `python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"`.""",
+        "`make run` writes one to .env; elsewhere set it to Fernet keys, newest first, separated by commas, each from "
+        """`python -c "import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())"`.""",
     ).split(",")
     if key.strip()
 ]

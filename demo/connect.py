@@ -1,0 +1,51 @@
+"""Connecting octo/hello to Acme's main flow along the real path: sign in, Add, consent, set-up, confirm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .visitor import Visitor
+
+ACCOUNT, PASSWORD = "demo@example.com", "demo"
+ORIGIN = "octo/hello"
+
+
+def connect(env: Mapping[str, str]) -> str:
+    """The id of the new origin's hook. The flow and the account are those that the demo server is seeded with."""
+    visitor = Visitor()
+    sign_in(visitor, env)
+    visitor.open(f"{env['FLOWDOCK_SERVER_URL']}/app/acme/main/settings")
+    visitor.follow("Add Flowdock Bridge")
+    if visitor.page.url.startswith(env["FLOWDOCK_SERVER_URL"]):
+        visitor.send("Allow")
+    visitor.send("Continue", service="github", typed=ORIGIN, preset="everything")
+    visitor.send(f"Connect {ORIGIN} to Main")
+    return hook_id(visitor.page.inputs["address"])
+
+
+def sign_in(visitor: Visitor, env: Mapping[str, str], account: str = ACCOUNT) -> None:
+    visitor.open(f"{env['FLOWDOCK_SERVER_URL']}/login")
+    visitor.send("Sign in", username=account, password=PASSWORD)
+
+
+def hook_id(address: str) -> str:
+    return urlsplit(address).path.strip("/").rpartition("/")[2]
+
+
+def remembered(env: Mapping[str, str]) -> str:
+    """The hook that an earlier demonstration connected, or nothing."""
+    try:
+        return str(json.loads(_file(env).read_text())["hook_id"])
+    except FileNotFoundError:
+        return ""
+
+
+def remember(env: Mapping[str, str], hook: str) -> None:
+    _file(env).write_text(json.dumps({"hook_id": hook}) + "\n")
+
+
+def _file(env: Mapping[str, str]) -> Path:
+    return Path(env["DATA_DIR"]) / "demo.json"

@@ -1,0 +1,70 @@
+"""Runs beside the processes of `make run`: says where to go once they answer and, the first time, makes the demo."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import requests
+
+from . import connect
+from .replay import replay
+
+PATIENCE = 60.0  # seconds until the servers must answer
+
+
+def main() -> int:
+    env = os.environ
+    if not wait_for(env["BRIDGE_URL"], env["FLOWDOCK_SERVER_URL"]):
+        return 1
+    if "--first-start" in sys.argv and env.get("DEMO", "1") != "0":
+        print(f"Connecting {connect.ORIGIN} and replaying a day of its life ...", flush=True)
+        hook = connect.connect(env)
+        connect.remember(env, hook)
+        replay(env, hook)
+    print(welcome(), flush=True)
+    return 0
+
+
+def wait_for(*addresses: str) -> bool:
+    """Whether every address answers before patience ends."""
+    deadline = time.monotonic() + PATIENCE
+    with requests.Session() as session:
+        session.trust_env = False
+        for address in addresses:
+            while not _answers(session, address):
+                if time.monotonic() > deadline:
+                    print(f"{address} does not answer; the reason stands above.", file=sys.stderr)
+                    return False
+                time.sleep(0.1)
+    return True
+
+
+def _answers(session: requests.Session, address: str) -> bool:
+    try:
+        session.get(address, timeout=2, allow_redirects=False)
+    except requests.RequestException:
+        return False
+    return True
+
+
+def welcome() -> str:
+    env = os.environ
+    lines = [
+        "",
+        "  Flowdock Bridge is running. Ctrl-C stops it.",
+        "",
+        f"  Flowdock    {env['FLOWDOCK_SERVER_URL']}/app/acme/main",
+        f"              sign in as {connect.ACCOUNT} or other@example.com, password {connect.PASSWORD}",
+        f"  The bridge  {env['BRIDGE_URL']}/",
+        f"  Admin       {env['BRIDGE_URL']}/admin/",
+    ]
+    if password := env.get("STAFF_PASSWORD"):
+        lines.append(f"              sign in as staff, password {password} (shown this once)")
+    lines += ["", "  More life in the inbox: make demo, in another terminal.", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

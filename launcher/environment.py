@@ -1,0 +1,60 @@
+"""The environment of `make run`: secrets made once and kept in `.env`, addresses that follow from the ports."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+from honcho.environ import parse
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SECRETS: dict[str, Callable[[], str]] = {
+    "SECRET_KEY": lambda: secrets.token_urlsafe(50),
+    "FIELD_KEYS": lambda: Fernet.generate_key().decode(),
+    "FLOWDOCK_SERVER_SECRET_KEY": lambda: secrets.token_urlsafe(50),
+    "FLOWDOCK_CLIENT_ID": lambda: secrets.token_hex(20),
+    "FLOWDOCK_CLIENT_SECRET": lambda: secrets.token_urlsafe(40),
+}
+
+
+def complete_env_file(path: Path) -> dict[str, str]:
+    """The variables of `.env`, after adding the secrets that it lacks. Only its owner may read it."""
+    text = path.read_text() if path.exists() else ""
+    present = parse(text)
+    missing = {name: make() for name, make in SECRETS.items() if not present.get(name) and not os.environ.get(name)}
+    if missing:
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        with path.open("a") as file:
+            if text and not text.endswith("\n"):
+                file.write("\n")
+            if not text:
+                file.write(
+                    "# Made by `make run`. Keep it, and keep it to yourself: only these keys open what is stored.\n"
+                )
+            file.writelines(f"{name}={value}\n" for name, value in missing.items())
+    return {**present, **missing}
+
+
+def for_one_machine(env_file: Mapping[str, str]) -> dict[str, str]:
+    """The environment of every process: the caller's own first, then `.env`, then what suits a single machine."""
+    given = {**env_file, **os.environ}
+    bridge_port, flowdock_port = given.get("BRIDGE_PORT", "8000"), given.get("FLOWDOCK_PORT", "8001")
+    return {
+        "BIND": "127.0.0.1",
+        "BRIDGE_PORT": bridge_port,
+        "FLOWDOCK_PORT": flowdock_port,
+        "BRIDGE_URL": f"http://127.0.0.1:{bridge_port}",
+        "FLOWDOCK_SERVER_URL": f"http://127.0.0.1:{flowdock_port}",
+        "FLOWDOCK_API_URL": f"http://127.0.0.1:{flowdock_port}",
+        "FLOWDOCK_SERVER_DEMO": "true",
+        "DATA_DIR": str(ROOT / "data"),
+        "PYTHONUNBUFFERED": "1",
+        **given,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{given.get('PATH', '')}",
+    }
