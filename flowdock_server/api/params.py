@@ -1,0 +1,146 @@
+"""Parameters, wherever they come from: query, form (with brackets) and JSON, merged in this order."""
+
+import json
+import re
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
+from django.http import HttpRequest, QueryDict
+from django.http.multipartparser import MultiPartParserError
+from ninja.parser import Parser
+
+MAX_DEPTH = 20
+_KEY = re.compile(r"\A([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
+
+# What no text in a database can hold: NUL, and halves of characters that JSON can spell.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class Unreadable(ValueError):
+    """400: the parameters cannot be read; the text says why."""
+
+
+class TooLarge(Exception):
+    """413: the body is over the limit."""
+
+
+def read(request: HttpRequest) -> dict[str, Any]:
+    """All parameters of `request`, nested ones as objects and lists. Raises Unreadable or TooLarge."""
+    parameters = unbracket(request.GET)
+    try:
+        if request.content_type == "application/json":
+            if body := request.body.strip():
+                parameters |= _json_object(body)
+        elif request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
+            parameters |= unbracket(_form(request))
+        elif request.body.strip():
+            raise Unreadable("Send the body as application/json or application/x-www-form-urlencoded")
+    except RequestDataTooBig as error:
+        raise TooLarge from error
+    except (MultiPartParserError, TooManyFieldsSent) as error:
+        raise Unreadable(str(error) or "The form cannot be read") from error
+    check_texts(parameters)
+    return parameters
+
+
+def _form(request: HttpRequest) -> QueryDict:
+    if request.method == "POST":
+        return request.POST
+    # Django reads the forms of POST only.
+    return QueryDict(request.body, encoding="utf-8")
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise Unreadable("The body is not UTF-8") from error
+    except ValueError as error:
+        raise Unreadable(f"The body is not JSON: {error}") from error
+    except RecursionError as error:
+        raise Unreadable("The body is nested too deep") from error
+    if not isinstance(value, dict):
+        raise Unreadable("The body must be a JSON object")
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def check_texts(value: Any, depth: int = 0) -> None:
+    """Raise Unreadable for texts that cannot be stored, and for what is nested too deep."""
+    if depth > MAX_DEPTH:
+        raise Unreadable("The parameters are nested too deep")
+    if isinstance(value, str):
+        if _UNSTORABLE.search(value):
+            raise Unreadable("A text has a character that cannot be stored")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            check_texts(key, depth)
+            check_texts(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            check_texts(item, depth + 1)
+
+
+def unbracket(form: QueryDict) -> dict[str, Any]:
+    """`thread[title]=A&tags[]=a&tags[]=b&thread[fields][0][label]=L` as nested objects and lists.
+
+    A name that is given twice counts with its last value. In a list of objects (`fields[][label]`) a name that is
+    given again belongs to the next object; numbers in brackets make a list in their order.
+    """
+    root: dict[str, Any] = {}
+    for name, values in form.lists():
+        match = _KEY.match(name)
+        if not match:
+            root[name] = values[-1]
+            continue
+        path = [match[1], *re.findall(r"\[([^\[\]]*)\]", match[2])]
+        if len(path) > MAX_DEPTH:
+            raise Unreadable("The parameters are nested too deep")
+        for value in values if "" in path else values[-1:]:
+            _put(root, path, value)
+    return {name: _numbered_as_lists(value) for name, value in root.items()}
+
+
+def _put(container: dict[str, Any], path: list[str], value: str) -> None:
+    name, *rest = path
+    if not rest:
+        container[name] = value
+    elif rest[0] != "":
+        child = container.get(name)
+        if not isinstance(child, dict):
+            child = container[name] = {}
+        _put(child, rest, value)
+    else:
+        items = container.get(name)
+        if not isinstance(items, list):
+            items = container[name] = []
+        if len(rest) == 1:
+            items.append(value)
+            return
+        # The names of one object follow each other in a form, but a QueryDict groups by name: both `fields[][label]`
+        # come before both `fields[][value]`. So a value goes to the first object that lacks its name.
+        lacking = next((item for item in items if isinstance(item, dict) and rest[1] not in item), None)
+        if lacking is None:
+            lacking = {}
+            items.append(lacking)
+        _put(lacking, rest[1:], value)
+
+
+def _numbered_as_lists(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_numbered_as_lists(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value and all(name.isascii() and name.isdigit() and len(name) < 6 for name in value):
+        return [_numbered_as_lists(value[name]) for name in sorted(value, key=int)]
+    return {name: _numbered_as_lists(item) for name, item in value.items()}
+
+
+class MergedParser(Parser):
+    """What ninja takes for the body: all parameters, wherever they came from."""
+
+    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        return read(request)

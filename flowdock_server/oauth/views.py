@@ -1,0 +1,154 @@
+"""/oauth/authorize and /oauth/token.
+
+The pages belong to `flowdock_server/templates/flowdock_server`:
+
+    consent.html       application, scopes (list of ScopeInWords: name, sentence, icon), account (the User).
+                       A form posts to the address it is shown at, with `allow` = "yes" or "no".
+    oauth_error.html   sentence: what is wrong with the request, for a person. Never a redirect.
+    oauth_code.html    application (or None), code: for out-of-band clients, the code to type over there.
+"""
+
+import json
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from csp.decorators import csp_update
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.utils.decorators import method_decorator
+from django.views import View
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters
+from oauth2_provider.exceptions import FatalClientError, OAuthToolkitError
+from oauth2_provider.models import get_grant_model
+from oauth2_provider.views.mixins import OAuthLibMixin
+from oauthlib.oauth2 import AccessDeniedError, OAuth2Error
+from oauthlib.oauth2.rfc6749.errors import (
+    InvalidClientIdError,
+    InvalidRedirectURIError,
+    MismatchingRedirectURIError,
+    MissingClientIdError,
+)
+
+from flowdock_server.api import params
+from flowdock_server.models import Application
+from flowdock_server.models.applications import OUT_OF_BAND
+
+from .cores import AuthorizeCore, TokenCore
+from .scopes import in_words
+
+
+@method_decorator(never_cache, name="dispatch")
+class AuthorizeView(LoginRequiredMixin, OAuthLibMixin, View):
+    """Ask the person who is signed in whether the application may act for them.
+
+    Asked each time, also when it was allowed before: the page says which account the application will get.
+    """
+
+    oauthlib_backend_class = AuthorizeCore
+
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            scopes, credentials = self.validate_authorization_request(request)
+        except OAuthToolkitError as error:
+            return self.refuse(request, error)
+        application = Application.objects.get(client_id=credentials["client_id"])
+        # A browser holds the policy for forms against redirects too, and the answer is one to the application.
+        show = csp_update({"form-action": _origin(credentials["redirect_uri"])})(render)
+        return show(
+            request,
+            "flowdock_server/consent.html",
+            {"application": application, "scopes": in_words(scopes), "account": request.user},
+        )
+
+    def post(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            scopes, credentials = self.validate_authorization_request(request)
+            address, *_ = self.create_authorization_response(
+                request, " ".join(scopes), credentials, allow=request.POST.get("allow") == "yes"
+            )
+        except OAuthToolkitError as error:
+            return self.refuse(request, error)
+        if credentials["redirect_uri"] == OUT_OF_BAND:
+            return redirect("oauth-code", code=parse_qs(urlsplit(address).query)["code"][0])
+        return HttpResponseRedirect(address)
+
+    def refuse(self, request: HttpRequest, error: OAuthToolkitError) -> HttpResponse:
+        """Tell the application by redirect where it is known; a person where the application is in doubt."""
+        _, answer = self.error_response(error)
+        oauth_error = error.oauthlib_error
+        if isinstance(error, FatalClientError) or oauth_error.redirect_uri in (None, OUT_OF_BAND):
+            denied = isinstance(oauth_error, AccessDeniedError)
+            return render(
+                request,
+                "flowdock_server/oauth_error.html",
+                {"sentence": "You have not allowed it. Nothing was connected." if denied else _sentence(oauth_error)},
+                status=200 if denied else 400,
+            )
+        return HttpResponseRedirect(answer["url"])
+
+
+def _origin(address: str) -> list[str]:
+    """The host of a redirect URI as a source for the policy; nothing for the out-of-band one."""
+    parts = urlsplit(address)
+    return [f"{parts.scheme}://{parts.netloc}"] if parts.netloc else []
+
+
+def _sentence(error: OAuth2Error) -> str:
+    """What is wrong with an authorization request, for the person in front of it."""
+    match error:
+        case InvalidClientIdError() | MissingClientIdError():
+            return "No application here has this client id. It may have been deleted."
+        case MismatchingRedirectURIError() | InvalidRedirectURIError():
+            return "The application wants to be answered at an address that is not registered for it."
+        case _:
+            return f"The application asked for something that this server does not understand: {error.description}"
+
+
+@method_decorator(never_cache, name="dispatch")
+class CodeView(LoginRequiredMixin, View):
+    """Where an out-of-band client finds its code: in the address, and on the page."""
+
+    def get(self, request: HttpRequest, code: str) -> HttpResponse:
+        grant = get_grant_model().objects.filter(code=code, user=request.user).select_related("application").first()
+        if grant is None or grant.is_expired():
+            sentence = "This code has been used, or its ten minutes are over. Begin again at the application."
+            return render(request, "flowdock_server/oauth_error.html", {"sentence": sentence}, status=404)
+        context = {"application": grant.application, "code": code}
+        return render(request, "flowdock_server/oauth_code.html", context)
+
+
+@method_decorator([csrf_exempt, never_cache, sensitive_post_parameters()], name="dispatch")
+class TokenView(OAuthLibMixin, View):
+    """Exchange a code, a password or a refresh token for an access token.
+
+    Answers form-encoded, as Flowdock did, and in JSON to who asks for it in `Accept`; scopes are joined by commas.
+    """
+
+    oauthlib_backend_class = TokenCore
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        try:
+            _, headers, body, status = self.create_token_response(request)
+            answer: dict[str, Any] = json.loads(body)
+        except params.TooLarge:
+            headers, answer, status = {}, _invalid_request("The body is too large"), 413
+        except params.Unreadable as error:
+            headers, answer, status = {}, _invalid_request(str(error)), 400
+        if "scope" in answer:
+            answer["scope"] = ",".join(answer["scope"].split())
+        if "application/json" in request.headers.get("Accept", ""):
+            response = HttpResponse(json.dumps(answer), status=status, content_type="application/json; charset=utf-8")
+        else:
+            response = HttpResponse(
+                urlencode(answer), status=status, content_type="application/x-www-form-urlencoded; charset=utf-8"
+            )
+        if "WWW-Authenticate" in headers:
+            response["WWW-Authenticate"] = headers["WWW-Authenticate"]
+        return response
+
+
+def _invalid_request(description: str) -> dict[str, Any]:
+    return {"error": "invalid_request", "error_description": description}
