@@ -27,7 +27,7 @@ class InvalidOrigin(ValueError):
 
 
 class Payload:
-    """A webhook's JSON object, read by dotted paths: a value of the right type or UnreadablePayload that names the path.
+    """A webhook's JSON object, read by dotted paths: a value of the right type, or UnreadablePayload naming the path.
 
     The plain verbs (`text`, `number`, ...) are for what the service always sends. Those that begin with `maybe_` take
     an absent or null value as empty, and refuse a wrong type all the same.
