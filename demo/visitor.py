@@ -86,9 +86,9 @@ class _Reader(HTMLParser):
         elif tag == "select":
             self.select = given.get("name", "")
         elif tag == "option":
-            form = self._form(given)
-            if form and self.select and ("selected" in given or self.select not in form.fields):
-                form.fields[self.select] = given.get("value", "")
+            owner = self._form(given)
+            if owner and self.select and ("selected" in given or self.select not in owner.fields):
+                owner.fields[self.select] = given.get("value", "")
         elif tag in {"a", "button", "title", "textarea"}:
             self.collecting.append((tag, [], given))
 

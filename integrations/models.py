@@ -88,6 +88,24 @@ class IntegrationQuerySet(models.QuerySet["Integration"]):
         """Those that have a source in Flowdock: neither on their way there nor removed."""
         return self.filter(removed_at=None).exclude(flow_token="")
 
+    def in_state(self, state: Integration.State) -> IntegrationQuerySet:
+        """Those whose `state` is this one: the same ladder as the property, in SQL."""
+        states = Integration.State
+        conditions = {
+            states.REMOVED: Q(removed_at__isnull=False),
+            states.CONNECTING: Q(flow_token=""),
+            states.PAUSED: Q(paused_at__isnull=False),
+            states.ATTENTION: ~Q(problem=""),
+            states.ACTIVE: Q(first_event_at__isnull=False),
+            states.WAITING: Q(),
+        }
+        matching = self
+        for candidate, condition in conditions.items():
+            if candidate == state:
+                return matching.filter(condition)
+            matching = matching.exclude(condition)
+        raise ValueError(f"{state!r} is no state of an integration")
+
 
 class Integration(models.Model):
     """An origin connected to a flow, with filters. Flowdock calls it a source.
@@ -247,6 +265,9 @@ class Delivery(models.Model):
         FILTERED = "filtered", "Filtered"
         UNPOSTED = "unposted", "Not a kind we post"
         DROPPED = "dropped", "Dropped"
+
+    # What may be put back in the outbox. A pending one may: its turn comes at once.
+    RETRIABLE: ClassVar = (State.PENDING, State.FAILED, State.DROPPED)
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="deliveries")

@@ -1,0 +1,240 @@
+"""Where staff see everything and repair it without a shell. It reads and repairs; it neither adds nor rewrites."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.options import ModelAdmin
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from . import services
+from .models import Delivery, Event, Integration, Origin
+
+COUNTED = 10_000
+SHOWN_PAYLOAD = 200_000  # characters; a browser stays quick up to there
+
+
+class CappedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts to COUNTED and no further: counting a million rows for a page number would be most of the page's time."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: Any = self.object_list
+        return int(rows.order_by()[:COUNTED].count())
+
+
+class AgeFilter(admin.SimpleListFilter):
+    """Rows of the last hours or days, by the model's own time."""
+
+    title = "age"
+    parameter_name = "age"
+    column: ClassVar[str]
+    AGES: ClassVar = {"hour": dt.timedelta(hours=1), "day": dt.timedelta(days=1), "week": dt.timedelta(days=7)}
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(age, f"The last {age}") for age in self.AGES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        age = self.AGES.get(self.value() or "")
+        return queryset.filter(**{f"{self.column}__gte": timezone.now() - age}) if age else queryset
+
+
+class ReceivedFilter(AgeFilter):
+    column = "received_at"
+
+
+class CreatedFilter(AgeFilter):
+    column = "created_at"
+
+
+class ServiceFilter(admin.SimpleListFilter):
+    """Rows of one service, from the registry: no query for the choices."""
+
+    title = "service"
+    parameter_name = "service"
+    path = "origin__service"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return services.choices()
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(**{self.path: self.value()}) if self.value() else queryset
+
+
+class DeliveryServiceFilter(ServiceFilter):
+    path = "integration__origin__service"
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Integrations by what they show as their state."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return list(Integration.State.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.in_state(Integration.State(self.value())) if self.value() else queryset  # type: ignore[attr-defined,no-any-return]
+
+
+class Overseen(ModelAdmin[Any]):
+    """A model that staff look at: everything read-only, in one query a list, changes through actions only."""
+
+    paginator = CappedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        fields: Any = self.get_fields(request, obj)
+        return list(fields)
+
+    def change_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        context = {"show_save": False, "show_save_and_continue": False}
+        kwargs["extra_context"] = {**(kwargs.get("extra_context") or {}), **context}
+        return super().change_view(request, *args, **kwargs)
+
+    def act(self, request: HttpRequest, rows: QuerySet[Any], done: str, action: Callable[[Any], None]) -> None:
+        """Do `action` to each row, write it to the audit log, and say how many there were."""
+        count = 0
+        for row in rows:
+            action(row)
+            self.log_action(request, row, done)
+            count += 1
+        self.message_user(request, f"{count} {done}.", messages.SUCCESS if count else messages.WARNING)
+
+    def log_action(self, request: HttpRequest, row: Model, done: str) -> None:
+        LogEntry.objects.log_actions(request.user.pk, [row], CHANGE, done, single_object=True)  # type: ignore[attr-defined]
+
+
+@admin.register(Origin)
+class OriginAdmin(Overseen):
+    list_display = ("name", "service", "hook_id", "created_by", "created_at")
+    list_filter = (("service", admin.ChoicesFieldListFilter), CreatedFilter)
+    list_select_related = ("created_by",)
+    search_fields = ("name", "hook_id", "created_by__email")
+    fields = ("name", "service", "external_url", "hook_url", "created_by", "created_at", "previous_secret_until")
+
+
+@admin.register(Integration)
+class IntegrationAdmin(Overseen):
+    list_display = ("name", "state", "flow_name", "organization_name", "service", "problem", "created_at")
+    list_filter = (StateFilter, ServiceFilter, CreatedFilter)
+    list_select_related = ("origin",)
+    search_fields = ("name", "origin__name", "flow_name", "organization_name", "flowdock_id")
+    fields = (
+        "name", "state", "problem", "origin", "flow_name", "organization_name", "flow_id", "flow_web_url",
+        "flowdock_id", "source_url", "filters", "created_by", "created_at", "first_event_at", "paused_at", "paused_by",
+        "removed_at",
+    )  # fmt: skip
+    actions = ("pause", "resume")
+
+    @admin.display(description="service")
+    def service(self, integration: Integration) -> str:
+        return integration.origin.get_service_display()
+
+    @admin.action(description="Pause: post nothing until resumed", permissions=["change"])
+    def pause(self, request: HttpRequest, rows: QuerySet[Integration]) -> None:
+        self.act(request, rows.filter(removed_at=None, paused_at=None), "paused", lambda row: row.pause(request.user))
+
+    @admin.action(description="Resume", permissions=["change"])
+    def resume(self, request: HttpRequest, rows: QuerySet[Integration]) -> None:
+        self.act(request, rows.filter(removed_at=None).exclude(paused_at=None), "resumed", Integration.resume)
+
+
+@admin.register(Event)
+class EventAdmin(Overseen):
+    list_display = ("received_at", "origin", "kind", "action", "__str__", "actor", "delivery_id")
+    list_filter = (ReceivedFilter, ServiceFilter)
+    list_select_related = ("origin",)
+    list_display_links = ("received_at", "__str__")
+    search_fields = ("delivery_id", "origin__name", "actor", "subject")
+    ordering = ("-id",)
+    fields = (
+        "origin", "received_at", "delivery_id", "kind", "action", "actor", "summary", "subject", "why_not",
+        "posted_as", "sent_headers", "sent_body",
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+        rows = super().get_queryset(request)
+        # A list of fifty need not carry fifty payloads.
+        return rows.defer("body", "headers", "activity") if self._is_list(request) else rows
+
+    def _is_list(self, request: HttpRequest) -> bool:
+        return bool(request.resolver_match and (request.resolver_match.url_name or "").endswith("_changelist"))
+
+    @admin.display(description="activity")
+    def posted_as(self, event: Event) -> SafeString:
+        return pretty(event.activity)
+
+    @admin.display(description="headers")
+    def sent_headers(self, event: Event) -> SafeString:
+        return pretty(event.headers)
+
+    @admin.display(description="body")
+    def sent_body(self, event: Event) -> SafeString:
+        text = bytes(event.body).decode(errors="replace")
+        try:
+            return pretty(json.loads(text))
+        except ValueError:
+            return block(text)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(Overseen):
+    list_display = ("created_at", "state", "integration", "thread_id", "event", "reason", "next_attempt_at")
+    list_filter = ("state", CreatedFilter, DeliveryServiceFilter)
+    list_select_related = ("event", "integration")
+    list_display_links = ("created_at", "event")
+    search_fields = ("uuid", "thread_id", "event__delivery_id", "integration__name", "integration__flow_name")
+    ordering = ("-id",)
+    fields = (
+        "event", "integration", "state", "reason", "rule", "thread_id", "uuid", "created_at", "next_attempt_at",
+        "delivered_at", "flowdock_thread_id", "tried",
+    )  # fmt: skip
+    actions = ("retry", "drop")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        return super().get_queryset(request).defer("event__body", "event__headers", "event__activity")
+
+    @admin.display(description="attempts")
+    def tried(self, delivery: Delivery) -> SafeString:
+        return pretty(delivery.attempts)
+
+    @admin.action(description="Retry: post those that failed, were dropped or wait, now", permissions=["change"])
+    def retry(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
+        retried = rows.filter(state__in=Delivery.RETRIABLE, integration__removed_at=None)
+        self.act(request, retried, "put back in the outbox", Delivery.retry)
+
+    @admin.action(description="Drop: give up those that wait or failed", permissions=["change"])
+    def drop(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
+        dropped = rows.filter(state__in=(Delivery.State.PENDING, Delivery.State.FAILED))
+        who = request.user.get_username()
+        self.act(request, dropped, "dropped", lambda row: row.drop(f"dropped by {who}"))
+
+
+def pretty(data: object) -> SafeString:
+    return block(json.dumps(data, indent=2, ensure_ascii=False)) if data else SafeString("–")
+
+
+def block(text: str) -> SafeString:
+    """`text` set as it is; what is too long for a page is cut, and says so."""
+    cut = f"\n… {len(text) - SHOWN_PAYLOAD:,} more characters" if len(text) > SHOWN_PAYLOAD else ""
+    return format_html('<pre class="payload">{}{}</pre>', text[:SHOWN_PAYLOAD], cut)
