@@ -15,6 +15,10 @@ class ActivityRejected(FlowdockError):
     """400, 413 or 422: this message is refused, and would be again. It fails visibly; the next one goes on."""
 
 
+class SourceRejected(FlowdockError):
+    """400, 413 or 422: Flowdock does not take a source with this name or address. A person chooses another."""
+
+
 class TokenRefused(FlowdockError):
     """401: the token is unknown or has expired. A person signs in again; an integration needs attention."""
 
@@ -24,7 +28,7 @@ class FlowNotAccessible(FlowdockError):
 
 
 class FlowdockUnavailable(FlowdockError):
-    """5xx, 429 or no answer: try again, after `retry_after` seconds where Flowdock said so (else None)."""
+    """5xx, 429, no answer or an unreadable one: try again, after `retry_after` seconds where Flowdock said so."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)

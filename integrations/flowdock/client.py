@@ -1,0 +1,457 @@
+"""Flowdock's REST API, as far as the bridge uses it.
+
+Source: Flowdock's api-docs (flows.md, sources.md, messages.md, production-integrations.md). Where those contradict each
+other, what is read here is what all of them share: any 2xx is success, ids are texts or numbers, `links` may be absent.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
+
+import requests
+from django.conf import settings
+
+from integrations.activity import Activity, is_web_address
+
+from . import payload
+from .errors import (
+    ActivityRejected,
+    FlowdockError,
+    FlowdockUnavailable,
+    FlowNotAccessible,
+    SourceGone,
+    SourceRejected,
+    TokenRefused,
+)
+
+# The longest list of flows with all their people is far below; whatever is longer is no answer of Flowdock's.
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+MAX_RETRY_AFTER = 24 * 3600.0  # seconds
+TOKEN_IN_ADDRESS = re.compile(r"((?:flow_token|access_token)=)[^&\s\"']+")
+
+
+class HideTokens(logging.Filter):
+    """Blanks tokens out of the addresses that urllib3 logs: a flow_token can be asked about in a query only."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                TOKEN_IN_ADDRESS.sub(r"\1hidden", arg) if isinstance(arg, str) else arg for arg in record.args
+            )
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(HideTokens())
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    id: str
+    name: str
+    nick: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """`url` and `sources_url` are addresses in the API, `web_url` is the page that people open (or empty)."""
+
+    id: str
+    name: str
+    url: str
+    web_url: str
+    organization_name: str
+    sources_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """`flow_token` is empty except in the answer that created the source: Flowdock tells it once."""
+
+    id: int
+    name: str
+    url: str
+    flow_token: str
+    external_url: str
+    creator_id: str = ""
+    created_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What Flowdock said of a message that it took; the ids are empty where it told none (a 202 has no body)."""
+
+    message_id: str
+    thread_id: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON. Raises FlowdockUnavailable: a page of a proxy in between is no answer of Flowdock's."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise FlowdockUnavailable(f"Flowdock answered {self.status} with something that is no JSON") from None
+
+    def object(self) -> Mapping[str, Any]:
+        return _object(self.json())
+
+    def form(self) -> dict[str, str]:
+        """The body as form fields, in which Flowdock gives tokens unless it heeds `Accept`."""
+        return dict(parse_qsl(self.body.decode(errors="replace")))
+
+    def words(self) -> str:
+        """What Flowdock says is wrong: its `message`, then each of its `errors` by field."""
+        try:
+            said = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return ""
+        if not isinstance(said, Mapping):
+            return ""
+        words = [str(said.get("message") or "")]
+        errors = said.get("errors")
+        if isinstance(errors, Mapping):
+            for field, texts in errors.items():
+                texts = texts if isinstance(texts, list) else [texts]
+                words.append(f"{field} {', '.join(str(text) for text in texts)}")
+        return "; ".join(word for word in words if word)[:300]
+
+
+class Flowdock:
+    """One keep-alive connection to Flowdock, with a person's access token or without. For one thread at a time.
+
+    Every method raises FlowdockUnavailable where no sensible answer came, TokenRefused on 401, FlowNotAccessible on 403
+    and 404, SourceGone on 410. `timeout` is in seconds, for the connection, for each wait and for the whole answer.
+    """
+
+    def __init__(self, access_token: str = "", timeout: float | None = None) -> None:
+        self.access_token = access_token
+        self.timeout = settings.FLOWDOCK_TIMEOUT if timeout is None else timeout
+        self.session = requests.Session()
+        # A proxy or a .netrc of the machine has no say in where tokens go.
+        self.session.trust_env = False
+        self.session.headers.update({"Accept": "application/json", "User-Agent": "Flowdock-Bridge"})
+        if access_token:
+            self.session.headers["Authorization"] = f"Bearer {access_token}"
+
+    def __enter__(self) -> Flowdock:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.session.close()
+
+    # As a person, with their access token
+
+    def user(self) -> Person:
+        """Who the access token speaks for."""
+        said = self._ask("GET", "/user").object()
+        return Person(
+            id=_id(said, "id"), name=_text(said, "name"), nick=_text(said, "nick"), email=_text(said, "email")
+        )
+
+    def flows(self) -> list[Flow]:
+        """The flows that the person is in."""
+        return [_flow(said) for said in _objects(self._ask("GET", "/flows").json())]
+
+    def find_flow(self, flow_id: str) -> Flow:
+        """The flow, if the person can open it now. Raises FlowNotAccessible if not: no flow has an empty id."""
+        if not flow_id:
+            raise FlowNotAccessible("no flow was named")
+        return _flow(self._ask("GET", "/flows/find", params={"id": flow_id}).object())
+
+    def sources(self, flow: Flow) -> list[Source]:
+        """The sources of the flow, of all applications."""
+        return [_source(said, flow.sources_url) for said in _objects(self._ask("GET", flow.sources_url).json())]
+
+    def create_source(self, flow: Flow, name: str, external_url: str) -> Source:
+        """A new source in the flow, with its flow_token. Raises SourceRejected too."""
+        answer = self._ask(
+            "POST",
+            flow.sources_url,
+            json={"name": name, "external_url": external_url} if external_url else {"name": name},
+            refusal=SourceRejected,
+        )
+        source = _source(answer.object(), flow.sources_url)
+        if not source.flow_token:
+            raise FlowdockUnavailable("Flowdock created a source and did not tell its flow_token")
+        return source
+
+    def delete_source(self, url: str) -> None:
+        """Remove the source at the API's address `url`. Raises FlowNotAccessible or SourceGone where it is no more."""
+        self._ask("DELETE", url)
+
+    # As an integration, with its flow_token
+
+    def source_of(self, flow_token: str) -> Source:
+        """The source that the token belongs to."""
+        said = self._ask("GET", "/sources", params={"flow_token": flow_token}).json()
+        sources = [_source(item, "") for item in _objects(said if isinstance(said, list) else [said])]
+        if not sources:
+            raise SourceGone("Flowdock knows no source by this flow_token")
+        return sources[0]
+
+    def update_source(
+        self, flow_token: str, *, error_message: str | None = None, configuration_url: str | None = None
+    ) -> None:
+        """Set what the flow shows beside the source; None leaves a value as it is, an empty text clears it."""
+        changes = {"error_message": error_message, "configuration_url": configuration_url}
+        self._ask(
+            "PUT",
+            "/sources",
+            json={"flow_token": flow_token, **{name: value for name, value in changes.items() if value is not None}},
+            refusal=SourceRejected,
+        )
+
+    def post_activity(self, flow_token: str, activity: Activity, uuid: UUID) -> Posted:
+        """Post to the flow that `flow_token` opens. The same `uuid` again is the same message. Raises ActivityRejected.
+
+        Flowdock's api-docs: messages.md; production-integrations.md, "Removing integrations".
+        """
+        answer = self._ask(
+            "POST",
+            payload.path(),
+            json=payload.write(activity, flow_token=flow_token, uuid=uuid),
+            # Without it Flowdock may answer before the message has an id, and the log could not link to its thread.
+            headers={"X-flowdock-wait-for-message": "true"},
+            refusal=ActivityRejected,
+            secret=flow_token,
+        )
+        return _posted(answer)
+
+    # As the application
+
+    def exchange_code(self, url: str, fields: Mapping[str, str]) -> Mapping[str, Any]:
+        """OAuth's token request: the fields of the answer, whether it came as JSON or as a form, or OAuth's `error`."""
+        answer = self._send("POST", url, data=dict(fields))
+        if answer.status >= 500 or answer.status == 429:
+            self._refuse(answer, FlowdockUnavailable)
+        if answer.body.lstrip().startswith(b"{"):
+            return answer.object()
+        said = answer.form()
+        if not said.keys() & {"access_token", "error"}:
+            raise FlowdockUnavailable(f"Flowdock answered {answer.status} without a token")
+        return said
+
+    # The transport
+
+    def _ask(
+        self,
+        method: str,
+        path_or_url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        refusal: type[FlowdockError] = FlowdockUnavailable,
+        secret: str = "",
+    ) -> Answer:
+        """The answer of a call that succeeded. `refusal` is what 400, 413 and 422 mean to this call."""
+        answer = self._send(method, path_or_url, params=params, json=json, headers=headers)
+        if not 200 <= answer.status < 300:
+            self._refuse(answer, refusal, secret)
+        return answer
+
+    def _send(self, method: str, path_or_url: str, **how: Any) -> Answer:
+        url = f"{settings.FLOWDOCK_API_URL}{path_or_url}" if path_or_url.startswith("/") else path_or_url
+        if not is_on_api(url):
+            raise FlowdockUnavailable("an address outside Flowdock's API was not followed")
+        deadline = time.monotonic() + self.timeout
+        try:
+            with self.session.request(
+                method, url, timeout=self.timeout, allow_redirects=False, stream=True, **how
+            ) as response:
+                body = b"".join(_chunks(response, deadline))
+                return Answer(response.status_code, response.headers, body)
+        # "from None": the texts of these errors hold the whole address, and with it, at times, a flow_token.
+        except requests.exceptions.SSLError:
+            raise FlowdockUnavailable("Flowdock's certificate could not be verified") from None
+        except requests.Timeout:
+            raise FlowdockUnavailable(f"Flowdock did not answer within {self.timeout:g} s") from None
+        except requests.RequestException as error:
+            raise FlowdockUnavailable(f"Flowdock could not be reached ({type(error).__name__})") from None
+
+    def _refuse(self, answer: Answer, refusal: type[FlowdockError], secret: str = "") -> NoReturn:
+        words = answer.words()
+        for token in (self.access_token, secret):
+            words = words.replace(token, "hidden") if token else words
+        said = f"Flowdock answered {answer.status}" + (f": {words}" if words else "")
+        match answer.status:
+            case 400 | 413 | 422 if refusal is not FlowdockUnavailable:
+                raise refusal(words or said)
+            case 401:
+                raise TokenRefused(said)
+            case 403 | 404:
+                raise FlowNotAccessible(said)
+            case 410:
+                raise SourceGone(said)
+            case _:
+                raise FlowdockUnavailable(said, retry_after=_retry_after(answer.headers.get("Retry-After", "")))
+
+
+def is_on_api(url: str) -> bool:
+    """Whether `url` has the scheme, host and port of FLOWDOCK_API_URL: no other is ever called with a token."""
+    try:
+        return _place(url) == _place(settings.FLOWDOCK_API_URL) and "@" not in urlsplit(url).netloc
+    except ValueError:
+        return False
+
+
+def _place(url: str) -> tuple[str, str, int]:
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
+    return parts.scheme, (parts.hostname or "").lower(), port
+
+
+def _chunks(response: requests.Response, deadline: float) -> Iterator[bytes]:
+    """The body, up to MAX_ANSWER_BYTES and until `deadline`: the timeout of requests begins anew with every byte."""
+    size = 0
+    for chunk in response.iter_content(64 * 1024):
+        size += len(chunk)
+        if size > MAX_ANSWER_BYTES:
+            raise FlowdockUnavailable(f"Flowdock answered {response.status_code} with more than {MAX_ANSWER_BYTES} B")
+        if time.monotonic() > deadline:
+            raise requests.Timeout
+        yield chunk
+
+
+def _retry_after(value: str) -> float | None:
+    """Seconds from a Retry-After header, which holds seconds or an HTTP date; None where it holds neither."""
+    value = value.strip()
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return min(float(value), MAX_RETRY_AFTER)
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return min(max((moment - dt.datetime.now(dt.UTC)).total_seconds(), 0.0), MAX_RETRY_AFTER)
+
+
+# Readers of answers: a value of the right type, or FlowdockUnavailable in words
+
+
+def _object(said: object) -> Mapping[str, Any]:
+    if not isinstance(said, Mapping):
+        raise FlowdockUnavailable("Flowdock answered in an unknown shape")
+    return said
+
+
+def _objects(said: object) -> list[Mapping[str, Any]]:
+    if not isinstance(said, list):
+        raise FlowdockUnavailable("Flowdock answered in an unknown shape: not a list")
+    return [_object(item) for item in said]
+
+
+def _text(said: Mapping[str, Any], name: str) -> str:
+    """A text that may be absent."""
+    value = said.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _id(said: Mapping[str, Any], name: str) -> str:
+    """An id that must be there; Flowdock has given the same one as a number and as a text."""
+    value = said.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or not 0 < len(str(value)) <= 100:
+        raise FlowdockUnavailable(f"Flowdock answered in an unknown shape: {name} is missing")
+    return str(value)
+
+
+def _flow(said: Mapping[str, Any]) -> Flow:
+    url = _text(said, "url")
+    if not is_on_api(url):
+        raise FlowdockUnavailable("Flowdock gave a flow an address outside its API")
+    organization = said.get("organization")
+    if isinstance(organization, Mapping):
+        organization = _text(organization, "name")
+    web_url = _text(said, "web_url")
+    return Flow(
+        id=_id(said, "id"),
+        name=(_text(said, "name") or _text(said, "parameterized_name"))[:255],
+        url=url,
+        web_url=web_url if is_web_address(web_url) and len(web_url) <= 500 else "",
+        organization_name=organization[:255] if isinstance(organization, str) else "",
+        sources_url=_linked_sources(said) or f"{url.rstrip('/')}/{payload.sources_segment()}",
+    )
+
+
+def _linked_sources(said: Mapping[str, Any]) -> str:
+    """The address of the flow's sources that its `links` give, or empty. No document fixes the links' form."""
+    for links in (said.get("links"), said.get("_links")):
+        if not isinstance(links, Mapping):
+            continue
+        for name in ("sources", "integrations"):
+            entry = links.get(name)
+            href = entry.get("href") if isinstance(entry, Mapping) else entry
+            if isinstance(href, str) and is_on_api(href):
+                return href
+    return ""
+
+
+def _source(said: Mapping[str, Any], sources_url: str) -> Source:
+    text = _id(said, "id")
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise FlowdockUnavailable("Flowdock answered in an unknown shape: a source's id is no number")
+    url = _text(said, "url")
+    if not is_on_api(url):
+        # The answers of October 2014 have no url.
+        url = f"{sources_url.rstrip('/')}/{text}" if sources_url else ""
+    creator = said.get("creator")
+    return Source(
+        id=int(text),
+        name=_text(said, "name"),
+        url=url,
+        flow_token=_text(said, "flow_token"),
+        external_url=_text(said, "external_url"),
+        creator_id=str(creator.get("id") or "") if isinstance(creator, Mapping) else "",
+        created_at=_moment(_text(said, "created_at")),
+    )
+
+
+def _moment(text: str) -> dt.datetime | None:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def _posted(answer: Answer) -> Posted:
+    """Whatever a 2xx says, the message is stored: what cannot be read in it is left empty."""
+    try:
+        said = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, Mapping):
+        said = {}
+    thread = said.get("thread")
+    # `thread.id` is Flowdock's own; in the 2014 dialect `thread_id` may repeat the key that we sent.
+    thread_id = thread.get("id") if isinstance(thread, Mapping) else None
+    return Posted(
+        message_id=_maybe_id(said.get("id")),
+        thread_id=_maybe_id(thread_id or said.get("thread_id")),
+        status=answer.status,
+    )
+
+
+def _maybe_id(value: object) -> str:
+    return str(value)[:100] if isinstance(value, (int, str)) and not isinstance(value, bool) else ""

@@ -1,0 +1,126 @@
+"""An activity as Flowdock takes it: one writer for each version of the API, chosen by FLOWDOCK_API_VERSION.
+
+Source: Flowdock's api-docs, messages.md, threads.md; "activities" is the edition of October 2014, "messages" the later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import nh3
+from django.conf import settings
+
+from integrations.activity import Activity, Thread
+
+# What Flowdock's own push API let through in a body.
+BODY_TAGS = """
+    a abbr acronym address article aside b big blockquote br caption cite code dd del details dfn div dl dt em
+    figcaption figure footer h1 h2 h3 h4 h5 h6 header hgroup hr i img ins kbd li nav ol p pre samp section small
+    span strong sub summary sup table tbody td tfoot th thead tr tt ul var
+"""
+BODY_ATTRIBUTES = {
+    "a": {"href", "title"},
+    "abbr": {"title"},
+    "acronym": {"title"},
+    "img": {"src", "alt", "title", "width", "height"},
+    "ol": {"start"},
+    "td": {"colspan", "rowspan", "align"},
+    "th": {"colspan", "rowspan", "align"},
+}
+SCHEMES = {"http", "https", "mailto"}
+# Tab and line breaks are the only control characters that have a place in a text; a NUL can stop a database.
+CONTROL_CHARACTERS = {code: None for code in range(32) if chr(code) not in "\t\n\r"} | {127: None}
+
+PATHS = {"activities": "/activities", "messages": "/messages"}
+SOURCES = {"activities": "integrations", "messages": "sources"}
+THREAD_KEYS = {"activities": "thread_id", "messages": "external_thread_id"}
+
+
+def path() -> str:
+    """Where activities are posted to."""
+    return PATHS[settings.FLOWDOCK_API_VERSION]
+
+
+def sources_segment() -> str:
+    """The last part of the address at which a flow's sources are made, where the flow's `links` do not say."""
+    return SOURCES[settings.FLOWDOCK_API_VERSION]
+
+
+def write(activity: Activity, *, flow_token: str, uuid: UUID) -> dict[str, Any]:
+    """The JSON object to post. Its HTML is cleaned: titles and field values keep links, bodies what Flowdock allows."""
+    author = activity.author
+    return _without_blanks(
+        {
+            "flow_token": flow_token,
+            "uuid": str(uuid),
+            "event": activity.event,
+            "author": _without_blanks(
+                {"name": _plain(author.name), "avatar": _plain(author.avatar), "email": _plain(author.email)}
+            ),
+            "title": clean_title(activity.title),
+            "body": clean_body(activity.body),
+            THREAD_KEYS[settings.FLOWDOCK_API_VERSION]: _plain(activity.thread_id),
+            "thread": _thread(activity.thread),
+        }
+    )
+
+
+def _thread(thread: Thread) -> dict[str, Any]:
+    """The whole new state: a field that is left out is gone, so `fields` and `actions` go along when they are empty."""
+    status = thread.status
+    return _without_blanks(
+        {
+            "title": clean_title(thread.title),
+            "body": clean_body(thread.body),
+            "external_url": _plain(thread.external_url),
+            "status": {"value": _plain(status.value), "color": status.color} if status else None,
+        }
+    ) | {
+        "fields": [{"label": _plain(field.label), "value": clean_title(field.value)} for field in thread.fields],
+        "actions": [
+            _without_blanks(
+                {
+                    "@type": "ViewAction",
+                    "name": _plain(action.name),
+                    "url": _plain(action.url),
+                    "description": _plain(action.description),
+                }
+            )
+            for action in thread.actions
+        ],
+    }
+
+
+def clean_title(html: str) -> str:
+    """`html` with nothing but links left in it."""
+    return nh3.clean(
+        _plain(html),
+        tags={"a"},
+        attributes={"a": {"href", "title"}},
+        url_schemes=SCHEMES,
+        url_relative="deny",
+        link_rel=None,
+    )
+
+
+def clean_body(html: str) -> str:
+    """`html` with the tags that Flowdock shows. A relative address is dropped: it would lead to Flowdock's own host."""
+    return nh3.clean(
+        _plain(html),
+        tags=set(BODY_TAGS.split()),
+        attributes=BODY_ATTRIBUTES,
+        url_schemes=SCHEMES,
+        url_relative="deny",
+        link_rel=None,
+    )
+
+
+def _plain(text: str) -> str:
+    """`text` without what neither JSON readers nor databases take: control characters and halves of surrogate pairs."""
+    return text.translate(CONTROL_CHARACTERS).encode(errors="replace").decode()
+
+
+def _without_blanks(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value not in ("", None)}
