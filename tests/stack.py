@@ -86,7 +86,8 @@ class Stack:
         for name in names or self.commands:
             with self.log(name).open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    self.commands[name], shell=True, cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT,
+                    self.commands[name],  # a line of our own Procfile
+                    shell=True, cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT,  # noqa: S602
                     start_new_session=True,
                 )  # fmt: skip
         for name, address in (("bridge", self.bridge), ("flowdock", self.flowdock)):
