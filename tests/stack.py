@@ -1,4 +1,4 @@
-"""The product as it runs: bridge, Flowdock server and worker as processes of their own, on free ports, with fresh data."""
+"""The product as it runs: bridge, Flowdock server and worker as processes of their own, free ports, fresh data."""
 
 from __future__ import annotations
 
@@ -86,9 +86,8 @@ class Stack:
         for name in names or self.commands:
             with self.log(name).open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    self.commands[name],  # a line of our own Procfile
-                    shell=True, cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT,  # noqa: S602
-                    start_new_session=True,
+                    ["/bin/sh", "-c", self.commands[name]],
+                    cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
                 )  # fmt: skip
         for name, address in (("bridge", self.bridge), ("flowdock", self.flowdock)):
             if name in (names or self.commands):
