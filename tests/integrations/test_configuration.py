@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-READ = re.compile(r"""(?:\benv(?:\.\w+)?|\brequired)\(\s*"([A-Z_]+)\"""")
+READ = re.compile(r"""(?:\benv(?:\.\w+)?|\brequired)\(\s*["']([A-Z_]+)["']""")
 DOCUMENTED = re.compile(r"^\| (`[^|]+`) \|", re.MULTILINE)
 
 
