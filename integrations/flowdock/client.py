@@ -294,17 +294,20 @@ class Flowdock:
         for token in (self.access_token, secret):
             words = words.replace(token, "hidden") if token else words
         said = f"Flowdock answered {answer.status}" + (f": {words}" if words else "")
+        error: FlowdockError
         match answer.status:
             case 400 | 413 | 422 if refusal is not FlowdockUnavailable:
-                raise refusal(words or said)
+                error = refusal(words or said)
             case 401:
-                raise TokenRefused(said)
+                error = TokenRefused(said)
             case 403 | 404:
-                raise FlowNotAccessible(said)
+                error = FlowNotAccessible(said)
             case 410:
-                raise SourceGone(said)
+                error = SourceGone(said)
             case _:
-                raise FlowdockUnavailable(said, retry_after=_retry_after(answer.headers.get("Retry-After", "")))
+                error = FlowdockUnavailable(said, retry_after=_retry_after(answer.headers.get("Retry-After", "")))
+        error.status = answer.status
+        raise error
 
 
 def is_on_api(url: str) -> bool:

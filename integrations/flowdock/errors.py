@@ -4,7 +4,12 @@ from __future__ import annotations
 
 
 class FlowdockError(Exception):
-    """Flowdock did not do what was asked. The text is for people and holds no secret."""
+    """Flowdock did not do what was asked. The text is for people and holds no secret.
+
+    `status` is the HTTP status of its answer, or None where there was none.
+    """
+
+    status: int | None = None
 
 
 class SourceGone(FlowdockError):
