@@ -68,12 +68,14 @@ class Hub:
     async def listen(self, flow_id: UUID, keep_alive: float = KEEP_ALIVE) -> AsyncIterator[Note | None]:
         """The flow's notes as they come; None after `keep_alive` seconds of silence, to be sent as a sign of life.
 
-        Begins at the first iteration. Ends when the reader has fallen behind by more than BACKLOG notes.
+        The first is None: from there on nothing is missed, so what was stored before can be read then. Ends when the
+        reader has fallen behind by more than BACKLOG notes.
         """
         reader = Reader()
         with self._lock:
             self._readers[flow_id].add(reader)
         try:
+            yield None
             while not (reader.cut_off and reader.queue.empty()):
                 try:
                     yield await asyncio.wait_for(reader.queue.get(), keep_alive)

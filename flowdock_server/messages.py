@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from flowdock_server.drafts import BLANK, Draft, Rejected
 from flowdock_server.live import Note, hub
-from flowdock_server.models import Flow, Message, Source, Thread, User
+from flowdock_server.models import Flow, Message, Source, Tag, Thread, User
 
 
 def post(
@@ -54,6 +54,8 @@ def post(
         if thread:
             _count(thread, message)
         message.save(force_insert=True)
+        names = {tag.lower() for tag in message.tags}
+        Tag.objects.bulk_create(Tag(message=message, name=name) for name in sorted(names))
         flow.save(update_fields=["last_number"])
         note = Note(flow.pk, "message", message.number, thread.pk if thread else None)
         transaction.on_commit(lambda: hub.publish(note))
@@ -68,8 +70,10 @@ def _now() -> datetime:
 
 def _posted_before(uuid: str, flow: Flow, source: Source | None, user: User | None) -> Message | None:
     poster = {"source": source} if source else {"source": None, "user": user}
-    messages = flow.messages.select_related("thread__source__application", "user")
-    return messages.filter(uuid=uuid, **poster).first()
+    whole = flow.messages.select_related(
+        "flow__organization", "thread__source__application", "thread__source__creator", "parent"
+    )
+    return whole.filter(uuid=uuid, **poster).first()
 
 
 def _parent(draft: Draft, flow: Flow) -> Message | None:

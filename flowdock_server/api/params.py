@@ -4,10 +4,12 @@ import json
 import re
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParserError
-from ninja.parser import Parser
+from ninja import NinjaAPI
+from ninja.params.models import Body, BodyModel
 
 MAX_DEPTH = 20
 _KEY = re.compile(r"\A([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
@@ -24,10 +26,20 @@ class TooLarge(Exception):
     """413: the body is over the limit."""
 
 
+def of(request: HttpRequest) -> dict[str, Any]:
+    """`read(request)`, read once."""
+    if (parameters := getattr(request, "_flowdock_parameters", None)) is None:
+        parameters = request._flowdock_parameters = read(request)  # type: ignore[attr-defined]
+    return parameters
+
+
 def read(request: HttpRequest) -> dict[str, Any]:
     """All parameters of `request`, nested ones as objects and lists. Raises Unreadable or TooLarge."""
     parameters = unbracket(request.GET)
     try:
+        if len(request.body) > settings.MAX_BODY_BYTES:
+            # Django looks at the length that is announced, and a body in chunks announces none.
+            raise TooLarge
         if request.content_type == "application/json":
             if body := request.body.strip():
                 parameters |= _json_object(body)
@@ -139,8 +151,20 @@ def _numbered_as_lists(value: Any) -> Any:
     return {name: _numbered_as_lists(item) for name, item in value.items()}
 
 
-class MergedParser(Parser):
-    """What ninja takes for the body: all parameters, wherever they came from."""
+class _MergedModel(BodyModel):
+    @classmethod
+    def get_request_data(cls, request: HttpRequest, api: NinjaAPI, path_params: dict[str, Any]) -> dict[str, Any]:
+        return {cls.__read_from_single_attr__: of(request)}
 
-    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
-        return read(request)
+
+class Merged(Body):  # type: ignore[misc]
+    """Marks a view's argument that is read from all parameters, wherever they came from.
+
+    ninja's own Body is JSON only, and nothing at all when the body is empty and the query full.
+    """
+
+    _model = _MergedModel
+
+    @classmethod
+    def _param_source(cls) -> str:
+        return "body"

@@ -3,7 +3,7 @@
     people.py        User, Organization, Membership, ApiToken
     flows.py         Flow, FlowMembership
     applications.py  Application, Source
-    messages.py      Thread, Message
+    messages.py      Thread, Message, Tag
 
 Writing messages is `flowdock_server.messages.post`; nothing else creates a Message or changes a Thread's state.
 Strangers' HTML is stored as it came: show it through the properties that begin with `safe_`.
@@ -11,7 +11,7 @@ Strangers' HTML is stored as it came: show it through the properties that begin 
 
 from .applications import Application, Source
 from .flows import Flow, FlowMembership
-from .messages import Message, Thread
+from .messages import Message, Tag, Thread
 from .people import ApiToken, Membership, Organization, User
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Message",
     "Organization",
     "Source",
+    "Tag",
     "Thread",
     "User",
 ]

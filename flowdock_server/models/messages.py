@@ -219,3 +219,16 @@ class Message(models.Model):
     @property
     def safe_body(self) -> SafeString:
         return clean_body(self.body)
+
+
+class Tag(models.Model):
+    """A message's tag in lower case, to find it by; the message keeps the spelling in `tags`."""
+
+    message = models.ForeignKey(Message, models.CASCADE, related_name="tag_rows")
+    name = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["name", "message"], name="one_tag_per_message")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,132 @@
+"""Who calls, and what they may.
+
+A flow token comes before a bearer token, and that before Basic authentication. A view names the scopes of which a
+bearer token needs one; Basic authentication has them all.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth import authenticate
+from django.http import HttpRequest
+from ninja.errors import AuthenticationError
+from ninja.security.base import AuthBase
+from oauth2_provider.models import get_access_token_model
+
+from flowdock_server.models import ApiToken, Application, Source, User
+from flowdock_server.tokens import digest
+
+from . import params
+from .errors import Forbidden, Gone
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A person, by their own key or through an application; or a source, by its flow token."""
+
+    user: User | None = None
+    application: Application | None = None
+    scopes: frozenset[str] | None = None  # None: all
+    source: Source | None = None
+
+    def may(self, *scopes: str) -> bool:
+        """Whether one of `scopes` is granted."""
+        return self.scopes is None or not self.scopes.isdisjoint(scopes)
+
+
+class _Key(AuthBase):
+    """One way to authenticate, for views that need one of `scopes` (none: any token will do)."""
+
+    def __init__(self, *scopes: str) -> None:
+        self.scopes = scopes
+        super().__init__()
+
+    def __call__(self, request: HttpRequest) -> Caller | None:
+        caller = self.find(request)
+        if caller and self.scopes and not caller.may(*self.scopes):
+            raise Forbidden(f"This needs the scope {' or '.join(self.scopes)}")
+        return caller
+
+    def find(self, request: HttpRequest) -> Caller | None:
+        """The caller; None where no key of this kind was sent; AuthenticationError for a wrong one."""
+        raise NotImplementedError
+
+
+class BearerToken(_Key):
+    openapi_type = "http"
+    openapi_scheme = "bearer"
+    openapi_description = "An OAuth access token, in the header or as the parameter access_token"
+
+    def find(self, request: HttpRequest) -> Caller | None:
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "bearer":
+            token = params.of(request).get("access_token", "")
+        if not token:
+            return None
+        tokens = get_access_token_model().objects.select_related("user", "application")
+        found = tokens.filter(token_checksum=digest(str(token).strip())).first()
+        if found is None or found.is_expired() or found.user is None or not found.user.is_active:
+            raise AuthenticationError
+        return Caller(user=found.user, application=found.application, scopes=frozenset(found.scope.split()))
+
+
+class Basic(_Key):
+    openapi_type = "http"
+    openapi_scheme = "basic"
+    openapi_description = "A personal API token as user name (the password is ignored), or e-mail address and password"
+
+    def find(self, request: HttpRequest) -> Caller | None:
+        kind, _, credentials = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "basic":
+            return None
+        try:
+            name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+            raise AuthenticationError from error
+        if "@" in name:
+            user = authenticate(request, username=name, password=password)
+        else:
+            token = ApiToken.objects.select_related("user").filter(digest=digest(name)).first()
+            user = token.user if token and token.user.is_active else None
+        if user is None:
+            raise AuthenticationError
+        return Caller(user=user)
+
+
+class FlowToken(_Key):
+    openapi_type = "apiKey"
+    openapi_in = "query"
+    openapi_name = "flow_token"
+    openapi_description = "The secret of one source, in query, form or JSON"
+
+    parameters = ("flow_token",)
+
+    def find(self, request: HttpRequest) -> Caller | None:
+        parameters = params.of(request)
+        token = next((parameters[name] for name in self.parameters if parameters.get(name)), None)
+        if token is None:
+            return None
+        sources = Source.objects.select_related("flow__organization", "application", "creator")
+        source = sources.filter(token_digest=digest(str(token))).first()
+        if source is None:
+            raise AuthenticationError
+        if source.removed_at:
+            raise Gone
+        return Caller(source=source, application=source.application)
+
+
+class ActivityToken(FlowToken):
+    """October 2014's clients call it `token`."""
+
+    parameters = ("flow_token", "token")
+
+
+def person(*scopes: str) -> list[Any]:
+    """Somebody who signed in, themselves or through an application that has one of `scopes`."""
+    return [BearerToken(*scopes), Basic(*scopes)]
+
+
+def person_or_source(*scopes: str) -> list[Any]:
+    return [FlowToken(), *person(*scopes)]

@@ -1,0 +1,107 @@
+"""Every failure in Flowdock's form: {"message": ..., "errors": {field: [reasons]}}."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from flowdock_server.drafts import BLANK, Rejected
+
+from .params import TooLarge, Unreadable
+
+MESSAGES = {
+    400: "The request cannot be understood",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not found",
+    405: "This address does not know this method",
+    413: "The body is too large",
+    500: "Internal server error",
+}
+
+
+class Forbidden(HttpError):
+    """403: the caller is known and may not do this."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(403, message)
+
+
+class Gone(HttpError):
+    """410: the source was removed, and its token with it."""
+
+    def __init__(self) -> None:
+        super().__init__(410, "The source has been removed. Stop posting to it and drop its token.")
+
+
+def failure(status: int, message: str = "", errors: dict[str, list[str]] | None = None) -> HttpResponse:
+    answer: dict[str, Any] = {"message": message or MESSAGES.get(status, "Failed")}
+    if errors:
+        answer["errors"] = errors
+    response = JsonResponse(answer, status=status)
+    if status == 401:
+        response["WWW-Authenticate"] = 'Basic realm="Flowdock"'
+    return response
+
+
+def in_words(error: dict[str, Any]) -> tuple[str, str]:
+    """One of pydantic's errors as the dotted name of its field and the reason."""
+    location = [str(part) for part in error["loc"] if part != "response"]
+    # ninja puts before it where the parameter is from, and for a merged one the argument's name.
+    name = ".".join(location[2:] if location[:1] == ["body"] else location[1:]) or "body"
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return name, BLANK
+        case "string_too_short":
+            return name, BLANK
+        case "string_too_long":
+            return name, f"is too long (maximum is {context['max_length']} characters)"
+        case "too_long":
+            return name, f"has too many entries (maximum is {context['max_length']})"
+        case "literal_error":
+            return name, f"must be one of {context['expected']}"
+    message = error["msg"]
+    return name, message[0].lower() + message[1:]
+
+
+def by_field(errors: list[dict[str, Any]]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for error in errors:
+        name, reason = in_words(error)
+        if reason not in reasons.setdefault(name, []):
+            reasons[name].append(reason)
+    return reasons
+
+
+def register(api: NinjaAPI) -> None:
+    """Make `api` answer in Flowdock's form whatever a view raises."""
+
+    @api.exception_handler(ValidationError)
+    def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+        return failure(400, "Validation error", by_field(error.errors))
+
+    @api.exception_handler(Rejected)
+    def rejected(request: HttpRequest, error: Rejected) -> HttpResponse:
+        return failure(400, "Validation error", error.errors)
+
+    @api.exception_handler(Unreadable)
+    def unreadable(request: HttpRequest, error: Unreadable) -> HttpResponse:
+        return failure(400, str(error))
+
+    @api.exception_handler(TooLarge)
+    def too_large(request: HttpRequest, error: TooLarge) -> HttpResponse:
+        return failure(413)
+
+    @api.exception_handler(Http404)
+    def missing(request: HttpRequest, error: Http404) -> HttpResponse:
+        return failure(404)
+
+    @api.exception_handler(AuthenticationError)
+    def unauthenticated(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+        return failure(401)
+
+    @api.exception_handler(HttpError)
+    def refused(request: HttpRequest, error: HttpError) -> HttpResponse:
+        return failure(error.status_code, error.message)

@@ -1,0 +1,129 @@
+"""Sources: what an application connected to a flow. October 2014's clients call them integrations, and may."""
+
+from typing import Annotated, Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from ninja import Router, Status
+from pydantic import Field
+
+from flowdock_server.drafts import Address, Shape, Text
+from flowdock_server.models import Source
+
+from .auth import Caller, FlowToken, person, person_or_source
+from .errors import Forbidden
+from .flows import open_flow
+from .params import Merged
+from .shapes import SourceShape, source_shape
+
+router = Router(tags=["sources"])
+
+
+class NewSource(Shape):
+    name: Annotated[Text, Field(min_length=1, max_length=255)]
+    external_url: Address = ""
+
+
+class SourceChange(Shape):
+    """What is absent stays; an empty text clears."""
+
+    error_message: Annotated[str | None, Field(max_length=10_000)] = None
+    configuration_url: Address | None = None
+
+
+def _loaded() -> QuerySet[Source]:
+    return Source.objects.connected().select_related("flow__organization", "application", "creator")
+
+
+def _one(caller: Caller, organization: str, flow: str, source_id: int) -> Source:
+    return get_object_or_404(_loaded(), flow=open_flow(caller, organization, flow), pk=source_id)
+
+
+def _own(caller: Caller, source: Source) -> bool:
+    """Whether the caller is the application that connected it."""
+    return caller.application is not None and caller.application == source.application
+
+
+@router.get("/sources", auth=person_or_source("flow", "integration"), response=list[SourceShape])
+def sources(request: HttpRequest) -> list[SourceShape]:
+    """The sources of all the caller's flows; with a flow token that one source."""
+    caller: Caller = request.auth
+    if caller.source:
+        return [source_shape(caller.source)]
+    return [source_shape(source) for source in _loaded().filter(flow__in=caller.user.flows.all())]
+
+
+@router.api_operation(["PUT", "PATCH"], "/sources", auth=[FlowToken()], response=SourceShape)
+def change_source_by_token(request: HttpRequest, change: Annotated[SourceChange, Merged(...)]) -> SourceShape:
+    """Set or clear a source's error message and configuration address, knowing its flow token only."""
+    return _changed(request.auth.source, change)
+
+
+def _list_sources(request: HttpRequest, organization: str, flow: str) -> list[SourceShape]:
+    """The sources of a flow."""
+    found = _loaded().filter(flow=open_flow(request.auth, organization, flow))
+    return [source_shape(source) for source in found]
+
+
+def _create_source(
+    request: HttpRequest, organization: str, flow: str, new: Annotated[NewSource, Merged(...)]
+) -> Status[dict[str, Any]]:
+    """Connect the calling application to a flow. The answer alone holds the `flow_token`."""
+    caller: Caller = request.auth
+    if caller.application is None:
+        raise Forbidden("Only an application can create a source: authorize with OAuth")
+    source, token = Source.connect(
+        flow=open_flow(caller, organization, flow),
+        application=caller.application,
+        creator=caller.user,
+        name=new.name,
+        external_url=new.external_url,
+    )
+    shape = source_shape(source)
+    shape["flow_token"] = token
+    shape["application"]["configuration_uri"] = caller.application.configuration_uri
+    return Status(201, shape)
+
+
+def _one_source(request: HttpRequest, organization: str, flow: str, source_id: int) -> SourceShape:
+    """One source."""
+    return source_shape(_one(request.auth, organization, flow, source_id))
+
+
+def _change_source(
+    request: HttpRequest, organization: str, flow: str, source_id: int, change: Annotated[SourceChange, Merged(...)]
+) -> SourceShape:
+    """Set or clear its error message and configuration address. An application may change its own sources only."""
+    caller: Caller = request.auth
+    source = _one(caller, organization, flow, source_id)
+    if caller.application and not _own(caller, source):
+        raise Forbidden("This source belongs to another application")
+    return _changed(source, change)
+
+
+def _changed(source: Source, change: SourceChange) -> SourceShape:
+    source.change(error_message=change.error_message, configuration_url=change.configuration_url)
+    return source_shape(source)
+
+
+def _delete_source(request: HttpRequest, organization: str, flow: str, source_id: int) -> Status[None]:
+    """Remove a source: its token is answered 410 from now on, and its threads stay."""
+    caller: Caller = request.auth
+    source = _one(caller, organization, flow, source_id)
+    if not (caller.may("manage") or (_own(caller, source) and caller.may("integration"))):
+        raise Forbidden("This needs the scope manage, or integration and the source's own application")
+    source.remove()
+    return Status(204, None)
+
+
+for name in ("sources", "integrations"):
+    of_flow, one = f"/flows/{{organization}}/{{flow}}/{name}", f"/flows/{{organization}}/{{flow}}/{name}/{{source_id}}"
+    hidden = {"include_in_schema": name == "sources"}
+    router.get(of_flow, auth=person("flow", "integration"), response=list[SourceShape], **hidden)(_list_sources)
+    router.post(of_flow, auth=person("integration"), response={201: SourceShape}, **hidden)(_create_source)
+    router.get(one, auth=person("flow", "integration"), response=SourceShape, **hidden)(_one_source)
+    router.api_operation(["PUT", "PATCH"], one, auth=person("integration"), response=SourceShape, **hidden)(
+        _change_source
+    )
+    router.delete(one, auth=person("manage", "integration"), response={204: None}, **hidden)(_delete_source)

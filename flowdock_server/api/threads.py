@@ -1,0 +1,80 @@
+"""Threads: lists with paging, and one. They change by posting only."""
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from ninja import Query, Router
+from pydantic import AwareDatetime, BaseModel, Field
+
+from flowdock_server.models import Thread
+
+from .auth import person
+from .flows import open_flow
+from .shapes import ThreadShape, moment, thread_shape
+
+router = Router(tags=["threads"])
+
+
+class Selection(BaseModel):
+    """Which threads a list shows. `before` is what this server's own links to the next page add to `until`."""
+
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    before: Annotated[str, Field(max_length=27)] = ""
+    application: Annotated[str, Field(max_length=255)] = ""
+    empty: bool = False
+    limit: Annotated[int, Field(ge=1, le=100)] = 30
+
+
+@router.get("/flows/{organization}/{flow}/threads", auth=person("flow"), response=list[ThreadShape])
+def flow_threads(
+    request: HttpRequest, response: HttpResponse, organization: str, flow: str, selection: Query[Selection]
+) -> list[ThreadShape]:
+    """Threads of a flow, those where something happened last first; the header `Link` leads to the next page."""
+    opened = open_flow(request.auth, organization, flow)
+    found = _selected(opened.threads.all(), selection)
+    page = list(_loaded(found).newest_first()[: selection.limit + 1])
+    if len(page) > selection.limit:
+        page.pop()
+        response["Link"] = f'<{opened.url}/threads?{_next(selection, page[-1])}>; rel="next"'
+    return [thread_shape(thread) for thread in page]
+
+
+@router.get("/flows/{organization}/{flow}/threads/{thread_id}", auth=person("flow"), response=ThreadShape)
+def one_thread(request: HttpRequest, organization: str, flow: str, thread_id: str) -> ThreadShape:
+    """One thread."""
+    opened = open_flow(request.auth, organization, flow)
+    return thread_shape(get_object_or_404(_loaded(opened.threads.all()), pk=thread_id))
+
+
+def _loaded(found: QuerySet[Thread]) -> QuerySet[Thread]:
+    return found.select_related("flow__organization", "source__application", "source__creator")
+
+
+def _selected(found: QuerySet[Thread], selection: Selection) -> QuerySet[Thread]:
+    if not selection.empty:
+        found = found.in_inbox()
+    if selection.since:
+        found = found.filter(updated_at__gt=selection.since)
+    if selection.until:
+        if selection.before:
+            found = found.before(selection.until, selection.before)
+        else:
+            found = found.filter(updated_at__lt=selection.until)
+    match selection.application:
+        case "":
+            return found
+        case "chat":
+            return found.filter(source=None)
+        case "inbox":
+            return found.exclude(source=None)
+        case client_id:
+            return found.filter(source__application__client_id=client_id)
+
+
+def _next(selection: Selection, last: Thread) -> str:
+    query = selection.model_dump(exclude_defaults=True, mode="json")
+    return urlencode(query | {"until": moment(last.updated_at), "before": last.pk})
