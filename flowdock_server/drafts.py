@@ -33,6 +33,10 @@ def _none_is_empty(value: Any) -> Any:
     return "" if value is None else value
 
 
+def _none_is_no_entry(value: Any) -> Any:
+    return [] if value is None else value
+
+
 def _web_address(value: Any) -> Any:
     if value in (None, ""):
         return ""
@@ -53,11 +57,12 @@ def _tags(value: Any) -> Any:
     return value
 
 
-Text = Annotated[str, BeforeValidator(_none_is_empty)]
-Line = Annotated[Text, Field(max_length=MAX_TITLE)]
-Html = Annotated[Text, Field(max_length=MAX_BODY)]
-Address = Annotated[str, BeforeValidator(_web_address), Field(max_length=2000)]
-Tags = Annotated[list[Annotated[str, Field(max_length=100)]], BeforeValidator(_tags), Field(max_length=100)]
+Name = Annotated[str, Field(max_length=255), BeforeValidator(_none_is_empty)]
+Line = Annotated[str, Field(max_length=MAX_TITLE), BeforeValidator(_none_is_empty)]
+Html = Annotated[str, Field(max_length=MAX_BODY), BeforeValidator(_none_is_empty)]
+Content = Annotated[str, Field(max_length=MAX_CONTENT), BeforeValidator(_none_is_empty)]
+Address = Annotated[str, Field(max_length=2000), BeforeValidator(_web_address)]
+Tags = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100), BeforeValidator(_tags)]
 
 
 class Shape(BaseModel):
@@ -69,32 +74,30 @@ class Shape(BaseModel):
 class Author(Shape):
     """Who did it, in the outside service."""
 
-    name: Annotated[Text, Field(max_length=255)] = ""
-    email: Annotated[Text, Field(max_length=255)] = ""
+    name: Name = ""
+    email: Name = ""
     avatar: Address = ""
 
 
 class Status(Shape):
-    value: Annotated[Text, Field(max_length=255)] = ""
+    value: Name = ""
     color: Annotated[Literal[("", *COLORS)], BeforeValidator(_none_is_empty)] = ""  # type: ignore[valid-type]
 
 
 class ThreadField(Shape):
-    label: Annotated[Text, Field(max_length=255)]
+    label: Name
     value: Line = ""
 
 
 class ThreadState(Shape):
     """The whole new state of a thread: what is absent is empty from now on."""
 
-    title: Annotated[Line, Field(min_length=1)]
+    title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE), BeforeValidator(_none_is_empty)]
     body: Html = ""
     external_url: Address = ""
     status: Status | None = None
-    fields: Annotated[list[ThreadField], BeforeValidator(lambda value: value or []), Field(max_length=MAX_FIELDS)] = []
-    actions: Annotated[
-        list[dict[str, Any]], BeforeValidator(lambda value: value or []), Field(max_length=MAX_FIELDS)
-    ] = []
+    fields: Annotated[list[ThreadField], Field(max_length=MAX_FIELDS), BeforeValidator(_none_is_no_entry)] = []
+    actions: Annotated[list[dict[str, Any]], Field(max_length=MAX_FIELDS), BeforeValidator(_none_is_no_entry)] = []
 
 
 class Draft(Shape):
@@ -108,12 +111,12 @@ class Draft(Shape):
     title: Line = ""
     body: Html = ""
     author: Author | None = None
-    content: Annotated[Text, Field(max_length=MAX_CONTENT)] = ""
-    external_user_name: Annotated[Text, Field(max_length=255)] = ""
+    content: Content = ""
+    external_user_name: Name = ""
     tags: Tags = []
-    uuid: Annotated[Text, Field(max_length=255)] = ""
-    thread_id: Annotated[Text, Field(max_length=255)] = ""
-    external_thread_id: Annotated[Text, Field(max_length=255)] = ""
+    uuid: Name = ""
+    thread_id: Name = ""
+    external_thread_id: Name = ""
     thread: ThreadState | None = None
     message: Annotated[int | None, Field(ge=0, le=2**62)] = None
     attachments: Annotated[list[Any] | dict[str, Any] | None, Field(description="Not supported yet")] = None

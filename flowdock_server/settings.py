@@ -166,8 +166,7 @@ CONTENT_SECURITY_POLICY = {
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / "staticfiles"
-# Served from where they lie, so that nothing has to be collected before the first start.
+# Served from where they lie: nothing has to be collected before a start.
 WHITENOISE_USE_FINDERS = True
 
 LANGUAGE_CODE = "en"

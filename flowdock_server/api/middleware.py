@@ -40,6 +40,8 @@ class ApiMiddleware:
                 response = failure(response.status_code)
                 if allow:
                     response["Allow"] = allow
+        if response.get("Content-Type") == "application/json":
+            response["Content-Type"] = "application/json; charset=utf-8"
         if (user := getattr(getattr(request, "auth", None), "user", None)) is not None:
             response["Flowdock-User"] = str(user.pk)
         if origin := request.headers.get("Origin"):

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404
 from ninja import Router, Status
 from pydantic import Field
 
-from flowdock_server.drafts import Address, Shape, Text
+from flowdock_server.drafts import Address, Shape
 from flowdock_server.models import Source
 
 from .auth import Caller, FlowToken, person, person_or_source
@@ -21,7 +21,7 @@ router = Router(tags=["sources"])
 
 
 class NewSource(Shape):
-    name: Annotated[Text, Field(min_length=1, max_length=255)]
+    name: Annotated[str, Field(min_length=1, max_length=255)]
     external_url: Address = ""
 
 

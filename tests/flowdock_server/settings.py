@@ -1,0 +1,30 @@
+"""The server's settings for its tests: of its own whatever the machine's environment and `.env` say."""
+
+import os
+import tempfile
+
+for name in [name for name in os.environ if name.startswith("FLOWDOCK_")]:
+    del os.environ[name]
+os.environ |= {
+    "FLOWDOCK_SERVER_SECRET_KEY": "only for tests",
+    "FLOWDOCK_SERVER_URL": "http://testserver",
+    "FLOWDOCK_SERVER_ALLOWED_HOSTS": "testserver",
+    "FLOWDOCK_SERVER_DEMO": "1",
+    "FLOWDOCK_SERVER_DEBUG": "0",
+    "FLOWDOCK_SERVER_REMOTE_IMAGES": "0",
+    "FLOWDOCK_SERVER_ANSWER_202": "0",
+    "FLOWDOCK_SERVER_MAX_BODY_BYTES": "200000",
+    "FLOWDOCK_CLIENT_ID": "bridge",
+    "FLOWDOCK_CLIENT_SECRET": "the bridge's secret",
+    "BRIDGE_URL": "http://bridge.test",
+    "DATA_DIR": tempfile.mkdtemp(prefix="flowdock-server-tests-"),
+}
+os.environ["FLOWDOCK_SERVER_DATABASE_URL"] = f"sqlite:///{os.environ['DATA_DIR']}/flowdock.sqlite3"
+
+from flowdock_server.settings import *  # noqa: E402, F403
+from flowdock_server.settings import DATA_DIR, DATABASES  # noqa: E402
+
+# A file, as in production, and not memory: threads that write at once have to wait for each other.
+DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
