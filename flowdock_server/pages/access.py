@@ -1,0 +1,38 @@
+"""Who may open what: a flow is there for the people in it, and for nobody else."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.views.decorators.cache import never_cache
+
+from flowdock_server.models import Flow, User
+
+P = ParamSpec("P")
+
+
+def flow_page(
+    view: Callable[Concatenate[HttpRequest, Flow, P], HttpResponseBase],
+) -> Callable[..., HttpResponseBase]:
+    """A page of the flow that its address names; 404 to those who are not in it, as for a flow that is not there."""
+
+    @never_cache
+    @login_required
+    @wraps(view)
+    def opened(request: HttpRequest, organization: str, flow: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return view(request, open_flow(request.user, organization, flow), *args, **kwargs)
+
+    return opened
+
+
+def open_flow(user: Any, organization: str, flow: str) -> Flow:
+    if not isinstance(user, User):
+        raise Http404
+    return get_object_or_404(
+        Flow.objects.open_to(user).select_related("organization"),
+        organization__parameterized_name=organization,
+        parameterized_name=flow,
+    )

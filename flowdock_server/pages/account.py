@@ -1,0 +1,114 @@
+"""A person's account: who they are, their keys to the API, the applications that may act for them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db import transaction
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_GET, require_POST
+from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
+
+from flowdock_server.models import ApiToken, Application
+from flowdock_server.oauth.scopes import ScopeInWords, in_words
+
+from . import once
+from .forms import TokenForm
+
+
+@never_cache
+@login_required
+@require_GET
+def show(request: HttpRequest) -> HttpResponse:
+    return _page(request)
+
+
+@sensitive_variables("secret")
+@never_cache
+@login_required
+@require_POST
+def issue_token(request: HttpRequest) -> HttpResponseBase:
+    form = TokenForm(request.POST)
+    if not form.is_valid():
+        return _page(request, form=form, status=400)
+    if not once.first_time(request):
+        return redirect("account")
+    token, secret = ApiToken.issue(request.user, form.cleaned_data["name"])
+    return _page(request, new_token=token, secret=secret)
+
+
+@login_required
+@require_POST
+def revoke_token(request: HttpRequest, token_id: int) -> HttpResponseBase:
+    token = ApiToken.objects.filter(user=request.user, pk=token_id).first()
+    if token:
+        token.delete()
+        messages.success(request, f"The token “{token.name}” opens nothing any more.")
+    return redirect("account")
+
+
+@login_required
+@require_POST
+def revoke_application(request: HttpRequest, application_id: int) -> HttpResponseBase:
+    """Everything that lets the application act for this person ends now. Sources that it connected go on posting."""
+    application = Application.objects.filter(pk=application_id).first()
+    if application and _revoke(request.user, application):
+        messages.success(request, f"{application.name} can do nothing in your name any more.")
+    return redirect("account")
+
+
+@transaction.atomic
+def _revoke(user: Any, application: Application) -> bool:
+    tokens = (get_grant_model(), get_refresh_token_model(), get_access_token_model())
+    ended = [model.objects.filter(user=user, application=application).delete()[0] for model in tokens]
+    return any(ended)
+
+
+@dataclass(frozen=True)
+class Authorised:
+    """An application that may act for the person, since when, and as what."""
+
+    application: Application
+    since: datetime
+    scopes: list[ScopeInWords]
+
+
+def _authorised(user: Any) -> list[Authorised]:
+    now = timezone.now()
+    living = Q(expires__gt=now) | Q(refresh_token__isnull=False, refresh_token__revoked=None)
+    tokens = (
+        get_access_token_model()
+        .objects.filter(living, user=user, application__isnull=False)
+        .select_related("application")
+        .order_by("application__name", "created")
+    )
+    by_application = [list(group) for _, group in groupby(tokens, key=lambda token: token.application)]
+    return [
+        Authorised(
+            application=group[0].application,
+            since=group[0].created,
+            scopes=in_words([scope for token in group for scope in token.scope.split()]),
+        )
+        for group in by_application
+    ]
+
+
+def _page(request: HttpRequest, *, form: TokenForm | None = None, status: int = 200, **shown: Any) -> HttpResponse:
+    """The account. A secret in `shown` is on this answer only."""
+    context = {
+        "form": form or TokenForm(),
+        "tokens": ApiToken.objects.filter(user=request.user),
+        "authorised": _authorised(request.user),
+        "form_key": once.form_key(),
+        "section": "account",
+        **shown,
+    }
+    return render(request, "flowdock_server/account.html", context, status=status)

@@ -1,0 +1,61 @@
+"""Signing in and out, and where one goes from there."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+
+from flowdock_server.models import Flow, User
+
+DEMO_ACCOUNTS = ("demo@example.com", "other@example.com")
+DEMO_PASSWORD = "demo"  # noqa: S105  (known to all: seed_demo makes the accounts only where DEMO is set)
+
+
+class SignInForm(AuthenticationForm):
+    error_messages = {
+        "invalid_login": "This address and password do not belong together.",
+        "inactive": "This account has been closed.",
+    }
+    username = forms.CharField(
+        label="E-mail address",
+        widget=forms.EmailInput(attrs={"class": "input", "autocomplete": "username", "autofocus": True}),
+    )
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"class": "input", "autocomplete": "current-password"}),
+    )
+
+
+class SignIn(LoginView):
+    authentication_form = SignInForm
+    template_name = "flowdock_server/sign_in.html"
+    redirect_authenticated_user = True
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        if settings.DEMO:
+            context["demo_accounts"] = User.objects.filter(email__in=DEMO_ACCOUNTS, is_active=True).order_by("pk")
+            context["demo_password"] = DEMO_PASSWORD
+        return context
+
+
+@never_cache
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    """The only flow there is for this person, or the list."""
+    only, *others = [*Flow.objects.open_to(request.user).select_related("organization")[:2], None]
+    return redirect(only) if only and others == [None] else redirect("flows")
+
+
+@never_cache
+@login_required
+def flows(request: HttpRequest) -> HttpResponse:
+    opened = Flow.objects.open_to(request.user).select_related("organization")
+    return render(request, "flowdock_server/flows.html", {"flows": opened, "section": "flows"})

@@ -1,0 +1,100 @@
+"""What people fill in about applications, sources and tokens."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from flowdock_server.models import ApiToken, Application, Flow, User
+from flowdock_server.models.applications import OUT_OF_BAND
+
+
+class Form(forms.Form):
+    """Fields with the look of the product. The label stands above; templates print field by field."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs.setdefault("class", "input")
+
+
+class TokenForm(Form):
+    name = forms.CharField(label="What is it for?", max_length=ApiToken._meta.get_field("name").max_length)
+
+
+class SourceForm(Form):
+    """A source made by hand. `flow` is one of those that the person is in."""
+
+    flow = forms.ModelChoiceField(Flow.objects.none(), empty_label=None)
+    name = forms.CharField(
+        label="Name", max_length=255, help_text="What it stands for: a repository, a project, a machine."
+    )
+    external_url = forms.CharField(label="Its address", max_length=2000, required=False, help_text="Optional.")
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["flow"]
+        field.queryset = Flow.objects.open_to(user).select_related("organization")
+        field.label_from_instance = lambda flow: f"{flow.organization} / {flow}"
+
+    def clean_external_url(self) -> str:
+        return _web_address(self.cleaned_data["external_url"])
+
+
+class ApplicationForm(Form, forms.ModelForm):
+    class Meta:
+        model = Application
+        fields = ["name", "description", "icon", "redirect_uris", "setup_uri", "configuration_uri"]
+        labels = {
+            "name": "Name",
+            "description": "What it does",
+            "icon": "Address of its icon",
+            "redirect_uris": "Redirect URI",
+            "setup_uri": "Set-up URI",
+            "configuration_uri": "Configuration URI",
+        }
+        help_texts = {
+            "name": "Shown to everybody whom it asks for consent.",
+            "description": "One sentence, shown beside “Add”.",
+            "icon": "A square picture. Optional.",
+            "redirect_uris": f"Compared letter by letter. An application without a web address uses {OUT_OF_BAND}.",
+            "setup_uri": "Where “Add” leads. {flow_id} and {flow_url} are filled in; else ?flow= is appended.",
+            "configuration_uri": (
+                "Where “Configure” leads. {source_id}, {flow_id} and {source_url} are filled in;"
+                " else ?integration_id= and flow= are appended."
+            ),
+        }
+        widgets = {
+            "description": forms.Textarea(attrs={"rows": 2}),
+            "redirect_uris": forms.TextInput,
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].required = self.fields["redirect_uris"].required = True
+
+    def clean_redirect_uris(self) -> str:
+        address = self.cleaned_data["redirect_uris"].strip()
+        if len(address.split()) > 1:
+            raise ValidationError("One address, and no blank in it.")
+        if address != OUT_OF_BAND:
+            _web_address(address)
+        return address
+
+    def clean_icon(self) -> str:
+        address = self.cleaned_data["icon"].strip()
+        return address if address.startswith("/static/") else _web_address(address)
+
+
+def _web_address(address: str) -> str:
+    address = address.strip()
+    if not address:
+        return ""
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise ValidationError("This is no address that a browser understands.") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValidationError("It begins with http:// or https://.")
+    return address

@@ -1,0 +1,34 @@
+"""A flow's inbox settings: what is connected, what can be, and what is to go."""
+
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from flowdock_server.models import Application, Flow, Source
+
+from .access import flow_page
+
+
+@require_GET
+@flow_page
+def settings(request: HttpRequest, flow: Flow) -> HttpResponse:
+    sources = Source.objects.connected().filter(flow=flow)
+    addable = Application.objects.filter(Q(published=True) | Q(user=request.user)).exclude(setup_uri="")
+    context = {
+        "flow": flow,
+        "sources": sources.select_related("application", "creator", "flow__organization"),
+        "addable": [(application, application.setup_address(flow)) for application in addable.order_by("name", "pk")],
+    }
+    return render(request, "flowdock_server/settings.html", context)
+
+
+@require_POST
+@flow_page
+def remove(request: HttpRequest, flow: Flow, source_id: int) -> HttpResponseBase:
+    source = get_object_or_404(Source, flow=flow, pk=source_id)
+    if source.removed_at is None:
+        source.remove()
+        messages.success(request, f"{source.name} is removed. Nothing new from it reaches {flow.name}.")
+    return redirect("inbox-settings", flow.organization.parameterized_name, flow.parameterized_name)

@@ -1,0 +1,88 @@
+// The Flowdock server's pages: times that go on, copy buttons, forms that are sent once, menus that close.
+// Every page works without it.
+
+const MINUTE = 60_000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
+const exact = new Intl.DateTimeFormat("en-GB", {dateStyle: "long", timeStyle: "medium"});
+const weekday = new Intl.DateTimeFormat("en-GB", {weekday: "short"});
+const day = new Intl.DateTimeFormat("en-GB", {day: "numeric", month: "short"});
+const dayAndYear = new Intl.DateTimeFormat("en-GB", {day: "numeric", month: "short", year: "numeric"});
+
+function longAgo(moment, style) {
+  const age = Date.now() - moment;
+  const ago = style === "ago" ? " ago" : "";
+  if (age < MINUTE) return "just now";
+  if (age < HOUR) return `${Math.floor(age / MINUTE)} min${ago}`;
+  if (age < DAY) return `${Math.floor(age / HOUR)} h${ago}`;
+  if (age < 6 * DAY) return weekday.format(moment);
+  return (moment.getFullYear() === new Date().getFullYear() ? day : dayAndYear).format(moment);
+}
+
+/** Write the times below `root` anew, in this computer's time zone. */
+export function tellTimes(root = document) {
+  for (const time of root.querySelectorAll("time[data-style]")) {
+    const moment = new Date(time.dateTime);
+    const text = longAgo(moment, time.dataset.style), title = exact.format(moment);
+    if (time.textContent !== text) time.textContent = text;
+    if (time.title !== title) time.title = title;
+  }
+}
+
+/** Show the copy buttons below `root`, which do nothing without a script. */
+function offerCopies(root = document) {
+  for (const button of root.querySelectorAll("button[data-copy]")) button.hidden = false;
+}
+
+async function copy(text, said, field) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // No clipboard on a page that came over plain HTTP: select it, so that the keyboard can.
+    if (!field) return false;
+    field.select();
+    if (!document.execCommand("copy")) return false;
+  }
+  const before = said.textContent;
+  said.textContent = said.dataset.said;
+  setTimeout(() => { said.textContent = before; }, 2000);
+  return true;
+}
+
+document.addEventListener("click", event => {
+  const button = event.target.closest("button[data-copy]");
+  if (button) {
+    const field = document.getElementById(button.dataset.copy);
+    copy(field.value, button.querySelector("[data-said]"), field);
+  }
+  const address = event.target.closest("a[data-copy-address]");
+  if (address && navigator.clipboard && !(event.metaKey || event.ctrlKey || event.shiftKey)) {
+    event.preventDefault();
+    address.classList.add("is-copied");
+    setTimeout(() => address.classList.remove("is-copied"), 2000);
+    copy(address.href, address.querySelector("[data-said]"));
+  }
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+document.addEventListener("keydown", event => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+document.addEventListener("submit", event => {
+  if (!event.target.matches("form[data-once]")) return;
+  if (event.target.dataset.sent) event.preventDefault();
+  event.target.dataset.sent = "1";
+});
+// A page that comes back from the browser's memory may send its forms again.
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+tellTimes();
+offerCopies();
+setInterval(tellTimes, MINUTE / 2);
