@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.cache import patch_vary_headers
 
 from .errors import failure
 
@@ -27,27 +28,43 @@ class ApiMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         # /v1/flows.json, /v1/flows and /flows are one address.
-        call = _CALL.match(request.path_info.removesuffix(".json"))
-        if not call:
-            return self.get_response(request)
-        request.path_info = call[1].rstrip("/")
+        if call := _CALL.match(request.path_info.removesuffix(".json")):
+            request.path_info = call[1].rstrip("/")
+            return _open_to_other_sites(request, self._answer(request))
+        if request.path_info == "/oauth/token":
+            preflight = request.method == "OPTIONS"
+            return _open_to_other_sites(request, HttpResponse() if preflight else self.get_response(request))
+        return self.get_response(request)
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
         if request.method == "OPTIONS":
-            response: HttpResponseBase = HttpResponse(status=200)
+            return HttpResponse()
+        # PostgreSQL raises on the character that no text can hold.
+        response: HttpResponseBase
+        if "\0" in request.path_info:
+            response = failure(404)
+        elif "%00" in request.META.get("QUERY_STRING", ""):
+            response = failure(400, "A text has a character that cannot be stored")
         else:
             response = self.get_response(request)
-            if response.status_code >= 400 and response.get("Content-Type", "") != "application/json":
-                allow = response.get("Allow")
-                response = failure(response.status_code)
-                if allow:
-                    response["Allow"] = allow
+        if response.status_code >= 400 and response.get("Content-Type") != "application/json":
+            allow = response.get("Allow")
+            response = failure(response.status_code)
+            if allow:
+                response["Allow"] = allow
         if response.get("Content-Type") == "application/json":
             response["Content-Type"] = "application/json; charset=utf-8"
         if (user := getattr(getattr(request, "auth", None), "user", None)) is not None:
             response["Flowdock-User"] = str(user.pk)
-        if origin := request.headers.get("Origin"):
-            response["Access-Control-Allow-Origin"] = origin
-            response["Access-Control-Allow-Methods"] = _ALLOW_METHODS
-            response["Access-Control-Allow-Headers"] = _ALLOW_HEADERS
-            response["Access-Control-Expose-Headers"] = "Flowdock-User, Link"
-            response["Vary"] = "Origin"
         return response
+
+
+def _open_to_other_sites(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """CORS, without cookies: a caller's page has to bring a key of its own."""
+    if origin := request.headers.get("Origin"):
+        response["Access-Control-Allow-Origin"] = origin
+        response["Access-Control-Allow-Methods"] = _ALLOW_METHODS
+        response["Access-Control-Allow-Headers"] = _ALLOW_HEADERS
+        response["Access-Control-Expose-Headers"] = "Flowdock-User, Link"
+        patch_vary_headers(response, ["Origin"])
+    return response

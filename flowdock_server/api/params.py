@@ -64,7 +64,7 @@ def _form(request: HttpRequest) -> QueryDict:
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
     except UnicodeDecodeError as error:
         raise Unreadable("The body is not UTF-8") from error
     except ValueError as error:

@@ -104,7 +104,7 @@ class Migration(migrations.Migration):
                 ('setup_uri', models.CharField(blank=True, max_length=2000)),
                 ('configuration_uri', models.CharField(blank=True, max_length=2000)),
                 ('published', models.BooleanField(default=False, help_text='Offered in the settings of every flow')),
-                ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='%(app_label)s_%(class)s', to=settings.AUTH_USER_MODEL, verbose_name='user')),
+                ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='applications', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'abstract': False,

@@ -4,6 +4,6 @@ from . import views
 
 urlpatterns = [
     path("authorize", views.AuthorizeView.as_view(), name="oauth-authorize"),
-    path("authorize/<str:code>", views.CodeView.as_view(), name="oauth-code"),
+    path("authorize/<slug:code>", views.CodeView.as_view(), name="oauth-code"),
     path("token", views.TokenView.as_view(), name="oauth-token"),
 ]

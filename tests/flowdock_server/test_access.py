@@ -1,0 +1,101 @@
+"""Every call against everybody: who is in the flow, who is in another, a stranger, nobody."""
+
+import pytest
+from django.test import Client
+
+from flowdock_server.models import Message, Source
+
+from .conftest import activity, post
+
+READ = [
+    "/flows/acme/main",
+    "/flows/acme/main/users",
+    "/flows/acme/main/sources",
+    "/flows/acme/main/sources/{source}",
+    "/flows/acme/main/integrations",
+    "/flows/acme/main/messages",
+    "/flows/acme/main/messages/1",
+    "/flows/acme/main/threads",
+    "/flows/acme/main/threads/{thread}",
+    "/flows/acme/main/threads/{thread}/messages",
+    "/flows/find?id={flow}",
+]
+WRITE = [
+    ("post", "/flows/acme/main/messages", 201),
+    ("post", "/flows/acme/main/messages/1/comments", 201),
+    ("post", "/flows/acme/main/threads/{thread}/messages", 201),
+    ("post", "/messages?flow={flow}", 201),
+    ("post", "/activities?flow={flow}&event=activity", 201),
+    ("post", "/comments?flow={flow}&message=1", 201),
+    ("post", "/flows/acme/main/sources", 201),
+    ("post", "/flows/acme/main/integrations", 201),
+    ("put", "/flows/acme/main/sources/{source}", 200),
+    ("patch", "/flows/acme/main/sources/{source}", 200),
+    ("delete", "/flows/acme/main/sources/{source}", 204),
+]
+ALL_SCOPES = "flow private manage profile integration"
+
+
+@pytest.fixture
+def place(world, connect, client):
+    source, token = connect()
+    thread = post(client, "/messages", activity(flow_token=token)).json()["thread_id"]
+    return {"source": source.pk, "thread": thread, "flow": world.main.pk}
+
+
+@pytest.fixture
+def callers(world, with_scopes):
+    return {
+        "member": with_scopes(world.ines, ALL_SCOPES),
+        "member of another flow": with_scopes(world.otto, ALL_SCOPES),
+        "stranger": with_scopes(world.sam, ALL_SCOPES),
+        "nobody": Client(),
+    }
+
+
+EXPECTED = {"member of another flow": 404, "stranger": 404, "nobody": 401}
+
+
+@pytest.mark.parametrize("path", READ)
+def test_only_who_is_in_the_flow_reads_it(place, callers, path):
+    path = path.format(**place)
+
+    assert callers["member"].get(path).status_code == 200
+    for who, status in EXPECTED.items():
+        response = callers[who].get(path)
+        assert (who, response.status_code) == (who, status)
+        assert response.json().keys() == {"message"}
+
+
+@pytest.mark.parametrize(("method", "path", "status"), WRITE)
+def test_only_who_is_in_the_flow_changes_it(place, callers, method, path, status):
+    path = path.format(**place)
+    # What each of the calls asks for, together: a call takes what it knows.
+    body = activity(name="octo/new", content="Hi")
+    if "event=" not in path:
+        body |= {"event": "comment" if "comments" in path else "message"}
+        del body["thread"], body["external_thread_id"]
+    else:
+        del body["event"]
+
+    def call(client):
+        return getattr(client, method)(path, body, content_type="application/json")
+
+    for who, refused in EXPECTED.items():
+        assert (who, call(callers[who]).status_code) == (who, refused)
+    assert (Message.objects.count(), Source.objects.connected().count()) == (1, 1)
+    assert call(callers["member"]).status_code == status
+
+
+def test_every_flow_call_of_the_api_is_tried_here(client):
+    described = client.get("/openapi.json").json()["paths"]
+    tried = {path.partition("?")[0] for path in READ} | {path.partition("?")[0] for _, path, _ in WRITE}
+    tried = {
+        path.replace("/acme/main", "/{organization}/{flow}")
+        .replace("{thread}", "{thread_id}")
+        .replace("{source}", "{source_id}")
+        .replace("messages/1", "messages/{number}")
+        for path in tried
+    }
+
+    assert {path for path in described if "{flow}" in path} <= tried

@@ -1,0 +1,148 @@
+"""Who may call: each way to authenticate, and the scopes."""
+
+import base64
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from flowdock_server.models import ApiToken
+
+from .conftest import access_token, basic, post
+
+
+def test_a_personal_token_is_the_user_name_and_the_password_is_ignored(world):
+    _, token = ApiToken.issue(world.ines, "laptop")
+
+    for client in (basic(token), basic(token, "anything")):
+        response = client.get("/user")
+        assert response.status_code == 200
+        assert response.json() == {
+            "id": world.ines.pk,
+            "nick": "Ines",
+            "name": "Ines Rao",
+            "email": "ines@example.com",
+            "avatar": "https://pictures.test/i.png",
+            "website": "",
+        }
+        assert response["Flowdock-User"] == str(world.ines.pk)
+
+
+def test_e_mail_and_password_do_as_well(world):
+    assert basic("Ines@example.com", "a password").get("/user").status_code == 200
+    assert basic("ines@example.com", "wrong").get("/user").status_code == 401
+
+
+def test_a_revoked_personal_token_is_dead(world):
+    row, token = ApiToken.issue(world.ines, "laptop")
+    row.delete()
+
+    assert basic(token).get("/user").status_code == 401
+
+
+def test_the_database_keeps_no_personal_token(world):
+    _, token = ApiToken.issue(world.ines, "laptop")
+
+    assert token not in str(ApiToken.objects.values())
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Basic",
+        "Basic %%%",
+        "Basic " + base64.b64encode(b"\xff\xfe:").decode(),
+        "Basic Og==",
+        "Bearer",
+        "Bearer x",
+        "Token x",
+        "Bearer \xe9",
+    ],
+)
+def test_missing_and_broken_credentials_are_unauthorized(world, header):
+    response = Client(headers={"Authorization": header}).get("/flows")
+
+    assert (response.status_code, response.json()) == (401, {"message": "Unauthorized"})
+    assert "Flowdock-User" not in response
+
+
+def test_somebody_who_was_blocked_cannot_call(world, as_person, with_scopes):
+    clients = [as_person(world.ines), with_scopes(world.ines, "flow"), basic("ines@example.com", "a password")]
+    world.ines.is_active = False
+    world.ines.save()
+
+    assert {client.get("/flows").status_code for client in clients} == {401}
+
+
+def test_an_expired_access_token_is_dead(world):
+    token = access_token(world.ines, world.application, "flow", lasts=timedelta(seconds=-1))
+
+    assert Client(headers={"Authorization": f"Bearer {token}"}).get("/flows").status_code == 401
+
+
+def test_the_session_of_a_browser_opens_no_call(world):
+    browser = Client()
+    browser.force_login(world.ines)
+
+    assert browser.get("/flows").status_code == 401
+
+
+def test_the_email_address_is_told_with_profile_only(world, with_scopes):
+    assert "email" not in with_scopes(world.ines, "flow").get("/user").json()
+    assert with_scopes(world.ines, "profile").get("/user").json()["email"] == "ines@example.com"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "enough", "too_little"),
+    [
+        ("get", "/flows", "flow", "profile integration private"),
+        ("get", "/flows/acme/main/threads", "flow", "profile integration"),
+        ("get", "/flows/acme/main/messages", "flow", "profile integration"),
+        ("get", "/flows/find?id={flow}", "integration", "profile"),
+        ("get", "/flows/acme/main", "integration", "profile"),
+        ("get", "/flows/acme/main/sources", "flow", "profile"),
+        ("get", "/users", "flow", "profile"),
+        ("get", "/organizations", "manage", "profile"),
+        ("post", "/flows/acme/main/sources", "integration", "flow profile manage"),
+        ("post", "/flows/acme/main/integrations", "integration", "flow profile manage"),
+        ("post", "/flows/acme/main/messages", "flow", "profile integration"),
+        ("put", "/flows/acme/main/sources/{source}", "integration", "flow"),
+        ("delete", "/flows/acme/main/sources/{source}", "manage", "flow"),
+        ("delete", "/flows/acme/main/sources/{source}", "integration", "flow"),
+    ],
+)
+def test_a_call_needs_its_scope(world, with_scopes, connect, method, path, enough, too_little):
+    path = path.format(flow=world.main.pk, source=connect()[0].pk)
+    body = {"name": "octo/hello", "event": "message", "content": "Hi"}
+
+    def call(scope):
+        client = with_scopes(world.ines, scope)
+        if method == "get":
+            return client.get(path)
+        return getattr(client, method)(path, body, content_type="application/json")
+
+    refused = call(too_little)
+    assert refused.status_code == 403
+    assert "scope" in refused.json()["message"]
+    assert call(enough).status_code in (200, 201, 204)
+
+
+def test_a_flow_token_comes_before_a_bearer_token(world, with_scopes, connect):
+    _, token = connect(world.main)
+    client = with_scopes(world.otto, "flow")
+
+    response = post(client, "/messages", {"flow_token": token, "event": "message", "content": "Build is green"})
+
+    assert response.status_code == 201
+    assert response.json()["user"] == "0"
+    assert "Flowdock-User" not in response
+
+
+def test_a_flow_token_reads_nothing_but_its_source(connect):
+    _, token = connect()
+    client = Client()
+
+    assert len(client.get("/sources", {"flow_token": token}).json()) == 1
+    for path in ("/flows", "/user", "/flows/acme/main/threads", "/flows/acme/main/sources"):
+        assert client.get(path, {"flow_token": token}).status_code == 401

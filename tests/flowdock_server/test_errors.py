@@ -1,0 +1,189 @@
+"""Whatever goes wrong, it is said in Flowdock's form; and CORS, which is true of every call."""
+
+import json
+from urllib.parse import quote, urlencode
+
+import pytest
+from django.test import Client
+from django.test.utils import override_settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .conftest import activity, post
+
+
+@pytest.fixture
+def token(connect):
+    return connect()[1]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("get", "/flows/acme/main/nothing", 404),
+        ("get", "/messages", 405),
+        ("delete", "/user", 405),
+        ("put", "/flows/acme/main/messages", 405),
+        ("get", "/users/ines", 400),
+        ("get", "/private", 404),
+        ("get", "/flows/%00", 404),
+        ("get", "/flows/find?id=%00", 400),
+        ("get", "/v1/flows/acme/main/nothing.json", 404),
+    ],
+)
+def test_what_is_not_there_is_said_in_flowdocks_form(client, db, method, path, status):
+    response = getattr(client, method)(path)
+
+    assert response.status_code == (401 if path == "/users/ines" else status)
+    assert response["Content-Type"] == "application/json; charset=utf-8"
+    assert response.json().keys() == {"message"}
+
+
+def test_a_wrong_method_tells_the_right_ones(client, db):
+    assert client.get("/messages")["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "reason"),
+    [
+        (b"{", "application/json", "not JSON"),
+        (b"\xff\xfe", "application/json", "UTF-8"),
+        (b"[1]", "application/json", "object"),
+        (b'"text"', "application/json", "object"),
+        (b"null", "application/json", "object"),
+        (b'{"title": NaN}', "application/json", "NaN"),
+        (b'{"title": "\\u0000"}', "application/json", "character"),
+        (b'{"title": "\\ud800"}', "application/json", "character"),
+        (b'{"\\u0000": 1}', "application/json", "character"),
+        (b'{"a":' * 50 + b"1" + b"}" * 50, "application/json", "nested"),
+        (b"[" * 50_000, "application/json", "nested"),
+        (b"a" + b"[b]" * 50 + b"=1", "application/x-www-form-urlencoded", "nested"),
+        (b"a=%00", "application/x-www-form-urlencoded", "character"),
+        (b"<xml/>", "text/xml", "application/json"),
+        (b"x", "multipart/form-data", ""),
+        (b"&".join(b"a%d=1" % n for n in range(2000)), "application/x-www-form-urlencoded", ""),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused_with_the_reason(client, token, body, content_type, reason):
+    response = client.post(f"/messages?flow_token={token}", body, content_type=content_type)
+
+    assert response.status_code == 400
+    assert reason in response.json()["message"]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", "text/plain"])
+def test_a_body_over_the_limit_is_413(client, token, content_type):
+    response = client.post(f"/messages?flow_token={token}", b"x" * 200_001, content_type=content_type)
+
+    assert (response.status_code, response.json()) == (413, {"message": "The body is too large"})
+
+
+def test_a_failure_of_our_own_says_nothing_of_itself(token):
+    client = Client(raise_request_exception=False)
+
+    with override_settings(SERVER_URL=None):
+        response = client.get("/sources", {"flow_token": token})
+
+    assert response.status_code == 500
+    assert response.json() == {"message": "Internal server error"}
+
+
+def test_another_site_may_call_from_a_browser(client, token):
+    preflight = client.options(
+        "/v1/messages", headers={"Origin": "https://lights.test", "Access-Control-Request-Method": "POST"}
+    )
+    answers = [
+        preflight,
+        post(client, "/messages", activity(flow_token=token), headers={"Origin": "https://lights.test"}),
+        client.get("/flows", headers={"Origin": "https://lights.test"}),
+        client.options("/oauth/token", headers={"Origin": "https://lights.test"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 201, 401, 200]
+    for answer in answers:
+        assert answer["Access-Control-Allow-Origin"] == "https://lights.test"
+        assert answer["Access-Control-Allow-Methods"] == "POST, PUT, PATCH, DELETE, GET, OPTIONS"
+        assert "Authorization" in answer["Access-Control-Allow-Headers"]
+        assert "Origin" in answer["Vary"]
+        assert "Access-Control-Allow-Credentials" not in answer
+    assert "Access-Control-Allow-Origin" not in client.get("/flows")
+
+
+def test_pages_are_not_open_to_other_sites(client, db):
+    assert "Access-Control-Allow-Origin" not in client.get("/account", headers={"Origin": "https://lights.test"})
+
+
+def test_the_description_covers_the_calls(client, db):
+    described = client.get("/openapi.json").json()
+
+    assert described["paths"]["/messages"]["post"]["responses"].keys() == {"200", "201", "202"}
+    assert "requestBody" in described["paths"]["/messages"]["post"]
+    assert {scheme["type"] for scheme in described["components"]["securitySchemes"].values()} == {"http", "apiKey"}
+
+
+TEXTS = st.text(max_size=30)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = [
+    *("event", "title", "body", "author", "thread", "content", "tags", "uuid", "thread_id", "external_thread_id"),
+    *("message", "attachments", "external_user_name", "flow", "name", "error_message", "access_token", "token"),
+]
+POSTS = ["/messages", "/activities", "/comments", "/flows/acme/main/messages", "/flows/acme/main/messages/1/comments"]
+no_function_scope = settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def assert_answered(response):
+    assert response.status_code < 500
+    if response.status_code >= 400:
+        assert response.json()["message"]
+
+
+@no_function_scope
+@given(path=st.sampled_from(POSTS), body=st.binary(max_size=200), json_body=st.booleans())
+def test_bytes_at_random_never_break_it(token, path, body, json_body):
+    content_type = "application/json" if json_body else "application/x-www-form-urlencoded"
+
+    assert_answered(Client().post(f"{path}?flow_token={token}", body, content_type=content_type))
+
+
+@no_function_scope
+@given(path=st.sampled_from(POSTS), wrong=st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4))
+def test_values_at_random_never_break_it(token, path, wrong):
+    body = json.dumps(activity(flow_token=token) | wrong)
+
+    response = Client().post(path, body, content_type="application/json")
+
+    assert_answered(response)
+    if response.status_code == 201:
+        assert_answered(Client().get("/sources", {"flow_token": token}))
+
+
+@no_function_scope
+@given(
+    thread=st.dictionaries(st.sampled_from(["title", "body", "status", "fields", "actions", "external_url"]), VALUES)
+)
+def test_thread_states_at_random_never_break_it(token, world, as_person, thread):
+    assert_answered(post(Client(), "/messages", activity(flow_token=token, thread=thread)))
+    assert_answered(as_person(world.ines).get("/flows/acme/main/threads"))
+
+
+@no_function_scope
+@given(
+    form=st.lists(st.tuples(st.from_regex(r"[a-z]{1,3}(\[[a-z0-9]{0,2}\]){0,4}", fullmatch=True), TEXTS), max_size=8)
+)
+def test_forms_at_random_never_break_it(token, form):
+    body = urlencode([*form, ("flow_token", token)], errors="replace")
+
+    assert_answered(Client().post("/messages", body, content_type="application/x-www-form-urlencoded"))
+
+
+@no_function_scope
+@given(path=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+def test_addresses_at_random_never_break_it(world, as_person, path):
+    assert_answered(as_person(world.ines).get("/flows/" + quote(path, safe="/")))
+    assert_answered(as_person(world.ines).get("/flows/acme/main/threads/" + quote(path, safe="/")))

@@ -1,0 +1,335 @@
+"""OAuth as clients of Flowdock spoke it: authorize, exchange, refresh."""
+
+import json
+from datetime import timedelta
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
+
+from flowdock_server.models import Application
+
+from .conftest import SECRET, post
+
+OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
+
+
+@pytest.fixture
+def browser(world):
+    """Ines' browser, where she is signed in."""
+    client = Client()
+    client.force_login(world.ines)
+    return client
+
+
+def authorize_address(**changes) -> str:
+    query = {
+        "client_id": "build-lights",
+        "response_type": "code",
+        "redirect_uri": "https://lights.test/callback",
+        "scope": "flow integration profile",
+        "state": "s t/a",
+    } | changes
+    return "/oauth/authorize?" + urlencode({name: value for name, value in query.items() if value is not None})
+
+
+def allow(browser, **changes) -> str:
+    """The code that the application gets."""
+    response = browser.post(authorize_address(**changes), {"allow": "yes"})
+    return parse_qs(urlsplit(response["Location"]).query)["code"][0]
+
+
+def exchange(code, **changes):
+    return {
+        "grant_type": "authorization_code",
+        "code": code,
+        "client_id": "build-lights",
+        "client_secret": SECRET,
+        "redirect_uri": "https://lights.test/callback",
+    } | changes
+
+
+def token_from(response) -> dict:
+    assert response.status_code == 200, response.content
+    assert response["Content-Type"].startswith("application/x-www-form-urlencoded")
+    return dict(parse_qsl(response.content.decode()))
+
+
+def test_who_is_not_signed_in_signs_in_first_and_comes_back(client, world):
+    response = client.get(authorize_address())
+
+    assert response.status_code == 302
+    address = urlsplit(response["Location"])
+    assert parse_qs(address.query)["next"] == [authorize_address()]
+
+
+def test_the_consent_page_names_application_scopes_and_account(browser):
+    response = browser.get(authorize_address(scope="integration,flow"))
+
+    page = response.content.decode()
+    assert response.status_code == 200
+    assert "Build lights" in page
+    assert "ines@example.com" in page
+    assert [scope.name for scope in response.context["scopes"]] == ["flow", "integration"]
+    for scope in response.context["scopes"]:
+        assert scope.sentence in page
+    assert "form-action 'self' https://lights.test" in response["Content-Security-Policy"]
+
+
+def test_no_scope_means_flow_and_private(browser):
+    response = browser.get(authorize_address(scope=None))
+
+    assert [scope.name for scope in response.context["scopes"]] == ["flow", "private"]
+
+
+def test_allowing_redirects_with_code_and_state(browser):
+    response = browser.post(authorize_address(), {"allow": "yes"})
+
+    address = urlsplit(response["Location"])
+    assert response.status_code == 302
+    assert address._replace(query="").geturl() == "https://lights.test/callback"
+    assert parse_qs(address.query)["state"] == ["s t/a"]
+    assert set(parse_qs(address.query)) == {"code", "state"}
+
+
+@pytest.mark.parametrize("answer", [{"allow": "no"}, {}])
+def test_denying_tells_the_application(browser, answer):
+    response = browser.post(authorize_address(), answer)
+
+    query = parse_qs(urlsplit(response["Location"]).query)
+    assert response["Location"].startswith("https://lights.test/callback?")
+    assert (query["error"], query["state"]) == (["access_denied"], ["s t/a"])
+    assert not get_grant_model().objects.exists()
+
+
+def test_consent_is_asked_each_time(browser):
+    allow(browser)
+
+    assert browser.get(authorize_address()).status_code == 200
+
+
+def test_consent_needs_the_forms_own_token(world):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(world.ines)
+
+    assert browser.post(authorize_address(), {"allow": "yes"}).status_code == 403
+    assert not get_grant_model().objects.exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client_id": "nobody"},
+        {"client_id": None},
+        {"client_id": "build-lights\x00"},
+        {"redirect_uri": "https://lights.test/callback/"},
+        {"redirect_uri": "https://lights.test/callback?more=1"},
+        {"redirect_uri": "https://evil.test/callback"},
+        {"redirect_uri": "javascript:alert(1)"},
+        {"redirect_uri": "nonsense"},
+    ],
+)
+def test_a_wrong_client_or_redirect_uri_is_a_page_and_never_a_redirect(browser, changes):
+    for response in (
+        browser.get(authorize_address(**changes)),
+        browser.post(authorize_address(**changes), {"allow": "yes"}),
+    ):
+        assert response.status_code == 400
+        assert "Location" not in response
+        assert response.context["sentence"] in response.content.decode().replace("&#x27;", "'")
+    assert not get_grant_model().objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"scope": "everything"}, "invalid_scope"),
+        ({"response_type": "token"}, "unauthorized_client"),
+        ({"response_type": None}, "invalid_request"),
+    ],
+)
+def test_other_mistakes_go_back_to_the_application(browser, changes, error):
+    response = browser.get(authorize_address(**changes))
+
+    query = parse_qs(urlsplit(response["Location"]).query)
+    assert response["Location"].startswith("https://lights.test/callback?")
+    assert (query["error"], query["state"]) == ([error], ["s t/a"])
+
+
+def test_without_a_redirect_uri_the_registered_one_is_used(browser):
+    response = browser.post(authorize_address(redirect_uri=None), {"allow": "yes"})
+
+    assert response["Location"].startswith("https://lights.test/callback?code=")
+
+
+def test_a_code_becomes_a_token_in_form_encoding(client, browser, world):
+    token = token_from(client.post("/oauth/token", exchange(allow(browser))))
+
+    assert token.pop("access_token")
+    assert token == {
+        "token_type": "Bearer",
+        "scope": "flow,integration,profile",
+        "expires_in": str(14 * 24 * 3600),
+    }
+
+
+def test_json_is_answered_to_who_asks_for_it(client, browser):
+    response = client.post("/oauth/token", exchange(allow(browser)), headers={"Accept": "application/json"})
+
+    assert response["Content-Type"].startswith("application/json")
+    assert response.json()["scope"] == "flow,integration,profile"
+    assert response.json()["expires_in"] == 14 * 24 * 3600
+
+
+def test_a_json_body_and_a_query_do_as_well(client, browser):
+    assert token_from(post(client, "/oauth/token", exchange(allow(browser))))["access_token"]
+    assert token_from(client.post("/oauth/token?" + urlencode(exchange(allow(browser)))))["access_token"]
+
+
+def test_the_token_opens_the_api_as_the_person(client, browser, world):
+    token = token_from(client.post("/oauth/token", exchange(allow(browser))))["access_token"]
+
+    for response in (
+        client.get("/user", headers={"Authorization": f"Bearer {token}"}),
+        client.get("/user", {"access_token": token}),
+    ):
+        assert response.status_code == 200
+        assert response.json()["email"] == "ines@example.com"
+        assert response["Flowdock-User"] == str(world.ines.pk)
+
+
+def test_a_code_works_once(client, browser):
+    code = allow(browser)
+    client.post("/oauth/token", exchange(code))
+
+    response = client.post("/oauth/token", exchange(code), headers={"Accept": "application/json"})
+
+    assert (response.status_code, response.json()["error"]) == (400, "invalid_grant")
+
+
+def test_an_expired_code_is_refused(client, browser):
+    code = allow(browser)
+    get_grant_model().objects.update(expires=timezone.now() - timedelta(seconds=1))
+
+    assert client.post("/oauth/token", exchange(code)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "error"),
+    [
+        ({"client_secret": "wrong"}, 401, "invalid_client"),
+        ({"client_id": "nobody"}, 401, "invalid_client"),
+        ({"redirect_uri": "https://lights.test/other"}, 400, "invalid_request"),
+        ({"code": "wrong"}, 400, "invalid_grant"),
+        ({"code": ""}, 400, "invalid_grant"),
+        ({"grant_type": "client_credentials"}, 400, "unauthorized_client"),
+        ({"grant_type": "implicit"}, 400, "unsupported_grant_type"),
+    ],
+)
+def test_a_wrong_exchange_is_refused_in_both_formats(client, browser, changes, status, error):
+    wrong = exchange(allow(browser)) | changes
+
+    as_form = client.post("/oauth/token", wrong)
+    as_json = client.post("/oauth/token", wrong, headers={"Accept": "application/json"})
+
+    assert (as_form.status_code, as_json.status_code) == (status, status)
+    assert dict(parse_qsl(as_form.content.decode()))["error"] == error
+    assert as_json.json()["error"] == error
+    assert not get_access_token_model().objects.exists()
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1]", b'{"code": {"a": 1}}', b"\xff", b'{"code": "\\ud800"}'])
+def test_unreadable_token_requests_are_refused(client, world, body):
+    response = client.post(
+        "/oauth/token", body, content_type="application/json", headers={"Accept": "application/json"}
+    )
+
+    assert response.status_code == 400
+    assert response.json()["error"]
+
+
+def test_a_refresh_token_is_given_for_offline_access_only_and_works_once(client, browser):
+    without = token_from(client.post("/oauth/token", exchange(allow(browser))))
+    offline = token_from(client.post("/oauth/token", exchange(allow(browser, scope="flow offline_access"))))
+    refresh = {
+        "grant_type": "refresh_token",
+        "refresh_token": offline["refresh_token"],
+        "client_id": "build-lights",
+        "client_secret": SECRET,
+    }
+
+    renewed = token_from(client.post("/oauth/token", refresh))
+
+    assert "refresh_token" not in without
+    assert renewed["scope"] == "flow,offline_access"
+    assert renewed["access_token"] != offline["access_token"]
+    assert renewed["refresh_token"] != offline["refresh_token"]
+    old = client.get("/user", headers={"Authorization": f"Bearer {offline['access_token']}"})
+    assert old.status_code == 401
+    assert client.post("/oauth/token", refresh).status_code == 400
+
+
+def test_a_password_becomes_a_token(client, world):
+    password = {
+        "grant_type": "password",
+        "username": "Ines@example.com",
+        "password": "a password",
+        "scope": "flow,profile",
+        "client_id": "build-lights",
+        "client_secret": SECRET,
+    }
+
+    assert token_from(client.post("/oauth/token", password))["scope"] == "flow,profile"
+    assert client.post("/oauth/token", password | {"password": "wrong"}).status_code == 400
+
+
+def test_out_of_band_the_code_is_in_the_address_and_on_the_page(client, browser, world):
+    Application.objects.update(redirect_uris=OUT_OF_BAND)
+
+    response = browser.post(authorize_address(redirect_uri=OUT_OF_BAND), {"allow": "yes"})
+
+    code = response["Location"].removeprefix("/oauth/authorize/")
+    assert code in browser.get(response["Location"]).content.decode()
+    token = token_from(client.post("/oauth/token", exchange(code, redirect_uri=OUT_OF_BAND)))
+    assert token["access_token"]
+    assert browser.get(f"/oauth/authorize/{code}").status_code == 404
+
+
+def test_denying_out_of_band_is_a_page(browser):
+    Application.objects.update(redirect_uris=OUT_OF_BAND)
+
+    response = browser.post(authorize_address(redirect_uri=OUT_OF_BAND), {"allow": "no"})
+
+    assert response.status_code == 200
+    assert "not allowed" in response.content.decode()
+
+
+def test_anothers_code_is_not_shown(browser, world):
+    Application.objects.update(redirect_uris=OUT_OF_BAND)
+    address = browser.post(authorize_address(redirect_uri=OUT_OF_BAND), {"allow": "yes"})["Location"]
+    otto = Client()
+    otto.force_login(world.otto)
+
+    assert otto.get(address).status_code == 404
+
+
+def test_no_token_and_no_secret_can_be_read_in_the_database(client, browser):
+    token = token_from(client.post("/oauth/token", exchange(allow(browser, scope="flow offline_access"))))
+
+    rows = [
+        *get_access_token_model().objects.values(),
+        *get_refresh_token_model().objects.values(),
+        *Application.objects.values(),
+    ]
+    kept = json.dumps(rows, default=str)
+    for secret in (token["access_token"], token["refresh_token"], SECRET):
+        assert secret not in kept
+
+
+def test_a_rotated_secret_replaces_the_old_one(client, browser, world):
+    secret = world.application.rotate_secret()
+
+    assert client.post("/oauth/token", exchange(allow(browser))).status_code == 401
+    assert token_from(client.post("/oauth/token", exchange(allow(browser), client_secret=secret)))["access_token"]

@@ -1,0 +1,156 @@
+"""Lists of messages and threads: their parameters, paging and cost."""
+
+import pytest
+
+from flowdock_server.drafts import Draft
+from flowdock_server.messages import post as store
+
+from .conftest import activity, post
+
+MESSAGES = "/flows/acme/main/messages"
+THREADS = "/flows/acme/main/threads"
+
+
+@pytest.fixture
+def ines(world, as_person):
+    return as_person(world.ines)
+
+
+@pytest.fixture
+def pull_requests(world, connect):
+    """Twelve pull requests, each with an activity and a comment: messages 1 to 24."""
+    source, _ = connect()
+    for number in range(12):
+        title = f"Pull request {number}"
+        for event, text in (("activity", "opened"), ("discussion", "commented")):
+            draft = activity(
+                event=event,
+                title=text,
+                external_thread_id=f"pr:{number}",
+                thread={"title": title, "status": {"value": "open", "color": "green"}},
+                tags=["Even" if number % 2 == 0 else "odd", f"pr-{number}"],
+                body=f"<p>body of {number}</p>",
+            )
+            store(Draft.model_validate(draft), flow=world.main, source=source)
+    return source
+
+
+def ids(response) -> list[int]:
+    assert response.status_code == 200, response.content
+    return [message["id"] for message in response.json()]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", list(range(1, 25))),
+        ("?limit=3", [22, 23, 24]),
+        ("?limit=3&sort=asc", [1, 2, 3]),
+        ("?since_id=20", [21, 22, 23, 24]),
+        ("?until_id=4", [1, 2, 3]),
+        ("?since_id=4&until_id=7", [5, 6]),
+        ("?since_id=4&limit=2&sort=asc", [5, 6]),
+        ("?until_id=20&limit=2", [18, 19]),
+        ("?event=discussion&limit=2", [22, 24]),
+        ("?event=activity,discussion&limit=2", [23, 24]),
+        ("?event=message", []),
+        ("?tags=even&limit=4", [17, 18, 21, 22]),
+        ("?tags=EVEN,pr-0", [1, 2]),
+        ("?tags=pr-0,pr-1&tag_mode=or", [1, 2, 3, 4]),
+        ("?tags=even,odd", []),
+        ("?search=BODY of 11", [23, 24]),
+        ("?search=commented&limit=2", [22, 24]),
+        ("?search=commented&limit=2&skip=2", [18, 20]),
+        ("?search=commented&until_id=3&limit=1", [24]),
+        ("?search=nothing", []),
+    ],
+)
+def test_messages_are_chosen_by_parameters_and_ascend(ines, pull_requests, query, expected):
+    assert ids(ines.get(MESSAGES + query)) == expected
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=101", "limit=many", "sort=up", "since_id=-1", "since_id=99999999999999999999", "skip=-1"],
+)
+def test_parameters_out_of_range_are_refused_by_name(ines, pull_requests, query):
+    for path in (MESSAGES, f"{MESSAGES}.json"):
+        response = ines.get(f"{path}?{query}")
+        assert response.status_code == 400
+        assert list(response.json()["errors"]) == [query.partition("=")[0]]
+
+
+def test_one_message_is_as_in_the_list(ines, pull_requests):
+    (last,) = ines.get(f"{MESSAGES}?limit=1").json()
+
+    assert ines.get(f"{MESSAGES}/24").json() == last
+    for number in ("25", "0", "-1", "99999999999999999999"):
+        assert ines.get(f"{MESSAGES}/{number}").status_code == 404
+
+
+def test_a_thread_has_its_own_messages(ines, pull_requests):
+    thread_id = ines.get(f"{MESSAGES}/5").json()["thread_id"]
+
+    assert ids(ines.get(f"{THREADS}/{thread_id}/messages")) == [5, 6]
+    assert ids(ines.get(f"{THREADS}/{thread_id}/messages?limit=1")) == [6]
+
+
+def test_threads_are_listed_by_what_happened_last(ines, client, pull_requests):
+    titles = [thread["title"] for thread in ines.get(THREADS).json()]
+    assert titles == [f"Pull request {number}" for number in reversed(range(12))]
+    first = ines.get(f"{MESSAGES}/1").json()["thread_id"]
+
+    post(ines, f"{THREADS}/{first}/messages", {"event": "message", "content": "Still open"})
+
+    assert ines.get(THREADS).json()[0]["id"] == first
+
+
+def test_links_lead_through_all_threads_once(ines, pull_requests):
+    seen, path = [], f"{THREADS}?limit=5&application=inbox"
+    while path:
+        response = ines.get(path)
+        seen += [thread["id"] for thread in response.json()]
+        link = response.get("Link", "")
+        path = link.removeprefix("<").removesuffix('>; rel="next"')
+
+    assert len(seen) == len(set(seen)) == 12
+
+
+def test_threads_are_chosen_by_time_and_application(ines, pull_requests, world):
+    threads = ines.get(THREADS).json()
+    middle = threads[6]["updated_at"]
+
+    def titles(**query):
+        return [thread["title"] for thread in ines.get(THREADS, query).json()]
+
+    newer = [thread["title"] for thread in threads if thread["updated_at"] > middle]
+    older = [thread["title"] for thread in threads if thread["updated_at"] < middle]
+    assert titles(since=middle) == newer
+    assert titles(until=middle) == older
+    assert len(titles(application="build-lights")) == len(titles(application="inbox")) == 12
+    assert titles(application="another") == titles(application="chat") == []
+    assert ines.get(THREADS, {"since": "yesterday"}).json()["errors"].keys() == {"since"}
+
+
+def test_an_empty_thread_is_shown_to_who_asks(ines, pull_requests):
+    pull_requests.threads.filter(external_thread_id="pr:3").update(empty=True)
+
+    assert len(ines.get(THREADS).json()) == 11
+    assert len(ines.get(THREADS, {"empty": "1"}).json()) == 12
+
+
+def test_one_thread_is_as_in_the_list(ines, pull_requests):
+    thread = ines.get(THREADS).json()[0]
+
+    assert ines.get(f"{THREADS}/{thread['id']}").json() == thread
+    for thread_id in ("x", "x" * 27, "%00", "%F0%9F%8C%8A"):
+        assert ines.get(f"{THREADS}/{thread_id}").status_code == 404
+
+
+def test_lists_cost_the_same_whatever_their_length(ines, pull_requests, django_assert_num_queries):
+    thread_id = ines.get(f"{MESSAGES}/1").json()["thread_id"]
+    # Each: the personal token, the flow, and the list; the thread for its messages.
+    for path, queries in ((MESSAGES, 3), (THREADS, 3), (f"{THREADS}/{thread_id}/messages", 4)):
+        for limit in (2, 24):
+            with django_assert_num_queries(queries):
+                ines.get(path, {"limit": limit})
