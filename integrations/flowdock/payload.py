@@ -5,7 +5,7 @@ Source: Flowdock's api-docs, messages.md, threads.md; "activities" is the editio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -105,11 +105,14 @@ def clean_title(html: str) -> str:
     )
 
 
-def clean_body(html: str) -> str:
-    """`html` with the tags that Flowdock shows. A relative address is dropped: it would lead to Flowdock's own host."""
+def clean_body(html: str, without: Collection[str] = ()) -> str:
+    """`html` with the tags that Flowdock shows, save those in `without`.
+
+    A relative address is dropped: it would lead to Flowdock's own host.
+    """
     return nh3.clean(
         _plain(html),
-        tags=set(BODY_TAGS.split()),
+        tags=set(BODY_TAGS.split()).difference(without),
         attributes=BODY_ATTRIBUTES,
         url_schemes=SCHEMES,
         url_relative="deny",

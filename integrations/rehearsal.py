@@ -1,0 +1,39 @@
+"""What filters would make of the past: the same functions that decide on live events, over events that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models.functions import Length
+
+from .models import Origin
+from .services.base import UnreadablePayload
+
+EVENTS = 200
+# A page that asks for two hundred events has no time for the few that are larger.
+MAX_BODY_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """Of the `considered` latest events, `posted` are those that would be posted."""
+
+    considered: int
+    posted: int
+
+
+def rehearse(origin: Origin, filters: Mapping[str, Any]) -> Rehearsal:
+    service = origin.service_object
+    considered = posted = 0
+    latest = origin.events.annotate(size=Length("body")).filter(size__lte=MAX_BODY_BYTES).order_by("-id")[:EVENTS]
+    for event in latest.iterator(chunk_size=20):
+        event.origin = origin
+        try:
+            read = event.read_again()
+        except UnreadablePayload:
+            continue
+        considered += 1
+        posted += read.activity is not None and service.decide(read, filters).passes
+    return Rehearsal(considered, posted)

@@ -1,0 +1,119 @@
+"""Who may see or change what: whoever can, right now, open the flow at Flowdock."""
+
+from __future__ import annotations
+
+import hashlib
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.http import Http404, HttpRequest
+from django.shortcuts import get_object_or_404, resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from integrations.flowdock.client import Flow, Flowdock
+from integrations.flowdock.errors import FlowNotAccessible
+from integrations.flowdock.oauth import access_token
+from integrations.models import Integration
+
+# A page that is open asks every few seconds whether there is news. For so long, an answer of Flowdock's holds for that.
+LIVE_VERDICT_HOLDS = 30  # seconds
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in with Flowdock, or no longer. They sign in and come back."""
+
+
+class AccessLost(Exception):
+    """The person made this integration and can no longer open its flow."""
+
+    def __init__(self, integration: Integration) -> None:
+        super().__init__("the flow is closed to this person")
+        self.integration = integration
+
+
+def signed_in(request: HttpRequest) -> User:
+    """The person of the request. Raises SignInNeeded."""
+    if not isinstance(request.user, User) or access_token(request.session) is None:
+        raise SignInNeeded
+    return request.user
+
+
+@contextmanager
+def flowdock_as(request: HttpRequest) -> Iterator[Flowdock]:
+    """Flowdock, in the name of the person of the request. Raises SignInNeeded."""
+    signed_in(request)
+    token = access_token(request.session)
+    assert token is not None  # noqa: S101  signed_in has looked
+    with Flowdock(token.token) as flowdock:
+        yield flowdock
+
+
+def open_flow(request: HttpRequest, flow_id: str) -> Flow:
+    """The flow, as Flowdock shows it to the person. Raises SignInNeeded, FlowNotAccessible and FlowdockUnavailable."""
+    with flowdock_as(request) as flowdock:
+        return flowdock.find_flow(flow_id)
+
+
+def open_integration(request: HttpRequest, pk: int) -> Integration:
+    """The integration, if the person can open its flow now. To others there is no such page (404).
+
+    Raises SignInNeeded, AccessLost and FlowdockUnavailable too.
+    """
+    integration = _integration(request, pk)
+    try:
+        open_flow(request, integration.flow_id)
+    except FlowNotAccessible as error:
+        cache.delete(_verdict_key(request, integration.flow_id))
+        if integration.created_by_id == request.user.pk:
+            raise AccessLost(integration) from error
+        raise Http404 from error
+    cache.set(_verdict_key(request, integration.flow_id), True, LIVE_VERDICT_HOLDS)
+    return integration
+
+
+def watch_integration(request: HttpRequest, pk: int) -> Integration:
+    """The same for a page that is open and asks for news: Flowdock is asked twice a minute, not at every turn."""
+    integration = _integration(request, pk)
+    if cache.get(_verdict_key(request, integration.flow_id)):
+        return integration
+    return open_integration(request, pk)
+
+
+def _integration(request: HttpRequest, pk: int) -> Integration:
+    signed_in(request)
+    integration = get_object_or_404(Integration.objects.select_related("origin", "created_by", "paused_by"), pk=pk)
+    if not integration.flow_id:
+        # Made from a pasted token: which flow it is in shows when somebody opens it from there.
+        raise Http404
+    return integration
+
+
+def _verdict_key(request: HttpRequest, flow_id: str) -> str:
+    """Of this person with this token: another sign-in starts anew."""
+    token = access_token(request.session)
+    told = f"{request.user.pk} {token.token if token else ''} {flow_id}"
+    return f"opens-flow-{hashlib.sha256(told.encode()).hexdigest()}"
+
+
+def sign_in_url(back: str) -> str:
+    return f"{resolve_url(settings.LOGIN_URL)}?{urllib.parse.urlencode({'next': back})}"
+
+
+def way_back(request: HttpRequest) -> str:
+    """Where to return to after signing in: this page, or for what is no page the one that the person saw."""
+    if request.method in {"GET", "HEAD"} and not request.headers.get("HX-Request"):
+        return request.get_full_path()
+    seen = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
+    return local(request, seen) or "/"
+
+
+def local(request: HttpRequest, url: str) -> str:
+    """The path and query of `url` if it is an address of ours, else empty."""
+    if not url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
+        return ""
+    parts = urllib.parse.urlsplit(url)
+    return urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))

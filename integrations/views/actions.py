@@ -1,0 +1,75 @@
+"""What the buttons on an integration's page do."""
+
+from __future__ import annotations
+
+import logging
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from integrations.flowdock.errors import FlowNotAccessible, SourceGone
+from integrations.models import Integration
+
+from .access import flowdock_as, open_integration, signed_in
+from .buttons import button
+from .setup import may_replace_secret
+
+logger = logging.getLogger(__name__)
+
+
+def _at_work(request: HttpRequest, pk: int) -> Integration:
+    """The integration, if it has not ended: nothing can be done to one that has."""
+    integration = open_integration(request, pk)
+    if integration.removed_at or not integration.flow_token:
+        raise Http404
+    return integration
+
+
+@button
+def pause(request: HttpRequest, pk: int) -> HttpResponse:
+    integration = _at_work(request, pk)
+    if not integration.paused_at:
+        integration.pause(by=signed_in(request))
+    messages.success(request, f"Paused. What {integration.name} sends is kept, and posted when you resume it.")
+    return redirect(integration)
+
+
+@button
+def resume(request: HttpRequest, pk: int) -> HttpResponse:
+    integration = _at_work(request, pk)
+    if integration.paused_at:
+        integration.resume()
+    messages.success(request, f"Resumed. What waited is posted to {integration.flow_name} now, in order.")
+    return redirect(integration)
+
+
+@button
+def rotate_secret(request: HttpRequest, pk: int) -> HttpResponse:
+    integration = _at_work(request, pk)
+    if not may_replace_secret(signed_in(request), integration):
+        messages.warning(
+            request,
+            f"{integration.name} reaches other flows too, so only whoever connected it replaces its secret.",
+        )
+        return redirect(integration)
+    integration.origin.rotate_secret()
+    return redirect("integrations:connected", pk)
+
+
+@button
+def remove(request: HttpRequest, pk: int) -> HttpResponse:
+    """End the integration here and remove its source in Flowdock; if Flowdock is away, nothing changes."""
+    integration = _at_work(request, pk)
+    if integration.source_url:
+        try:
+            with flowdock_as(request) as flowdock:
+                flowdock.delete_source(integration.source_url)
+        except (FlowNotAccessible, SourceGone) as error:
+            # It is no more, or it is not for this person to remove: here it ends all the same, and 410 is not awaited.
+            logger.info("integration %s: its source was not removed in Flowdock: %s", integration.pk, error)
+    integration.remove()
+    messages.success(
+        request, f"Removed. Nothing from {integration.name} is posted to {integration.flow_name} any more."
+    )
+    return redirect(integration)

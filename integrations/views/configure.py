@@ -1,0 +1,132 @@
+"""From "Configure" in a flow to the filters of exactly that integration, and the filters themselves."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from integrations.flowdock.client import Flow, is_on_api
+from integrations.forms import FiltersForm
+from integrations.models import Integration
+from integrations.rehearsal import rehearse
+from integrations.services.filters import clean
+
+from . import errors
+from .access import flowdock_as, open_integration, signed_in
+
+logger = logging.getLogger(__name__)
+
+
+def configure(request: HttpRequest) -> HttpResponse:
+    """Where Flowdock's "Configure" leads: the source is named by `integration_id`, `source` or `source_url`."""
+    signed_in(request)
+    source_id = _source_id(request)
+    if source_id is None:
+        return errors.page(
+            request,
+            HTTPStatus.BAD_REQUEST,
+            "Which integration is it?",
+            "This address names no integration. Press Configure beside it in the flow's inbox settings, or choose it"
+            " from your integrations.",
+            errors.HOME,
+        )
+    integration = Integration.objects.filter(flowdock_id=source_id).select_related("origin").first()
+    flow_id = request.GET.get("flow", "")
+    if integration is None or (integration.flow_id and flow_id not in {"", integration.flow_id}):
+        raise Http404
+    if not integration.flow_id and (refusal := _adopt(request, integration, flow_id)):
+        return refusal
+    # Raises where the person cannot open the flow: who may not see the filters does not learn of them.
+    return redirect("integrations:filters", open_integration(request, integration.pk).pk)
+
+
+def _source_id(request: HttpRequest) -> int | None:
+    url = request.GET.get("source_url", "")
+    last = urlsplit(url).path.rstrip("/").rpartition("/")[2] if is_on_api(url) else ""
+    for text in (request.GET.get("integration_id", ""), request.GET.get("source", ""), last):
+        if text.isascii() and text.isdigit() and len(text) < 19:
+            return int(text)
+    return None
+
+
+def _adopt(request: HttpRequest, integration: Integration, flow_id: str) -> HttpResponse | None:
+    """Learn which flow an integration is in that was made from a pasted token; a page where that cannot be.
+
+    Only the flow that the source lies in by Flowdock's own word, opened by somebody who can open it.
+    """
+    if integration.removed_at or not integration.flow_token:
+        raise Http404
+    with flowdock_as(request) as flowdock:
+        flow = flowdock.find_flow(flow_id)
+        source = flowdock.source_of(integration.flow_token)
+    if source.id != integration.flowdock_id or not _lies_in(source.url, flow):
+        raise Http404
+    integration.source_url = source.url[:500]
+    integration.flow_id, integration.flow_name = flow.id, flow.name
+    integration.flow_web_url, integration.organization_name = flow.web_url, flow.organization_name
+    try:
+        with transaction.atomic():
+            integration.save(update_fields=["source_url", "flow_id", "flow_name", "flow_web_url", "organization_name"])
+    except IntegrityError:
+        return errors.page(
+            request,
+            HTTPStatus.CONFLICT,
+            f"{integration.name} is in {flow.name} twice",
+            "It was connected a second time from a pasted token, so everything is posted twice. Remove one of the two"
+            " in the flow's inbox settings.",
+            errors.HOME,
+        )
+    logger.info("integration %s: its flow is %s", integration.pk, flow.id)
+    return None
+
+
+def _lies_in(source_url: str, flow: Flow) -> bool:
+    return source_url.startswith(f"{flow.url.rstrip('/')}/") or source_url.startswith(
+        f"{flow.sources_url.rstrip('/')}/"
+    )
+
+
+def filters(request: HttpRequest, pk: int) -> HttpResponse:
+    """What is posted. Nothing changes before it is saved; a preset in the address is shown and not saved."""
+    integration = open_integration(request, pk)
+    service = integration.origin.service_object
+    form = FiltersForm(service.rules, integration.filters)
+    preset = next((preset for preset in service.presets if preset.name == request.GET.get("preset")), None)
+    if request.method == "POST" and integration.removed_at is None:
+        chosen = form.read(request.POST)
+        if not form.errors:
+            integration.filters = chosen
+            integration.save(update_fields=["filters"])
+            messages.success(request, f"Saved. From now on, {integration.flow_name} gets what passes these filters.")
+            return redirect("integrations:filters", pk)
+        form.filters = chosen
+    elif preset:
+        form.filters = clean(service.rules, preset.filters)
+    return render(
+        request,
+        "integrations/filters.html",
+        {
+            "integration": integration,
+            "service": service,
+            "form": form,
+            "preset": preset,
+            "is_changed": form.filters != integration.filters,
+            "page": "integrations",
+        }
+        | _rehearsals(integration, form.filters),
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK,
+    )
+
+
+def _rehearsals(integration: Integration, filters: dict[str, Any]) -> dict[str, object]:
+    """What the shown filters, and the saved ones, make of the latest events."""
+    shown = rehearse(integration.origin, filters)
+    saved = shown if filters == integration.filters else rehearse(integration.origin, integration.filters)
+    return {"rehearsal": shown, "saved": saved}

@@ -1,0 +1,221 @@
+"""One integration: its state, what came in, what became of it and why."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from django.conf import settings
+from django.contrib import messages
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import Length, Substr
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
+
+from integrations.activity import Activity, InvalidActivity
+from integrations.history import histories
+from integrations.models import Delivery, Event, Integration
+
+from .access import open_integration, signed_in, watch_integration
+from .buttons import button
+from .setup import may_replace_secret
+
+PAGE = 50
+# Of a payload of megabytes the beginning is shown: a browser that colours all of it stands still.
+PAYLOAD_SHOWN = 128 * 1024
+
+State = Delivery.State
+VERDICTS: dict[str, tuple[str, tuple[Delivery.State, ...]]] = {
+    "posted": ("Posted", (State.DELIVERED,)),
+    "filtered": ("Filtered", (State.FILTERED,)),
+    "waiting": ("Waiting", (State.PENDING,)),
+    "failed": ("Failed", (State.FAILED,)),
+    "not-posted": ("Not posted", (State.UNPOSTED, State.DROPPED)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    title: str
+    query: str
+    number: int
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A page of the event log, newest first. `version` changes with whatever the page shows of its rows."""
+
+    deliveries: list[Delivery]
+    segments: list[Segment]
+    older: str
+    verdict: str
+    sought: str
+    is_latest: bool
+    version: str
+    total: int
+
+
+def integration(request: HttpRequest, pk: int) -> HttpResponse:
+    subject = open_integration(request, pk)
+    return render(
+        request,
+        "integrations/integration.html",
+        _frame(request, subject) | {"log": _log(subject, request.GET), "history": histories([pk])[pk]},
+    )
+
+
+def news(request: HttpRequest, pk: int) -> HttpResponse:
+    """The changing parts of the page, for one that is open; 204 while there is nothing new."""
+    subject = watch_integration(request, pk)
+    log = _log(subject, request.GET)
+    if log.version == request.GET.get("version"):
+        return HttpResponse(status=204)
+    return render(
+        request,
+        "integrations/_news.html",
+        {"integration": subject, "log": log, "history": histories([pk])[pk]},
+    )
+
+
+def event(request: HttpRequest, pk: int, delivery_pk: int) -> HttpResponse:
+    """One event opened: as the flow shows it, how it got there, and as it was received."""
+    subject = open_integration(request, pk)
+    delivery = get_object_or_404(subject.deliveries.select_related("event").defer("event__body"), pk=delivery_pk)
+    delivery.integration = subject
+    near = subject.deliveries.order_by("id").values_list("pk", flat=True)
+    return render(
+        request,
+        "integrations/event.html",
+        _frame(request, subject)
+        | {
+            "delivery": delivery,
+            "activity": _activity(delivery.event),
+            "payload": _payload(delivery.event),
+            "newer": near.filter(pk__gt=delivery_pk).first(),
+            "older": near.filter(pk__lt=delivery_pk).last(),
+        },
+    )
+
+
+@button
+def retry(request: HttpRequest, pk: int, delivery_pk: int) -> HttpResponse:
+    """Try a failed delivery again."""
+    subject = open_integration(request, pk)
+    delivery = get_object_or_404(subject.deliveries, pk=delivery_pk)
+    if subject.removed_at:
+        messages.warning(request, "This integration is removed, so nothing of it can be posted.")
+    elif delivery.state in {State.FAILED, State.DROPPED}:
+        delivery.retry()
+        messages.success(request, "It is tried again now.")
+    return redirect("integrations:event", pk, delivery_pk)
+
+
+def _frame(request: HttpRequest, subject: Integration) -> dict[str, Any]:
+    """What the head of all pages about an integration shows."""
+    others = Integration.objects.connected().filter(origin=subject.origin).exclude(pk=subject.pk)
+    return {
+        "integration": subject,
+        "service": subject.origin.service_object,
+        "may_replace_secret": may_replace_secret(signed_in(request), subject),
+        "others": [other.flow_name for other in others.only("flow_name")[:5]],
+        "retention_days": settings.EVENT_RETENTION_DAYS,
+        "page": "integrations",
+    }
+
+
+def _log(subject: Integration, query: QueryDict) -> Log:
+    verdict = query.get("verdict", "")
+    sought = query.get("q", "").strip()
+    before = query.get("before", "")
+    numbers = dict(subject.deliveries.order_by().values_list("state").annotate(Count("id")))
+    deliveries = _search(subject.deliveries.order_by("-id"), sought)
+    if verdict in VERDICTS:
+        deliveries = deliveries.filter(state__in=VERDICTS[verdict][1])
+    is_latest = not (before.isascii() and before.isdigit() and len(before) < 19)
+    if not is_latest:
+        deliveries = deliveries.filter(pk__lt=int(before))
+    page = list(
+        deliveries.select_related("event").defer("event__body", "event__headers", "event__activity")[: PAGE + 1]
+    )
+    shown = page[:PAGE]
+    for delivery in shown:
+        delivery.integration = subject
+    return Log(
+        deliveries=shown,
+        segments=_segments(numbers, verdict, sought),
+        older=_query(verdict, sought, before=shown[-1].pk) if len(page) > PAGE else "",
+        verdict=verdict if verdict in VERDICTS else "",
+        sought=sought,
+        is_latest=is_latest,
+        version=_version(subject, numbers, shown),
+        total=sum(numbers.values()),
+    )
+
+
+def _search(deliveries: QuerySet[Delivery], sought: str) -> QuerySet[Delivery]:
+    """Each of the words in what happened, to what, or by whom; or the sender's delivery id."""
+    words = Q()
+    for word in sought.split():
+        words &= Q(event__summary__icontains=word) | Q(event__subject__icontains=word) | Q(event__actor__icontains=word)
+    return deliveries.filter(words | Q(event__delivery_id=sought)) if sought else deliveries
+
+
+def _segments(numbers: dict[str, int], verdict: str, sought: str) -> list[Segment]:
+    everything = Segment("All", _query("", sought), sum(numbers.values()), verdict not in VERDICTS)
+    return [everything] + [
+        Segment(title, _query(name, sought), sum(numbers.get(state, 0) for state in states), verdict == name)
+        for name, (title, states) in VERDICTS.items()
+    ]
+
+
+def _query(verdict: str, sought: str, before: int | None = None) -> str:
+    chosen = {"verdict": verdict, "q": sought, "before": before}
+    return urlencode({name: value for name, value in chosen.items() if value})
+
+
+def _version(subject: Integration, numbers: dict[str, int], shown: list[Delivery]) -> str:
+    """Changes when an event arrives, when one is posted or tried, when the integration's state does."""
+    tried = sum(len(delivery.attempts) for delivery in shown)
+    counted = "-".join(f"{state}{number}" for state, number in sorted(numbers.items()))
+    return f"{subject.state}-{counted}-{shown[0].pk if shown else 0}-{tried}"
+
+
+def _activity(event: Event) -> Activity | None:
+    """What was posted, or None: of a kind that is not posted, or written by a version that knew other fields."""
+    try:
+        return event.read_activity()
+    except InvalidActivity:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedPayload:
+    """The body as text, in lines; `size` is the whole one's in bytes, `is_cut` tells whether `text` is all of it."""
+
+    text: str
+    size: int
+    is_cut: bool
+
+
+def _payload(event: Event) -> ReceivedPayload:
+    """The body, without reading more of it than is shown."""
+    row = Event.objects.filter(pk=event.pk).values_list(Length("body"), Substr("body", 1, PAYLOAD_SHOWN)).get()
+    size, beginning = row[0] or 0, bytes(row[1] or b"")
+    text = beginning.decode("utf-8", "replace")
+    is_cut = size > len(beginning)
+    return ReceivedPayload(text if is_cut else _in_lines(text), size, is_cut)
+
+
+def _in_lines(text: str) -> str:
+    """JSON with a line for each member, also where a form wraps it; anything else as it is."""
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        pass
+    fields = parse_qsl(text)
+    if len(fields) == 1 and fields[0][1] and _in_lines(fields[0][1]) != fields[0][1]:
+        return f"{fields[0][0]} =\n{_in_lines(fields[0][1])}"
+    return text

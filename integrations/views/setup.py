@@ -1,0 +1,215 @@
+"""From "Add" in a flow to the first event: choose, confirm, connect, finish at the service."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+
+from integrations import ingest, services
+from integrations.activity import Activity, Author, Status, Thread, escape, link
+from integrations.connecting import AlreadyConnected, connect, connected
+from integrations.flowdock.client import Flow
+from integrations.flowdock.errors import FlowdockError, FlowdockUnavailable, SourceRejected
+from integrations.forms import SetupForm
+from integrations.models import Delivery, Integration, Origin
+
+from . import errors
+from .access import flowdock_as, open_flow, open_integration, signed_in, watch_integration
+from .buttons import button
+
+ORIGINS_OFFERED = 20
+JUST_NOW = 60  # seconds: an integration this young is what the first of two clicks made
+
+
+def setup(request: HttpRequest) -> HttpResponse:
+    """Where Flowdock's "Add" leads: `flow` is the flow's id. What is chosen is in the address; POST to it does it."""
+    person = signed_in(request)
+    if not request.GET.get("flow"):
+        return errors.page(
+            request,
+            HTTPStatus.BAD_REQUEST,
+            "Which flow is it for?",
+            "This address names no flow. Begin in the flow: open its inbox settings and add Flowdock Bridge there, or"
+            " choose a flow from your integrations.",
+            errors.HOME,
+        )
+    flow = open_flow(request, request.GET["flow"])
+    form = SetupForm(request.GET)
+    if request.method == "POST":
+        return _connect(request, person, flow, form)
+    if "confirm" in request.GET and form.is_valid():
+        if existing := connected(form.chosen_service, form.name, flow):
+            return _already_connected(request, flow, existing)
+        return _confirm(request, flow, form)
+    return render(
+        request,
+        "integrations/setup.html",
+        {
+            "flow": flow,
+            "form": form,
+            # Before anything is sent, nothing is wrong.
+            "errors": form.errors if "confirm" in request.GET else {},
+            "is_untouched": not form.data.get("origin"),
+            "services": services.SERVICES.values(),
+            "own_origins": _own_origins(person, form),
+            "page": "integrations",
+        },
+    )
+
+
+def origin(request: HttpRequest) -> HttpResponse:
+    """What there is to say of the origin that is being typed."""
+    signed_in(request)
+    flow = open_flow(request, request.GET.get("flow", ""))
+    form = SetupForm(request.GET)
+    context: dict[str, object] = {"form": form, "flow": flow}
+    if form.data.get("origin", "").strip() and form.is_valid():
+        context["existing"] = connected(form.chosen_service, form.name, flow)
+    return render(request, "integrations/_origin_hint.html", context)
+
+
+def _own_origins(person: User, form: SetupForm) -> list[Origin]:
+    """The origins of the chosen service that the person has connected before, with the flows that they reach."""
+    origins = Origin.objects.filter(created_by=person, service=form.chosen_service.name).order_by("-pk")
+    return list(origins.prefetch_related("integrations")[:ORIGINS_OFFERED])
+
+
+def _confirm(
+    request: HttpRequest, flow: Flow, form: SetupForm, error: FlowdockError | None = None, status: int = 200
+) -> HttpResponse:
+    back = request.GET.copy()
+    back.pop("confirm", None)
+    return render(
+        request,
+        "integrations/setup_confirm.html",
+        {"flow": flow, "form": form, "error": error, "back": back.urlencode(), "page": "integrations"},
+        status=status,
+    )
+
+
+def _already_connected(request: HttpRequest, flow: Flow, existing: Integration) -> HttpResponse:
+    return errors.page(
+        request,
+        HTTPStatus.CONFLICT,
+        f"{existing.name} reaches {flow.name} already",
+        "It is connected once, and once is enough: a second time everything would be posted twice. Open it to see what"
+        " is posted and to change its filters.",
+        errors.Way(f"Open {existing.name}", existing.get_absolute_url()),
+        errors.HOME,
+    )
+
+
+def _connect(request: HttpRequest, person: User, flow: Flow, form: SetupForm) -> HttpResponse:
+    if not form.is_valid():
+        return redirect(request.get_full_path())
+    try:
+        with flowdock_as(request) as flowdock:
+            integration = connect(
+                person, flowdock, flow, form.chosen_service, form.name, form.external_url, form.filters
+            )
+    except AlreadyConnected as error:
+        age = (timezone.now() - error.integration.created_at).total_seconds()
+        if error.integration.created_by_id == person.pk and age < JUST_NOW:
+            return redirect("integrations:connected", error.integration.pk)
+        return _already_connected(request, flow, error.integration)
+    except SourceRejected as error:
+        return _confirm(request, flow, form, error, HTTPStatus.UNPROCESSABLE_ENTITY)
+    except FlowdockUnavailable as error:
+        response = _confirm(request, flow, form, error, HTTPStatus.SERVICE_UNAVAILABLE)
+        response["Retry-After"] = str(errors.retry_after(error))
+        return response
+    return redirect("integrations:connected", integration.pk)
+
+
+def finish(request: HttpRequest, pk: int) -> HttpResponse:
+    """What is left to do at the service, and whether it is done."""
+    integration = open_integration(request, pk)
+    origin = integration.origin
+    return render(
+        request,
+        "integrations/connected.html",
+        {
+            "integration": integration,
+            "service": origin.service_object,
+            "steps": origin.service_object.setup_steps(origin.external_url),
+            "secret": origin.secret if _may_read_secret(signed_in(request), integration) else "",
+            "is_rotated": bool(origin.previous_secret_until and origin.previous_secret_until > timezone.now()),
+            "has_hook": Integration.objects.filter(origin=origin, first_event_at__isnull=False).exclude(pk=pk).exists(),
+            "first": first_event(integration),
+            "page": "integrations",
+        },
+    )
+
+
+def _may_read_secret(person: User, integration: Integration) -> bool:
+    """Until the first event arrives, and for the hour in which a new secret takes the old one's place.
+
+    Of an origin that reaches other flows as well, only whoever made it: who can open this flow may not open those.
+    """
+    origin = integration.origin
+    is_open = first_event(integration) is None or (
+        origin.previous_secret_until is not None and origin.previous_secret_until > timezone.now()
+    )
+    return is_open and integration.removed_at is None and may_replace_secret(person, integration)
+
+
+def may_replace_secret(person: User, integration: Integration) -> bool:
+    if integration.origin.created_by_id == person.pk:
+        return True
+    return not Integration.objects.connected().filter(origin=integration.origin).exclude(pk=integration.pk).exists()
+
+
+def first_event(integration: Integration) -> Delivery | None:
+    """The first that came from the service itself: a test activity, or one of an own app, proves no hook."""
+    return (
+        integration.deliveries.exclude(event__kind="activity")
+        .select_related("event")
+        .only("id", "created_at", "integration", "event__kind", "event__received_at")
+        .order_by("id")
+        .first()
+    )
+
+
+def arrival(request: HttpRequest, pk: int) -> HttpResponse:
+    """The part of the page that waits: asked for every two seconds until the first event is there."""
+    integration = watch_integration(request, pk)
+    return render(
+        request,
+        "integrations/_arrival.html",
+        {
+            "integration": integration,
+            "service": integration.origin.service_object,
+            "first": first_event(integration),
+        },
+    )
+
+
+@button
+def send_test(request: HttpRequest, pk: int) -> HttpResponse:
+    """Post an activity of our own to the flow, by the way that all others take."""
+    integration = open_integration(request, pk)
+    person = signed_in(request)
+    name = person.get_full_name() or person.get_username()
+    activity = Activity(
+        author=Author(name=name, email=person.email),
+        title="sent a test",
+        thread_id="flowdock-bridge:test",
+        thread=Thread(
+            title=f"Test of {escape(integration.name)}",
+            external_url=request.build_absolute_uri(integration.get_absolute_url()),
+            status=Status("it works", "green"),
+            body=f"<p>{link(integration.name, integration.origin.external_url)} is connected to this flow.</p>",
+        ),
+    )
+    try:
+        ingest.post(integration.origin, activity, integration=integration)
+    except ingest.NobodyListens:
+        messages.warning(request, f"{integration.name} is no longer connected, so no test was sent.")
+        return redirect(integration)
+    messages.success(request, f"A test is on its way to {integration.flow_name}.")
+    return redirect("integrations:connected", pk)

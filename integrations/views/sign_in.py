@@ -1,0 +1,76 @@
+"""Signing in with Flowdock, coming back from there, signing out, and who one is."""
+
+from __future__ import annotations
+
+import urllib.parse
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from social_core.actions import do_auth
+from social_django.utils import load_backend, load_strategy
+from social_django.views import complete
+
+from integrations.flowdock.client import Person
+from integrations.flowdock.errors import FlowdockUnavailable
+from integrations.flowdock.oauth import FlowdockOAuth2
+
+from . import errors
+from .access import flowdock_as, sign_in_url, signed_in
+from .buttons import button
+
+
+@never_cache
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """To Flowdock's consent page. `next` is where the person comes back to; addresses of other hosts are not kept.
+
+    Begun by a GET, unlike social-auth's own view: Flowdock's "Add" and "Configure" links lead here by way of a page.
+    """
+    home = urllib.parse.urlsplit(settings.BRIDGE_URL)
+    if request.get_host() != home.netloc:
+        # Flowdock sends people back to BRIDGE_URL, and the session that began here under another name is not there.
+        return redirect(f"{settings.BRIDGE_URL}{request.get_full_path()}")
+    strategy = load_strategy(request)
+    strategy.session_set("next", settings.LOGIN_REDIRECT_URL)
+    backend = load_backend(strategy, FlowdockOAuth2.name, reverse("social:complete", args=[FlowdockOAuth2.name]))
+    response: HttpResponse = do_auth(backend)
+    return response
+
+
+def come_back(request: HttpRequest) -> HttpResponse:
+    """Flowdock's answer. Who signs in there is who they are here, whoever was signed in before: accounts never join."""
+    request.user = AnonymousUser()
+    try:
+        response: HttpResponse = complete(request, FlowdockOAuth2.name)
+    except FlowdockUnavailable as error:
+        # The code is spent and the state with it: trying again means beginning again.
+        return errors.away(request, error, again=sign_in_url(request.session.get("next") or "/"))
+    return response
+
+
+@button
+def sign_out(request: HttpRequest) -> HttpResponse:
+    logout(request)
+    return redirect(settings.LOGOUT_REDIRECT_URL)
+
+
+def account(request: HttpRequest) -> HttpResponse:
+    user = signed_in(request)
+    with flowdock_as(request) as flowdock:
+        person: Person = flowdock.user()
+        flows = flowdock.flows()
+    return render(
+        request,
+        "integrations/account.html",
+        {
+            "person": person,
+            "flows": len(flows),
+            "since": user.date_joined,
+            "flowdock_url": settings.FLOWDOCK_WEB_URL,
+            "page": "account",
+        },
+    )
