@@ -92,7 +92,9 @@ TEMPLATES = [
 ]
 
 DATABASES = {
-    "default": env.db_url("FLOWDOCK_SERVER_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'flowdock.sqlite3'}")
+    "default": env.db_url_config(
+        env.str("FLOWDOCK_SERVER_DATABASE_URL", default="") or f"sqlite:///{DATA_DIR / 'flowdock.sqlite3'}"
+    )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
@@ -143,9 +145,11 @@ SESSION_COOKIE_NAME = "flowdock_session"
 CSRF_COOKIE_NAME = "flowdock_csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SERVED_OVER_TLS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
-SECURE_HSTS_SECONDS = 3600 * 24 * 365 if SERVED_OVER_TLS else 0
-# The proxy that ends TLS says so; it must overwrite the header when a caller sends it.
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SERVED_OVER_TLS else None
+SECURE_SSL_REDIRECT = SERVED_OVER_TLS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SERVED_OVER_TLS else 0
+# Behind a proxy that ends TLS and sets X-Forwarded-Proto itself, and only there.
+if env.bool("FLOWDOCK_SERVER_TRUST_FORWARDED_PROTO", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
@@ -163,6 +167,19 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
     }
 }
+
+SILENCED_SYSTEM_CHECKS = [
+    # What other hosts of the domain do is not this server's to decide.
+    "security.W005",
+    "security.W021",
+    # Clients of Flowdock use the password grant and access_token in the query, register plain http for a bridge on
+    # their own machine, and know neither PKCE nor `iss`. Speaking with them is what this server is for.
+    "oauth2_provider.W002",
+    "oauth2_provider.W004",
+    "oauth2_provider.W005",
+    "oauth2_provider.W008",
+    "oauth2_provider.W010",
+]
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

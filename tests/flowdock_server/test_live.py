@@ -1,0 +1,106 @@
+"""Pages that are open on a flow hear of what happens there."""
+
+import asyncio
+import threading
+from uuid import uuid4
+
+import pytest
+
+from flowdock_server.live import BACKLOG, Hub, Note, hub
+
+from .conftest import activity, post
+
+FLOW, OTHER = uuid4(), uuid4()
+
+
+def test_a_reader_hears_its_flow_from_any_thread_and_no_other():
+    async def read():
+        own = Hub()
+        notes = own.listen(FLOW)
+        assert await anext(notes) is None
+        for note in (Note(OTHER, "message", 1), Note(FLOW, "message", 2, "t"), Note(FLOW, "source")):
+            thread = threading.Thread(target=own.publish, args=(note,))
+            thread.start()
+            thread.join()
+        return [await anext(notes), await anext(notes)]
+
+    assert asyncio.run(read()) == [Note(FLOW, "message", 2, "t"), Note(FLOW, "source")]
+
+
+def test_silence_is_broken_by_signs_of_life():
+    async def read():
+        notes = Hub().listen(FLOW, keep_alive=0.01)
+        return [await anext(notes) for _ in range(3)]
+
+    assert asyncio.run(read()) == [None, None, None]
+
+
+def test_a_reader_that_falls_behind_gets_what_it_has_and_is_cut_off():
+    async def read():
+        own = Hub()
+        notes = own.listen(FLOW)
+        quick = own.listen(FLOW)
+        await anext(notes)
+        await anext(quick)
+        heard = 0
+        for number in range(BACKLOG + 10):
+            own.publish(Note(FLOW, "message", number))
+            await anext(quick)
+            heard += 1
+        late = [note.number async for note in notes]
+        return late, heard, own.readers(FLOW)
+
+    late, heard, readers = asyncio.run(read())
+    assert late == list(range(BACKLOG))
+    assert heard == BACKLOG + 10
+    assert readers == 1
+
+
+def test_a_reader_that_leaves_is_forgotten():
+    async def read():
+        own = Hub()
+        notes = own.listen(FLOW)
+        await anext(notes)
+        before = own.readers(FLOW)
+        await notes.aclose()
+        own.publish(Note(FLOW, "message", 1))
+        return before, own.readers(FLOW)
+
+    assert asyncio.run(read()) == (1, 0)
+
+
+def test_publishing_to_a_loop_that_has_ended_harms_nobody():
+    own = Hub()
+
+    async def begin():
+        await anext(own.listen(FLOW))
+
+    loop = asyncio.new_event_loop()
+    notes = own.listen(FLOW)
+    loop.run_until_complete(anext(notes))
+    loop.close()
+
+    own.publish(Note(FLOW, "message", 1))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_stored_is_told_once_it_is_committed(world, connect, client):
+    def happen():
+        source, token = connect()
+        post(client, "/messages", activity(flow_token=token, uuid="u"))
+        post(client, "/messages", activity(flow_token=token, uuid="u"))
+        post(client, "/messages", activity(flow_token=token, thread=None, external_thread_id="new"))
+        source.change(error_message="gone")
+        source.remove()
+
+    async def read():
+        notes = hub.listen(world.main.pk, keep_alive=1)
+        await anext(notes)
+        await asyncio.to_thread(happen)
+        heard = []
+        while (note := await anext(notes)) is not None:
+            heard.append((note.kind, note.number))
+        await notes.aclose()
+        return heard
+
+    assert asyncio.run(read()) == [("source", None), ("message", 1), ("source", None), ("source", None)]

@@ -1,0 +1,139 @@
+"""What pages and API rely on."""
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
+from django.db import IntegrityError, transaction
+
+from flowdock_server.html import clean_body, clean_line, without_tags
+from flowdock_server.models import Application, Flow, FlowMembership, Source, User
+from flowdock_server.models.people import initials
+
+
+@pytest.mark.parametrize(
+    ("setup_uri", "expected"),
+    [
+        ("https://a.test/setup?flow={flow_id}&flow_url={flow_url}", "https://a.test/setup?flow={id}&flow_url={url}"),
+        ("https://a.test/setup", "https://a.test/setup?flow={id}"),
+        ("https://a.test/setup?x=1#top", "https://a.test/setup?x=1&flow={id}#top"),
+        ("https://a.test/{flow_id}/setup", "https://a.test/{id}/setup"),
+        ("https://a.test/setup?other={unknown}", "https://a.test/setup?other={unknown}&flow={id}"),
+    ],
+)
+def test_a_setup_address_names_the_flow(world, setup_uri, expected):
+    world.application.setup_uri = setup_uri
+    url = "http%3A%2F%2Ftestserver%2Fflows%2Facme%2Fmain"
+
+    expected = expected.replace("{id}", str(world.main.pk)).replace("{url}", url)
+    assert world.application.setup_address(world.main) == expected
+
+
+@pytest.mark.parametrize(
+    ("configuration_uri", "expected"),
+    [
+        ("https://a.test/configure", "https://a.test/configure?integration_id={id}&flow={flow}"),
+        ("https://a.test/c?source={source_id}&u={source_url}", "https://a.test/c?source={id}&u={url}"),
+        ("https://a.test/c?i={integration_id}&flow={flow_id}", "https://a.test/c?i={id}&flow={flow}"),
+        ("", ""),
+    ],
+)
+def test_a_configuration_address_names_the_source(world, connect, configuration_uri, expected):
+    source, _ = connect()
+    source.application.configuration_uri = configuration_uri
+    url = f"http%3A%2F%2Ftestserver%2Fflows%2Facme%2Fmain%2Fsources%2F{source.pk}"
+
+    expected = expected.replace("{id}", str(source.pk)).replace("{flow}", str(world.main.pk)).replace("{url}", url)
+    assert source.configuration_address == expected
+    source.change(configuration_url="https://a.test/own")
+    assert source.configuration_address == "https://a.test/own"
+
+
+def test_an_application_is_checked(world):
+    world.application.full_clean()
+    world.application.redirect_uris = "urn:ietf:wg:oauth:2.0:oob"
+    world.application.full_clean()
+    for field, value in (("redirect_uris", ""), ("redirect_uris", "javascript:x"), ("setup_uri", "javascript:x")):
+        application = Application.objects.get()
+        setattr(application, field, value)
+        with pytest.raises(ValidationError) as refused:
+            application.full_clean()
+        assert list(refused.value.message_dict) == [field]
+
+
+def test_an_application_with_sources_is_not_deleted_and_a_flow_takes_all_with_it(world, connect):
+    connect()
+    with pytest.raises(IntegrityError):
+        world.application.delete()
+
+    world.main.delete()
+
+    assert not Source.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["", "Main", "a b", "-a", "a/b", "ä", "a\n"])
+def test_names_in_addresses_need_no_escaping(world, name):
+    with pytest.raises(ValidationError):
+        Flow(organization=world.acme, name="x", parameterized_name=name).full_clean()
+
+
+def test_one_is_in_a_flow_once(world):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        FlowMembership.objects.create(flow=world.main, user=world.ines)
+
+
+def test_e_mail_addresses_differ_by_more_than_case(world):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        User.objects.create_user("INES@example.com", "Another")
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"), [("Lea Cohen", "LC"), ("github", "G"), ("Ana de la Cruz", "AC"), ("", "?"), ("[bot]", "B")]
+)
+def test_initials(name, letters):
+    assert initials(name) == letters
+
+
+def test_links_of_strangers_tell_nothing_and_pictures_need_a_setting(settings):
+    link = '<a href="https://x.test/" onclick="y()">x</a>'
+    safe = '<a href="https://x.test/" rel="noopener noreferrer nofollow">x</a>'
+    picture = '<img src="https://x.test/p.png" alt="p">'
+
+    assert clean_line(f"{link}<b>b</b>") == f"{safe}b"
+    assert clean_body(f"{link}<b>b</b>{picture}") == f'{safe}<b>b</b><img alt="p">'
+    assert without_tags(f"{link} & <b>b</b>") == "x &amp; b"
+    settings.REMOTE_IMAGES = True
+    assert clean_body(picture) == '<img src="https://x.test/p.png" alt="p">'
+    assert clean_body('<img src="data:image/svg+xml,x"><a href="/account">a</a>') == (
+        '<img><a rel="noopener noreferrer nofollow">a</a>'
+    )
+
+
+def test_the_demonstration_is_made_once_and_follows_the_settings(db, settings, client):
+    call_command("seed_demo")
+    User.objects.filter(email="demo@example.com").update(name="Renamed")
+    settings.BRIDGE_URL = "http://bridge.elsewhere"
+
+    call_command("seed_demo")
+
+    assert User.objects.count() == 2
+    assert User.objects.get(email="demo@example.com").name == "Renamed"
+    opens = {
+        user.email: sorted(flow.parameterized_name for flow in Flow.objects.open_to(user))
+        for user in User.objects.all()
+    }
+    assert opens == {"demo@example.com": ["lobby", "main"], "other@example.com": ["lobby"]}
+    bridge = Application.objects.get()
+    assert (bridge.client_id, bridge.redirect_uris) == ("bridge", "http://bridge.elsewhere/complete/flowdock/")
+    main = Flow.objects.get(parameterized_name="main")
+    assert bridge.setup_address(main).startswith(f"http://bridge.elsewhere/flowdock/setup?flow={main.pk}&flow_url=http")
+    assert client.login(username="demo@example.com", password="demo")
+
+
+@pytest.mark.parametrize(("name", "value"), [("DEMO", False), ("BRIDGE_CLIENT_ID", ""), ("BRIDGE_CLIENT_SECRET", "")])
+def test_the_demonstration_is_refused_where_it_was_not_asked_for(db, settings, name, value):
+    setattr(settings, name, value)
+
+    with pytest.raises(CommandError):
+        call_command("seed_demo")
+
+    assert not User.objects.exists()

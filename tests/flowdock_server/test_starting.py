@@ -1,0 +1,57 @@
+"""Starting the server, as a process of its own."""
+
+import os
+import subprocess
+import sys
+
+
+def manage(*arguments, **environment):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("FLOWDOCK_", "DJANGO_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "flowdock_server", *arguments],
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_without_a_secret_key_it_says_what_to_do(tmp_path):
+    result = manage("check", DATA_DIR=str(tmp_path), FLOWDOCK_SERVER_SECRET_KEY="")
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("FLOWDOCK_SERVER_SECRET_KEY is not set.")
+    assert "Traceback" not in result.stderr
+
+
+def test_it_migrates_a_new_database_where_it_is_told(tmp_path):
+    result = manage(
+        "migrate",
+        DATA_DIR=str(tmp_path / "new"),
+        FLOWDOCK_SERVER_SECRET_KEY="x",
+        FLOWDOCK_SERVER_DATABASE_URL="",
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "new" / "flowdock.sqlite3").exists()
+
+
+def test_models_and_migrations_agree(tmp_path):
+    result = manage("makemigrations", "--check", DATA_DIR=str(tmp_path), FLOWDOCK_SERVER_SECRET_KEY="x")
+
+    assert result.returncode == 0, result.stdout
+
+
+def test_settings_for_production_have_no_warning_of_ours(tmp_path):
+    result = manage(
+        "check",
+        "--deploy",
+        DATA_DIR=str(tmp_path),
+        FLOWDOCK_SERVER_SECRET_KEY="x7Gm2k" * 12,
+        FLOWDOCK_SERVER_URL="https://flowdock.acme.example",
+        FLOWDOCK_SERVER_DEMO="0",
+    )
+
+    assert result.returncode == 0
+    assert "System check identified no issues" in result.stdout + result.stderr, result.stderr

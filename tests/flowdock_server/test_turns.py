@@ -1,0 +1,62 @@
+"""Many who post at once: numbers, threads and repeats come out as if they had taken turns."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+
+from flowdock_server.drafts import Draft
+from flowdock_server.messages import post
+from flowdock_server.models import Flow, Message, Thread
+
+from .conftest import activity
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def at_once(calls):
+    """Run each of `calls` in a thread with a connection of its own; their results in order."""
+
+    def closing(call):
+        try:
+            return call()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        return [future.result() for future in [pool.submit(closing, call) for call in calls]]
+
+
+def test_numbers_have_no_gap_and_no_repeat(world, connect):
+    sources = [connect(name=f"repository {number}")[0] for number in range(4)]
+
+    def call(number):
+        draft = Draft.model_validate(activity(external_thread_id=f"pr:{number % 3}", uuid=f"u-{number}"))
+        return lambda: post(draft, flow=world.main, source=sources[number % 4]).number
+
+    numbers = at_once([call(number) for number in range(60)])
+
+    assert sorted(numbers) == list(range(1, 61))
+    assert Flow.objects.get(pk=world.main.pk).last_number == 60
+    assert Thread.objects.count() == 12
+    assert sum(Thread.objects.values_list("activities", flat=True)) == 60
+
+
+def test_a_message_that_is_sent_many_times_at_once_is_one(world, connect):
+    source, _ = connect()
+    draft = Draft.model_validate(activity(uuid="u-1"))
+
+    numbers = at_once([lambda: post(draft, flow=world.main, source=source).number] * 16)
+
+    assert set(numbers) == {1}
+    assert Message.objects.count() == 1
+    assert Thread.objects.get().activities == 1
+
+
+def test_a_draft_that_is_refused_takes_no_number(world, connect, client):
+    source, token = connect()
+    refused = client.post("/messages", activity(flow_token=token, thread=None), content_type="application/json")
+
+    number = post(Draft.model_validate(activity()), flow=world.main, source=source).number
+
+    assert (refused.status_code, number) == (400, 1)
