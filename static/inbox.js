@@ -99,13 +99,15 @@ async function refreshList() {
   if (!isOnFirstPage) return;
   const parts = await fetchParts(`${flow}/list${query}`);
   const fresh = parts.getElementById("rows");
-  const last = fresh.lastElementChild?.dataset.order;
-  const goesOn = parts.getElementById("more") !== null;
-  const hasMore = rows.childElementCount > fresh.childElementCount;
+  const last = fresh.lastElementChild?.dataset.place;
+  // Rows that were shown below what was fetched are still right, unless so much happened that some lie in between.
+  const goesOn = parts.getElementById("more") !== null && last <= rows.firstElementChild?.dataset.place;
+  const isBelow = row => goesOn && row.dataset.place < last;
+  const shownBelow = [...rows.children].some(isBelow);
   const before = new Set([...rows.children].map(row => row.dataset.key));
   const wasAtTop = scroller().scrollTop < 8;
-  const changed = takeOver(rows, fresh, row => goesOn && row.dataset.order < last);
-  if (!goesOn || !hasMore) $("after-rows").replaceChildren(...parts.getElementById("after-rows").childNodes);
+  const changed = takeOver(rows, fresh, isBelow);
+  if (!shownBelow) $("after-rows").replaceChildren(...parts.getElementById("after-rows").childNodes);
   takeOverFilters(parts.getElementById("filters"));
   seen = Math.max(seen, Number(fresh.dataset.number));
   markCurrent();

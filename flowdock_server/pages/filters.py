@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from urllib.parse import urlencode
 
 from django.core.exceptions import BadRequest
 from django.db.models import Count, Max, Q
 from django.http import QueryDict
-from django.utils.dateparse import parse_datetime
 
 from flowdock_server.models import Flow, Thread
 from flowdock_server.models.messages import ThreadQuerySet
@@ -135,7 +135,12 @@ def page(threads: ThreadQuerySet, cursor: str) -> Page:
         threads = threads.filter(updated_at__lte=updated_at).before(updated_at, thread_id)
     found = list(threads[: PAGE + 1])
     shown = found[:PAGE]
-    return Page(shown, f"{shown[-1].updated_at.isoformat()}_{shown[-1].pk}" if len(found) > PAGE else "")
+    return Page(shown, cursor_of(shown[-1]) if len(found) > PAGE else "")
+
+
+def cursor_of(thread: Thread) -> str:
+    """The thread's place in the list. The newer of two threads has the greater text."""
+    return f"{int(thread.updated_at.timestamp()):010}.{thread.updated_at.microsecond:06}_{thread.pk}"
 
 
 def inbox(flow: Flow) -> ThreadQuerySet:
@@ -144,14 +149,11 @@ def inbox(flow: Flow) -> ThreadQuerySet:
 
 
 def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    moment, _, thread_id = cursor.partition("_")
-    try:
-        updated_at = parse_datetime(moment)
-    except ValueError as error:
-        raise BadRequest("before names no thread") from error
-    if updated_at is None or updated_at.tzinfo is None:
+    parts = re.fullmatch(r"([0-9]{10})\.([0-9]{6})_([\w-]+)", cursor, re.ASCII)
+    if parts is None:
         raise BadRequest("before names no thread")
-    return updated_at, _text(thread_id)
+    seconds, microseconds, thread_id = parts.groups()
+    return datetime.fromtimestamp(int(seconds), UTC).replace(microsecond=int(microseconds)), thread_id
 
 
 def _text(value: str) -> str:

@@ -12,8 +12,9 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from flowdock_server.html import LINK_REL
-from flowdock_server.models import Application
+from flowdock_server.models import Application, Thread
 from flowdock_server.models.people import initials
+from flowdock_server.pages.filters import cursor_of
 
 register = template.Library()
 
@@ -53,6 +54,12 @@ def picture(application: Application | None) -> str:
 def web_address(address: object) -> str:
     """`address` if it is one of the web, else nothing: strangers send links, and `javascript:` is an address too."""
     return address if isinstance(address, str) and address.lower().startswith(("http://", "https://")) else ""
+
+
+@register.filter
+def place(thread: Thread) -> str:
+    """Where in the list the thread stands: static/inbox.js compares it."""
+    return cursor_of(thread)
 
 
 @register.filter
