@@ -21,3 +21,5 @@ from flowdock_bridge.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ALLOWED_HOSTS = ["bridge.test", "testserver"]
+# WhiteNoise warns where nothing was collected, and warnings are errors here.
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # noqa: F405

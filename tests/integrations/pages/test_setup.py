@@ -1,0 +1,382 @@
+"""From "Add" in a flow to an integration that works, and every way in which it must not half work."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from urllib.parse import urlencode
+
+import pytest
+import requests
+from django.contrib.auth.models import User
+from django.db import connection
+from django.utils import timezone
+
+from integrations.models import Delivery, Integration, Origin
+
+from .flowdock_double import API, LOBBY, MAIN
+
+pytestmark = pytest.mark.django_db
+
+CREATE = "POST /flows/acme/main/integrations"
+
+
+def address(**choice: str) -> str:
+    chosen = {"flow": MAIN, "service": "github", "origin": "octo/hello", "preset": "everything", "confirm": "1"} | choice
+    return f"/flowdock/setup?{urlencode(chosen)}"
+
+
+def test_the_first_page_offers_services_and_filters_and_creates_nothing(member, flowdock):
+    text = member.get(f"/flowdock/setup?flow={MAIN}").content.decode()
+
+    assert "Add an integration to Main" in text
+    assert 'value="github"' in text
+    assert "Everything" in text
+    assert not Integration.objects.exists()
+    assert not flowdock.sources
+
+
+def test_the_confirmation_names_flow_organisation_and_origin(member):
+    text = member.get(address(origin="https://github.com/octo/hello")).content.decode()
+
+    assert "Connect octo/hello to Main" in text
+    assert "<b>octo/hello</b> will appear in the inbox of <b>Main</b>" in text
+    assert "of <b>Acme</b>" in text
+    assert not Integration.objects.exists()
+
+
+def test_confirming_creates_the_source_and_leads_to_what_is_left_to_do(member, flowdock):
+    done = member.post(address())
+
+    integration = Integration.objects.get()
+    (source,) = flowdock.sources.values()
+    assert done["Location"] == f"/integrations/{integration.pk}/connected/"
+    assert (integration.name, integration.flow_id, integration.flow_name) == ("octo/hello", MAIN, "Main")
+    assert (integration.flowdock_id, integration.flow_token) == (source["id"], source["flow_token"])
+    assert (source["name"], source["external_url"]) == ("octo/hello", "https://github.com/octo/hello")
+    assert integration.organization_name == "Acme"
+    assert integration.created_by == User.objects.get()
+    page = member.get(done["Location"]).content.decode()
+    assert integration.origin.hook_url in page
+    assert integration.origin.secret in page
+    assert "Listening for the first event" in page
+
+
+def test_flowdock_learns_where_configure_leads(member, flowdock):
+    member.post(address())
+
+    (update,) = flowdock.updates
+    integration = Integration.objects.get()
+    assert update["flow_token"] == integration.flow_token
+    assert update["configuration_url"] == (
+        f"http://bridge.test/flowdock/configure?integration_id={integration.flowdock_id}&flow={MAIN}"
+    )
+
+
+def test_the_chosen_preset_becomes_the_filters(member):
+    member.post(address(preset="decisions"))
+
+    assert Integration.objects.get().filters
+
+
+def test_an_origin_that_is_none_is_explained_and_what_was_typed_is_kept(member):
+    text = member.get(address(origin="not a repository")).content.decode()
+
+    assert 'value="not a repository"' in text
+    assert 'aria-invalid="true"' in text
+    assert "octo/hello" in text
+
+
+def test_posting_what_cannot_be_connected_creates_nothing(member, flowdock):
+    assert member.post(address(origin="not a repository")).status_code == 302
+    assert member.post(address(service="gopher")).status_code == 302
+    assert not flowdock.sources
+    assert not Origin.objects.exists()
+
+
+def test_the_origin_is_checked_while_it_is_typed(member, integrate):
+    def hint(**typed):
+        return member.get(f"/flowdock/setup/origin?{urlencode({'flow': MAIN, 'service': 'github'} | typed)}").content.decode()
+
+    assert "That is <b>octo/hello</b>" in hint(origin="https://github.com/octo/hello.git")
+    assert "hint-error" in hint(origin="octo")
+    assert "hint-error" not in hint(origin="")
+    integrate()
+    assert "reaches Main already" in hint(origin="octo/hello")
+
+
+def test_an_origin_of_mine_is_offered_again_and_serves_both_flows_with_one_hook(member, flowdock):
+    member.post(address())
+
+    page = member.get(f"/flowdock/setup?flow={LOBBY}").content.decode()
+    assert "Reaches Main" in page
+    member.post(address(flow=LOBBY, origin="", reuse="octo/hello"))
+
+    first, second = Integration.objects.order_by("pk")
+    assert first.origin == second.origin
+    assert (first.flow_id, second.flow_id) == (MAIN, LOBBY)
+
+
+def test_set_up_without_a_flow_says_where_to_begin(member):
+    page = member.get("/flowdock/setup")
+
+    assert page.status_code == 400
+    assert "Which flow is it for?" in page.content.decode()
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_flow_that_the_person_cannot_open_is_a_clear_page_and_nothing_created(outsider, flowdock, method):
+    page = getattr(outsider, method)(address())
+
+    assert page.status_code == 404
+    assert "You cannot open this flow" in page.content.decode()
+    assert "Main" not in page.content.decode()
+    assert not flowdock.sources
+    assert not Origin.objects.exists()
+
+
+def test_an_address_outside_flowdocks_api_is_never_followed(member, flowdock):
+    member.get(f"/flowdock/setup?flow={MAIN}&flow_url=https://evil.test/flows/acme/main")
+    member.post(f"{address()}&flow_url=https://evil.test/flows/acme/main")
+
+    assert all(call.request.url.startswith(API) for call in flowdock.mock.calls)
+
+
+def test_a_second_click_ends_on_the_page_of_the_one_source(member, flowdock):
+    first, second = member.post(address()), member.post(address())
+
+    assert first["Location"] == second["Location"]
+    assert len(flowdock.sources) == 1
+
+
+def test_what_another_person_has_connected_is_not_connected_twice(member, sign_in, flowdock):
+    flowdock.members[MAIN].add("other")
+    member.post(address())
+
+    page = sign_in("other").post(address())
+
+    assert page.status_code == 409
+    assert "octo/hello reaches Main already" in page.content.decode()
+    assert Integration.objects.get().get_absolute_url() in page.content.decode()
+    assert len(flowdock.sources) == 1
+    assert Origin.objects.count() == 1
+
+
+def test_the_confirmation_already_says_what_is_connected(member, integration):
+    page = member.get(address())
+
+    assert page.status_code == 409
+    assert integration.get_absolute_url() in page.content.decode()
+
+
+def test_an_origin_whose_integration_was_removed_can_be_connected_again(member, flowdock):
+    member.post(address())
+    Integration.objects.get().remove()
+
+    member.post(address())
+
+    assert [integration.removed_at is None for integration in Integration.objects.order_by("pk")] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [requests.ConnectionError(), requests.ReadTimeout(), (500, {}, "oops"), (429, {"Retry-After": "30"}, "{}")],
+    ids=["unreachable", "silent", "broken", "busy"],
+)
+def test_flowdock_away_while_connecting_leaves_nothing_and_a_retry_that_works(member, flowdock, trouble):
+    flowdock.broken[CREATE] = trouble
+
+    page = member.post(address(preset="decisions"))
+
+    assert page.status_code == 503
+    assert page["Retry-After"]
+    assert "Nothing was created" in page.content.decode()
+    assert "Try again to connect octo/hello to Main" in page.content.decode()
+    assert not Integration.objects.exists()
+    assert not Origin.objects.exists()
+
+    del flowdock.broken[CREATE]
+    assert member.post(page.wsgi_request.get_full_path()).status_code == 302
+    assert Integration.objects.get().flow_token
+
+
+def test_a_known_origin_stays_when_flowdock_is_away(member, flowdock):
+    member.post(address(flow=LOBBY))
+    flowdock.broken[CREATE] = requests.ConnectionError()
+
+    member.post(address())
+
+    assert Origin.objects.get().integrations.get().flow_id == LOBBY
+
+
+def test_flowdock_away_before_anything_is_chosen_says_so_and_repeats_the_same_page(member, flowdock):
+    flowdock.broken["GET /flows/find"] = requests.ConnectionError()
+
+    page = member.get(address())
+
+    assert page.status_code == 503
+    assert "Flowdock does not answer" in page.content.decode()
+    assert f'href="{address().replace("&", "&amp;")}"' in page.content.decode()
+
+
+def test_a_source_that_flowdock_refuses_is_explained_in_its_words(member, flowdock):
+    flowdock.broken[CREATE] = (422, {}, '{"message": "Validation error", "errors": {"name": ["is too long"]}}')
+
+    page = member.post(address())
+
+    assert page.status_code == 422
+    assert "Validation error; name is too long" in page.content.decode()
+    assert not Integration.objects.exists()
+
+
+def test_a_source_whose_answer_was_lost_is_not_orphaned_by_the_retry(member, flowdock):
+    flowdock.losing_answers.add(CREATE)
+    assert member.post(address()).status_code == 503
+    (orphan,) = flowdock.sources
+
+    flowdock.losing_answers.clear()
+    member.post(address())
+
+    (source,) = flowdock.sources
+    assert Integration.objects.get().flowdock_id == source
+    assert f"DELETE /flows/acme/main/integrations/{orphan}" in flowdock.calls
+
+
+def test_only_ones_own_fresh_unknown_sources_are_taken_for_orphans(member, flowdock):
+    url = "https://github.com/octo/hello"
+    old = flowdock.add_source(MAIN, "demo", "octo/hello", url)
+    old["created_at"] = (timezone.now() - dt.timedelta(hours=1)).isoformat()
+    others = flowdock.add_source(MAIN, "other", "octo/hello", url)
+    elsewhere = flowdock.add_source(MAIN, "demo", "octo/hello", "https://elsewhere.test/octo/hello")
+
+    member.post(address())
+
+    assert {old["id"], others["id"], elsewhere["id"]} < flowdock.sources.keys()
+
+
+def test_a_flow_whose_sources_cannot_be_listed_can_still_be_connected(member, flowdock):
+    flowdock.broken["GET /flows/acme/main/integrations"] = (404, {}, "{}")
+
+    assert member.post(address()).status_code == 302
+
+
+def test_a_configuration_url_that_flowdock_does_not_take_is_no_reason_to_fail(member, flowdock):
+    flowdock.broken["PUT /sources"] = (500, {}, "")
+
+    assert member.post(address()).status_code == 302
+    assert Integration.objects.get().flow_token
+
+
+def test_a_place_that_a_dead_process_took_becomes_free(member, flowdock):
+    origin = Origin.objects.create(service="github", name="octo/hello", created_by=User.objects.get())
+    dead = Integration.objects.create(
+        origin=origin, name="octo/hello", flow_id=MAIN, created_at=timezone.now() - dt.timedelta(minutes=5)
+    )
+
+    member.post(address())
+
+    assert not Integration.objects.filter(pk=dead.pk).exists()
+    assert Integration.objects.get().flow_token
+
+
+def test_an_attempt_that_is_still_under_way_is_waited_for_and_not_doubled(member, flowdock, settings):
+    settings.FLOWDOCK_TIMEOUT = 0.3
+    origin = Origin.objects.create(service="github", name="octo/hello", created_by=User.objects.get())
+    Integration.objects.create(origin=origin, name="octo/hello", flow_id=MAIN)
+
+    page = member.post(address())
+
+    assert page.status_code == 503
+    assert "still under way" in page.content.decode()
+    assert not flowdock.sources
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="an in-memory database belongs to one thread")
+def test_two_people_at_once_make_one_source(sign_in, flowdock):
+    flowdock.members[MAIN].add("other")
+    clients = [sign_in("demo"), sign_in("other")]
+
+    def submit(client):
+        client.post(address())
+        connection.close()
+
+    threads = [threading.Thread(target=submit, args=[client]) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(flowdock.sources) == 1
+    assert Integration.objects.count() == 1
+
+
+def test_the_success_page_turns_green_on_the_first_event_from_the_service(member, integration, happen):
+    page = f"/integrations/{integration.pk}/connected/"
+    assert 'hx-trigger="every 2s"' in member.get(page).content.decode()
+    assert "Listening" in member.get(f"{page}arrival/").content.decode()
+
+    happen(integration, "unposted", kind="ping", action="")
+
+    fragment = member.get(f"{page}arrival/").content.decode()
+    assert "It works." in fragment
+    assert "GitHub’s ping arrived" in fragment
+    assert "hx-trigger" not in fragment
+
+
+def test_waiting_for_the_first_event_costs_three_queries_and_asks_flowdock_rarely(
+    member, flowdock, integration, django_assert_num_queries
+):
+    member.get(f"/integrations/{integration.pk}/connected/")
+    flowdock.calls.clear()
+
+    for _ in range(5):
+        with django_assert_num_queries(3):  # the person, the integration, its first event
+            member.get(f"/integrations/{integration.pk}/connected/arrival/")
+
+    assert not flowdock.calls
+
+
+def test_the_secret_is_shown_until_the_first_event_and_after_a_rotation(member, integration, happen):
+    page = f"/integrations/{integration.pk}/connected/"
+    assert integration.origin.secret in member.get(page).content.decode()
+
+    happen(integration)
+    assert integration.origin.secret not in member.get(page).content.decode()
+
+    assert member.post(f"/integrations/{integration.pk}/secret/")["Location"] == page
+    old = integration.origin.secret
+    integration.origin.refresh_from_db()
+    text = member.get(page).content.decode()
+    assert integration.origin.secret in text
+    assert old not in text
+
+
+def test_the_secret_of_an_origin_in_several_flows_is_for_whoever_made_it(member, sign_in, flowdock):
+    member.post(address())
+    member.post(address(flow=LOBBY))
+    in_lobby = Integration.objects.get(flow_id=LOBBY)
+    secret = in_lobby.origin.secret
+    outsider = sign_in("other")
+
+    page = outsider.get(f"/integrations/{in_lobby.pk}/connected/")
+
+    assert page.status_code == 200
+    assert secret not in page.content.decode()
+    outsider.post(f"/integrations/{in_lobby.pk}/secret/")
+    in_lobby.origin.refresh_from_db()
+    assert in_lobby.origin.secret == secret
+
+
+def test_a_test_activity_goes_to_this_flow_alone(member, flowdock):
+    member.post(address())
+    member.post(address(flow=LOBBY))
+    in_main = Integration.objects.get(flow_id=MAIN)
+
+    done = member.post(f"/integrations/{in_main.pk}/test/", follow=True)
+
+    delivery = Delivery.objects.get()
+    assert (delivery.integration, delivery.state) == (in_main, "pending")
+    assert delivery.event.activity["author"]["name"] == "Demo Dean"
+    assert "A test is on its way to Main" in done.content.decode()
+    assert "Listening for the first event" in done.content.decode()
