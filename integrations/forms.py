@@ -35,6 +35,14 @@ class SetupForm(forms.Form):
     external_url = ""
 
     @property
+    def typed(self) -> str:
+        return str(self.data.get("origin", "")).strip()
+
+    @property
+    def reused(self) -> str:
+        return str(self.data.get("reuse", ""))
+
+    @property
     def chosen_service(self) -> Service:
         """The service that is chosen, or the first while none is."""
         first, *_ = services.SERVICES.values()

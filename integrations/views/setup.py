@@ -54,7 +54,7 @@ def setup(request: HttpRequest) -> HttpResponse:
             "form": form,
             # Before anything is sent, nothing is wrong.
             "errors": form.errors if "confirm" in request.GET else {},
-            "is_untouched": not form.data.get("origin"),
+            "is_untouched": not form.typed,
             "services": services.SERVICES.values(),
             "own_origins": _own_origins(person, form),
             "page": "integrations",
@@ -67,8 +67,8 @@ def origin(request: HttpRequest) -> HttpResponse:
     signed_in(request)
     flow = open_flow(request, request.GET.get("flow", ""))
     form = SetupForm(request.GET)
-    context: dict[str, object] = {"form": form, "flow": flow}
-    if form.data.get("origin", "").strip() and form.is_valid():
+    context: dict[str, object] = {"form": form, "flow": flow, "is_untouched": not form.typed}
+    if form.typed and form.is_valid():
         context["existing"] = connected(form.chosen_service, form.name, flow)
     return render(request, "integrations/_origin_hint.html", context)
 
