@@ -8,6 +8,7 @@ from django.utils import timezone
 from flowdock_server.drafts import BLANK, Draft, Rejected
 from flowdock_server.live import Note, hub
 from flowdock_server.models import Flow, Message, Source, Tag, Thread, User
+from flowdock_server.tokens import THREAD_ID_LENGTH
 
 
 def post(
@@ -23,18 +24,21 @@ def post(
     draft.check()
     with transaction.atomic():
         # Posts to one flow take turns from here on, so nobody else can take the number, the thread's key or the uuid.
-        flow = Flow.objects.select_for_update(of=("self",)).select_related("organization").get(pk=flow.pk)
+        number = 1 + Flow.objects.select_for_update().values_list("last_number", flat=True).get(pk=flow.pk)
         if draft.uuid and (first := _posted_before(draft.uuid, flow, source, user)):
             return first
         now = _now()
-        flow.last_number += 1
         parent = _parent(draft, flow)
-        thread = thread or (parent.thread if parent else None) or _find_thread(draft, flow, source)
+        if thread:
+            # As it is now that it is our turn, and not as the caller saw it.
+            thread = flow.threads.get(pk=thread.pk)
+        else:
+            thread = parent.thread if parent and parent.thread else _find_thread(draft, flow, source)
         if draft.thread or draft.belongs_in_inbox or draft.external_thread_id:
-            thread = _bring_up_to_date(thread, draft, flow, source, now)
+            thread = _bring_up_to_date(thread, draft, flow, source, number, now)
         message = Message(
             flow=flow,
-            number=flow.last_number,
+            number=number,
             thread=thread,
             parent=parent,
             source=source,
@@ -54,10 +58,10 @@ def post(
         if thread:
             _count(thread, message)
         message.save(force_insert=True)
-        names = {tag.lower() for tag in message.tags}
-        Tag.objects.bulk_create(Tag(message=message, name=name) for name in sorted(names))
-        flow.save(update_fields=["last_number"])
-        note = Note(flow.pk, "message", message.number, thread.pk if thread else None)
+        if names := {tag.lower() for tag in message.tags}:
+            Tag.objects.bulk_create(Tag(message=message, name=name) for name in sorted(names))
+        Flow.objects.filter(pk=flow.pk).update(last_number=number)
+        note = Note(flow.pk, "message", number, thread.pk if thread else None)
         transaction.on_commit(lambda: hub.publish(note))
     return message
 
@@ -70,10 +74,7 @@ def _now() -> datetime:
 
 def _posted_before(uuid: str, flow: Flow, source: Source | None, user: User | None) -> Message | None:
     poster = {"source": source} if source else {"source": None, "user": user}
-    whole = flow.messages.select_related(
-        "flow__organization", "thread__source__application", "thread__source__creator", "parent"
-    )
-    return whole.filter(uuid=uuid, **poster).first()
+    return flow.messages.filter(uuid=uuid, **poster).first()
 
 
 def _parent(draft: Draft, flow: Flow) -> Message | None:
@@ -88,16 +89,22 @@ def _parent(draft: Draft, flow: Flow) -> Message | None:
 
 def _find_thread(draft: Draft, flow: Flow, source: Source | None) -> Thread | None:
     """By Flowdock's id, else by the poster's own key, for which October 2014's clients said `thread_id` too."""
-    if draft.thread_id:
-        if thread := flow.threads.select_related("source__application").filter(pk=draft.thread_id).first():
-            return thread
-        if not (draft.external_thread_id or draft.belongs_in_inbox):
+    thread = None
+    if len(draft.thread_id) == THREAD_ID_LENGTH:
+        thread = flow.threads.filter(pk=draft.thread_id).first()
+    if thread is None:
+        key = draft.external_thread_id or draft.thread_id
+        if key and not (draft.external_thread_id or draft.belongs_in_inbox):
             raise Rejected({"thread_id": ["is no thread of this flow"]})
-    key = draft.external_thread_id or draft.thread_id
-    return flow.threads.filter(source=source, external_thread_id=key).first() if key else None
+        thread = flow.threads.filter(source=source, external_thread_id=key).first() if key else None
+    if thread and source and thread.source_id == source.pk:
+        thread.source = source
+    return thread
 
 
-def _bring_up_to_date(thread: Thread | None, draft: Draft, flow: Flow, source: Source | None, now: datetime) -> Thread:
+def _bring_up_to_date(
+    thread: Thread | None, draft: Draft, flow: Flow, source: Source | None, number: int, now: datetime
+) -> Thread:
     """The thread in the state that the draft tells; a new one for a key that was not seen before."""
     state = draft.thread
     if thread is None:
@@ -109,7 +116,7 @@ def _bring_up_to_date(thread: Thread | None, draft: Draft, flow: Flow, source: S
             flow=flow,
             source=source,
             external_thread_id=key,
-            initial_number=flow.last_number,
+            initial_number=number,
             created_at=now,
         )
     elif state and thread.source_id != (source.pk if source else None):

@@ -14,6 +14,9 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+THREAD_ID_LENGTH = 27
+
+
 def new_thread_id() -> str:
     """27 characters that need no escaping in an address, as Flowdock's thread ids are."""
     return secrets.token_urlsafe(20)

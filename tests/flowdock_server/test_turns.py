@@ -53,6 +53,17 @@ def test_a_message_that_is_sent_many_times_at_once_is_one(world, connect):
     assert Thread.objects.get().activities == 1
 
 
+def test_comments_at_once_in_one_thread_are_all_counted(world, connect):
+    source, _ = connect()
+    thread = post(Draft.model_validate(activity()), flow=world.main, source=source).thread
+    comment = Draft(event="message", content="Hi")
+
+    at_once([lambda: post(comment, flow=world.main, user=world.ines, thread=thread)] * 20)
+
+    thread.refresh_from_db()
+    assert (thread.activities, thread.internal_comments) == (1, 20)
+
+
 def test_a_draft_that_is_refused_takes_no_number(world, connect, client):
     source, token = connect()
     refused = client.post("/messages", activity(flow_token=token, thread=None), content_type="application/json")
