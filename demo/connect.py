@@ -21,7 +21,7 @@ def connect(env: Mapping[str, str]) -> str:
     visitor.follow("Add Flowdock Bridge")
     if visitor.page.url.startswith(env["FLOWDOCK_SERVER_URL"]):
         visitor.send("Allow")
-    visitor.send("Continue", service="github", typed=ORIGIN, preset="everything")
+    visitor.send("Continue", service="github", origin=ORIGIN, preset="everything")
     visitor.send(f"Connect {ORIGIN} to Main")
     return hook_id(visitor.page.inputs["address"])
 
