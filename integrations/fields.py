@@ -33,7 +33,7 @@ def decrypt(token: str) -> str:
         raise UndecipherableSecret("a stored secret does not open with any of FIELD_KEYS") from error
 
 
-class EncryptedTextField(models.TextField):
+class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # it has none when it runs
     """Text in Python, a Fernet token in the database. It cannot be searched; the empty text is stored as such."""
 
     def get_prep_value(self, value: Any) -> Any:

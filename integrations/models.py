@@ -9,17 +9,20 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import uuid
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import models, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db import connection, models, transaction
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.datastructures import CaseInsensitiveMapping
 
-from . import services
+from . import bell, services
 from .activity import Activity
 from .fields import EncryptedTextField
+from .services.base import Event as ReadEvent
 from .services.base import Service
 
 OLD_SECRET_LIVES = dt.timedelta(hours=1)
@@ -37,6 +40,18 @@ def new_hook_secret() -> str:
     return f"fdb_{secrets.token_urlsafe(24)}"
 
 
+class OriginQuerySet(models.QuerySet["Origin"]):
+    def lock(self, ids: Iterable[int]) -> None:
+        """Until the transaction ends, keep all others from changing these origins' place in the outbox.
+
+        Whoever adds, ends or parks deliveries locks their origins first, and so sees what the one before did: two that
+        did not would both find a thread empty, or both find it in other hands. SQLite has one writer at any time.
+        """
+        if connection.features.has_select_for_update:
+            # In the order of their ids, so that no two wait for each other.
+            list(self.filter(pk__in=set(ids)).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+
+
 class Origin(models.Model):
     """An external entity that sends events: the address and the secret of its webhook belong to it."""
 
@@ -51,6 +66,8 @@ class Origin(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="origins"
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = OriginQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
@@ -182,18 +199,28 @@ class Integration(models.Model):
             return self.State.ATTENTION
         return self.State.ACTIVE if self.first_event_at else self.State.WAITING
 
+    @transaction.atomic
     def pause(self, by: Any = None) -> None:
         """Post nothing until resumed. Events are still received and kept; what was pending waits."""
+        Origin.objects.lock([self.origin_id])
         self.paused_at, self.paused_by = timezone.now(), by
         self.save(update_fields=["paused_at", "paused_by"])
+        # Out of the line: however many wait here, no claim has to step over them.
+        self.deliveries.in_line().update(next_attempt_at=None)
 
+    @transaction.atomic
     def resume(self) -> None:
+        """Post again, what waited first."""
+        Origin.objects.lock([self.origin_id])
         self.paused_at, self.paused_by = None, None
         self.save(update_fields=["paused_at", "paused_by"])
+        self.deliveries.pending().line_up(timezone.now())
+        bell.ring()
 
     @transaction.atomic
     def remove(self) -> None:
         """End it, as Flowdock's 410 asks: the token is erased, pending deliveries are dropped, the log stays."""
+        Origin.objects.lock([self.origin_id])
         self.deliveries.pending().update(
             state=Delivery.State.DROPPED, reason="the source was removed in Flowdock", next_attempt_at=None
         )
@@ -204,7 +231,7 @@ class Integration(models.Model):
 class Event(models.Model):
     """One thing that happened at an origin, as received, kept for EVENT_RETENTION_DAYS."""
 
-    origin = models.ForeignKey(Origin, on_delete=models.CASCADE, related_name="events")
+    origin = models.ForeignKey(Origin, on_delete=models.CASCADE, related_name="events", db_index=False)
     delivery_id = models.CharField(max_length=200, help_text="The sender's own id of this delivery")
     received_at = models.DateTimeField(default=timezone.now, db_index=True)
     # As received, so that the past can be read again; empty where an own app or a command posted an activity.
@@ -218,10 +245,16 @@ class Event(models.Model):
     subject = models.CharField(max_length=500, blank=True)
     activity = models.JSONField(null=True, blank=True, help_text="What is posted; null for a kind that is not")
     why_not = models.CharField(max_length=255, blank=True)
+    thread_id = models.CharField(max_length=255, blank=True, default="")
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["origin", "delivery_id"], name="event_unique_delivery_id"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["origin", "-id"], name="event_latest"),
+            # What its thread was before: an event that tells a part of the state is laid over the one before.
+            models.Index(fields=["origin", "thread_id", "-id"], name="event_thread"),
         ]
 
     def __str__(self) -> str:
@@ -232,24 +265,69 @@ class Event(models.Model):
         return f"{self.kind}.{self.action}" if self.action else self.kind
 
     def read_activity(self) -> Activity | None:
+        """What is posted, or None. Raises InvalidActivity where the stored one is of a shape that we do not know."""
         return Activity.from_json(self.activity) if self.activity is not None else None
+
+    def read_again(self) -> ReadEvent:
+        """What the service makes of it now, with the facts that filters look at. Raises UnreadablePayload.
+
+        An activity that an own app or a command posted came without a payload: no rule applies to it.
+        """
+        if not self.body:
+            return ReadEvent(
+                kind=self.kind,
+                action=self.action,
+                actor=self.actor,
+                summary=self.summary,
+                subject=self.subject,
+                activity=self.read_activity(),
+                why_not=self.why_not,
+            )
+        return self.origin.service_object.read(bytes(self.body), CaseInsensitiveMapping(self.headers))
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    """The outbox. Of each thread one pending delivery at most is in line, the oldest: it alone has a time.
+
+    The others stand behind it without one, and whoever ends a delivery lines up the next. So a claim reads the line
+    from its front and steps over nothing: neither a thread of ten thousand nor an integration that is paused.
+    """
+
     def pending(self) -> DeliveryQuerySet:
         return self.filter(state=Delivery.State.PENDING)
 
+    def in_line(self) -> DeliveryQuerySet:
+        return self.pending().filter(next_attempt_at__isnull=False)
+
+    def behind(self) -> DeliveryQuerySet:
+        """Pending, but not in line: behind another of the thread, or of an integration that is paused."""
+        return self.pending().filter(next_attempt_at__isnull=True)
+
     def next_up(self, now: dt.datetime) -> DeliveryQuerySet:
-        """The oldest pending delivery of each thread, if its time has come: one put off holds back its thread only."""
-        earlier = Delivery.objects.pending().filter(
-            integration=OuterRef("integration"), thread_id=OuterRef("thread_id"), id__lt=OuterRef("id")
+        """Those whose time has come, the longest waiting first: one put off holds back its thread only."""
+        return self.pending().filter(next_attempt_at__lte=now).order_by("next_attempt_at", "id")
+
+    def of_the_thread(self) -> DeliveryQuerySet:
+        """For a subquery: the deliveries in the thread of the outer one."""
+        return self.filter(integration=OuterRef("integration"), thread_id=OuterRef("thread_id"))
+
+    def line_up(self, now: dt.datetime) -> int:
+        """In the threads of these deliveries, give the oldest pending one its time where none is in line; how many.
+
+        In a transaction that holds the origins' lock.
+        """
+        first = Delivery.objects.pending().of_the_thread().order_by("id").values("id")[:1]
+        oldest = (
+            self.filter(integration__paused_at=None, integration__removed_at=None)
+            .order_by()
+            .annotate(first=Subquery(first))
+            .exclude(first=None)
+            .values_list("first", flat=True)
         )
-        return (
-            self.pending()
-            .filter(next_attempt_at__lte=now, integration__paused_at=None)
-            .filter(~Exists(earlier))
-            .order_by("next_attempt_at", "id")
-        )
+        if not (ids := set(oldest)):
+            return 0
+        taken = Exists(Delivery.objects.in_line().of_the_thread())
+        return Delivery.objects.behind().filter(~taken, id__in=ids).update(next_attempt_at=now)
 
 
 class Delivery(models.Model):
@@ -269,17 +347,20 @@ class Delivery(models.Model):
     # What may be put back in the outbox. A pending one may: its turn comes at once.
     RETRIABLE: ClassVar = (State.PENDING, State.FAILED, State.DROPPED)
 
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries")
-    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="deliveries")
+    # Constraint and indexes below begin with these two: indexes of their own would only slow the accept down.
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     reason = models.CharField(max_length=500, blank=True, default="")
     rule = models.CharField(max_length=40, blank=True, default="", help_text="The filter's rule that refused it")
     thread_id = models.CharField(max_length=255, blank=True, default="")
     # Flowdock recognises a repetition by it: a retry after a crash posts nothing twice.
-    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    # Not indexed: nothing finds a delivery by it, and random keys make an index slower the longer it grows.
+    uuid = models.UUIDField(default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    # When it is tried next; while a worker has it in hand, when that worker's lease ends. Null unless pending.
-    next_attempt_at = models.DateTimeField(null=True, blank=True, default=timezone.now)
+    # When it is tried next; while a worker has it in hand, when that worker's lease ends. Null when it is not in line:
+    # behind another of its thread, of an integration that is paused, or no longer pending.
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
     # [{"at": ISO 8601, "status": 201 or null, "outcome": words, "ms": 84}, ...], the latest last.
     attempts = models.JSONField(default=list, blank=True)
     delivered_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -291,10 +372,14 @@ class Delivery(models.Model):
         verbose_name_plural = "deliveries"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["event", "integration"], name="delivery_unique_for_event"),
+            # What keeps a thread in order: no two of its deliveries can ever be in hand at once.
+            models.UniqueConstraint(
+                fields=["integration", "thread_id"],
+                condition=Q(state="pending", next_attempt_at__isnull=False),
+                name="delivery_one_in_line",
+            ),
             models.CheckConstraint(
-                condition=Q(state="pending", next_attempt_at__isnull=False)
-                | (~Q(state="pending") & Q(next_attempt_at__isnull=True)),
-                name="delivery_has_a_time_while_pending",
+                condition=Q(state="pending") | Q(next_attempt_at__isnull=True), name="delivery_has_no_time_when_ended"
             ),
             models.CheckConstraint(
                 condition=~Q(state="delivered") | Q(delivered_at__isnull=False), name="delivery_delivered_has_its_time"
@@ -302,7 +387,11 @@ class Delivery(models.Model):
         ]
         indexes: ClassVar = [
             # The outbox: these hold pending deliveries only, so a million past ones do not weigh on the claim.
-            models.Index(fields=["next_attempt_at", "id"], condition=Q(state="pending"), name="outbox_due"),
+            models.Index(
+                fields=["next_attempt_at", "id", "integration"],
+                condition=Q(state="pending", next_attempt_at__isnull=False),
+                name="outbox_line",
+            ),
             models.Index(fields=["integration", "thread_id", "id"], condition=Q(state="pending"), name="outbox_thread"),
             # The log of an integration: all of it, and by verdict.
             models.Index(fields=["integration", "-id"], name="log_all"),
@@ -312,12 +401,24 @@ class Delivery(models.Model):
     def __str__(self) -> str:
         return f"{self.event} to {self.integration}"
 
+    @transaction.atomic
     def retry(self) -> None:
-        """Try a failed or dropped delivery again, from the start and at once."""
-        self.state, self.reason, self.next_attempt_at = self.State.PENDING, "", timezone.now()
-        self.save(update_fields=["state", "reason", "next_attempt_at"])
+        """Try it at once, where it has failed, was dropped or waits; behind another of its thread it waits its turn."""
+        Origin.objects.lock([self.integration.origin_id])
+        Delivery.objects.filter(pk=self.pk, state__in=self.RETRIABLE, integration__removed_at=None).update(
+            state=self.State.PENDING, reason="", next_attempt_at=None
+        )
+        Delivery.objects.filter(pk=self.pk).line_up(timezone.now())
+        bell.ring()
+        self.refresh_from_db(fields=["state", "reason", "next_attempt_at"])
 
+    @transaction.atomic
     def drop(self, reason: str) -> None:
         """Give a pending or failed delivery up; its thread goes on without it."""
-        self.state, self.reason, self.next_attempt_at = self.State.DROPPED, reason, None
-        self.save(update_fields=["state", "reason", "next_attempt_at"])
+        Origin.objects.lock([self.integration.origin_id])
+        Delivery.objects.filter(pk=self.pk, state__in=(self.State.PENDING, self.State.FAILED)).update(
+            state=self.State.DROPPED, reason=reason[:500], next_attempt_at=None
+        )
+        Delivery.objects.filter(pk=self.pk).line_up(timezone.now())
+        bell.ring()
+        self.refresh_from_db(fields=["state", "reason", "next_attempt_at"])

@@ -1,0 +1,94 @@
+"""Asking Flowdock about each integration: what nobody would notice while nothing is posted."""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Iterator
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from .connecting import ABANDONED_AFTER
+from .delivery import NOT_ALLOWED, PROBLEMS, TOKEN_REFUSED, heal, hold, tell
+from .flowdock.client import Flowdock, Source
+from .flowdock.errors import FlowNotAccessible, SourceGone, TokenRefused
+from .models import Integration, Origin
+from .writing import writing
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200
+
+
+class Finding(enum.Enum):
+    WELL = "well"
+    HEALED = "well again"
+    REFUSED = "needs attention: its token is refused"
+    NOT_ALLOWED = "needs attention: it may not post"
+    REMOVED = "removed in Flowdock"
+
+
+def abandoned() -> QuerySet[Integration]:
+    """Places taken for a source that never came: whoever was about to create it is no more."""
+    return Integration.objects.filter(flow_token="", removed_at=None, created_at__lt=timezone.now() - ABANDONED_AFTER)
+
+
+def check_all(flowdock: Flowdock, *, change: bool = True) -> Iterator[tuple[Integration, Finding]]:
+    """Ask about each connected integration and, with `change`, do what the answer calls for.
+
+    Raises FlowdockUnavailable: whoever cannot be asked about one cannot be asked about the next.
+    """
+    last = 0
+    # A batch at a time: a cursor held open over thousands of calls to Flowdock would hold the database up.
+    while batch := Integration.objects.connected().filter(pk__gt=last).order_by("pk")[:BATCH]:
+        for integration in batch:
+            finding, source = _ask(flowdock, integration)
+            if change:
+                _settle(flowdock, integration, finding, source)
+            yield integration, finding
+            last = integration.pk
+
+
+def _ask(flowdock: Flowdock, integration: Integration) -> tuple[Finding, Source | None]:
+    try:
+        source = flowdock.source_of(integration.flow_token)
+    except SourceGone:
+        return Finding.REMOVED, None
+    except TokenRefused:
+        return Finding.REFUSED, None
+    except FlowNotAccessible:
+        return Finding.NOT_ALLOWED, None
+    return (Finding.HEALED if integration.problem in PROBLEMS else Finding.WELL), source
+
+
+def _settle(flowdock: Flowdock, integration: Integration, finding: Finding, source: Source | None) -> None:
+    now = timezone.now()
+    token = integration.flow_token
+    told = None
+    with writing():
+        Origin.objects.lock([integration.origin_id])
+        match finding:
+            case Finding.REMOVED:
+                integration.remove()
+            case Finding.REFUSED:
+                told = TOKEN_REFUSED if hold(integration, TOKEN_REFUSED, now) else None
+            case Finding.NOT_ALLOWED:
+                told = NOT_ALLOWED if hold(integration, NOT_ALLOWED, now) else None
+            case Finding.HEALED:
+                told = "" if heal(integration, now) else None
+    if source and not integration.flowdock_id:
+        _remember(integration, source)
+    if told is not None:
+        tell(flowdock, token, told)
+
+
+def _remember(integration: Integration, source: Source) -> None:
+    """What a pasted flow token did not tell: with the source's id, "Configure" in the flow finds the integration."""
+    integration.flowdock_id, integration.source_url = source.id, source.url[:500]
+    try:
+        with transaction.atomic():
+            integration.save(update_fields=["flowdock_id", "source_url"])
+    except IntegrityError:
+        logger.warning("integration %s has the flow token of another integration's source", integration.pk)

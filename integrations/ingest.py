@@ -1,0 +1,220 @@
+"""The one door in: verify, read, decide, write the outbox. Hooks, own apps and commands all come through here."""
+
+from __future__ import annotations
+
+import html
+import logging
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from django.db import DatabaseError, IntegrityError, transaction
+from django.utils import timezone
+
+from . import bell
+from .activity import Activity, InvalidActivity
+from .models import Delivery, Event, Integration, Origin
+from .services.base import Event as ReadEvent
+from .services.base import SignatureMismatch
+from .signals import happened
+from .writing import writing
+
+logger = logging.getLogger(__name__)
+
+# Whatever header has one of these in its name is kept by name only: what is not known is taken for a secret.
+SECRET_WORDS = re.compile(r"auth|cookie|credential|hmac|key|passw|secret|session|sign|token", re.IGNORECASE)
+HIDDEN = "hidden"
+MAX_HEADERS = 60
+MAX_HEADER_LENGTH = 1000
+TAG = re.compile(r"<[^>]*>")
+
+
+class NobodyListens(Exception):
+    """The origin is connected to no flow, or no longer: what it sends would reach nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What came of it. `is_new` is False where the sender's delivery id was known already: nothing was added then."""
+
+    event: Event
+    is_new: bool
+
+
+def accept(origin: Origin, body: bytes, headers: Mapping[str, str]) -> Accepted:
+    """Take what the origin's webhook sent. When this returns it is in the database, with a delivery for each flow.
+
+    Raises SignatureMismatch, UnreadablePayload or NobodyListens; then nothing is kept, the delivery id neither.
+    """
+    service = origin.service_object
+    _verify(origin, body, headers)
+    event = Event(
+        origin=origin,
+        delivery_id=_storable(service.delivery_id(body, headers), 200),
+        headers=_without_secrets(origin, headers),
+        body=body,
+    )
+    return _keep(event, service.read(body, headers))
+
+
+def post(origin: Origin, activity: Activity, delivery_id: str = "", integration: Integration | None = None) -> Accepted:
+    """Take an activity from an own app or a command, for all flows of the origin or for this one integration.
+
+    The same `delivery_id` again adds nothing; without one, each call is another activity. Raises NobodyListens.
+    """
+    read = ReadEvent(
+        kind="activity",
+        actor=activity.author.name,
+        summary=f"{activity.author.name} {_plain(activity.title)}",
+        subject=_plain(activity.thread.title),
+        activity=activity,
+    )
+    event = Event(origin=origin, delivery_id=_storable(delivery_id, 200) or str(uuid.uuid4()))
+    return _keep(event, read, integration)
+
+
+def _verify(origin: Origin, body: bytes, headers: Mapping[str, str]) -> None:
+    *others, last = origin.secrets(timezone.now())
+    for secret in others:
+        try:
+            return origin.service_object.verify(body, headers, secret)
+        except SignatureMismatch:
+            continue
+    return origin.service_object.verify(body, headers, last)
+
+
+def _keep(event: Event, read: ReadEvent, only: Integration | None = None) -> Accepted:
+    """Store the event and its deliveries, or find that its delivery id has been stored before."""
+    event.kind, event.action = _storable(read.kind, 100), _storable(read.action, 100)
+    event.actor, event.summary = _storable(read.actor, 255), _storable(read.summary, 500)
+    event.subject, event.why_not = _storable(read.subject, 500), _storable(read.why_not, 255)
+    event.thread_id = _storable(read.activity.thread_id, 255) if read.activity else ""
+    try:
+        with writing():
+            _write(event, read, only)
+    except IntegrityError:
+        known = Event.objects.filter(origin=event.origin, delivery_id=event.delivery_id).first()
+        if known is None:
+            raise
+        return Accepted(known, is_new=False)
+    return Accepted(event, is_new=True)
+
+
+def _write(event: Event, read: ReadEvent, only: Integration | None) -> None:
+    origin = event.origin
+    # One event of an origin after the other, so that threads keep the order in which the events came.
+    Origin.objects.lock([origin.pk])
+    receivers = Integration.objects.connected().filter(origin=origin)
+    if only:
+        receivers = receivers.filter(pk=only.pk)
+    # Without its token: to decrypt it for each flow would cost more than all of the rest.
+    integrations = list(receivers.defer("flow_token"))
+    if not integrations:
+        raise NobodyListens(f"{origin} is not connected to a flow")
+    if read.activity:
+        event.activity = _storable_json(_whole(event, read.activity).as_json())
+    event.save(force_insert=True)
+    now = event.received_at
+    deliveries = [_decide(event, read, integration) for integration in integrations]
+    pending = [delivery for delivery in deliveries if delivery.state == Delivery.State.PENDING]
+    if pending:
+        in_line = set(
+            Delivery.objects.in_line()
+            .filter(thread_id=event.thread_id, integration__in=[delivery.integration_id for delivery in pending])
+            .values_list("integration", flat=True)
+        )
+        for delivery in pending:
+            if not delivery.integration.paused_at and delivery.integration_id not in in_line:
+                delivery.next_attempt_at = now
+    Delivery.objects.bulk_create(deliveries)
+    waiting = [integration.pk for integration in integrations if not integration.first_event_at]
+    if waiting:
+        Integration.objects.filter(pk__in=waiting, first_event_at=None).update(first_event_at=now)
+    if pending:
+        bell.ring()
+
+
+def _whole(event: Event, activity: Activity) -> Activity:
+    """The activity with the whole new state of its thread, where its event tells a part and the rest is known."""
+    if not activity.thread.keeps:
+        return activity
+    earlier = Event.objects.filter(origin=event.origin, thread_id=event.thread_id).order_by("-id")
+    before = earlier.only("activity").first()
+    try:
+        known = before.read_activity() if before else None
+    except InvalidActivity:
+        known = None  # kept by another version of the bridge
+    return replace(activity, thread=activity.thread.over(known.thread)) if known else activity
+
+
+def _decide(event: Event, read: ReadEvent, integration: Integration) -> Delivery:
+    """What is to become of the event at the integration; a pending one is not in line yet."""
+    delivery = Delivery(event=event, integration=integration, created_at=event.received_at, next_attempt_at=None)
+    if read.activity is None:
+        delivery.state, delivery.reason = Delivery.State.UNPOSTED, event.why_not
+        return delivery
+    delivery.thread_id = event.thread_id
+    verdict = event.origin.service_object.decide(read, integration.filters)
+    if not verdict.passes:
+        delivery.state = Delivery.State.FILTERED
+        delivery.reason, delivery.rule = _storable(verdict.reason, 500), verdict.rule
+    return delivery
+
+
+def _without_secrets(origin: Origin, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers to keep, enough to read the body again."""
+    secrets = origin.secrets(timezone.now())
+    kept = {}
+    for name, value in list(headers.items())[:MAX_HEADERS]:
+        is_secret = SECRET_WORDS.search(name) or any(secret in value for secret in secrets)
+        kept[_storable(name, 200)] = HIDDEN if is_secret else _storable(value, MAX_HEADER_LENGTH)
+    return kept
+
+
+def _storable(text: str, length: int) -> str:
+    """`text` as a database can hold it: no NUL, no half of a surrogate pair, not longer than its column."""
+    if not text.isascii():
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:length]
+
+
+def _storable_json(value: Any) -> Any:
+    match value:
+        case str():
+            return _storable(value, len(value))
+        case dict():
+            return {name: _storable_json(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_storable_json(item) for item in value]
+        case _:
+            return value
+
+
+def _plain(markup: str) -> str:
+    """The text of a title, in which Flowdock allows links."""
+    return html.unescape(TAG.sub("", markup))
+
+
+def post_what_happened(
+    sender: object, *, service: str, origin: str, activity: Activity, delivery_id: str = "", **_: object
+) -> None:
+    """The receiver of `signals.happened`: post after the app's transaction, and trouble the app with nothing."""
+    transaction.on_commit(partial(_post_quietly, service, origin, activity, delivery_id), robust=True)
+
+
+def _post_quietly(service: str, name: str, activity: Activity, delivery_id: str) -> None:
+    try:
+        origins: Iterable[Origin] = Origin.objects.filter(service=service, name=name).order_by("pk")
+        for origin in origins:
+            try:
+                post(origin, activity, delivery_id)
+            except NobodyListens:
+                logger.debug("%s of %s is connected to no flow", name, service)
+    except DatabaseError:
+        logger.exception("an activity of %s of %s was not posted", name, service)
+
+
+happened.connect(post_what_happened, dispatch_uid="integrations.ingest")

@@ -1,0 +1,51 @@
+"""Ask Flowdock about every integration: for cron."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from tqdm import tqdm
+
+from integrations import checkup
+from integrations.flowdock.client import Flowdock
+from integrations.flowdock.errors import FlowdockUnavailable
+from integrations.models import Integration
+
+
+class Command(BaseCommand):
+    help = (
+        "Ask Flowdock about every integration. One whose source was removed there ends; one whose token is refused "
+        "needs attention, until Flowdock takes it again; a set-up that was never finished is cleared away. For cron, "
+        "where no worker runs. Exit codes: 0: none needs attention; 1: some do; 3: Flowdock is away, and some were not "
+        "asked about; 2: wrong arguments."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="Ask and report, and change nothing.")
+
+    def handle(self, *, dry_run: bool, **options: Any) -> None:
+        found: Counter[checkup.Finding] = Counter()
+        away = None
+        total = Integration.objects.connected().count()
+        with Flowdock() as flowdock, tqdm(total=total, unit="integration", disable=None, leave=False) as bar:
+            try:
+                for integration, finding in checkup.check_all(flowdock, change=not dry_run):
+                    found[finding] += 1
+                    bar.update()
+                    if finding is not checkup.Finding.WELL:
+                        self.stdout.write(f"{integration.pk}  {integration}: {finding.value}")
+            except FlowdockUnavailable as error:
+                away = error
+        abandoned = checkup.abandoned()
+        count = abandoned.count() if dry_run else abandoned.delete()[0]
+        if count:
+            self.stdout.write(f"{count} set-ups were never finished{'' if dry_run else ' and are cleared away'}")
+        self.stdout.write(f"{found.total()} of {total} integrations checked")
+        if away:
+            self.stderr.write(f"Flowdock is away: {away}")
+            sys.exit(3)
+        if found[checkup.Finding.REFUSED] or found[checkup.Finding.NOT_ALLOWED]:
+            sys.exit(1)

@@ -1,0 +1,38 @@
+"""How long events are kept, with what became of them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from .models import Delivery, Event
+from .writing import writing
+
+BATCH = 500
+
+
+def expired() -> QuerySet[Event]:
+    """Events past EVENT_RETENTION_DAYS, but for those that still wait to be posted: nothing accepted is lost."""
+    cutoff = timezone.now() - dt.timedelta(days=settings.EVENT_RETENTION_DAYS)
+    waiting = Delivery.objects.pending().filter(event=OuterRef("pk"))
+    return Event.objects.filter(~Exists(waiting), received_at__lt=cutoff)
+
+
+def prune() -> Iterator[int]:
+    """Delete what has expired with its deliveries, a batch at a time; yields how many events each batch had.
+
+    Between two batches others get to write, and whoever goes through them may stop.
+    """
+    while True:
+        with writing():
+            ids = list(expired().order_by("received_at").values_list("pk", flat=True)[:BATCH])
+            Delivery.objects.filter(event__in=ids).delete()
+            # Django reads what it deletes: the payloads need not come along.
+            Event.objects.filter(pk__in=ids).only("pk").delete()
+        if not ids:
+            return
+        yield len(ids)

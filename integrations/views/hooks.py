@@ -1,0 +1,72 @@
+"""Where services send what happened: one address for each origin."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from django.conf import settings
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from integrations import ingest
+from integrations.models import Origin
+from integrations.services.base import SignatureMismatch, UnreadablePayload
+
+logger = logging.getLogger(__name__)
+
+# What else an address may hold, a NUL for one, is an error to a database.
+HOOK_ID = re.compile(r"[a-z0-9-]{1,20}")
+
+
+class TooLarge(Exception):
+    """The body has more than HOOK_MAX_BYTES."""
+
+
+@csrf_exempt
+@require_POST
+def receive(request: HttpRequest, hook_id: str) -> HttpResponse:
+    """An origin's webhook. 202: kept; 200: kept before.
+
+    400: unreadable, with the reason; 403: not signed by the origin; 404: no such hook; 410: the origin is connected to
+    no flow (any more); 413: larger than HOOK_MAX_BYTES; 503: the database is away, send it again.
+    """
+    try:
+        origin = Origin.objects.filter(hook_id=hook_id).first() if HOOK_ID.fullmatch(hook_id) else None
+        if origin is None:
+            return answer(404, "There is no such hook.")
+        accepted = ingest.accept(origin, whole_body(request), request.headers)
+    except TooLarge:
+        return answer(413, f"More than {settings.HOOK_MAX_BYTES} bytes are not taken.")
+    except UnreadablePostError:
+        return answer(400, "The body did not arrive whole.")
+    except SignatureMismatch:
+        logger.info("a delivery with a wrong signature was refused: %s", origin)
+        return answer(403, "The signature is wrong.")
+    except UnreadablePayload as error:
+        logger.info("an unreadable delivery was refused: %s: %s", origin, error)
+        return answer(400, str(error))
+    except ingest.NobodyListens:
+        return answer(410, "This hook is not connected to a flow.")
+    except OperationalError:
+        logger.exception("a delivery could not be kept")
+        return answer(503, "It could not be kept. Send it again.")
+    return answer(202, "Kept.") if accepted.is_new else answer(200, "Known already.")
+
+
+def whole_body(request: HttpRequest) -> bytes:
+    """The body, whatever the limit for forms is. Raises TooLarge or UnreadablePostError."""
+    # Told before it is sent: a body that will not be taken is not read either.
+    told = request.META.get("CONTENT_LENGTH", "")
+    if told.isdecimal() and int(told) > settings.HOOK_MAX_BYTES:
+        raise TooLarge
+    body = request.read(settings.HOOK_MAX_BYTES + 1)
+    if len(body) > settings.HOOK_MAX_BYTES:
+        raise TooLarge
+    return body
+
+
+def answer(status: int, words: str) -> HttpResponse:
+    return HttpResponse(f"{words}\n", status=status, content_type="text/plain; charset=utf-8")
