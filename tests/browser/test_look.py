@@ -1,0 +1,138 @@
+"""Every page, wide and narrow, light and dark: a screenshot to look at, no accessibility violation, nothing cut off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from tests.stack import Stack
+
+from .conftest import ARTEFACTS, SCHEMES, SIZES, Person
+
+pytestmark = pytest.mark.browser
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def bridge_home(stack: Stack, page: Page) -> None:
+    page.goto(f"{stack.bridge}/sign-in/")
+    if allow := page.get_by_role("button", name="Allow").all():
+        allow[0].click()
+    page.wait_for_url(re.compile(re.escape(stack.bridge)))
+    page.goto(f"{stack.bridge}/")
+
+
+def integration(stack: Stack, page: Page) -> None:
+    bridge_home(stack, page)
+    page.get_by_role("link", name="octo/hello", exact=True).click()
+    page.wait_for_url(re.compile("/integrations/"))
+
+
+def opened_event(stack: Stack, page: Page) -> None:
+    integration(stack, page)
+    page.locator("a.log-what").first.click()
+    page.wait_for_url(re.compile("/events/"))
+
+
+def filters(stack: Stack, page: Page) -> None:
+    integration(stack, page)
+    page.get_by_role("link", name="Filters").click()
+    page.wait_for_url(re.compile("/filters/"))
+
+
+def connected(stack: Stack, page: Page) -> None:
+    integration(stack, page)
+    page.goto(f"{page.url}connected/")
+
+
+def setup(stack: Stack, page: Page) -> None:
+    bridge_home(stack, page)
+    page.goto(f"{stack.flowdock}/app/acme/main/settings")
+    page.get_by_role("link", name="Add Flowdock Bridge").click()
+    page.wait_for_url(re.compile("/flowdock/setup"))
+
+
+def setup_without_flow(stack: Stack, page: Page) -> None:
+    bridge_home(stack, page)
+    page.goto(f"{stack.bridge}/flowdock/setup")
+
+
+def confirmation(stack: Stack, page: Page) -> None:
+    setup(stack, page)
+    page.get_by_label("Its name or address").fill("octo/new")
+    page.get_by_role("button", name="Continue").click()
+    page.wait_for_url(re.compile("confirm"))
+
+
+def consent(stack: Stack, page: Page) -> None:
+    page.goto(f"{stack.bridge}/sign-in/")
+    page.wait_for_url(re.compile("/oauth/authorize|" + re.escape(stack.bridge)))
+
+
+def thread(stack: Stack, page: Page) -> None:
+    page.goto(f"{stack.flowdock}/app/acme/main")
+    page.get_by_role("link", name=re.compile("Greet people in their own language")).first.click()
+    page.wait_for_url(re.compile("/threads/"))
+    page.get_by_role("heading", name=re.compile("Greet people")).wait_for()
+
+
+def at(base: str, path: str) -> Callable[[Stack, Page], None]:
+    def go(stack: Stack, page: Page) -> None:
+        page.goto(f"{getattr(stack, base)}{path}")
+
+    return go
+
+
+# name: who looks, and how they get there
+PAGES: dict[str, tuple[str | None, Callable[[Stack, Page], None]]] = {
+    "bridge-landing": (None, at("bridge", "/")),
+    "bridge-home": ("demo@example.com", bridge_home),
+    "bridge-integration": ("demo@example.com", integration),
+    "bridge-event": ("demo@example.com", opened_event),
+    "bridge-filters": ("demo@example.com", filters),
+    "bridge-connected": ("demo@example.com", connected),
+    "bridge-setup": ("demo@example.com", setup),
+    "bridge-confirmation": ("demo@example.com", confirmation),
+    "bridge-not-found": (None, at("bridge", "/none-such")),
+    "bridge-setup-without-flow": ("demo@example.com", setup_without_flow),
+    "flowdock-sign-in": (None, at("flowdock", "/login")),
+    "flowdock-consent": ("other@example.com", consent),
+    "flowdock-flows": ("demo@example.com", at("flowdock", "/app")),
+    "flowdock-inbox": ("demo@example.com", at("flowdock", "/app/acme/main")),
+    "flowdock-thread": ("demo@example.com", thread),
+    "flowdock-settings": ("demo@example.com", at("flowdock", "/app/acme/main/settings")),
+    "flowdock-account": ("demo@example.com", at("flowdock", "/account")),
+    "flowdock-applications": ("demo@example.com", at("flowdock", "/account/applications")),
+    "flowdock-application": ("demo@example.com", at("flowdock", "/account/applications/1")),
+    "flowdock-not-found": ("demo@example.com", at("flowdock", "/app/acme/none-such")),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_looks_and_reads_well(name: str, stack: Stack, hook: str, somebody: Callable[..., Person]) -> None:
+    account, go = PAGES[name]
+    problems = []
+    for size in SIZES:
+        for scheme in SCHEMES:
+            person = somebody(account=account, size=size, scheme=scheme)
+            go(stack, person.page)
+            person.page.screenshot(path=ARTEFACTS / "screenshots" / f"{name}-{size}-{scheme}.png", full_page=True)
+            problems += [f"{size} {scheme}: {problem}" for problem in violations(person.page) + overflow(person.page)]
+            person.context.close()
+
+    assert problems == []
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page, options=RULES).response["violations"]
+    return [f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
+
+
+def overflow(page: Page) -> list[str]:
+    """Whether the page is wider than its window, so that people must scroll sideways."""
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return [f"{wide} px wider than its window"] if wide > 0 else []
