@@ -7,6 +7,7 @@
 import {tellTimes} from "./flowdock.js";
 
 const PAUSE = 250; // milliseconds between two looks while much is happening
+const MOST_ROWS = 400; // a window that is open for weeks lets the oldest go
 const WITHOUT_CONNECTION = 5000; // milliseconds after which the page says that it is not up to date
 
 const inbox = document.getElementById("inbox");
@@ -19,17 +20,26 @@ const $ = id => document.getElementById(id);
 
 /** Parsed, but no part of the page yet. */
 async function fetchParts(address) {
-  const response = await fetch(address, {headers: {Accept: "text/html"}});
-  if (response.redirected || response.status === 404) throw new Gone();
-  if (!response.ok) throw new Error(`${response.status} from ${address}`);
+  let response, text;
+  try {
+    response = await fetch(address, {headers: {Accept: "text/html"}});
+    text = await response.text();
+  } catch (error) {
+    throw new Unreachable(address, {cause: error});
+  }
+  if (response.redirected || response.status === 404) throw new Gone(address);
+  if (!response.ok) throw new Unreachable(`${response.status} from ${address}`);
   const template = document.createElement("template");
-  template.innerHTML = await response.text();
+  template.innerHTML = text;
   tellTimes(template.content);
   return template.content;
 }
 
-/** Signed out meanwhile, no longer in the flow, or the thread was deleted. */
+/** Signed out meanwhile, no longer in the flow, or the thread was deleted: the page is no longer what it was. */
 class Gone extends Error {}
+
+/** The server restarts, or the network is away: the same again, later. */
+class Unreachable extends Error {}
 
 function differs(one, other) {
   const markup = element => {
@@ -92,7 +102,10 @@ function takeOver(parent, fresh, keep = () => false, at = "end") {
 const rows = $("rows");
 let seen = Number(rows.dataset.number); // of the flow's latest message
 let moved = new Set(); // threads that moved while nobody was looking at the top of the list
-const scroller = () => matchMedia("(min-width: 52rem)").matches ? $("threads") : document.scrollingElement;
+// Side by side, list and thread scroll by themselves; on a narrow screen the page does. As look.css has it.
+const isWide = matchMedia("(min-width: 52rem)");
+const scroller = () => isWide.matches ? $("threads") : document.scrollingElement;
+const threadScroller = () => isWide.matches ? $("thread") : document.scrollingElement;
 const isOnFirstPage = !new URLSearchParams(location.search).has("before");
 
 async function refreshList() {
@@ -100,12 +113,13 @@ async function refreshList() {
   const parts = await fetchParts(`${flow}/list${query}`);
   const fresh = parts.getElementById("rows");
   const last = fresh.lastElementChild?.dataset.place;
+  const wasAtTop = scroller().scrollTop < 8;
   // Rows that were shown below what was fetched are still right, unless so much happened that some lie in between.
-  const goesOn = parts.getElementById("more") !== null && last <= rows.firstElementChild?.dataset.place;
+  const goesOn = parts.getElementById("more") !== null && last <= rows.firstElementChild?.dataset.place
+    && !(wasAtTop && rows.childElementCount > MOST_ROWS);
   const isBelow = row => goesOn && row.dataset.place < last;
   const shownBelow = [...rows.children].some(isBelow);
   const before = new Set([...rows.children].map(row => row.dataset.key));
-  const wasAtTop = scroller().scrollTop < 8;
   const changed = takeOver(rows, fresh, isBelow);
   if (!shownBelow) $("after-rows").replaceChildren(...parts.getElementById("after-rows").childNodes);
   takeOverFilters(parts.getElementById("filters"));
@@ -173,13 +187,7 @@ const drafts = new Map(); // what was typed into a thread's box and not sent
 async function openThread(address, {push}) {
   const turn = ++opening;
   const url = new URL(address, location.href);
-  let parts;
-  try {
-    parts = await fetchParts(`${url.pathname}/pane${url.search}`);
-  } catch {
-    location.assign(address); // the server's own page says what is the matter
-    return;
-  }
+  const parts = await fetchParts(`${url.pathname}/pane${url.search}`);
   if (turn !== opening) return;
   keepDraft();
   const pane = parts.getElementById("thread");
@@ -191,8 +199,7 @@ async function openThread(address, {push}) {
   tellMoved();
   markCurrent();
   restoreDraft();
-  pane.scrollTop = 0;
-  if (!matchMedia("(min-width: 52rem)").matches) scrollTo(0, 0);
+  threadScroller().scrollTop = 0;
   pane.focus({preventScroll: true});
 }
 
@@ -224,17 +231,10 @@ function restoreDraft() {
 
 async function refreshThread() {
   const pane = $("thread"), open = pane.dataset.thread;
-  if (!open || $("timeline")?.dataset.isEarlier !== undefined) return;
-  let parts;
-  try {
-    parts = await fetchParts(`${flow}/threads/${open}/pane${query}`);
-  } catch (error) {
-    if (!(error instanceof Gone)) throw error;
-    location.reload();
-    return;
-  }
+  if (!open || $("timeline").dataset.isEarlier !== undefined) return;
+  const parts = await fetchParts(`${flow}/threads/${open}/pane${query}`);
   if ($("thread").dataset.thread !== open) return;
-  const scrolled = matchMedia("(min-width: 52rem)").matches ? pane : document.scrollingElement;
+  const scrolled = threadScroller();
   const wasAtEnd = scrolled.scrollHeight - scrolled.scrollTop - scrolled.clientHeight < 48 && scrolled.scrollTop > 0;
   const fresh = parts.getElementById("timeline");
   const first = Number(fresh.firstElementChild?.dataset.key ?? 0);
@@ -249,7 +249,7 @@ async function refreshThread() {
 async function showEarlier(link) {
   const address = new URL(link.href);
   const parts = await fetchParts(`${address.pathname}/pane${address.search}`);
-  const pane = matchMedia("(min-width: 52rem)").matches ? $("thread") : document.scrollingElement;
+  const pane = threadScroller();
   const height = pane.scrollHeight, top = pane.scrollTop;
   $("timeline").prepend(...parts.getElementById("timeline").children);
   const next = parts.getElementById("earlier");
@@ -287,7 +287,8 @@ async function sendComment(form) {
   if (box.value === words) box.value = "";
   $("said-problem")?.remove();
   await refreshThread();
-  $("timeline").lastElementChild?.scrollIntoView({block: "end"});
+  const pane = threadScroller();
+  pane.scrollTop = pane.scrollHeight;
 }
 
 function sayProblem(sentence) {
@@ -313,6 +314,7 @@ document.addEventListener("click", event => {
     ?? (link.closest(".thread-row") && threadAddress.test(link.pathname) ? () => openThread(link.href, {push: true}) : null);
   if (!act) return;
   event.preventDefault();
+  // Where it does not work in place, the server's own page works or says what is the matter.
   Promise.resolve(act()).catch(() => location.assign(link.href));
 });
 
@@ -336,7 +338,7 @@ document.addEventListener("keydown", event => {
 history.scrollRestoration = "manual";
 window.addEventListener("popstate", () => {
   const open = threadAddress.exec(location.pathname);
-  if (open) openThread(location.href, {push: false});
+  if (open) openThread(location.href, {push: false}).catch(() => location.reload());
   else closeThread({push: false});
 });
 
@@ -359,9 +361,11 @@ async function lookAgain(what) {
     try {
       await Promise.all([now.list && refreshList(), now.thread && refreshThread()]);
     } catch (error) {
+      looking = false;
       if (error instanceof Gone) return location.reload();
-      Object.assign(due, now); // the server restarts, say: the next beat or connection finds it again
-      break;
+      if (!(error instanceof Unreachable)) throw error;
+      Object.assign(due, now); // the next beat takes it up
+      return;
     }
     await new Promise(resolve => setTimeout(resolve, PAUSE));
   }
