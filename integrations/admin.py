@@ -8,10 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import ModelAdmin
 from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -91,7 +90,8 @@ class StateFilter(admin.SimpleListFilter):
         return list(Integration.State.choices)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.in_state(Integration.State(self.value())) if self.value() else queryset  # type: ignore[attr-defined,no-any-return]
+        state = self.value()
+        return queryset.in_state(Integration.State(state)) if state else queryset  # type: ignore[attr-defined]
 
 
 class Overseen(BaseAdmin):
@@ -121,12 +121,9 @@ class Overseen(BaseAdmin):
         count = 0
         for row in rows:
             action(row)
-            self.log_action(request, row, done)
+            self.log_change(request, row, done)
             count += 1
         self.message_user(request, f"{count} {done}.", messages.SUCCESS if count else messages.WARNING)
-
-    def log_action(self, request: HttpRequest, row: Model, done: str) -> None:
-        LogEntry.objects.log_actions(request.user.pk, [row], CHANGE, done, single_object=True)  # type: ignore[attr-defined]
 
 
 @admin.register(Origin)
