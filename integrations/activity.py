@@ -8,7 +8,7 @@ Source: Flowdock's api-docs, messages.md and threads.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from html import escape
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -100,7 +100,12 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """The whole new state of the entity. `title` is HTML in which only `a` is allowed, `body` is HTML."""
+    """The whole new state of the entity. `title` is HTML in which only `a` is allowed, `body` is HTML.
+
+    Not every event tells the whole of it: a check's result does not say whether its pull request is a draft. `keeps`
+    names what such an event leaves as it was: "title", "external_url", "status", "body", or a field by its label. What
+    is given for them here is for a thread that is not known yet; `over` lays the event over one that is.
+    """
 
     title: str
     external_url: str = ""
@@ -108,10 +113,29 @@ class Thread:
     body: str = ""
     fields: tuple[Field, ...] = ()
     actions: tuple[Action, ...] = ()
+    keeps: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self.title, "thread.title")
         _require_address(self.external_url, "thread.external_url")
+
+    def over(self, before: Thread) -> Thread:
+        """The whole state after this event, where `before` was the whole state until then."""
+        kept: dict[str, Any] = {}
+        for name in ("title", "external_url", "body"):
+            if name in self.keeps:
+                kept[name] = getattr(before, name)
+        if "status" in self.keeps and before.status:
+            kept["status"] = before.status
+        told = {field.label: field for field in self.fields}
+        # In the order that people know from before; what is new comes last.
+        known = [
+            field if field.label in self.keeps else told[field.label]
+            for field in before.fields
+            if field.label in self.keeps or field.label in told
+        ]
+        new = [field for field in self.fields if field.label not in {old.label for old in before.fields}]
+        return replace(self, **kept, fields=(*known, *new), keeps=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +178,10 @@ class Activity:
             if not isinstance(items, (list, tuple)):
                 raise InvalidActivity(f"thread.{name} is not a list")
             thread[name] = tuple(_flat(kind, item, f"thread.{name}") for item in items)
+        keeps = thread.get("keeps", ())
+        if not isinstance(keeps, (list, tuple)) or not all(isinstance(name, str) for name in keeps):
+            raise InvalidActivity("thread.keeps is not a list of texts")
+        thread["keeps"] = tuple(keeps)
         _require_text(thread, "thread.", ("title", "external_url", "body"))
         _require_text(whole, "", ("title", "body", "thread_id", "event"))
         return cls(**{**whole, "author": _flat(Author, whole["author"], "author"), "thread": Thread(**thread)})

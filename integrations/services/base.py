@@ -5,9 +5,10 @@ from __future__ import annotations
 import abc
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from integrations.activity import Activity, is_web_address
 
@@ -26,11 +27,30 @@ class InvalidOrigin(ValueError):
     """What a person typed names no origin of this service; the text says what to type instead."""
 
 
+LARGEST_NUMBER = 2**63 - 1
+# Control characters have no place in a text, a NUL can stop a database, and half of a surrogate pair is no text at all.
+UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+REPLACEMENT = "\ufffd"
+
+
+def header(headers: Mapping[str, str], name: str) -> str:
+    """The header's value, "" where it is absent: whichever way its name is written, also in a plain dict."""
+    wanted = name.lower()
+    return next((value for key, value in headers.items() if key.lower() == wanted), "")
+
+
+def shorten(text: str, longest: int) -> str:
+    """`text` on one line and at most `longest` signs long; where something is cut off, an ellipsis says so."""
+    text = " ".join(text[: longest * 4].split())
+    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
+
+
 class Payload:
     """A webhook's JSON object, read by dotted paths: a value of the right type, or UnreadablePayload naming the path.
 
     The plain verbs (`text`, `number`, ...) are for what the service always sends. Those that begin with `maybe_` take
-    an absent or null value as empty, and refuse a wrong type all the same.
+    an absent or null value as empty, and refuse a wrong type all the same. Every text can be stored in a database and
+    written as UTF-8: what cannot has become U+FFFD.
     """
 
     def __init__(self, data: Mapping[str, Any], prefix: str = "") -> None:
@@ -40,8 +60,11 @@ class Payload:
     @classmethod
     def from_json(cls, body: bytes | str) -> Payload:
         try:
-            data = json.loads(body)
-        except (ValueError, RecursionError) as error:
+            # json.loads alone would guess UTF-16, let surrogates through, and take NaN for a number.
+            data = json.loads(body if isinstance(body, str) else body.decode("utf-8-sig"), parse_constant=_no_constant)
+        except RecursionError as error:
+            raise UnreadablePayload("the body is nested too deeply") from error
+        except ValueError as error:
             raise UnreadablePayload("the body is not JSON") from error
         if not isinstance(data, dict):
             raise UnreadablePayload("the body is not a JSON object")
@@ -76,16 +99,22 @@ class Payload:
         return value
 
     def text(self, path: str) -> str:
-        return str(self._present(path, self._typed(path, str, "text")))
+        """A text that is not blank."""
+        value = self.maybe_text(path)
+        if not value.strip():
+            raise UnreadablePayload(f"{self.prefix}{path} is missing")
+        return value
 
     def maybe_text(self, path: str) -> str:
-        return self._typed(path, str, "text") or ""
+        return UNSTORABLE.sub(REPLACEMENT, self._typed(path, str, "text") or "")
 
     def number(self, path: str) -> int:
-        return int(self._present(path, self._typed(path, int, "a whole number")))
+        return int(self._present(path, self.maybe_number(path)))
 
     def maybe_number(self, path: str) -> int | None:
         value: int | None = self._typed(path, int, "a whole number")
+        if value is not None and abs(value) > LARGEST_NUMBER:
+            raise UnreadablePayload(f"{self.prefix}{path} is larger than any number we know of")
         return value
 
     def flag(self, path: str) -> bool:
@@ -117,7 +146,7 @@ class Payload:
         for index, value in enumerate(values):
             if not isinstance(value, str):
                 raise UnreadablePayload(f"{self.prefix}{path}.{index} is not text")
-        return tuple(values)
+        return tuple(UNSTORABLE.sub(REPLACEMENT, value) for value in values)
 
     def maybe_time(self, path: str) -> dt.datetime | None:
         """The aware time that an ISO 8601 text gives; absent, null or without a time zone is None."""
@@ -131,9 +160,17 @@ class Payload:
         return time if time.tzinfo else None
 
 
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+# The event log's line and its columns in the database; the payload has the whole.
+LONGEST = {"kind": 100, "action": 100, "actor": 255, "summary": 500, "subject": 500, "why_not": 255}
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened at an origin, as a service read it. All texts are plain.
+    """What happened at an origin, as a service read it. All texts are plain, on one line, and cut to fit the log.
 
     `kind` and `action` are the service's own words ("pull_request", "opened"). `summary` and `subject` are the line in
     the event log: who did what ("Lea Cohen asked for changes in"), and to what ("Greet people in their own language").
@@ -149,6 +186,10 @@ class Event:
     facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     activity: Activity | None = None
     why_not: str = ""
+
+    def __post_init__(self) -> None:
+        for name, longest in LONGEST.items():
+            object.__setattr__(self, name, shorten(getattr(self, name), longest))
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,9 +46,9 @@ class Rule:
         return wanted == word or (self.patterns and fnmatchcase(word, wanted.replace("[", "[[]")))
 
     def words(self, word: str) -> str:
-        """`word` as a verdict says it."""
-        title = next((choice.title for choice in self.choices if choice.value == word), word)
-        return f"{self.noun} {title}".strip()
+        """`word` as a verdict says it: "label wontfix", "issue labelled"."""
+        title = next((choice.title for choice in self.choices if choice.value.casefold() == word.casefold()), word)
+        return f"{self.noun} {title}" if self.noun else f"{title[:1].lower()}{title[1:]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,26 +5,25 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qs
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
 
 from django.utils.crypto import constant_time_compare
 
-from integrations.activity import Activity, Author, Status, Thread, escape
-from integrations.services.base import (
-    Event,
-    InvalidOrigin,
-    Payload,
-    Preset,
-    Service,
-    SignatureMismatch,
-    Step,
-    UnreadablePayload,
-)
-from integrations.services.filters import Choice, Rule
+from integrations.activity import escape
+from integrations.services.base import Event, Payload, Service, SignatureMismatch, Step, UnreadablePayload, header
+from integrations.services.telling import Told, Unposted
 
-REPOSITORY = re.compile(r"(?:https://github\.com/)?([\w-]{1,39})/([\w.-]{1,100}?)(?:\.git)?/?", re.ASCII)
-DELIVERY_ID = re.compile(r"[A-Za-z0-9-]{1,100}")
-KIND = re.compile(r"[a-z0-9_]{1,60}")
+from . import filters
+from .activities import ACTIVITIES, UNPOSTED
+from .origins import origin
+from .people import author, person_facts
+
+DELIVERY_ID = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
+KIND = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)
+SIGNATURE = "X-Hub-Signature-256"
+FORM = b"payload="
+MOST_FORM_FIELDS = 10
 
 
 class GitHub(Service):
@@ -32,103 +31,104 @@ class GitHub(Service):
     title = "GitHub"
     origin_noun = "repository"
     origin_example = "octo/hello"
-    icon = "github"
+    icon = "branch"
     address_label = "Payload URL"
-    secret_label = "Secret"
-    rules = (
-        Rule(
-            "events",
-            "Events",
-            "",
-            choices=(
-                Choice("issues.opened", "Issue opened", "Issues"),
-                Choice("issues.closed", "Issue closed", "Issues"),
-                Choice("issues.labeled", "Issue labelled", "Issues"),
-                Choice("pull_request.opened", "Pull request opened", "Pull requests"),
-                Choice("pull_request.closed", "Pull request closed", "Pull requests"),
-                Choice("pull_request.merged", "Pull request merged", "Pull requests"),
-            ),
-        ),
-        Rule("branches", "Branches", "branch", "A star stands for anything: release/*", patterns=True),
-        Rule("labels", "Labels", "label"),
-        Rule("authors", "Authors", "author"),
-    )
-    presets = (
-        Preset("everything", "Everything", "All that happens, as it happens."),
-        Preset(
-            "decisions",
-            "Decisions and failures",
-            "What was opened, closed and merged, and what failed.",
-            {"events": {"none_of": ("issues.labeled",)}},
-        ),
-        Preset("releases", "Releases only", "What was published.", {"events": {"any_of": ("release.published",)}}),
-    )
+    secret_label = "Secret"  # noqa: S105 - a label
+    rules = filters.RULES
+    presets = filters.PRESETS
 
     def clean_origin(self, typed: str) -> tuple[str, str]:
-        match = REPOSITORY.fullmatch(typed.strip())
-        if not match:
-            raise InvalidOrigin("Type the repository as owner/name, such as octo/hello, or paste its address.")
-        name = "/".join(match.groups())
-        return name, f"https://github.com/{name}"
+        return origin(typed)
 
     def verify(self, body: bytes, headers: Mapping[str, str], secret: str) -> None:
-        expected = self.sign(body, secret)["X-Hub-Signature-256"]
-        if not secret or not constant_time_compare(headers.get("X-Hub-Signature-256", ""), expected):
+        given = header(headers, SIGNATURE)
+        # As bytes, and not by hmac.compare_digest: a header that is not ASCII is a wrong signature, not an error.
+        if not secret or not constant_time_compare(given.encode(errors="replace"), self.sign(body, secret)[SIGNATURE]):
             raise SignatureMismatch
 
     def sign(self, body: bytes, secret: str) -> dict[str, str]:
-        return {"X-Hub-Signature-256": f"sha256={hmac.new(secret.encode(), body, 'sha256').hexdigest()}"}
+        return {SIGNATURE: f"sha256={hmac.new(secret.encode(), body, 'sha256').hexdigest()}"}
 
     def delivery_id(self, body: bytes, headers: Mapping[str, str]) -> str:
-        value = headers.get("X-GitHub-Delivery", "")
+        value = header(headers, "X-GitHub-Delivery")
         if not DELIVERY_ID.fullmatch(value):
-            raise UnreadablePayload("the header X-GitHub-Delivery is missing or no delivery id")
+            raise UnreadablePayload("the header X-GitHub-Delivery is missing or holds no delivery id")
         return value
 
     def read(self, body: bytes, headers: Mapping[str, str]) -> Event:
-        kind = headers.get("X-GitHub-Event", "")
+        kind = header(headers, "X-GitHub-Event")
         if not KIND.fullmatch(kind):
             raise UnreadablePayload("the header X-GitHub-Event is missing or names no event")
-        if body.startswith(b"payload="):
-            body = parse_qs(body.decode("utf-8", "replace"))["payload"][0].encode()
-        payload = Payload.from_json(body)
-        action = payload.maybe_text("action")
-        actor = payload.maybe_text("sender.login") or "GitHub"
-        entity = {"issues": "issue", "pull_request": "pull_request"}.get(kind)
-        if kind == "ping":
-            return Event(
-                kind, "", actor, f"{actor} set up the webhook", why_not="a ping only says that the webhook is there"
-            )
-        if entity is None:
-            return Event(kind, action, actor, f"{kind} {action}".strip(), why_not=f"GitHub's {kind} is not yet posted")
-        thing = payload.object(entity)
-        noun, short = ("issue", "issue") if entity == "issue" else ("pull request", "pr")
-        word = "merged" if action == "closed" and thing.flag("merged") else action
-        title = f"{word} {noun}"
-        status = Status("open", "green") if thing.text("state") == "open" else Status("closed", "grey")
-        return Event(
-            kind,
-            action,
-            actor,
-            f"{actor} {title}",
-            thing.text("title"),
-            {
-                "events": (f"{kind}.{word}",),
-                "labels": tuple(label.text("name") for label in thing.objects("labels")),
-                "authors": (actor,),
-            },
-            Activity(
-                author=Author(actor, payload.maybe_url("sender.avatar_url")),
-                title=escape(title),
-                thread_id=f"{short}:{thing.number('number')}",
-                thread=Thread(escape(thing.text("title")), thing.url("html_url"), status),
-            ),
-        )
+        payload = Payload.from_json(_from_form(body) if body.startswith(FORM) else body)
+        worded = ACTIVITIES[kind](payload) if kind in ACTIVITIES else Unposted(_why_not(kind))
+        if isinstance(worded, Unposted):
+            return _kept(kind, payload, worded)
+        if header(headers, "X-GitHub-Hook-Installation-Target-Type") not in {"", "repository"}:
+            worded = _of_repository(payload, worded)
+        return worded.event(kind, payload.maybe_text("action"))
 
     def setup_steps(self, origin_url: str) -> tuple[Step, ...]:
+        path = urlsplit(origin_url).path.strip("/")
+        page = f"{origin_url}/settings/hooks/new"
+        if "/" not in path:
+            page = f"{origin_url.removesuffix(path)}organizations/{path}/settings/hooks/new"
         return (
-            Step(f'Open <a href="{escape(origin_url)}/settings/hooks/new">Settings → Webhooks → Add webhook</a>.'),
-            Step("Paste the address and the secret:", shows_address=True),
-            Step("Choose the content type <code>application/json</code>."),
-            Step("Choose “Send me everything” and press “Add webhook”."),
+            Step(
+                f'Open <a href="{escape(page)}">Settings → Webhooks → Add webhook</a> in {escape(path)}. '
+                "It takes somebody who administers it."
+            ),
+            Step("Fill in the address and the secret:", shows_address=True),
+            Step("Set <b>Content type</b> to <code>application/json</code>, and leave SSL verification enabled."),
+            Step(
+                "Under <b>Which events would you like to trigger this webhook?</b> choose <b>Send me everything</b>: "
+                "what reaches the flow is decided here, by filters you can change at any time."
+            ),
+            Step("Press <b>Add webhook</b>. GitHub sends a ping at once."),
         )
+
+
+def _from_form(body: bytes) -> bytes:
+    """The JSON of a delivery with the content type application/x-www-form-urlencoded; no JSON begins as those do."""
+    try:
+        form = parse_qs(body.decode("ascii"), max_num_fields=MOST_FORM_FIELDS, errors="strict")
+        return form["payload"][0].encode()
+    except (ValueError, KeyError) as error:
+        raise UnreadablePayload("the form has no readable field payload") from error
+
+
+def _why_not(kind: str) -> str:
+    return UNPOSTED.get(kind, f"GitHub's {kind} is not a kind we post")
+
+
+def _kept(kind: str, payload: Payload, unposted: Unposted) -> Event:
+    """For the log: who did what, as far as every delivery tells it, and to what."""
+    action = payload.maybe_text("action")
+    actor = author(payload).name if "sender" in payload else ""
+    what = f"{kind} {action}".replace("_", " ").strip()
+    if kind == "ping":
+        what = "set up the webhook of"
+    return Event(
+        kind=kind,
+        action=action,
+        actor=actor,
+        summary=f"{actor} {what}" if kind == "ping" else f"{actor}: {what}" if actor else what,
+        subject=_subject(kind, payload),
+        facts={"events": (f"{kind}.{action}" if action else kind,), **(person_facts(payload) if actor else {})},
+        why_not=unposted.why,
+    )
+
+
+def _subject(kind: str, payload: Payload) -> str:
+    """The title or the name of the thing that the event is named after, else the repository's or the organisation's."""
+    thing = payload.data.get({"issues": "issue", "issue_comment": "issue"}.get(kind, kind))
+    names = ("title", "name", "tag_name") if isinstance(thing, Mapping) else ()
+    for name in names:
+        if isinstance(thing, Mapping) and isinstance(thing.get(name), str) and thing[name].strip():
+            return Payload(thing).text(name)
+    return payload.maybe_text("repository.full_name") or payload.maybe_text("organization.login")
+
+
+def _of_repository(payload: Payload, told: Told) -> Told:
+    """The webhook of an organisation brings several repositories: their threads are told apart by the full name."""
+    thread_id = f"{payload.text('repository.full_name')}/{told.entity.thread_id}"
+    return replace(told, entity=replace(told.entity, thread_id=thread_id))

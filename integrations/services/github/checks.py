@@ -1,0 +1,265 @@
+"""What machines found out: checks, workflow runs, commit statuses, deployments, worded."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from integrations.activity import Author, Status, Thread, escape
+from integrations.services.base import Payload, shorten
+from integrations.services.telling import Entity, Link, Told, Unposted, Words, fields, title_html
+
+from . import threads
+from .people import author, login, person_facts
+from .work import not_worded
+
+ACTIONS = "github-actions"
+LONGEST_DESCRIPTION = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`word` for the filters, `words` for the title, `status` for a thread of its own."""
+
+    word: str
+    words: str
+    status: Status
+
+
+FAILED = Outcome("failed", "failed", Status("failed", "red"))
+OUTCOMES: Mapping[str, Outcome] = {
+    "success": Outcome("passed", "passed", Status("passed", "lime")),
+    "failure": FAILED,
+    "error": FAILED,
+    "timed_out": Outcome("failed", "timed out", Status("timed out", "red")),
+    "startup_failure": Outcome("failed", "could not start", Status("failed", "red")),
+    "action_required": Outcome("waiting", "waits for somebody to act", Status("waiting", "yellow")),
+    "cancelled": Outcome("cancelled", "was cancelled", Status("cancelled", "grey")),
+}
+
+
+def outcome(conclusion: str) -> Outcome | Unposted:
+    if conclusion in OUTCOMES:
+        return OUTCOMES[conclusion]
+    return Unposted(f"its outcome, {conclusion}, decides nothing" if conclusion else "GitHub does not say its outcome")
+
+
+def took(start: dt.datetime | None, end: dt.datetime | None) -> str:
+    """ " in 6 min 12 s"; nothing where the times are not known or make no sense."""
+    seconds = int((end - start).total_seconds()) if start and end else 0
+    if seconds <= 0:
+        return ""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f" in {hours} h {minutes} min"
+    return f" in {minutes} min {seconds} s" if minutes else f" in {seconds} s"
+
+
+def paragraph(text: str) -> str:
+    """A machine's remark, which is plain text."""
+    text = shorten(text, LONGEST_DESCRIPTION)
+    return f"<p>{escape(text)}</p>" if text else ""
+
+
+def app_author(app: Payload) -> Author:
+    return Author(app.maybe_text("name").strip() or "GitHub", avatar=app.maybe_url("owner.avatar_url"))
+
+
+def pusher_facts(payload: Payload, app_slug: str) -> dict[str, tuple[str, ...] | None]:
+    """Whose work was checked. Where GitHub names the checking app only, rules on people do not apply."""
+    if login(payload) == f"{app_slug}[bot]":
+        return {"authors": None, "bots": None}
+    return {**person_facts(payload)}
+
+
+def check_run(payload: Payload) -> Told | Unposted:
+    action = payload.text("action")
+    if action != "completed":
+        return Unposted("only what came of a check is posted")
+    run = payload.object("check_run")
+    slug, came = run.maybe_text("app.slug"), outcome(run.maybe_text("conclusion"))
+    if isinstance(came, Unposted):
+        return came
+    if slug == ACTIONS and came.word == "passed":
+        return Unposted("it passed, and GitHub Actions reports the whole run as well")
+    name = Link(run.text("name"), run.maybe_url("html_url"))
+    entity = _checked(payload, run, run.maybe_text("check_suite.head_branch"), run.text("head_sha"))
+    return Told(
+        word=f"check_run.{came.word}",
+        did=Words("check ", name, f" {came.words}", took(run.maybe_time("started_at"), run.maybe_time("completed_at"))),
+        entity=entity,
+        author=app_author(run.object("app")) if "app" in run else Author("GitHub"),
+        about="for",
+        body=paragraph(run.maybe_text("output.title")),
+        facts=pusher_facts(payload, slug),
+    )
+
+
+def _checked(payload: Payload, thing: Payload, branch: str, sha: str) -> Entity:
+    """What was checked: the pull request if GitHub names it, else the branch, else, from a fork, the commit."""
+    if pull_request := threads.mentioned_pull_request(payload, thing.objects("pull_requests")):
+        return pull_request
+    return threads.branch(payload, branch) if branch else threads.commit(payload, sha)
+
+
+def check_suite(payload: Payload) -> Told | Unposted:
+    action = payload.text("action")
+    if action != "completed":
+        return Unposted("only what came of checks is posted")
+    suite = payload.object("check_suite")
+    slug, count = suite.maybe_text("app.slug"), suite.maybe_number("latest_check_runs_count")
+    came = outcome(suite.maybe_text("conclusion"))
+    if isinstance(came, Unposted):
+        return came
+    if slug == ACTIONS:
+        return Unposted("GitHub Actions reports its workflow runs as well")
+    if count == 1:
+        return Unposted("its one check is posted by itself")
+    checks = threads.counted(count, "check") if count else "checks"
+    did = f"{checks} {came.words}" if came.word == "passed" else f"not all {checks} passed"
+    return Told(
+        word=f"check_suite.{came.word}",
+        did=Words(did),
+        entity=_checked(payload, suite, suite.maybe_text("head_branch"), suite.text("head_sha")),
+        author=app_author(suite.object("app")) if "app" in suite else Author("GitHub"),
+        about="for",
+        facts=pusher_facts(payload, slug),
+    )
+
+
+def workflow_run(payload: Payload) -> Told | Unposted:
+    action = payload.text("action")
+    if action != "completed":
+        return Unposted("only what came of a run is posted")
+    run = payload.object("workflow_run")
+    came = outcome(run.maybe_text("conclusion"))
+    if isinstance(came, Unposted):
+        return came
+    name = run.maybe_text("name") or payload.maybe_text("workflow.name") or "Workflow"
+    name = f"{shorten(name, 100)} #{run.number('run_number')}"
+    attempt = run.maybe_number("run_attempt") or 1
+    again = f" at attempt {attempt}" if attempt > 1 else ""
+    time = took(run.maybe_time("run_started_at"), run.maybe_time("updated_at"))
+    entity = threads.mentioned_pull_request(payload, run.objects("pull_requests")) or _workflow(
+        payload, run, name, came.status
+    )
+    return Told(
+        word=f"workflow_run.{came.word}",
+        did=Words(Link(name, run.url("html_url")), f" {came.words}{again}{time}"),
+        entity=entity,
+        author=Author("GitHub Actions"),
+        about="for",
+        facts=person_facts(payload),
+    )
+
+
+def _workflow(payload: Payload, run: Payload, name: str, status: Status) -> Entity:
+    """A workflow on a branch: its newest run gives the state. A fork's branch is named with its owner."""
+    branch = run.maybe_text("head_branch") or threads.short_sha(run.text("head_sha"))
+    is_fork = run.maybe_number("head_repository.id") != payload.maybe_number("repository.id")
+    if is_fork and (owner := run.maybe_text("head_repository.owner.login")):
+        branch = f"{owner}:{branch}"
+    file = run.maybe_text("path").rpartition("/")[2].partition("@")[0] or str(run.number("workflow_id"))
+    title = f"{name} on {branch}"
+    commit = run.maybe_text("head_commit.message").strip().partition("\n")[0]
+    sha = run.text("head_sha")
+    url = f"{threads.repository_url(payload)}/commit/{sha}"
+    return Entity(
+        f"workflow:{file}:{branch}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=run.url("html_url"),
+            status=status,
+            fields=fields(
+                ("Branch", branch),
+                ("Commit", Words(Link(f"{threads.short_sha(sha)} {shorten(commit, 120)}".strip(), url))),
+                ("Started by", login(run, "triggering_actor") if "triggering_actor" in run else login(payload)),
+            ),
+        ),
+        {} if is_fork else {"branches": (branch,)},
+    )
+
+
+def status(payload: Payload) -> Told | Unposted:
+    state = payload.text("state")
+    if state == "pending":
+        return Unposted("only what came of a check is posted")
+    came = outcome(state)
+    if isinstance(came, Unposted):
+        return came
+    sha = payload.text("sha")
+    branches = [branch.text("name") for branch in payload.objects("branches")]
+    heads = [branch.text("name") for branch in payload.objects("branches") if branch.maybe_text("commit.sha") == sha]
+    main = payload.maybe_text("repository.default_branch")
+    nearest = sorted(heads or branches, key=lambda name: name != main)
+    if nearest:
+        entity = threads.branch(payload, nearest[0])
+    else:
+        entity = threads.commit(payload, sha, payload.maybe_text("commit.commit.message"))
+    people = person_facts(payload, "commit.author") if payload.maybe_text("commit.author.login") else {}
+    return Told(
+        word=f"status.{came.word}",
+        did=Words("reported ", Link(payload.text("context"), payload.maybe_text("target_url")), f" as {came.word}"),
+        entity=entity,
+        author=author(payload),
+        about="for",
+        body=paragraph(payload.maybe_text("description")),
+        facts={**people, "branches": tuple(branches) or None},
+    )
+
+
+DEPLOYMENT_UNPOSTED = {
+    "inactive": "a later deployment took its place",
+    "in_progress": "only what came of a deployment is posted",
+    "queued": "only what came of a deployment is posted",
+    "pending": "only what came of a deployment is posted",
+    "waiting": "only what came of a deployment is posted",
+}
+
+
+def deployment_status(payload: Payload) -> Told | Unposted:
+    state = payload.text("deployment_status.state")
+    if state in DEPLOYMENT_UNPOSTED:
+        return Unposted(DEPLOYMENT_UNPOSTED[state])
+    if state not in {"success", "failure", "error"}:
+        return not_worded("deployment_status", state)
+    deployment = payload.object("deployment")
+    environment = deployment.text("environment")
+    ref, sha = deployment.text("ref"), deployment.text("sha")
+    what = threads.short_sha(ref) if ref == sha else ref
+    where = Link(environment, payload.maybe_text("deployment_status.environment_url"))
+    worked = state == "success"
+    did = Words(f"deployed {what} to " if worked else f"failed to deploy {what} to ", where)
+    mentions = [
+        mention for path in ("workflow_run", "check_run") for mention in payload.objects(f"{path}.pull_requests")
+    ]
+    return Told(
+        word=f"deployment_status.{'passed' if worked else 'failed'}",
+        did=did,
+        entity=threads.mentioned_pull_request(payload, mentions) or _environment(payload, deployment, worked),
+        author=author(payload, "deployment_status.creator" if "deployment_status.creator" in payload else "sender"),
+        about="in" if worked else "of",
+        body=paragraph(payload.maybe_text("deployment_status.description")),
+        facts=person_facts(payload),
+    )
+
+
+def _environment(payload: Payload, deployment: Payload, worked: bool) -> Entity:
+    environment, ref, sha = deployment.text("environment"), deployment.text("ref"), deployment.text("sha")
+    title = f"{threads.repository_name(payload)}: {environment}"
+    return Entity(
+        f"environment:{environment}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=f"{threads.repository_url(payload)}/deployments",
+            status=Status("deployed", "green") if worked else Status("failed", "red"),
+            fields=fields(
+                ("Deployed" if worked else "Tried", "" if ref == sha else ref),
+                ("Commit", Words(Link(threads.short_sha(sha), f"{threads.repository_url(payload)}/commit/{sha}"))),
+            ),
+        ),
+    )

@@ -1,0 +1,135 @@
+"""Pushes, branches, tags, releases and what is said about commits, worded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import quote
+
+from integrations.activity import Author, escape, link
+from integrations.services.base import Payload, shorten
+from integrations.services.telling import Link, Told, Unposted, Words
+
+from . import threads
+from .people import GHOST
+from .work import commented, not_worded, told
+
+MOST_COMMITS = 10
+LONGEST_SUBJECT = 120
+MOST_PAGES = 5
+
+
+def push(payload: Payload) -> Told | Unposted:
+    ref = payload.text("ref")
+    if not ref.startswith("refs/heads/"):
+        return Unposted("GitHub reports a tag's creation or removal as well")
+    if payload.flag("deleted"):
+        return Unposted("GitHub reports the branch's removal as well")
+    branch = ref.removeprefix("refs/heads/")
+    commits = list(payload.objects("commits"))
+    if payload.flag("created") and not commits:
+        return Unposted("GitHub reports the new branch as well, and it holds no new commits")
+    after = payload.text("after")
+    whole = payload.maybe_url("compare") or f"{threads.repository_url(payload)}/commits/{quote(branch)}"
+    verb = "force-pushed" if payload.flag("forced") else "pushed"
+    if commits:
+        what = Words(f"{verb} ", Link(threads.counted(len(commits), "commit"), whole), f" to {branch}")
+    elif payload.flag("forced"):
+        what = Words(f"force-pushed {branch} back to ", Link(threads.short_sha(after), whole))
+    else:
+        what = Words(f"moved {branch} to ", Link(threads.short_sha(after), whole))
+    head = payload.maybe_text("head_commit.message").strip().partition("\n")[0]
+    newest = Link(
+        f"{threads.short_sha(after)} {shorten(head, LONGEST_SUBJECT)}".strip(),
+        payload.maybe_url("head_commit.url") or f"{threads.repository_url(payload)}/commit/{quote(after)}",
+    )
+    entity = threads.branch(payload, branch, commit=Words(newest))
+    worded = told(payload, "push", what, entity, about="of", body=commit_list(payload, commits, whole))
+    if worded.author.name == GHOST and (pusher := payload.maybe_text("pusher.name")):
+        return replace(worded, author=Author(pusher)).with_facts(authors=(pusher,))
+    return worded
+
+
+def commit_list(payload: Payload, commits: list[Payload], whole: str) -> str:
+    """The newest commits as a list; who wrote them is said where that is somebody else than who pushed."""
+    pushers = {payload.maybe_text("sender.login"), payload.maybe_text("sender.name"), payload.maybe_text("pusher.name")}
+    items = []
+    for commit in commits[-MOST_COMMITS:]:
+        subject = commit.maybe_text("message").strip().partition("\n")[0]
+        names = {commit.maybe_text("author.username"), commit.maybe_text("author.name")}
+        by = f", {escape(shorten(commit.maybe_text('author.name'), 60))}" if not names & pushers else ""
+        sha = link(threads.short_sha(commit.text("id")), commit.url("url"))
+        items.append(f"<li>{sha} {escape(shorten(subject, LONGEST_SUBJECT))}{by}</li>")
+    if left := len(commits) - len(items):
+        items.insert(0, f"<li>{link(threads.counted(left, 'earlier commit'), whole)}</li>")
+    return f"<ul>{''.join(items)}</ul>" if items else ""
+
+
+def create(payload: Payload) -> Told | Unposted:
+    kind, name = payload.text("ref_type"), payload.maybe_text("ref")
+    if kind == "branch":
+        return told(payload, "create.branch", f"created branch {name}", threads.branch(payload, name), about="in")
+    if kind == "tag":
+        return told(payload, "create.tag", f"created tag {name}", threads.tag(payload, name), about="in")
+    return not_worded("create", kind)
+
+
+def delete(payload: Payload) -> Told | Unposted:
+    kind, name = payload.text("ref_type"), payload.text("ref")
+    if kind == "branch":
+        entity = threads.branch(payload, name, deleted=True)
+        return told(payload, "delete.branch", f"deleted branch {name}", entity, about="in")
+    if kind == "tag":
+        return told(payload, "delete.tag", f"deleted tag {name}", threads.tag(payload, name, deleted=True), about="in")
+    return not_worded("delete", kind)
+
+
+def commit_comment(payload: Payload) -> Told | Unposted:
+    sha = payload.text("comment.commit_id")
+    path = payload.maybe_text("comment.path")
+    where = Link(path or threads.short_sha(sha), payload.url("comment.html_url"))
+    return commented("commit_comment", payload, threads.commit(payload, sha), where)
+
+
+# GitHub sends several of these for one release; people are told of it once.
+RELEASE_UNPOSTED = {
+    "created": "it is posted once it is published",
+    "released": "GitHub reports that it is published as well",
+    "prereleased": "GitHub reports that it is published as well",
+}
+
+
+def release(payload: Payload) -> Told | Unposted:
+    action = payload.text("action")
+    if action in RELEASE_UNPOSTED:
+        return Unposted(RELEASE_UNPOSTED[action])
+    if action == "published":
+        did = "published pre-release" if payload.flag("release.prerelease") else "published release"
+        word = "release.prereleased" if payload.flag("release.prerelease") else "release.published"
+        return told(payload, word, did, threads.release(payload))
+    if action in {"edited", "unpublished", "deleted"}:
+        entity = threads.release(payload, deleted=action == "deleted")
+        return told(payload, "release.changed", f"{action} release", entity)
+    return not_worded("release", action)
+
+
+def package(payload: Payload) -> Told | Unposted:
+    action = payload.text("action")
+    if action not in {"published", "updated"}:
+        return not_worded("package", action)
+    version = payload.maybe_text("package.package_version.version")
+    url = payload.maybe_text("package.package_version.html_url")
+    what = Link(f"{payload.text('package.name')} {shorten(version, 60)}".strip(), url)
+    did = Words(f"{action} package ", what)
+    return told(payload, "package.published", did, threads.package(payload), about="in")
+
+
+def gollum(payload: Payload) -> Told | Unposted:
+    pages = [(page.text("action"), Link(page.text("title"), page.url("html_url"))) for page in payload.objects("pages")]
+    if not pages:
+        return Unposted("it names no page")
+    verbs = dict.fromkeys(action for action, _ in pages)
+    named: list[str | Link] = [page for _, page in pages[:MOST_PAGES]]
+    if more := len(pages) - len(named):
+        named.append(f"{more} more")
+    did = Words(f"{' and '.join(verbs)} ", *Words.listed(named, last=" and ").parts)
+    return told(payload, "gollum", did, threads.wiki(payload), about="in")

@@ -1,0 +1,396 @@
+"""GitHub's entities as threads: one function for each, whichever event tells of it, so that its state never wavers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from integrations.activity import Status, Thread
+from integrations.services.base import Payload, shorten
+from integrations.services.markdown import render
+from integrations.services.telling import Entity, Link, Words, fields, title_html
+
+from .people import GHOST, logins
+
+OPEN = Status("open", "green")
+DRAFT = Status("draft", "grey")
+IN_REVIEW = Status("in review", "yellow")
+CHANGES_REQUESTED = Status("changes requested", "orange")
+APPROVED = Status("approved", "lime")
+MERGED = Status("merged", "purple")
+PULL_REQUEST_CLOSED = Status("closed", "red")
+ISSUE_CLOSED = Status("closed", "black")
+NOT_PLANNED = Status("not planned", "grey")
+DUPLICATE = Status("duplicate", "grey")
+DELETED = Status("deleted", "grey")
+TRANSFERRED = Status("transferred", "grey")
+
+PULL_REQUEST_FIELDS = (
+    "Pull request", "Branch", "Reviewers", "Assignees", "Labels", "Milestone", "Changes", "Commits",
+)  # fmt: skip
+EVERYTHING = ("title", "external_url", "status", "body")
+
+
+def repository_name(payload: Payload) -> str:
+    return payload.text("repository.full_name")
+
+
+def repository_url(payload: Payload) -> str:
+    return payload.url("repository.html_url")
+
+
+def short_sha(sha: str) -> str:
+    return sha[:7]
+
+
+def markdown(payload: Payload, source: str, whole: str) -> str:
+    """What a person wrote on GitHub, where #42 is an issue of this repository and @lea-cohen an account."""
+    url = repository_url(payload)
+    host = "/".join(url.split("/")[:3])
+
+    def address(match: re.Match[str]) -> str:
+        return f"{url}/issues/{match['number']}" if match["number"] else f"{host}/{match['person']}"
+
+    return render(source, whole=whole, mention=address)
+
+
+def numbered(payload: Payload, thing: Payload) -> Words:
+    return Words(Link(f"{repository_name(payload)} #{thing.number('number')}", thing.url("html_url")))
+
+
+def labels_of(thing: Payload) -> tuple[str, ...]:
+    return tuple(label.text("name") for label in thing.objects("labels"))
+
+
+def issue(payload: Payload, status: Status | None = None) -> Entity:
+    """The issue at `issue`; where that is a pull request, as comments have it, the pull request."""
+    thing = payload.object("issue")
+    if "pull_request" in thing:
+        return _pull_request_as_issue(payload, thing)
+    title, labels = thing.text("title"), labels_of(thing)
+    return Entity(
+        f"issue:{thing.number('number')}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=thing.url("html_url"),
+            status=status or _issue_status(thing),
+            body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
+            fields=fields(("Issue", numbered(payload, thing)), *_planned(thing)),
+        ),
+        {"labels": labels},
+    )
+
+
+def _is_open(thing: Payload) -> bool:
+    """A pinned issue comes without its state, and closed ones always with the time."""
+    return thing.maybe_text("state") == "open" or not (thing.maybe_text("state") or thing.maybe_text("closed_at"))
+
+
+def _issue_status(thing: Payload) -> Status:
+    if _is_open(thing):
+        return OPEN
+    return {"not_planned": NOT_PLANNED, "duplicate": DUPLICATE}.get(thing.maybe_text("state_reason"), ISSUE_CLOSED)
+
+
+def _planned(thing: Payload) -> tuple[tuple[str, str], ...]:
+    """What issues and pull requests have in common: who is on it, and how it is sorted."""
+    return (
+        ("Assignees", ", ".join(logins(thing, "assignees"))),
+        ("Labels", ", ".join(labels_of(thing))),
+        ("Milestone", thing.maybe_text("milestone.title")),
+    )
+
+
+def _pull_request_as_issue(payload: Payload, thing: Payload) -> Entity:
+    """A comment's `issue` knows of a pull request what issues have, and whether it is merged or a draft."""
+    status, certain = _state(thing, merged=bool(thing.maybe_text("pull_request.merged_at")))
+    title, draft = thing.text("title"), thing.flag("draft")
+    return Entity(
+        f"pr:{thing.number('number')}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=thing.url("html_url"),
+            status=status,
+            body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
+            fields=fields(("Pull request", numbered(payload, thing)), *_planned(thing)),
+            keeps=("Branch", "Reviewers", "Changes", "Commits", *(() if certain else ("status",))),
+        ),
+        {"labels": labels_of(thing), "drafts": ("draft" if draft else "ready",)},
+    )
+
+
+def _state(thing: Payload, *, merged: bool) -> tuple[Status, bool]:
+    """The state, and whether it is certain: an open pull request may be in the midst of a review."""
+    if merged:
+        return MERGED, True
+    if not _is_open(thing):
+        return PULL_REQUEST_CLOSED, True
+    if thing.flag("draft"):
+        return DRAFT, True
+    return OPEN, False
+
+
+def pull_request(
+    payload: Payload, *, decided: Status | None = None, starts: bool = False, reviewer: str = "", removed: bool = False
+) -> Entity:
+    """The pull request at `pull_request`, whole or, as with reviews, without its measures.
+
+    Where it is open, GitHub does not say how its review stands: `decided` is what this event makes of it; `starts` says
+    that the review begins anew; else the thread keeps what it has. `reviewer` has just reviewed; `removed`: the request
+    for a review was taken back, so that no reviewer in the payload means that there is none.
+    """
+    thing = payload.object("pull_request")
+    status, certain = _state(thing, merged=thing.flag("merged") or bool(thing.maybe_text("merged_at")))
+    asked = [*logins(thing, "requested_reviewers"), *logins(thing, "requested_teams")]
+    keeps = [] if "changed_files" in thing else ["Changes", "Commits"]
+    if not certain:
+        status = decided or (IN_REVIEW if asked else status)
+        keeps += [] if decided or starts else ["status"]
+    reviewers = [*asked, *([reviewer] if reviewer and reviewer not in asked else [])]
+    keeps += [] if reviewers or removed or starts else ["Reviewers"]
+    title, base = thing.text("title"), thing.text("base.ref")
+    return Entity(
+        f"pr:{thing.number('number')}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=thing.url("html_url"),
+            status=status,
+            body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
+            fields=fields(
+                ("Pull request", numbered(payload, thing)),
+                ("Branch", f"{_head(thing)} into {base}"),
+                ("Reviewers", ", ".join(reviewers)),
+                *_planned(thing),
+                ("Changes", _measure(thing)),
+                ("Commits", str(thing.maybe_number("commits") or "")),
+            ),
+            keeps=tuple(keeps),
+        ),
+        {"labels": labels_of(thing), "branches": (base,), "drafts": ("draft" if thing.flag("draft") else "ready",)},
+    )
+
+
+def _head(thing: Payload) -> str:
+    """The branch it comes from; with its owner where that is a fork, which may be gone."""
+    is_fork = thing.maybe_number("head.repo.id") != thing.maybe_number("base.repo.id")
+    return (thing.maybe_text("head.label") if is_fork else "") or thing.text("head.ref")
+
+
+def _measure(thing: Payload) -> str:
+    files = thing.maybe_number("changed_files")
+    if files is None:
+        return ""
+    added, removed = thing.maybe_number("additions") or 0, thing.maybe_number("deletions") or 0
+    return f"{counted(files, 'file')}, +{added} −{removed}"
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def mentioned_pull_request(payload: Payload, mentions: Iterable[Payload]) -> Entity | None:
+    """The pull request that a check, a run or a deployment is for, if GitHub names one of this repository.
+
+    GitHub names by the branch: also pull requests of forks into themselves, and those out of the main branch, whose
+    checks are the main branch's own.
+    """
+    here, main = payload.maybe_number("repository.id"), payload.maybe_text("repository.default_branch")
+    for mention in mentions:
+        if mention.maybe_number("base.repo.id") != here or mention.text("head.ref") == main:
+            continue
+        number, head, base = mention.number("number"), mention.text("head.ref"), mention.text("base.ref")
+        url = f"{repository_url(payload)}/pull/{number}"
+        title = f"Pull request #{number}: {head}"
+        return Entity(
+            f"pr:{number}",
+            title,
+            Thread(
+                title=title_html(title),
+                external_url=url,
+                fields=fields(
+                    ("Pull request", Words(Link(f"{repository_name(payload)} #{number}", url))),
+                    ("Branch", f"{head} into {base}"),
+                ),
+                keeps=(*EVERYTHING, *PULL_REQUEST_FIELDS),
+            ),
+            {"branches": (base,)},
+        )
+    return None
+
+
+def branch(payload: Payload, name: str, *, commit: Words | None = None, deleted: bool = False) -> Entity:
+    """A branch. With `commit`, its newest; without, the event does not move it."""
+    title = f"{repository_name(payload)}: {name}"
+    known = commit is not None or deleted
+    return Entity(
+        f"branch:{name}",
+        repository_name(payload),
+        Thread(
+            title=title_html(title),
+            external_url=f"{repository_url(payload)}/tree/{quote(name)}",
+            status=DELETED if deleted else None,
+            fields=fields(("Latest commit", commit or "")),
+            keeps=() if known else (*EVERYTHING, "Latest commit"),
+        ),
+        {"branches": (name,)},
+    )
+
+
+def commit(payload: Payload, sha: str, message: str = "") -> Entity:
+    first_line = message.strip().partition("\n")[0]
+    title = f"{short_sha(sha)} {first_line}".strip()
+    return Entity(
+        f"commit:{sha}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=f"{repository_url(payload)}/commit/{quote(sha)}",
+            keeps=() if first_line else ("title",),
+        ),
+    )
+
+
+def tag(payload: Payload, name: str, *, deleted: bool = False) -> Entity:
+    """A tag, in the thread of its release: that knows more of it, and is often there first."""
+    title = f"{repository_name(payload)} {name}"
+    return Entity(
+        f"release:{name}",
+        repository_name(payload),
+        Thread(
+            title=title_html(title),
+            external_url=f"{repository_url(payload)}/releases/tag/{quote(name)}",
+            status=Status("tag deleted", "grey") if deleted else Status("tagged", "grey"),
+            fields=fields(("Tag", name)),
+            keeps=("title", "external_url", "body", "Branch", "Files", *(() if deleted else ("status",))),
+        ),
+    )
+
+
+def release(payload: Payload, *, deleted: bool = False) -> Entity:
+    thing = payload.object("release")
+    tag_name = thing.text("tag_name")
+    title = thing.maybe_text("name").strip() or f"{payload.text('repository.name')} {tag_name}"
+    status = Status("released", "cyan")
+    if deleted:
+        status = DELETED
+    elif thing.flag("draft"):
+        status = DRAFT
+    elif thing.flag("prerelease"):
+        status = Status("pre-release", "blue")
+    files = len(list(thing.objects("assets")))
+    return Entity(
+        f"release:{tag_name}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=thing.url("html_url"),
+            status=status,
+            body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
+            fields=fields(
+                ("Tag", tag_name),
+                ("Branch", thing.maybe_text("target_commitish")),
+                ("Files", str(files) if files else ""),
+            ),
+        ),
+    )
+
+
+def discussion(payload: Payload) -> Entity:
+    thing = payload.object("discussion")
+    title, state = thing.text("title"), thing.text("state")
+    if thing.maybe_text("answer_chosen_at"):
+        status = Status("answered", "lime")
+    elif state == "open":
+        status = OPEN
+    else:
+        status = Status(shorten(state, 40), "grey")
+    return Entity(
+        f"discussion:{thing.number('number')}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=thing.url("html_url"),
+            status=status,
+            body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
+            fields=fields(
+                ("Discussion", numbered(payload, thing)),
+                ("Category", thing.maybe_text("category.name")),
+                ("Labels", ", ".join(labels_of(thing))),
+            ),
+        ),
+        {"labels": labels_of(thing)},
+    )
+
+
+def milestone(payload: Payload, *, deleted: bool = False) -> Entity:
+    thing = payload.object("milestone")
+    title = thing.text("title")
+    status = OPEN if thing.text("state") == "open" else ISSUE_CLOSED
+    return Entity(
+        f"milestone:{thing.number('number')}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=thing.url("html_url"),
+            status=DELETED if deleted else status,
+            body=markdown(payload, thing.maybe_text("description"), thing.url("html_url")),
+            fields=fields(
+                ("Milestone of", Words(Link(repository_name(payload), repository_url(payload)))),
+                ("Issues", f"{thing.number('open_issues')} open, {thing.number('closed_issues')} closed"),
+                ("Due", thing.maybe_text("due_on")[:10]),
+            ),
+        ),
+    )
+
+
+def repository(payload: Payload, status: Status | None = None) -> Entity:
+    """The repository itself: who watches it, who may write to it, how it is named."""
+    thing = payload.object("repository")
+    title = thing.text("full_name")
+    stars, forks = thing.maybe_number("stargazers_count"), thing.maybe_number("forks_count")
+    if status is None:
+        status = Status("archived", "grey") if thing.flag("archived") else None
+    return Entity(
+        "repository",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=thing.url("html_url"),
+            status=status,
+            body=markdown(payload, thing.maybe_text("description"), ""),
+            fields=fields(
+                ("Visibility", "private" if thing.flag("private") else "public"),
+                ("Main branch", thing.maybe_text("default_branch")),
+                ("Stars", str(stars or "")),
+                ("Forks", str(forks or "")),
+            ),
+        ),
+    )
+
+
+def wiki(payload: Payload) -> Entity:
+    title = f"{repository_name(payload)} wiki"
+    return Entity("wiki", title, Thread(title_html(title), f"{repository_url(payload)}/wiki"))
+
+
+def package(payload: Payload) -> Entity:
+    thing = payload.object("package")
+    title = thing.text("name")
+    return Entity(
+        f"package:{thing.maybe_text('package_type').lower()}:{title}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=thing.maybe_url("html_url"),
+            status=Status("published", "cyan"),
+            fields=fields(
+                ("Kind", thing.maybe_text("package_type")),
+                ("Version", thing.maybe_text("package_version.version")),
+                ("Owner", thing.maybe_text("owner.login") or GHOST),
+            ),
+        ),
+    )

@@ -1,0 +1,125 @@
+"""How a service tells what happened: worded once, as HTML for the flow and as plain text for the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from integrations.activity import Activity, Author, Field, Thread, escape, link
+
+from .base import Event, shorten
+
+# Signs. Flowdock names no limit, but nobody reads a longer title, and other servers have one of 255.
+LONGEST_TITLE = 240
+LONGEST_THREAD_ID = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A plain text that leads to an http(s) address; without one it is just the text."""
+
+    text: str
+    url: str
+
+
+class Words:
+    """A line of plain texts and links. What others wrote goes in as it is: `html` escapes it."""
+
+    def __init__(self, *parts: str | Link) -> None:
+        self.parts = parts
+
+    @classmethod
+    def listed(cls, parts: Iterable[str | Link], last: str = ", ") -> Self:
+        """`parts` with commas between them, and `last` before the last one."""
+        words: list[str | Link] = []
+        items = list(parts)
+        for index, part in enumerate(items):
+            words += ([last if index == len(items) - 1 else ", "] if index else []) + [part]
+        return cls(*words)
+
+    def __bool__(self) -> bool:
+        return bool(self.plain)
+
+    @property
+    def plain(self) -> str:
+        return shorten("".join(part if isinstance(part, str) else part.text for part in self.parts), LONGEST_TITLE)
+
+    @property
+    def html(self) -> str:
+        """As an HTML line with links; where it is too long, cut and without."""
+        if len(plain := self.plain) == LONGEST_TITLE:
+            return escape(plain)
+        return "".join(escape(part) if isinstance(part, str) else link(part.text, part.url) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """What a thread is about. `title` is plain text; `facts` are the words of the filters that look at the entity."""
+
+    thread_id: str
+    title: str
+    thread: Thread
+    facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One happening, worded.
+
+    `did` follows the author's name: "Lea Cohen" "asked for changes"; `about` leads to the entity's title in the log:
+    "Lea Cohen asked for changes" "in" "Greet people in their own language". `word` is what the filter on events knows
+    it by. `said` marks what somebody said, against what somebody did. `body` is safe HTML. `facts` are added to those
+    of the entity, and win over them; None takes one away, so that its rule does not apply.
+    """
+
+    word: str
+    did: Words
+    entity: Entity
+    author: Author
+    about: str = ""
+    body: str = ""
+    said: bool = False
+    facts: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+
+    def with_body(self, body: str) -> Self:
+        return replace(self, body=body)
+
+    def with_facts(self, **facts: tuple[str, ...] | None) -> Self:
+        return replace(self, facts={**self.facts, **facts})
+
+    def event(self, kind: str, action: str) -> Event:
+        facts = {"events": (self.word,), **self.entity.facts, **self.facts}
+        return Event(
+            kind=kind,
+            action=action,
+            actor=self.author.name,
+            summary=f"{self.author.name} {self.did.plain}{'' if self.about == ':' else ' '}{self.about}",
+            subject=self.entity.title,
+            facts={rule: words for rule, words in facts.items() if words is not None},
+            activity=Activity(
+                author=self.author,
+                title=self.did.html,
+                body=self.body,
+                thread_id=self.entity.thread_id[:LONGEST_THREAD_ID],
+                thread=self.entity.thread,
+                event="discussion" if self.said else "activity",
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unposted:
+    """A happening that is kept and not posted, and why, in words."""
+
+    why: str
+
+
+def title_html(plain: str) -> str:
+    return escape(shorten(plain, LONGEST_TITLE))
+
+
+def fields(*facts: tuple[str, str | Words]) -> tuple[Field, ...]:
+    """The facts that have a value, as a thread's fields."""
+    worded = ((label, value if isinstance(value, Words) else Words(value)) for label, value in facts)
+    return tuple(Field(label, words.html) for label, words in worded if words)
