@@ -76,7 +76,12 @@ def news(request: HttpRequest, pk: int) -> HttpResponse:
     return render(
         request,
         "integrations/_news.html",
-        {"integration": subject, "log": log, "history": histories([pk])[pk]},
+        {
+            "integration": subject,
+            "service": subject.origin.service_object,
+            "log": log,
+            "history": histories([pk])[pk],
+        },
     )
 
 

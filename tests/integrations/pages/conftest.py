@@ -10,7 +10,20 @@ from django.test import Client
 
 from integrations.models import Delivery, Event, Integration, Origin
 
-from .flowdock_double import LOBBY, MAIN, FlowdockDouble
+from .flowdock_double import MAIN, FlowdockDouble
+
+EVENT_FIELDS = {
+    "delivery_id",
+    "kind",
+    "action",
+    "actor",
+    "summary",
+    "subject",
+    "body",
+    "headers",
+    "activity",
+    "why_not",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -130,6 +143,15 @@ def happen(db) -> Callable[..., Delivery]:
     return make
 
 
-EVENT_FIELDS = {"delivery_id", "kind", "action", "actor", "summary", "subject", "body", "headers", "activity", "why_not"}
-
-__all__ = ["LOBBY", "MAIN"]
+EVENT_FIELDS = {
+    "delivery_id",
+    "kind",
+    "action",
+    "actor",
+    "summary",
+    "subject",
+    "body",
+    "headers",
+    "activity",
+    "why_not",
+}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import requests
 import responses
+from django.utils import timezone
 
 API = "https://flowdock.test"
 MAIN = "b1c2d3e4-main"
@@ -78,7 +78,9 @@ class FlowdockDouble:
         query = parse_qs(urlsplit(request.url or "").query)
         if (request.method, path) == ("GET", "/sources"):
             token = query["flow_token"][0]
-            return _json(200, [self._shown(source) for source in self.sources.values() if source["flow_token"] == token])
+            return _json(
+                200, [self._shown(source) for source in self.sources.values() if source["flow_token"] == token]
+            )
         nick = str(request.headers.get("Authorization", "")).removeprefix("Bearer token-")
         if nick not in self.people or nick in self.refused_tokens:
             return _json(401, {"message": "no such token"})
@@ -106,7 +108,9 @@ class FlowdockDouble:
             return _json(404, {"message": "not found"})
         match (request.method, match[2]):
             case "GET", None:
-                return _json(200, [self._shown(source) for source in self.sources.values() if source["flow"] == flow_id])
+                return _json(
+                    200, [self._shown(source) for source in self.sources.values() if source["flow"] == flow_id]
+                )
             case "POST", None:
                 return _json(201, self._shown(self.add_source(flow_id, nick, **said), with_token=True))
             case "DELETE", number if int(number) in self.sources:
@@ -124,7 +128,7 @@ class FlowdockDouble:
             "flow_token": f"{number:032x}",
             "url": f"{API}/flows/acme/{self.names[flow_id].lower()}/integrations/{number}",
             "creator": {"id": self.people[nick]["id"]},
-            "created_at": _now(),
+            "created_at": timezone.now().isoformat(),
         }
         return self.sources[number]
 
@@ -132,14 +136,5 @@ class FlowdockDouble:
         return {name: value for name, value in source.items() if with_token or name != "flow_token"}
 
 
-def _now() -> str:
-    from django.utils import timezone
-
-    return timezone.now().isoformat()
-
-
 def _json(status: int, said: object) -> Answer:
     return status, {"Content-Type": "application/json"}, json.dumps(said)
-
-
-Reader = Callable[[str], str]

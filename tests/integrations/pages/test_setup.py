@@ -22,7 +22,13 @@ CREATE = "POST /flows/acme/main/integrations"
 
 
 def address(**choice: str) -> str:
-    chosen = {"flow": MAIN, "service": "github", "origin": "octo/hello", "preset": "everything", "confirm": "1"} | choice
+    chosen = {
+        "flow": MAIN,
+        "service": "github",
+        "origin": "octo/hello",
+        "preset": "everything",
+        "confirm": "1",
+    } | choice
     return f"/flowdock/setup?{urlencode(chosen)}"
 
 
@@ -96,7 +102,9 @@ def test_posting_what_cannot_be_connected_creates_nothing(member, flowdock):
 
 def test_the_origin_is_checked_while_it_is_typed(member, integrate):
     def hint(**typed):
-        return member.get(f"/flowdock/setup/origin?{urlencode({'flow': MAIN, 'service': 'github'} | typed)}").content.decode()
+        return member.get(
+            f"/flowdock/setup/origin?{urlencode({'flow': MAIN, 'service': 'github'} | typed)}"
+        ).content.decode()
 
     assert "That is <b>octo/hello</b>" in hint(origin="https://github.com/octo/hello.git")
     assert "hint-error" in hint(origin="octo")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -157,7 +158,9 @@ def test_a_wrong_client_secret_is_the_operators_to_mend(stranger, flowdock):
 
 
 @pytest.mark.parametrize("call", ["POST /oauth/token", "GET /user"])
-@pytest.mark.parametrize("trouble", [requests.ConnectionError(), requests.ReadTimeout(), (502, {}, "<h1>Bad gateway</h1>")])
+@pytest.mark.parametrize(
+    "trouble", [requests.ConnectionError(), requests.ReadTimeout(), (502, {}, "<h1>Bad gateway</h1>")]
+)
 def test_flowdock_away_while_coming_back_offers_to_begin_again(stranger, flowdock, call, trouble):
     flowdock.broken[call] = trouble
     asked = begin(stranger, "/account/")
@@ -189,7 +192,7 @@ def test_an_expired_token_leads_through_flowdock_and_back(sign_in, flowdock):
     flowdock.expires_in = 60
     client = sign_in("demo")
 
-    with time_machine.travel(__import__("time").time() + 120, tick=False):
+    with time_machine.travel(time.time() + 120, tick=False):
         answer = client.get("/account/")
 
     assert answer["Location"] == "/sign-in/?next=%2Faccount%2F"
@@ -198,7 +201,7 @@ def test_an_expired_token_leads_through_flowdock_and_back(sign_in, flowdock):
 def test_a_token_that_flowdock_refuses_leads_through_flowdock_and_back(member, flowdock):
     flowdock.refused_tokens.add("demo")
 
-    with time_machine.travel(__import__("time").time() + 120, tick=False):
+    with time_machine.travel(time.time() + 120, tick=False):
         answer = member.get("/account/")
         assert answer["Location"] == "/sign-in/?next=%2Faccount%2F"
         assert "Sign in with Flowdock" in member.get("/").content.decode()

@@ -1,0 +1,203 @@
+"""Who may see and change what: a member of the flow, a member of another flow, a stranger, somebody signed out."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from django.db import connection
+from django.test import Client
+from django.urls import get_resolver
+
+from .flowdock_double import MAIN
+
+pytestmark = pytest.mark.django_db
+
+PAGES = (
+    "/integrations/{id}/",
+    "/integrations/{id}/news/",
+    "/integrations/{id}/events/{event}/",
+    "/integrations/{id}/filters/",
+    "/integrations/{id}/connected/",
+    "/integrations/{id}/connected/arrival/",
+)
+BUTTONS = (
+    "/integrations/{id}/events/{event}/retry/",
+    "/integrations/{id}/filters/",
+    "/integrations/{id}/test/",
+    "/integrations/{id}/pause/",
+    "/integrations/{id}/resume/",
+    "/integrations/{id}/secret/",
+    "/integrations/{id}/remove/",
+)
+
+
+@pytest.fixture
+def address(integration, happen):
+    delivery = happen(integration, "failed")
+    return lambda template: template.format(id=integration.pk, event=delivery.pk)
+
+
+def state(integration):
+    integration.refresh_from_db()
+    integration.origin.refresh_from_db()
+    deliveries = list(integration.deliveries.order_by("pk").values_list("pk", "state"))
+    return integration.paused_at, integration.removed_at, integration.filters, integration.origin.secret, deliveries
+
+
+def test_every_page_about_an_integration_is_in_these_lists():
+    patterns = get_resolver("integrations.urls").url_patterns
+    routes = {str(pattern.pattern) for pattern in patterns if str(pattern.pattern).startswith("integrations/")}
+    listed = {
+        template.replace("{id}", "<int:pk>").replace("{event}", "<int:delivery_pk>").lstrip("/")
+        for template in PAGES + BUTTONS
+    }
+
+    assert routes == listed
+
+
+@pytest.mark.parametrize("template", PAGES)
+def test_a_member_of_the_flow_may_see_it(member, address, template):
+    assert member.get(address(template)).status_code == 200
+
+
+@pytest.mark.parametrize("template", PAGES)
+@pytest.mark.parametrize("nick", ["other", "lone"])
+def test_to_everybody_else_there_is_no_such_page(sign_in, address, template, nick):
+    client = sign_in(nick)
+
+    page = client.get(address(template))
+
+    assert page.status_code == 404
+    assert page.content == client.get("/integrations/9999/").content
+    assert "octo/hello" not in page.content.decode()
+
+
+@pytest.mark.parametrize("template", PAGES)
+def test_somebody_signed_out_signs_in_and_comes_back(stranger, address, template):
+    answer = stranger.get(address(template))
+
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/sign-in/?next={requests.utils.quote(address(template), safe='')}"
+
+
+@pytest.mark.parametrize("template", BUTTONS)
+@pytest.mark.parametrize("nick", ["other", "lone", None])
+def test_others_buttons_do_nothing(sign_in, stranger, integration, address, template, nick):
+    client = sign_in(nick) if nick else stranger
+    before = state(integration)
+
+    answer = client.post(address(template), {"rules": ["labels"], "labels.any_of.new": "bug"})
+
+    assert answer.status_code == (404 if nick else 302)
+    assert state(integration) == before
+
+
+@pytest.mark.parametrize("template", BUTTONS)
+def test_another_site_presses_no_buttons(sign_in, integration, address, template):
+    client = sign_in("demo", Client(SERVER_NAME="bridge.test", enforce_csrf_checks=True))
+    before = state(integration)
+
+    answer = client.post(address(template), {"rules": ["labels"], "labels.any_of.new": "bug"})
+
+    assert answer.status_code == 403
+    assert "This form has expired" in answer.content.decode()
+    assert state(integration) == before
+
+
+@pytest.mark.parametrize("template", [button for button in BUTTONS if "filters" not in button])
+def test_following_a_buttons_address_changes_nothing_and_says_why(member, integration, address, template):
+    before = state(integration)
+
+    page = member.get(address(template))
+
+    assert page.status_code == 405
+    assert page["Allow"] == "POST"
+    assert "This address is for a button" in page.content.decode()
+    assert state(integration) == before
+
+
+def test_whoever_leaves_the_flow_loses_what_is_in_it_at_once(member, flowdock, address):
+    assert member.get(address("/integrations/{id}/")).status_code == 200
+    flowdock.members[MAIN].discard("demo")
+
+    assert member.get(address("/integrations/{id}/")).status_code == 404
+
+
+def test_whoever_made_it_and_left_the_flow_is_told_so(member, flowdock, integration, address):
+    integration.created_by = member.get("/account/").wsgi_request.user
+    integration.save()
+    flowdock.members[MAIN].discard("demo")
+
+    page = member.get(address("/integrations/{id}/"))
+
+    assert page.status_code == 403
+    assert "You can no longer open Main" in page.content.decode()
+
+
+def test_a_new_member_of_the_flow_may_see_it_though_others_made_it(sign_in, flowdock, address):
+    flowdock.members[MAIN].add("lone")
+
+    assert sign_in("lone").get(address("/integrations/{id}/")).status_code == 200
+
+
+@pytest.mark.parametrize("template", PAGES)
+def test_flowdock_away_shows_nothing_and_offers_to_try_again(member, flowdock, address, template):
+    flowdock.broken["GET /flows/find"] = requests.ConnectionError()
+
+    page = member.get(address(template))
+
+    assert page.status_code == 503
+    assert page["Retry-After"]
+    assert "octo/hello" not in page.content.decode()
+
+
+def test_every_page_has_the_strict_policy_and_no_inline_script_or_style(member, stranger, address, integration):
+    addresses = ["/", "/account/", f"/flowdock/setup?flow={MAIN}", "/nowhere/"]
+    addresses += [address(template) for template in PAGES]
+    for client in (member, stranger):
+        for url in addresses:
+            answer = client.get(url)
+            policy = answer["Content-Security-Policy"]
+            assert "script-src 'self'" in policy
+            assert "style-src 'self'" in policy
+            assert "unsafe" not in policy
+            text = answer.content.decode()
+            assert "<style" not in text
+            assert " style=" not in text
+            assert " onclick=" not in text
+            assert text.count("<script") == text.count('<script src="/static/')
+
+
+def test_secrets_are_on_no_page_of_the_log(member, integration, address):
+    for template in ("/integrations/{id}/", "/integrations/{id}/events/{event}/", "/integrations/{id}/filters/"):
+        text = member.get(address(template)).content.decode()
+        assert integration.flow_token not in text
+        assert integration.origin.secret not in text
+
+
+def test_unknown_addresses_and_too_large_forms_have_pages_of_their_own(member, integration, settings):
+    assert "There is no such page" in member.get("/nowhere/").content.decode()
+
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    page = member.post(f"/integrations/{integration.pk}/filters/", {"labels.any_of.new": "x" * 2000})
+    assert page.status_code == 413
+    assert "That is too much at once" in page.content.decode()
+
+
+def test_a_fault_of_ours_has_a_page_that_tells_nothing(member, integration):
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE integrations_integration SET flow_token = 'garbage'")
+    member.raise_request_exception = False
+
+    page = member.get(f"/integrations/{integration.pk}/")
+
+    assert page.status_code == 500
+    assert "Something broke on our side" in page.content.decode()
+    assert "garbage" not in page.content.decode()
+    assert "Traceback" not in page.content.decode()
+
+
+def test_a_token_under_a_key_that_was_dropped_means_signing_in_again(member, integration, settings):
+    settings.FIELD_KEYS = ["YW5vdGhlciBrZXksIGFub3RoZXIga2V5LCBhbm90aGU="]
+
+    assert member.get(f"/integrations/{integration.pk}/").status_code == 302

@@ -1,0 +1,319 @@
+"""One integration's page: its log, one event opened, and what its buttons do."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import requests
+from django.core.cache import cache
+from django.utils import timezone
+
+from integrations.activity import Action, Activity, Author, Field, Status, Thread
+
+pytestmark = pytest.mark.django_db
+
+ACTIVITY = Activity(
+    author=Author("Lea Cohen"),
+    title='opened <a href="https://github.com/octo/hello/issues/7">issue</a>',
+    thread_id="issue:7",
+    thread=Thread(
+        title="Emoji break the export",
+        status=Status("open", "green"),
+        fields=(Field("Labels", "bug"),),
+        actions=(Action("Open", "https://github.com/octo/hello/issues/7"),),
+    ),
+    body="<p>Steps to reproduce</p>",
+)
+
+
+@pytest.fixture
+def page(integration) -> str:
+    return f"/integrations/{integration.pk}/"
+
+
+def test_the_log_says_of_each_event_what_became_of_it_and_why(member, integration, happen, page):
+    happen(integration, "delivered", flowdock_thread_id="thr34d")
+    happen(integration, "filtered", reason="label wontfix is excluded")
+    happen(integration, "pending", reason="Flowdock is busy")
+    happen(integration, "failed", reason="title is too long")
+    happen(integration, "unposted", reason="stars are not posted")
+    happen(integration, "dropped", reason="the source was removed in Flowdock")
+
+    text = member.get(page).content.decode()
+
+    for words in ("label wontfix is excluded", "Flowdock is busy", "title is too long", "stars are not posted"):
+        assert words in text
+    for verdict in ("Posted", "Filtered", "Waiting", "Failed", "Not a kind we post", "Dropped"):
+        assert verdict in text
+    assert 'href="https://www.flowdock.test/app/acme/main/threads/thr34d"' in text
+
+
+def test_the_newest_event_comes_first_and_older_ones_are_a_page_away(member, integration, happen, page):
+    deliveries = [happen(integration) for _ in range(60)]
+
+    first = member.get(page)
+    assert [row.pk for row in first.context["log"].deliveries] == [row.pk for row in deliveries[:9:-1]]
+    second = member.get(f"{page}?{first.context['log'].older}")
+    assert [row.pk for row in second.context["log"].deliveries] == [row.pk for row in deliveries[9::-1]]
+    assert not second.context["log"].older
+    # What happens meanwhile moves nothing on older pages.
+    happen(integration)
+    assert (
+        second.context["log"].deliveries == member.get(f"{page}?{first.context['log'].older}").context["log"].deliveries
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "states"),
+    [
+        ("posted", {"delivered"}),
+        ("filtered", {"filtered"}),
+        ("waiting", {"pending"}),
+        ("failed", {"failed"}),
+        ("not-posted", {"unposted", "dropped"}),
+        ("nonsense", {"delivered", "filtered", "pending", "failed", "unposted", "dropped"}),
+    ],
+)
+def test_the_log_can_be_narrowed_to_a_verdict(member, integration, happen, page, verdict, states):
+    for state in ("delivered", "filtered", "pending", "failed", "unposted", "dropped"):
+        happen(integration, state)
+
+    log = member.get(page, {"verdict": verdict}).context["log"]
+
+    assert {delivery.state for delivery in log.deliveries} == states
+    assert [segment.number for segment in log.segments] == [6, 1, 1, 1, 1, 2]
+
+
+def test_the_search_finds_titles_people_and_delivery_ids(member, integration, happen, page):
+    happen(integration, subject="Greet people", actor="tomas", summary="tomas opened issue", delivery_id="d-1")
+    happen(integration, subject="Emoji", actor="aiko", summary="aiko closed issue", delivery_id="d-2")
+
+    def found(words):
+        return [delivery.event.delivery_id for delivery in member.get(page, {"q": words}).context["log"].deliveries]
+
+    assert found("greet") == ["d-1"]
+    assert found("aiko closed") == ["d-2"]
+    assert found("d-2") == ["d-2"]
+    assert found("tomas emoji") == []
+
+
+@pytest.mark.parametrize("before", ["x", "-1", "", "9" * 30, "٣"])
+def test_a_garbled_page_mark_is_the_first_page(member, integration, happen, page, before):
+    happen(integration)
+
+    assert len(member.get(page, {"before": before}).context["log"].deliveries) == 1
+
+
+@pytest.mark.parametrize("number", [1, 40])
+def test_the_page_takes_seven_queries_however_long_the_log(
+    member, integration, happen, page, number, django_assert_num_queries
+):
+    for _ in range(number):
+        happen(integration)
+
+    # The person, the integration, others of its origin (the secret, the words), the counts, the rows, the history.
+    with django_assert_num_queries(7):
+        member.get(page)
+
+
+def test_an_open_page_learns_of_news_and_of_nothing_else(member, flowdock, integration, happen, page):
+    happen(integration, "pending")
+    version = member.get(page).context["log"].version
+    flowdock.calls.clear()
+
+    assert member.get(f"{page}news/", {"version": version}).status_code == 204
+
+    delivery = integration.deliveries.get()
+    delivery.state, delivery.delivered_at, delivery.next_attempt_at = "delivered", timezone.now(), None
+    delivery.save()
+    fragment = member.get(f"{page}news/", {"version": version})
+    assert fragment.status_code == 200
+    assert "Posted" in fragment.content.decode()
+    assert 'hx-swap-oob="true"' in fragment.content.decode()
+    assert not flowdock.calls
+
+
+def test_an_open_page_of_somebody_who_left_the_flow_learns_nothing_any_more(
+    member, flowdock, integration, page, settings
+):
+    member.get(page)
+    flowdock.members[integration.flow_id].discard("demo")
+    cache.clear()  # as half a minute does
+
+    assert member.get(f"{page}news/").status_code == 404
+
+
+def test_one_event_is_shown_as_the_flow_shows_it_and_as_it_was_received(member, integration, happen, page):
+    delivery = happen(
+        integration,
+        "delivered",
+        activity=ACTIVITY.as_json(),
+        body=json.dumps({"action": "opened", "issue": {"number": 7}}).encode(),
+        headers={"X-GitHub-Event": "issues", "X-Hub-Signature-256": "hidden"},
+        delivery_id="72d3162e",
+        thread_id="issue:7",
+        attempts=[
+            {"at": "2026-11-24T14:02:40+00:00", "status": 502, "outcome": "Bad gateway", "ms": 12},
+            {"at": "2026-11-24T14:02:42+00:00", "status": 201, "outcome": "stored", "ms": 84},
+        ],
+    )
+
+    text = member.get(f"{page}events/{delivery.pk}/").content.decode()
+
+    assert "As Main shows it" in text
+    assert '<a href="https://github.com/octo/hello/issues/7">issue</a>' in text
+    assert "<p>Steps to reproduce</p>" in text
+    assert "Bad gateway" in text
+    assert "72d3162e" in text
+    assert "issue:7" in text
+    assert '<span class="key">&quot;number&quot;</span>: 7' in text
+    assert '<span class="key">X-GitHub-Event</span>: issues' in text
+
+
+def test_the_payload_of_a_form_is_laid_out_too(member, integration, happen, page):
+    delivery = happen(integration, body=b"payload=%7B%22action%22%3A%22opened%22%7D")
+
+    payload = member.get(f"{page}events/{delivery.pk}/").context["payload"]
+
+    assert payload.text == 'payload =\n{\n  "action": "opened"\n}'
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe\x00", b"[" * 60_000, b"{", b"a=1&b=2"])
+def test_whatever_was_received_can_be_looked_at(member, integration, happen, page, body):
+    delivery = happen(integration, "unposted", body=body)
+
+    assert member.get(f"{page}events/{delivery.pk}/").status_code == 200
+
+
+def test_of_a_payload_of_megabytes_the_beginning_is_shown_and_said_so(member, integration, happen, page):
+    delivery = happen(integration, body=b'{"text": "' + b"x" * 3_000_000 + b'"}')
+
+    answer = member.get(f"{page}events/{delivery.pk}/")
+
+    assert len(answer.content) < 200_000
+    assert "the first 128.0\xa0KB of 2.9\xa0MB" in answer.content.decode()
+
+
+def test_nothing_foreign_becomes_markup(member, integration, happen, page):
+    evil = "<script>alert(1)</script>"
+    delivery = happen(
+        integration,
+        "failed",
+        reason=evil,
+        actor=evil,
+        summary=evil,
+        subject='<img src=x onerror="alert(1)">',
+        delivery_id=evil,
+        headers={evil: evil},
+        body=json.dumps({evil: evil}).encode(),
+        attempts=[{"at": evil, "status": 500, "outcome": evil, "ms": 1}],
+        activity=ACTIVITY.as_json()
+        | {
+            "title": f'{evil}<a href="javascript:alert(1)">x</a>',
+            "body": f'{evil}<img src=x onerror=alert(1)><b onclick="alert(1)">b</b>',
+            "author": {"name": evil, "avatar": "", "email": ""},
+        },
+    )
+
+    for address in (page, f"{page}events/{delivery.pk}/"):
+        text = member.get(address).content.decode()
+        assert "<script>alert" not in text
+        assert "<img src=x" not in text
+        assert "javascript:" not in text
+        assert "onclick" not in text
+        assert text.count("<script") == 2  # htmx and the copy buttons
+
+
+def test_an_activity_that_an_older_version_wrote_does_not_break_the_page(member, integration, happen, page):
+    delivery = happen(integration, activity={"unknown": 1})
+
+    assert member.get(f"{page}events/{delivery.pk}/").status_code == 200
+
+
+def test_an_event_of_another_integration_is_not_here(member, integration, integrate, happen, page):
+    elsewhere = happen(integrate("octo/docs"))
+
+    assert member.get(f"{page}events/{elsewhere.pk}/").status_code == 404
+    assert member.post(f"{page}events/{elsewhere.pk}/retry/").status_code == 404
+
+
+def test_a_failed_event_can_be_tried_again(member, integration, happen, page):
+    delivery = happen(integration, "failed", reason="title is too long")
+
+    member.post(f"{page}events/{delivery.pk}/retry/")
+
+    delivery.refresh_from_db()
+    assert delivery.state == "pending"
+    assert delivery.next_attempt_at
+
+
+def test_what_was_posted_is_not_posted_again(member, integration, happen, page):
+    delivery = happen(integration, "delivered")
+
+    member.post(f"{page}events/{delivery.pk}/retry/")
+
+    delivery.refresh_from_db()
+    assert delivery.state == "delivered"
+
+
+def test_pause_and_resume(member, integration, page):
+    text = member.post(f"{page}pause/", follow=True).content.decode()
+    integration.refresh_from_db()
+    assert integration.paused_at
+    assert integration.paused_by.username == "demo"
+    assert "Paused by Demo Dean" in text
+
+    member.post(f"{page}resume/")
+    integration.refresh_from_db()
+    assert integration.paused_at is None
+
+
+def test_removing_removes_the_source_in_flowdock_too(member, flowdock, integration, page):
+    text = member.post(f"{page}remove/", follow=True).content.decode()
+
+    integration.refresh_from_db()
+    assert integration.removed_at
+    assert integration.flow_token == ""
+    assert not flowdock.sources
+    assert "Removed in Flowdock" in text
+
+
+@pytest.mark.parametrize("status", [404, 410, 403])
+def test_a_source_that_is_gone_already_is_removed_here_all_the_same(member, flowdock, integration, page, status):
+    flowdock.broken["DELETE .*"] = (status, {}, "{}")
+
+    member.post(f"{page}remove/")
+
+    integration.refresh_from_db()
+    assert integration.removed_at
+
+
+def test_flowdock_away_while_removing_changes_nothing(member, flowdock, integration, page):
+    flowdock.broken["DELETE .*"] = requests.ConnectionError()
+
+    answer = member.post(f"{page}remove/")
+
+    assert answer.status_code == 503
+    integration.refresh_from_db()
+    assert integration.removed_at is None
+
+
+def test_an_ended_integration_shows_its_log_and_offers_no_buttons(member, integration, happen, page):
+    happen(integration)
+    integration.remove()
+
+    text = member.get(page).content.decode()
+
+    assert "This integration has ended." in text
+    assert "Emoji break the export" in text
+    assert f"{page}pause/" not in text
+    for action in ("pause", "resume", "secret", "remove"):
+        assert member.post(f"{page}{action}/").status_code == 404
+
+
+def test_a_problem_is_told_on_the_page(member, integration, page):
+    integration.problem = "GitHub’s deliveries have had a wrong signature since Monday."
+    integration.save()
+
+    assert "since Monday" in member.get(page).content.decode()
