@@ -1,0 +1,157 @@
+"""Connect an origin to a flow without a browser, from a source that was made by hand in Flowdock."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import re
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import IntegrityError, transaction
+
+from integrations import services
+from integrations.flowdock.client import Flowdock, Source
+from integrations.flowdock.errors import FlowdockError, FlowdockUnavailable
+from integrations.models import Integration, Origin
+from integrations.services.base import InvalidOrigin, Service
+from integrations.services.filters import clean
+
+EXAMPLE = """
+The flow token comes from Flowdock's page for developers ("create a new source" for a flow). Given as an option it shows
+in the machine's list of processes; from the environment or from standard input it does not:
+
+  FLOW_TOKEN=... manage.py connect github octo/hello
+  manage.py connect github octo/hello --json < token.txt
+
+Exit codes:
+  0  connected, or connected already: the same hook is printed again
+  1  Flowdock refuses the token, or another origin has its source
+  2  wrong arguments: the service, the origin or the filters
+  3  Flowdock is away; nothing was made
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What is printed. The secret is meant for the service's settings, and for nobody's log."""
+
+    integration: int
+    hook_id: str
+    hook_url: str
+    secret: str
+    is_new: bool
+
+
+class Command(BaseCommand):
+    help = "Connect an origin to a flow by a flow token; prints the address and the secret for the service's webhook."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = EXAMPLE
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.add_argument("service", choices=sorted(services.SERVICES), help="The kind of system.")
+        parser.add_argument("origin", help="What to connect, as the service names it: octo/hello.")
+        parser.add_argument("--flow-token", help="The source's token (default: FLOW_TOKEN, else standard input).")
+        parser.add_argument(
+            "--filters", metavar="PRESET", help="The filters to begin with (default: the first preset)."
+        )
+        parser.add_argument("--json", action="store_true", dest="as_json", help="Print a JSON object.")
+        parser.add_argument("--dry-run", action="store_true", help="Ask Flowdock about the token, and make nothing.")
+
+    def handle(
+        self, *, service: str, origin: str, flow_token: str | None, as_json: bool, dry_run: bool, **options: Any
+    ) -> None:
+        kind = services.SERVICES[service]
+        filters = preset(kind, options["filters"])
+        try:
+            name, external_url = kind.clean_origin(origin)
+        except InvalidOrigin as error:
+            raise CommandError(str(error), returncode=2) from error
+        token = flow_token or os.environ.get("FLOW_TOKEN") or read_token()
+        if not token:
+            raise CommandError("There is no flow token; see --help.", returncode=2)
+        source = ask(token)
+        if dry_run:
+            self.stdout.write(f"{name} would post to Flowdock's source {source.id} ({source.name})")
+            return
+        connected = connect(kind, name, external_url, source, token, filters)
+        self.stdout.write(json.dumps(asdict(connected), indent=2) if as_json else in_words(kind, name, connected))
+
+
+def read_token() -> str:
+    return (getpass.getpass("Flow token: ") if sys.stdin.isatty() else sys.stdin.readline()).strip()
+
+
+def preset(service: Service, name: str | None) -> dict[str, dict[str, list[str]]]:
+    known = {each.name: each for each in service.presets}
+    if name is not None and name not in known:
+        raise CommandError(f"{service.title} has the presets {', '.join(known)}.", returncode=2)
+    chosen = known[name] if name is not None else service.presets[0]
+    return clean(service.rules, chosen.filters)
+
+
+def ask(flow_token: str) -> Source:
+    """The source that the token belongs to: a wrong token is better found out now than by the first event."""
+    try:
+        with Flowdock() as flowdock:
+            return flowdock.source_of(flow_token)
+    except FlowdockUnavailable as error:
+        raise CommandError(f"Flowdock is away: {error}", returncode=3) from error
+    except FlowdockError as error:
+        raise CommandError(f"Flowdock does not take this flow token: {error}") from error
+
+
+def connect(
+    service: Service,
+    name: str,
+    external_url: str,
+    source: Source,
+    flow_token: str,
+    filters: dict[str, dict[str, list[str]]],
+) -> Connected:
+    try:
+        with transaction.atomic():
+            known = Integration.objects.filter(flowdock_id=source.id).select_related("origin").first()
+            integration = known or make(service, name, external_url, source, flow_token, filters)
+    except IntegrityError as error:
+        raise CommandError("The same source is being connected by somebody else just now.") from error
+    origin = integration.origin
+    if integration.removed_at or (origin.service, origin.name) != (service.name, name):
+        raise CommandError(f"This flow token belongs to another integration: {integration.pk}, of {origin}.")
+    return Connected(integration.pk, origin.hook_id, origin.hook_url, origin.secret, is_new=known is None)
+
+
+def make(
+    service: Service,
+    name: str,
+    external_url: str,
+    source: Source,
+    flow_token: str,
+    filters: dict[str, dict[str, list[str]]],
+) -> Integration:
+    # One hook for all flows that are connected to it in this way; those of people stay theirs.
+    origin = Origin.objects.filter(service=service.name, name=name, created_by=None).order_by("pk").first()
+    place = re.search(r"/flows/([^/]+)/([^/]+)/", source.url)
+    return Integration.objects.create(
+        origin=origin or Origin.objects.create(service=service.name, name=name, external_url=external_url),
+        name=source.name[:255] or name,
+        filters=filters,
+        flowdock_id=source.id,
+        source_url=source.url[:500],
+        flow_token=flow_token,
+        organization_name=place[1] if place else "",
+        flow_name=place[2] if place else "",
+    )
+
+
+def in_words(service: Service, name: str, connected: Connected) -> str:
+    state = "is connected" if connected.is_new else "was connected already"
+    return (
+        f"{name} {state}: integration {connected.integration}.\n"
+        f"{service.address_label + ':':<14} {connected.hook_url}\n"
+        f"{service.secret_label + ':':<14} {connected.secret}"
+    )

@@ -1,0 +1,128 @@
+"""Post one activity to an integration's flow: for scripts and for trying things out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from integrations import ingest
+from integrations.activity import COLORS, Activity, InvalidActivity, escape
+from integrations.models import Delivery, Integration
+
+EXAMPLE = """
+The activity is made from the options, whose texts are plain, or read as JSON from standard input, where titles and
+bodies are HTML, if there is no --title:
+
+  {"author": {"name": "Lea Cohen"}, "title": "deployed", "thread_id": "deploy:42", "body": "<p>All is well.</p>",
+   "thread": {"title": "Version 1.4.2", "external_url": "https://ci.example.com/42",
+              "status": {"value": "live", "color": "green"}, "fields": [{"label": "Branch", "value": "main"}]}}
+
+Exit codes:
+  0  it is in the outbox; with --wait: Flowdock has it
+  1  it will not be posted: the filters refuse it, Flowdock did, or there is no such integration
+  2  wrong arguments, or not an activity: what is missing or wrong is said
+  3  with --wait: it still waits in the outbox
+"""
+
+
+class Command(BaseCommand):
+    help = "Post one activity to an integration's flow, by the same outbox, filters and order as everything else."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = EXAMPLE
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.add_argument("integration", type=int, help="The integration's number, as in its page's address.")
+        parser.add_argument("--author", default="Flowdock Bridge", help="Who did it (default: %(default)s).")
+        parser.add_argument("--title", help='What they did: "deployed".')
+        parser.add_argument("--body", default="", help="More about it.")
+        parser.add_argument("--discussion", action="store_true", help="It was said rather than done.")
+        parser.add_argument("--thread-id", help="What it is about, the same for all about it (default: its title).")
+        parser.add_argument("--thread-title", help="How that is called (default: the title).")
+        parser.add_argument("--url", default="", help="Where to look at it.")
+        parser.add_argument("--status", help="How it stands now.")
+        parser.add_argument("--color", choices=sorted(COLORS), default="grey", help="The status's colour.")
+        parser.add_argument("--delivery-id", default="", help="Your own id: the same again posts nothing again.")
+        parser.add_argument(
+            "--wait",
+            type=float,
+            nargs="?",
+            const=30.0,
+            metavar="SECONDS",
+            help="Wait until Flowdock has it, for 30 s or as long as given. It is a worker that posts it.",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="Print the activity as JSON, and keep nothing.")
+
+    def handle(self, *, integration: int, wait: float | None, dry_run: bool, delivery_id: str, **options: Any) -> None:
+        activity = self.activity(options)
+        target = Integration.objects.connected().filter(pk=integration).select_related("origin").first()
+        if target is None:
+            raise CommandError(f"There is no connected integration {integration}.")
+        if dry_run:
+            self.stdout.write(json.dumps(activity.as_json(), indent=2, ensure_ascii=False))
+            return
+        try:
+            accepted = ingest.post(target.origin, activity, delivery_id, integration=target)
+        except ingest.NobodyListens:
+            raise CommandError(f"Integration {integration} was removed just now.") from None
+        delivery = Delivery.objects.filter(event=accepted.event, integration=target).first()
+        if delivery is None:
+            raise CommandError("That delivery id was used for another integration of the origin.")
+        self.stdout.write(str(delivery.pk))
+        if not accepted.is_new:
+            self.stderr.write("known already: nothing was added")
+        if wait is not None:
+            await_end(delivery, wait)
+        self.report(delivery, waited=wait is not None)
+
+    def activity(self, options: dict[str, Any]) -> Activity:
+        try:
+            return Activity.from_json(read_json() if options["title"] is None else as_json(options))
+        except InvalidActivity as error:
+            raise CommandError(f"Not an activity: {error}.", returncode=2) from error
+
+    def report(self, delivery: Delivery, *, waited: bool) -> None:
+        match delivery.state:
+            case Delivery.State.DELIVERED:
+                return
+            case Delivery.State.PENDING:
+                if waited:
+                    raise CommandError(f"It still waits: {delivery.reason or 'no worker has taken it'}.", returncode=3)
+            case _:
+                raise CommandError(f"{delivery.get_state_display()}: {delivery.reason}.")
+
+
+def read_json() -> dict[str, Any]:
+    try:
+        data = json.load(sys.stdin)
+    except (ValueError, RecursionError) as error:
+        raise CommandError(f"Standard input is not JSON: {error}.", returncode=2) from error
+    if not isinstance(data, dict):
+        raise CommandError("Standard input holds no JSON object; see --help.", returncode=2)
+    return data
+
+
+def as_json(options: dict[str, Any]) -> dict[str, Any]:
+    """The activity that plain texts describe, in the shape of Activity.from_json."""
+    title = options["title"]
+    about = options["thread_title"] or title
+    status = {"value": options["status"], "color": options["color"]} if options["status"] else None
+    return {
+        "author": {"name": options["author"]},
+        "title": escape(title),
+        "body": escape(options["body"]),
+        "event": "discussion" if options["discussion"] else "activity",
+        "thread_id": options["thread_id"] or about,
+        "thread": {"title": escape(about), "external_url": options["url"], "status": status},
+    }
+
+
+def await_end(delivery: Delivery, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while delivery.state == Delivery.State.PENDING and time.monotonic() < deadline:
+        time.sleep(0.1)
+        delivery.refresh_from_db(fields=["state", "reason"])

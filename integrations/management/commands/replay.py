@@ -1,0 +1,190 @@
+"""Send recorded payloads through an origin's hook, as its service would."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.urls import reverse
+from tqdm import tqdm
+
+from integrations.models import Delivery, Event, Integration, Origin
+
+EXAMPLE = """
+A payload is a file NN-KIND.ACTION.json or KIND.ACTION.json, sent in the order of names, byte by byte as it is. Where an
+index.json lies beside them, its "common_headers" and each of its "files"' "headers" are sent along. Each delivery is
+signed with the origin's secret and has an id of its own, so that it is new each time.
+
+  manage.py replay b7k2-9qx4-t6mv demo/github
+  manage.py replay 12 recorded --pace 0.5
+
+Exit codes:
+  0  all was taken, and what became of it is settled
+  1  some was refused, or Flowdock refused it
+  2  wrong arguments: no such hook, no payloads
+  3  some still waits in the outbox, where nothing has moved for 30 s
+"""
+
+NAME = re.compile(r"(?:\d+-)?(?P<kind>[^.]+)(?:\..*)?\.json")
+PATIENCE = 30.0  # seconds without any progress
+IDS_PER_QUERY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A payload, with the headers that its index tells of all and of this one."""
+
+    name: str
+    kind: str
+    body: bytes
+    common: dict[str, str]
+    own: dict[str, str]
+
+
+@dataclass
+class Sent:
+    ids: list[str]
+    refused: Counter[str]
+
+
+class Command(BaseCommand):
+    help = "Send recorded payloads to an origin's hook, correctly signed, and tell what came out."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = EXAMPLE
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.add_argument("hook", help="The last part of the hook's address, or the number of an integration.")
+        parser.add_argument("folder", type=Path, help="Where the payloads are.")
+        parser.add_argument("--url", default=settings.BRIDGE_URL, help="Where the bridge is (default: %(default)s).")
+        parser.add_argument("--pace", type=float, default=0.0, help="Seconds between two (default: none).")
+        parser.add_argument("--dry-run", action="store_true", help="Only list what would be sent.")
+
+    def handle(self, *, hook: str, folder: Path, url: str, pace: float, dry_run: bool, **options: Any) -> None:
+        origin = find_origin(hook)
+        payloads = list(recorded(folder))
+        if not payloads:
+            raise CommandError(f"There are no payloads in {folder}.", returncode=2)
+        if dry_run:
+            for payload in payloads:
+                self.stdout.write(f"{payload.kind:<30} {payload.name}")
+            self.stdout.write(f"{len(payloads)} payloads for {origin}")
+            return
+        address = f"{url.rstrip('/')}{reverse('integrations:hook', args=[origin.hook_id])}"
+        sent = send(origin, payloads, address, pace)
+        settled = await_settled(origin, sent.ids)
+        self.report(origin, len(payloads), sent, settled)
+
+    def report(self, origin: Origin, count: int, sent: Sent, settled: bool) -> None:
+        states: Counter[str] = Counter()
+        reasons: dict[str, Counter[str]] = {state: Counter() for state in Delivery.State.values}
+        for state, reason, kind in outcomes(origin, sent.ids):
+            states[state] += 1
+            reasons[state][kind if state == Delivery.State.UNPOSTED else reason] += 1
+        self.stdout.write(f"{count} sent to {origin}")
+        for state in Delivery.State:
+            if states[state]:
+                self.stdout.write(f"{states[state]:>6} {state.label.lower()}")
+                if state != Delivery.State.DELIVERED:
+                    self.list(reasons[state])
+        if sent.refused:
+            self.stdout.write(f"{sent.refused.total():>6} refused by the bridge")
+            self.list(sent.refused)
+        if not settled:
+            raise CommandError("Some of it still waits in the outbox; does a worker run?", returncode=3)
+        if sent.refused or states[Delivery.State.FAILED]:
+            raise CommandError("Not all of it was taken.")
+
+    def list(self, counts: Counter[str]) -> None:
+        for words, count in counts.most_common():
+            self.stdout.write(f"{count:>13} {words or 'without a reason'}")
+
+
+def find_origin(hook: str) -> Origin:
+    if hook.isdecimal():
+        integration = Integration.objects.filter(pk=int(hook)).select_related("origin").first()
+        if integration:
+            return integration.origin
+    origin = Origin.objects.filter(hook_id=hook).first()
+    if origin is None:
+        raise CommandError(f"There is no hook and no integration {hook}.", returncode=2)
+    return origin
+
+
+def recorded(folder: Path) -> Iterator[Recorded]:
+    index = folder / "index.json"
+    try:
+        told = json.loads(index.read_bytes()) if index.exists() else {}
+        common, files = told.get("common_headers", {}), told.get("files", {})
+    except (ValueError, AttributeError) as error:
+        raise CommandError(f"{index} is not an index of payloads.", returncode=2) from error
+    for path in sorted(folder.glob("*.json")):
+        if path != index and (match := NAME.fullmatch(path.name)):
+            own = files.get(path.name, {}).get("headers", {})
+            yield Recorded(path.name, match["kind"], path.read_bytes(), common, own)
+
+
+def send(origin: Origin, payloads: list[Recorded], address: str, pace: float) -> Sent:
+    service = origin.service_object
+    sent = Sent([], Counter())
+    with requests.Session() as session:
+        session.trust_env = False
+        for number, payload in enumerate(tqdm(payloads, unit="payload", disable=None, leave=False)):
+            if number and pace:
+                time.sleep(pace)
+            delivery_id = str(uuid.uuid4())
+            headers = {
+                **payload.common,
+                **service.announce(payload.kind, delivery_id),
+                **payload.own,
+                **service.sign(payload.body, origin.secret),
+            }
+            try:
+                answer = session.post(address, data=payload.body, headers=headers, timeout=60, allow_redirects=False)
+            except requests.RequestException as error:
+                raise CommandError(f"The bridge does not answer at {address}: {type(error).__name__}.") from error
+            if answer.ok:
+                sent.ids.append(delivery_id)
+            else:
+                sent.refused[f"{answer.status_code} {answer.text.strip()[:200]} ({payload.name})"] += 1
+    return sent
+
+
+def of(origin: Origin, ids: list[str]) -> Iterator[Any]:
+    """The deliveries of what was sent, a portion at a time: a database takes only so many parameters."""
+    for start in range(0, len(ids), IDS_PER_QUERY):
+        events = Event.objects.filter(origin=origin, delivery_id__in=ids[start : start + IDS_PER_QUERY])
+        yield Delivery.objects.filter(event__in=events)
+
+
+def outcomes(origin: Origin, ids: list[str]) -> Iterator[tuple[str, str, str]]:
+    """State, reason and kind of each delivery of what was sent."""
+    for deliveries in of(origin, ids):
+        for state, reason, kind, action in deliveries.values_list("state", "reason", "event__kind", "event__action"):
+            yield state, reason, f"{kind}.{action}" if action else kind
+
+
+def await_settled(origin: Origin, ids: list[str]) -> bool:
+    """Whether nothing of it waits any more. Gives up when nothing has moved for PATIENCE seconds."""
+    with tqdm(total=len(ids), desc="posting", unit="activity", disable=None, leave=False) as bar:
+        before, moved = -1, time.monotonic()
+        while True:
+            waiting = sum(deliveries.pending().count() for deliveries in of(origin, ids))
+            bar.update(max(len(ids) - waiting - bar.n, 0))
+            if not waiting:
+                return True
+            if waiting != before:
+                before, moved = waiting, time.monotonic()
+            elif time.monotonic() - moved > PATIENCE:
+                return False
+            time.sleep(0.1)
