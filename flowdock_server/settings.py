@@ -27,8 +27,8 @@ DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 
 # The public base of every address this server gives out, without a slash at its end.
-SERVER_URL = env.str(
-    "FLOWDOCK_SERVER_URL", default=f"http://127.0.0.1:{env.int('FLOWDOCK_PORT', default=8001)}"
+SERVER_URL = (
+    env.str("FLOWDOCK_SERVER_URL", default="") or f"http://127.0.0.1:{env.int('FLOWDOCK_PORT', default=8001)}"
 ).rstrip("/")
 SERVED_OVER_TLS = SERVER_URL.startswith("https://")
 ALLOWED_HOSTS = env.list(
@@ -38,7 +38,9 @@ ALLOWED_HOSTS = env.list(
 CSRF_TRUSTED_ORIGINS = [SERVER_URL]
 
 # The bridge beside it, as seed_demo registers it.
-BRIDGE_URL = env.str("BRIDGE_URL", default=f"http://127.0.0.1:{env.int('BRIDGE_PORT', default=8000)}").rstrip("/")
+BRIDGE_URL = (env.str("BRIDGE_URL", default="") or f"http://127.0.0.1:{env.int('BRIDGE_PORT', default=8000)}").rstrip(
+    "/"
+)
 BRIDGE_CLIENT_ID = env.str("FLOWDOCK_CLIENT_ID", default="")
 BRIDGE_CLIENT_SECRET = env.str("FLOWDOCK_CLIENT_SECRET", default="")
 
@@ -104,6 +106,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # FULL, since in WAL mode NORMAL may lose the last commits when the power goes: what is answered is stored.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
+# The threads of asgi.py live as long as the process, and so do their connections.
+DATABASES["default"]["CONN_MAX_AGE"] = None
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+THREADS = env.int("FLOWDOCK_SERVER_THREADS", default=8)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "flowdock_server.User"

@@ -272,7 +272,7 @@ def message_shape(message: Message, thread: ThreadShape | None) -> MessageShape:
         "event": message.event,
         "content": None if in_inbox else _content(message),
         "tags": message.tags,
-        "uuid": message.uuid or None,
+        "uuid": message.uuid,
         # The author of an activity is somebody at the outside service.
         "user": "0" if in_inbox or not message.user_id else str(message.user_id),
         "sent": message.sent,

@@ -52,9 +52,12 @@ class Thread(models.Model):
         BLUE = "blue"
 
     id = models.CharField(primary_key=True, max_length=27, default=new_thread_id, editable=False)
-    flow = models.ForeignKey(Flow, models.CASCADE, related_name="threads")
-    source = models.ForeignKey(Source, models.RESTRICT, null=True, related_name="threads")
-    external_thread_id = models.CharField(max_length=255, blank=True)
+    # db_index=False here and below: an index in Meta begins with the same column.
+    flow = models.ForeignKey(Flow, models.CASCADE, related_name="threads", db_index=False)
+    source = models.ForeignKey(Source, models.RESTRICT, null=True, related_name="threads", db_index=False)
+    # None and not "" where there is none: what is unique then needs no condition. SQLite uses an index with the
+    # condition `<> ''` for no query, since a parameter might be empty.
+    external_thread_id = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
     title = models.TextField(blank=True)
     body = models.TextField(blank=True)
     external_url = models.TextField(blank=True)
@@ -77,10 +80,11 @@ class Thread(models.Model):
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(fields=["source", "external_thread_id"], name="one_thread_per_key_of_a_source"),
             models.UniqueConstraint(
-                fields=["source", "external_thread_id"],
-                condition=~models.Q(external_thread_id=""),
-                name="one_thread_per_external_thread_id",
+                fields=["flow", "external_thread_id"],
+                condition=models.Q(source=None),
+                name="one_thread_per_key_of_people",
             ),
         ]
         indexes = [
@@ -143,9 +147,9 @@ class Message(models.Model):
         ACTIVITY = "activity"
         DISCUSSION = "discussion"
 
-    flow = models.ForeignKey(Flow, models.CASCADE, related_name="messages")
+    flow = models.ForeignKey(Flow, models.CASCADE, related_name="messages", db_index=False)
     number = models.BigIntegerField()
-    thread = models.ForeignKey(Thread, models.CASCADE, null=True, related_name="messages")
+    thread = models.ForeignKey(Thread, models.CASCADE, null=True, related_name="messages", db_index=False)
     parent = models.ForeignKey("self", models.SET_NULL, null=True, related_name="comments")
     source = models.ForeignKey(Source, models.RESTRICT, null=True, related_name="messages")
     user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="messages")
@@ -159,7 +163,7 @@ class Message(models.Model):
     external_user_name = models.CharField(max_length=255, blank=True)
     tags = models.JSONField(default=list)
     attachments = models.JSONField(default=list)
-    uuid = models.CharField(max_length=255, blank=True)
+    uuid = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  (as external_thread_id)
     created_at = models.DateTimeField(default=timezone.now)
     edited_at = models.DateTimeField(null=True)
 
@@ -167,18 +171,17 @@ class Message(models.Model):
         ordering = ["number"]
         constraints = [
             models.UniqueConstraint(fields=["flow", "number"], name="one_message_per_number"),
-            models.UniqueConstraint(
-                fields=["flow", "source", "uuid"],
-                condition=~models.Q(uuid="") & models.Q(source__isnull=False),
-                name="one_message_per_uuid_of_a_source",
-            ),
+            models.UniqueConstraint(fields=["source", "uuid"], name="one_message_per_uuid_of_a_source"),
             models.UniqueConstraint(
                 fields=["flow", "user", "uuid"],
-                condition=~models.Q(uuid="") & models.Q(source=None),
+                condition=models.Q(source=None),
                 name="one_message_per_uuid_of_a_user",
             ),
         ]
-        indexes = [models.Index(fields=["thread", "number"], name="messages_of_a_thread")]
+        indexes = [
+            models.Index(fields=["thread", "number"], name="messages_of_a_thread"),
+            models.Index(fields=["flow", "event", "number"], name="messages_by_event"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.event} {self.number}"

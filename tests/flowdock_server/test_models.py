@@ -137,3 +137,16 @@ def test_the_demonstration_is_refused_where_it_was_not_asked_for(db, settings, n
         call_command("seed_demo")
 
     assert not User.objects.exists()
+
+
+def test_repeats_and_threads_are_found_by_an_index(world, connect):
+    source, _ = connect()
+    lookups = [
+        world.main.messages.filter(uuid="u", source=source),
+        world.main.messages.filter(uuid="u", source=None, user=world.ines),
+        world.main.threads.filter(source=source, external_thread_id="k"),
+        world.main.threads.filter(source=None, external_thread_id="k"),
+    ]
+
+    for lookup in lookups:
+        assert "uuid=?" in lookup.explain() or "external_thread_id=?" in lookup.explain()

@@ -1,0 +1,134 @@
+"""The server as it runs: granian, a database in a file, real connections."""
+
+import base64
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+APPLICATION = "flowdock_server.asgi:application"
+
+
+@pytest.fixture
+def environment(tmp_path):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("FLOWDOCK_", "DJANGO_"))}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return clean | {
+        "FLOWDOCK_SERVER_SECRET_KEY": "only for tests",
+        "FLOWDOCK_SERVER_DATABASE_URL": "",
+        "FLOWDOCK_SERVER_URL": "",
+        "FLOWDOCK_SERVER_ALLOWED_HOSTS": "127.0.0.1",
+        "FLOWDOCK_SERVER_MAX_BODY_BYTES": "100000",
+        "FLOWDOCK_SERVER_THREADS": "2",
+        "DATA_DIR": str(tmp_path),
+        "FLOWDOCK_PORT": str(port),
+    }
+
+
+def manage(environment, *arguments, program=""):
+    command = [sys.executable, "-m", "flowdock_server", *arguments]
+    done = subprocess.run(
+        command, env=environment, input=program, capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.strip()
+
+
+MAKE_A_FLOW = """
+from flowdock_server.models import *
+ines = User.objects.create_user("ines@example.com", "Ines Rao")
+acme = Organization.objects.create(name="Acme", parameterized_name="acme")
+main = Flow.objects.create(organization=acme, name="Main", parameterized_name="main")
+FlowMembership.objects.create(flow=main, user=ines)
+print(ApiToken.issue(ines, "for a test")[1])
+"""
+
+
+@pytest.fixture
+def token(environment):
+    manage(environment, "migrate")
+    return manage(environment, "shell", "-v0", program=MAKE_A_FLOW)
+
+
+@contextmanager
+def serving(environment):
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--no-ws"]
+    server = subprocess.Popen([*command, "--port", environment["FLOWDOCK_PORT"], APPLICATION], env=environment)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", int(environment["FLOWDOCK_PORT"])), 1).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        yield server
+    finally:
+        server.kill()
+        server.wait()
+
+
+def connection(environment):
+    return http.client.HTTPConnection("127.0.0.1", int(environment["FLOWDOCK_PORT"]), timeout=20)
+
+
+def call(environment, method, path, token, body=None):
+    link = connection(environment)
+    link.request(
+        method,
+        path,
+        json.dumps(body) if body else None,
+        {"Content-Type": "application/json", "Authorization": _basic(token)},
+    )
+    response = link.getresponse()
+    answer = response.status, json.loads(response.read() or b"null")
+    link.close()
+    return answer
+
+
+def _basic(token):
+    return "Basic " + base64.b64encode(f"{token}:".encode()).decode()
+
+
+def test_what_was_answered_is_there_after_a_kill(environment, token):
+    said = {"event": "message", "content": "Grüße ✓", "uuid": "u-1"}
+    with serving(environment) as server:
+        status, message = call(environment, "POST", "/v1/flows/acme/main/messages?tags=a,b", token, said)
+        assert (status, message["content"], message["tags"]) == (201, "Grüße ✓", ["a", "b"])
+        server.kill()
+
+    with serving(environment):
+        assert call(environment, "GET", "/flows/acme/main/messages", token) == (200, [message])
+        assert call(environment, "POST", "/flows/acme/main/messages", token, said) == (201, message)
+
+
+def test_neither_slow_nor_endless_bodies_hold_it_up(environment, token):
+    with serving(environment) as server:
+        slow = []
+        # More than it has threads.
+        for _ in range(4):
+            link = socket.create_connection(("127.0.0.1", int(environment["FLOWDOCK_PORT"])))
+            link.sendall(b"POST /messages HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 500\r\n\r\n{")
+            slow.append(link)
+        assert call(environment, "GET", "/flows", token)[0] == 200
+
+        endless = connection(environment)
+        endless.putrequest("POST", "/messages")
+        endless.putheader("Transfer-Encoding", "chunked")
+        endless.endheaders()
+        endless.send(b"186a1\r\n" + b"x" * 100_001 + b"\r\n")
+        response = endless.getresponse()
+        assert (response.status, json.loads(response.read())) == (413, {"message": "The body is too large"})
+
+        for link in slow:
+            link.close()
+        server.terminate()
+        server.wait(timeout=10)
