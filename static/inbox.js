@@ -120,18 +120,32 @@ async function refreshList() {
   const isBelow = row => goesOn && row.dataset.place < last;
   const shownBelow = [...rows.children].some(isBelow);
   const before = new Set([...rows.children].map(row => row.dataset.key));
-  const changed = takeOver(rows, fresh, isBelow);
+  const changed = inPlace(() => {
+    const changed = takeOver(rows, fresh, isBelow);
+    for (const row of changed) {
+      row.classList.add("is-arriving");
+      if (document.hidden || !wasAtTop) moved.add(row.dataset.key);
+    }
+    tellMoved();
+    return changed;
+  });
   if (!shownBelow) $("after-rows").replaceChildren(...parts.getElementById("after-rows").childNodes);
   takeOverFilters(parts.getElementById("filters"));
   seen = Math.max(seen, Number(fresh.dataset.number));
   markCurrent();
-  for (const row of changed) {
-    row.classList.add("is-arriving");
-    if (document.hidden || !wasAtTop) moved.add(row.dataset.key);
-  }
   const arrived = changed.filter(row => !before.has(row.dataset.key)).length;
   if (changed.length) $("news").textContent = arrived ? `${counted(arrived, "new thread")}` : `${counted(changed.length, "thread")} moved`;
-  tellMoved();
+}
+
+/** Do something to the rows so that what is being read does not move. Browsers are not of one mind on it. */
+function inPlace(act) {
+  const top = isWide.matches ? $("threads").getBoundingClientRect().top : 0;
+  const reading = scroller().scrollTop < 8 ? null
+    : [...rows.children].find(row => row.getBoundingClientRect().bottom > top + $("threads").firstElementChild.offsetHeight);
+  const before = reading?.getBoundingClientRect().top;
+  const result = act();
+  if (reading?.isConnected) scroller().scrollTop += reading.getBoundingClientRect().top - before;
+  return result;
 }
 
 function takeOverFilters(fresh) {

@@ -54,15 +54,15 @@ def comment(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBas
     thread = _thread(flow, thread_id)
     content = request.POST.get("content", "").replace("\x00", "").strip()
     filters = Filters.read(request.GET)
-    # The same form with the same words is the same comment: a second press of the button adds none, while words
-    # that were changed after going back are another.
-    key = f"{request.POST.get(once.FIELD, '')[:64]}:{content}"
-    draft = Draft.model_construct(event="message", content=content, uuid=hashlib.sha256(key.encode()).hexdigest())
     if len(content) > MAX_CONTENT:
         problem = f"This is too long by {len(content) - MAX_CONTENT} characters. A comment has room for {MAX_CONTENT}."
         context = _frame(request, flow) | _list(request, flow) | _opened(request, flow, thread_id)
         context |= {"comment": content, "comment_problem": problem}
         return render(request, "flowdock_server/inbox.html", context, status=400)
+    # The same form with the same words is the same comment: a second press of the button adds none, while words
+    # that were changed after going back are another.
+    key = f"{request.POST.get(once.FIELD, '')[:64]}:{content}"
+    draft = Draft(event="message", content=content, uuid=hashlib.sha256(key.encode()).hexdigest())
     try:
         message = post(draft, flow=flow, user=request.user, thread=thread)
     except Rejected:
