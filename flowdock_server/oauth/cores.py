@@ -19,6 +19,9 @@ class AuthorizeCore(OAuthLibCore):
 
     def _extract_params(self, request: HttpRequest) -> tuple[str, str, str, dict[str, Any]]:
         query = request.GET.copy()
+        for name, value in query.items():
+            if "\0" in value:
+                query[name] = value.replace("\0", "\ufffd")  # PostgreSQL raises on it, wherever it is looked for
         if "scope" in query:
             query["scope"] = _spaced(query["scope"])
         # Encoded anew: oauthlib raises on what it does not take for well encoded.

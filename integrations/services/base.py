@@ -239,6 +239,10 @@ class Service(abc.ABC):
         """The headers with which the service would send `body`: what `verify` accepts. For replays and tests."""
 
     @abc.abstractmethod
+    def announce(self, kind: str, delivery_id: str) -> dict[str, str]:
+        """The other headers with which it would send a payload of `kind` under that id. For replays and tests."""
+
+    @abc.abstractmethod
     def delivery_id(self, body: bytes, headers: Mapping[str, str]) -> str:
         """The sender's own id of this delivery, the same when it is sent again. Raises UnreadablePayload."""
 

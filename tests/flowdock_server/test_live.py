@@ -5,6 +5,7 @@ import threading
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 
 from flowdock_server.live import BACKLOG, Hub, Note, hub
 
@@ -92,6 +93,7 @@ def test_what_is_stored_is_told_once_it_is_committed(world, connect, client):
         post(client, "/messages", activity(flow_token=token, thread=None, external_thread_id="new"))
         source.change(error_message="gone")
         source.remove()
+        connection.close()
 
     async def read():
         notes = hub.listen(world.main.pk, keep_alive=1)

@@ -49,6 +49,9 @@ class GitHub(Service):
     def sign(self, body: bytes, secret: str) -> dict[str, str]:
         return {SIGNATURE: f"sha256={hmac.new(secret.encode(), body, 'sha256').hexdigest()}"}
 
+    def announce(self, kind: str, delivery_id: str) -> dict[str, str]:
+        return {"Content-Type": "application/json", "X-GitHub-Event": kind, "X-GitHub-Delivery": delivery_id}
+
     def delivery_id(self, body: bytes, headers: Mapping[str, str]) -> str:
         value = header(headers, "X-GitHub-Delivery")
         if not DELIVERY_ID.fullmatch(value):
