@@ -392,7 +392,10 @@ class Delivery(models.Model):
                 condition=Q(state="pending", next_attempt_at__isnull=False),
                 name="outbox_line",
             ),
-            models.Index(fields=["integration", "thread_id", "id"], condition=Q(state="pending"), name="outbox_thread"),
+            # With the state, which is the same in all of it: else SQLite, without statistics, prefers `log_by_state`.
+            models.Index(
+                fields=["integration", "state", "thread_id", "id"], condition=Q(state="pending"), name="outbox_thread"
+            ),
             # The log of an integration: all of it, and by verdict.
             models.Index(fields=["integration", "-id"], name="log_all"),
             models.Index(fields=["integration", "state", "-id"], name="log_by_state"),
