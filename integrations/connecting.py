@@ -86,7 +86,7 @@ def connect(
 
 def tell_configuration_url(flowdock: Flowdock, integration: Integration) -> None:
     """Let "Configure" beside the source lead to the integration's filters, rather than where the application says."""
-    query = urlencode({"integration_id": integration.flowdock_id, "flow": integration.flow_id})
+    query = urlencode({"integration_id": str(integration.flowdock_id), "flow": integration.flow_id})
     try:
         flowdock.update_source(
             integration.flow_token,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -88,9 +89,7 @@ def _adopt(request: HttpRequest, integration: Integration, flow_id: str) -> Http
 
 
 def _lies_in(source_url: str, flow: Flow) -> bool:
-    return source_url.startswith(f"{flow.url.rstrip('/')}/") or source_url.startswith(
-        f"{flow.sources_url.rstrip('/')}/"
-    )
+    return source_url.startswith((f"{flow.url.rstrip('/')}/", f"{flow.sources_url.rstrip('/')}/"))
 
 
 def filters(request: HttpRequest, pk: int) -> HttpResponse:
@@ -125,7 +124,7 @@ def filters(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-def _rehearsals(integration: Integration, filters: dict[str, Any]) -> dict[str, object]:
+def _rehearsals(integration: Integration, filters: Mapping[str, Any]) -> dict[str, object]:
     """What the shown filters, and the saved ones, make of the latest events."""
     shown = rehearse(integration.origin, filters)
     saved = shown if filters == integration.filters else rehearse(integration.origin, integration.filters)

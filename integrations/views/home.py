@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db.models import OuterRef, Q, Subquery
@@ -63,7 +64,7 @@ def _rows(flows: list[Flow]) -> list[Row]:
     """All integrations of the flows: those at work, and those removed whose log is still kept."""
     last = Delivery.objects.filter(integration=OuterRef("pk")).order_by("-id").values("created_at")[:1]
     kept_since = timezone.now() - dt.timedelta(days=settings.EVENT_RETENTION_DAYS)
-    integrations = list(
+    integrations: list[Any] = list(  # what is annotated is not in the model's type
         Integration.objects.filter(flow_id__in=[flow.id for flow in flows])
         .filter(Q(removed_at__gte=kept_since) | Q(removed_at=None) & ~Q(flow_token=""))
         .select_related("origin", "paused_by")
