@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 import requests
+import urllib3
 from django.conf import settings
 
 from integrations.activity import Activity, is_web_address
@@ -284,9 +285,9 @@ class Flowdock:
         # "from None": the texts of these errors hold the whole address, and with it, at times, a flow_token.
         except requests.exceptions.SSLError:
             raise FlowdockUnavailable("Flowdock's certificate could not be verified") from None
-        except requests.Timeout:
+        except (requests.Timeout, urllib3.exceptions.TimeoutError):
             raise FlowdockUnavailable(f"Flowdock did not answer within {self.timeout:g} s") from None
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise FlowdockUnavailable(f"Flowdock could not be reached ({type(error).__name__})") from None
 
     def _refuse(self, answer: Answer, refusal: type[FlowdockError], secret: str = "") -> NoReturn:
@@ -325,9 +326,12 @@ def _place(url: str) -> tuple[str, str, int]:
 
 
 def _chunks(response: requests.Response, deadline: float) -> Iterator[bytes]:
-    """The body, up to MAX_ANSWER_BYTES and until `deadline`: the timeout of requests begins anew with every byte."""
+    """The body, up to MAX_ANSWER_BYTES and until `deadline`: the timeout of requests begins anew with every byte.
+
+    Read as it arrives: `iter_content` would wait, without looking at the clock, until a piece is full.
+    """
     size = 0
-    for chunk in response.iter_content(64 * 1024):
+    while chunk := response.raw.read1(64 * 1024, decode_content=True):
         size += len(chunk)
         if size > MAX_ANSWER_BYTES:
             raise FlowdockUnavailable(f"Flowdock answered {response.status_code} with more than {MAX_ANSWER_BYTES} B")

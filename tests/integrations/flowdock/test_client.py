@@ -1,0 +1,324 @@
+"""What the client makes of Flowdock's answers: values, or one error class for each reaction."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import socket
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Iterator
+
+import pytest
+import requests
+import responses
+import time_machine
+from django.test import override_settings
+
+from integrations.activity import Activity, Author, Thread
+from integrations.flowdock.client import MAX_ANSWER_BYTES, Flow, Flowdock
+from integrations.flowdock.errors import (
+    ActivityRejected,
+    FlowdockError,
+    FlowdockUnavailable,
+    FlowNotAccessible,
+    SourceGone,
+    SourceRejected,
+    TokenRefused,
+)
+
+API = "https://flowdock.test"
+TOKEN = "0f3b6a0f3b6a0f3b6a0f3b6a0f3b6a0f"
+ACTIVITY = Activity(author=Author("Lea"), title="opened issue", thread_id="issue:7", thread=Thread("Emoji"))
+UUID = uuid.UUID("12345678-1234-5678-1234-567812345678")
+FLOW = {
+    "id": "f1",
+    "name": "Main",
+    "organization": {"name": "Acme"},
+    "url": f"{API}/flows/acme/main",
+    "web_url": "https://www.flowdock.test/app/acme/main",
+}
+SOURCE = {"id": 51, "name": "octo/hello", "flow_token": TOKEN, "url": f"{API}/flows/acme/main/sources/51"}
+A_FLOW = Flow("f1", "Main", f"{API}/flows/acme/main", "", "Acme", f"{API}/flows/acme/main/sources")
+
+
+@pytest.fixture
+def api() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.fixture
+def flowdock() -> Iterator[Flowdock]:
+    with Flowdock("access-secret") as client:
+        yield client
+
+
+def test_calls_carry_the_access_token_and_follow_no_redirect(api, flowdock):
+    api.get(f"{API}/user", status=302, headers={"Location": "https://evil.test/"})
+
+    with pytest.raises(FlowdockUnavailable):
+        flowdock.user()
+
+    assert api.calls[0].request.headers["Authorization"] == "Bearer access-secret"
+    assert len(api.calls) == 1
+
+
+def test_a_person_without_name_or_email_is_still_a_person(api, flowdock):
+    api.get(f"{API}/user", json={"id": "7", "nick": "lea", "email": None})
+
+    person = flowdock.user()
+
+    assert (person.id, person.nick, person.name, person.email) == ("7", "lea", "", "")
+
+
+@pytest.mark.parametrize(
+    ("links", "dialect", "address"),
+    [
+        ({"links": {"sources": {"href": f"{API}/s", "methods": ["POST"]}}}, "activities", f"{API}/s"),
+        ({"links": {"integrations": f"{API}/i"}}, "messages", f"{API}/i"),
+        ({"_links": {"sources": {"href": f"{API}/s"}}}, "messages", f"{API}/s"),
+        ({"links": {"sources": {"href": "https://evil.test/s"}}}, "messages", f"{API}/flows/acme/main/sources"),
+        ({"links": {"sources": {"href": "https://flowdock.test:444/s"}}}, "messages", f"{API}/flows/acme/main/sources"),
+        ({"links": {"sources": {"href": "http://flowdock.test/s"}}}, "messages", f"{API}/flows/acme/main/sources"),
+        ({"links": {"sources": {"href": "https://a@flowdock.test/s"}}}, "messages", f"{API}/flows/acme/main/sources"),
+        ({"links": ["sources"]}, "messages", f"{API}/flows/acme/main/sources"),
+        ({}, "activities", f"{API}/flows/acme/main/integrations"),
+    ],
+)
+def test_sources_are_made_where_the_flows_links_say_or_where_the_dialect_does(
+    api, flowdock, settings, links, dialect, address
+):
+    settings.FLOWDOCK_API_VERSION = dialect
+    api.get(f"{API}/flows/find", json=FLOW | links)
+
+    assert flowdock.find_flow("f1").sources_url == address
+
+
+def test_an_organisation_may_be_a_text_and_a_page_that_is_none_is_left_out(api, flowdock):
+    api.get(f"{API}/flows", json=[FLOW | {"organization": "Acme", "web_url": "javascript:alert(1)"}])
+
+    (flow,) = flowdock.flows()
+
+    assert (flow.organization_name, flow.web_url) == ("Acme", "")
+
+
+def test_a_flow_at_an_address_outside_the_api_is_no_answer(api, flowdock):
+    api.get(f"{API}/flows/find", json=FLOW | {"url": "https://evil.test/flows/acme/main"})
+
+    with pytest.raises(FlowdockUnavailable):
+        flowdock.find_flow("f1")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://evil.test/x", "https://flowdock.test.evil.test/x", "ftp://flowdock.test/", "x"]
+)
+def test_addresses_outside_the_api_are_never_called(flowdock, url):
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as api, pytest.raises(FlowdockUnavailable):
+        flowdock.delete_source(url)
+    assert not api.calls
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_a_created_source_tells_its_token(api, flowdock, status):
+    api.post(A_FLOW.sources_url, json=SOURCE, status=status)
+
+    source = flowdock.create_source(A_FLOW, "octo/hello", "https://github.com/octo/hello")
+
+    assert (source.id, source.flow_token, source.url) == (51, TOKEN, SOURCE["url"])
+    assert json.loads(api.calls[0].request.body) == {
+        "name": "octo/hello",
+        "external_url": "https://github.com/octo/hello",
+    }
+
+
+def test_the_answer_of_2014_has_no_address_and_its_id_may_be_text(api, flowdock):
+    api.post(A_FLOW.sources_url, json={"id": "51", "name": "octo/hello", "flow_token": TOKEN})
+
+    assert flowdock.create_source(A_FLOW, "octo/hello", "").url == f"{A_FLOW.sources_url}/51"
+
+
+@pytest.mark.parametrize("said", [{}, {"id": 51}, {"id": "x", "flow_token": TOKEN}, [], "x", None, {"id": True}])
+def test_a_creation_that_tells_no_token_is_no_creation(api, flowdock, said):
+    api.post(A_FLOW.sources_url, json=said, status=201)
+
+    with pytest.raises(FlowdockUnavailable):
+        flowdock.create_source(A_FLOW, "octo/hello", "")
+
+
+def test_a_source_can_be_asked_for_and_changed_by_its_token(api, flowdock):
+    api.get(f"{API}/sources", json=[SOURCE | {"flow_token": None}])
+    api.put(f"{API}/sources", json={})
+
+    assert flowdock.source_of(TOKEN).id == 51
+    flowdock.update_source(TOKEN, error_message="")
+
+    assert json.loads(api.calls[1].request.body) == {"flow_token": TOKEN, "error_message": ""}
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, "{}"), (200, "not json"), (201, '{"id": null}'), (201, "[]"), (202, ""), (204, "")],
+)
+def test_whatever_a_2xx_says_the_message_is_posted(api, flowdock, status, body):
+    api.post(f"{API}/activities", body=body, status=status)
+
+    posted = flowdock.post_activity(TOKEN, ACTIVITY, UUID)
+
+    assert (posted.status, posted.message_id, posted.thread_id) == (status, "", "")
+
+
+@pytest.mark.parametrize(
+    ("said", "thread"),
+    [
+        ({"thread_id": "Thr34d"}, "Thr34d"),
+        ({"thread_id": "issue:7", "thread": {"id": "Thr34d"}}, "Thr34d"),
+        ({"thread": "x"}, ""),
+    ],
+)
+def test_a_stored_message_tells_its_thread(api, flowdock, said, thread):
+    api.post(f"{API}/activities", json={"id": 88412} | said, status=201)
+
+    posted = flowdock.post_activity(TOKEN, ACTIVITY, UUID)
+
+    assert (posted.message_id, posted.thread_id) == ("88412", thread)
+    assert json.loads(api.calls[0].request.body)["uuid"] == str(UUID)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, ActivityRejected),
+        (401, TokenRefused),
+        (403, FlowNotAccessible),
+        (404, FlowNotAccessible),
+        (405, FlowdockUnavailable),
+        (410, SourceGone),
+        (413, ActivityRejected),
+        (422, ActivityRejected),
+        (429, FlowdockUnavailable),
+        (500, FlowdockUnavailable),
+        (503, FlowdockUnavailable),
+        (301, FlowdockUnavailable),
+    ],
+)
+def test_each_refusal_is_the_error_of_its_reaction(api, flowdock, status, error):
+    api.post(f"{API}/activities", status=status, json={"message": f"no, {TOKEN}, access-secret"})
+
+    with pytest.raises(FlowdockError) as raised:
+        flowdock.post_activity(TOKEN, ACTIVITY, UUID)
+
+    assert type(raised.value) is error
+    assert raised.value.status == status
+    assert "no, hidden, hidden" in str(raised.value)
+
+
+def test_a_refused_source_tells_flowdocks_words_by_field(api, flowdock):
+    said = {"message": "Validation error", "errors": {"name": ["is too long", "is odd"], "external_url": "is missing"}}
+    api.post(A_FLOW.sources_url, status=422, json=said)
+
+    with pytest.raises(SourceRejected, match="Validation error; name is too long, is odd; external_url is missing"):
+        flowdock.create_source(A_FLOW, "x", "")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("30", 30),
+        (" 0 ", 0),
+        ("Tue, 24 Nov 2026 10:01:00 GMT", 60),
+        ("Tue, 24 Nov 2026 09:00:00 GMT", 0),
+        ("999999999", 24 * 3600),
+        ("-5", None),
+        ("1e9", None),
+        ("soon", None),
+        ("Wed, 99 Foo 2026 10:01:00 GMT", None),
+        ("", None),
+    ],
+)
+def test_how_long_to_wait_is_read_in_seconds_and_as_a_date(api, flowdock, header, seconds):
+    api.post(f"{API}/activities", status=429, headers={"Retry-After": header})
+
+    with time_machine.travel("2026-11-24T10:00:00Z", tick=False), pytest.raises(FlowdockUnavailable) as raised:
+        flowdock.post_activity(TOKEN, ACTIVITY, UUID)
+
+    assert raised.value.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"body": "<html>Bad gateway</html>"},
+        {"body": b"\xff\xfe\x00"},
+        {"body": "[" * 100_000},
+        {"json": {"flows": []}},
+        {"json": [[]]},
+        {"json": [{}]},
+        {"json": [FLOW | {"id": None}]},
+        {"json": [FLOW | {"id": {}}]},
+        {"json": [FLOW | {"id": "x" * 200}]},
+        {"json": [FLOW | {"url": 7}]},
+        {"body": b" " * (MAX_ANSWER_BYTES + 1)},
+        {"body": requests.ConnectionError()},
+        {"body": requests.ReadTimeout()},
+        {"body": requests.exceptions.SSLError()},
+        {"body": requests.exceptions.ChunkedEncodingError()},
+        {"body": requests.exceptions.ContentDecodingError()},
+    ],
+)
+def test_what_nobody_can_read_is_an_outage_in_words(api, flowdock, answer):
+    api.get(f"{API}/flows", **answer)
+
+    with pytest.raises(FlowdockUnavailable, match="Flowdock") as raised:
+        flowdock.flows()
+
+    assert len(str(raised.value)) < 200
+
+
+def test_an_answer_that_trickles_in_ends_with_the_timeout():
+    """Each byte arrives in time, so no timeout of the socket ends it; a real server, since the double has no clock."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def trickle() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            with contextlib.suppress(OSError):
+                for _ in range(1000):
+                    connection.sendall(b" ")
+                    time.sleep(0.02)
+
+    threading.Thread(target=trickle, daemon=True).start()
+    address = f"http://127.0.0.1:{server.getsockname()[1]}"
+    with server, override_settings(FLOWDOCK_API_URL=address), Flowdock("x", timeout=0.2) as flowdock:
+        began = time.monotonic()
+        with pytest.raises(FlowdockUnavailable, match=r"within 0\.2 s"):
+            flowdock.flows()
+    assert time.monotonic() - began < 2
+
+
+def test_no_token_is_in_what_is_logged_or_raised(api, flowdock, caplog):
+    caplog.set_level(logging.DEBUG)
+    address = f"{API}/sources?flow_token={TOKEN}"
+    api.get(f"{API}/sources", body=requests.ConnectionError(f"Max retries exceeded with url: {address}"))
+
+    with pytest.raises(FlowdockUnavailable) as raised:
+        flowdock.source_of(TOKEN)
+
+    logging.getLogger("urllib3.connectionpool").debug('%s "GET %s" %s', API, f"/sources?flow_token={TOKEN}&a=1", 200)
+    assert TOKEN not in "".join(traceback.format_exception(raised.value))
+    assert TOKEN not in caplog.text
+    assert "flow_token=hidden&a=1" in caplog.text
+
+
+def test_the_machines_proxies_have_no_say(api, flowdock, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
+    api.get(f"{API}/flows", json=[])
+
+    flowdock.flows()
+
+    assert not api.calls[0].request.req_kwargs["proxies"]
