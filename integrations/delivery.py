@@ -260,6 +260,13 @@ class Dispatcher:
             culprit = hand.deliveries[len(hand.outcomes)]
             words = f"an error in the bridge: {type(error).__name__}"
             hand.outcomes.append(Outcome(culprit, Fate.FAILED, words, timezone.now()))
+        for outcome in hand.outcomes:
+            # Heard at once, before more is claimed.
+            if outcome.says_flowdock_is_away:
+                thread = (outcome.delivery.integration_id, outcome.delivery.thread_id)
+                self.breaker.away(thread, outcome.words, outcome.retry_after)
+            elif outcome.status is not None:
+                self.breaker.answered()
         self._back.append(hand)
 
     def _patience(self) -> float:
@@ -295,12 +302,7 @@ class Dispatcher:
     def _claim(self, ids: list[int], now: dt.datetime) -> list[Hand]:
         """Lease these deliveries, as far as nobody else has, and gather for each what stands behind it."""
         behind = Delivery.objects.behind().of_the_thread()
-        heads = list(
-            _to_post()
-            .next_up(now)
-            .filter(id__in=ids)
-            .select_for_update(skip_locked=True, of=("self",))
-        )
+        heads = list(_to_post().next_up(now).filter(id__in=ids).select_for_update(skip_locked=True, of=("self",)))
         crowded = set(Delivery.objects.filter(id__in=ids).filter(Exists(behind)).values_list("id", flat=True))
         lease = now + lease_length()
         Delivery.objects.filter(id__in=[head.pk for head in heads]).update(next_attempt_at=lease)
@@ -350,11 +352,6 @@ class Dispatcher:
         for hand in self._back:
             for outcome in hand.outcomes:
                 self.tally[outcome.fate] += 1
-                if outcome.says_flowdock_is_away:
-                    thread = (outcome.delivery.integration_id, outcome.delivery.thread_id)
-                    self.breaker.away(thread, outcome.words, outcome.retry_after)
-                elif outcome.status is not None:
-                    self.breaker.answered()
                 log(outcome)
         self._back.clear()
 

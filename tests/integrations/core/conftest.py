@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import responses
+from django.test import Client
+from django.utils import timezone
+
+from integrations.models import Delivery, Integration, Origin
+from integrations.services import SERVICES
+
+API = "https://flowdock.test"
+
+
+class Inbox:
+    """Flowdock's side: takes every activity, unless `answers` holds another answer for its turn or its thread."""
+
+    def __init__(self, mock: responses.RequestsMock) -> None:
+        self.mock = mock
+        self.tries: list[dict[str, Any]] = []
+        self.posts: list[dict[str, Any]] = []
+        self.answers: list[tuple[int, dict[str, str], str]] = []
+        self.by_thread: dict[str, tuple[int, dict[str, str], str]] = {}
+        self.by_token: dict[str, tuple[int, dict[str, str], str]] = {}
+        self.told: list[dict[str, Any]] = []
+        mock.add_callback("POST", f"{API}/activities", self._post)
+        mock.add_callback("PUT", f"{API}/sources", self._update)
+
+    def _post(self, request: Any) -> tuple[int, dict[str, str], str]:
+        message = json.loads(request.body)
+        self.tries.append(message)
+        answer = self.by_token.get(message["flow_token"]) or self.by_thread.get(message["thread_id"])
+        if answer is None and self.answers:
+            answer = self.answers.pop(0)
+        if answer is None or answer[0] < 300:
+            self.posts.append(message)
+            return 201, {}, json.dumps({"id": len(self.posts), "thread_id": f"T-{message['thread_id']}"})
+        return answer
+
+    def _update(self, request: Any) -> tuple[int, dict[str, str], str]:
+        self.told.append(json.loads(request.body))
+        return 200, {}, "{}"
+
+    def fail(self, status: int, times: int = 1, **headers: str) -> None:
+        self.answers += [(status, {name.replace("_", "-"): value for name, value in headers.items()}, "{}")] * times
+
+    @property
+    def titles(self) -> list[str]:
+        return [message["thread"]["title"] for message in self.posts]
+
+
+@pytest.fixture
+def flowdock() -> Iterator[Inbox]:
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield Inbox(mock)
+
+
+@pytest.fixture
+def connect(db) -> Callable[..., Integration]:
+    """An integration of octo/hello, or of another origin, with a flow of its own."""
+
+    def make(name: str = "octo/hello", origin: Origin | None = None, **fields: Any) -> Integration:
+        origin = origin or Origin.objects.create(service="github", name=name)
+        number = Integration.objects.count() + 1
+        values = {"flow_token": f"token-{number}", "flowdock_id": number, "flow_id": f"flow-{number}"}
+        return Integration.objects.create(origin=origin, name=name, **(values | fields))
+
+    return make
+
+
+@pytest.fixture
+def integration(connect) -> Integration:
+    return connect()
+
+
+def issue(number: int = 7, action: str = "opened", title: str = "", **more: Any) -> dict[str, Any]:
+    """GitHub's payload about an issue, as short as it can be."""
+    repository = {"full_name": "octo/hello", "html_url": "https://github.com/octo/hello", "name": "hello"}
+    person = {"login": "lea", "html_url": "https://github.com/lea", "type": "User"}
+    return {
+        "action": action,
+        "issue": {
+            "number": number,
+            "title": title or f"Issue {number}",
+            "html_url": f"https://github.com/octo/hello/issues/{number}",
+            "state": "open",
+            "body": "It breaks.",
+            "user": person,
+            "labels": [],
+            "assignees": [],
+        },
+        "repository": repository,
+        "sender": person,
+        **more,
+    }
+
+
+@pytest.fixture
+def send(client: Client) -> Callable[..., Any]:
+    """Send a payload to an origin's hook as GitHub does; the answer."""
+
+    def post(
+        origin: Origin,
+        payload: Any,
+        kind: str = "issues",
+        delivery_id: str = "",
+        secret: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Any:
+        body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        github = SERVICES["github"]
+        sent = {
+            **github.announce(kind, delivery_id or str(uuid.uuid4())),
+            **github.sign(body, origin.secret if secret is None else secret),
+            **(headers or {}),
+        }
+        content_type = sent.pop("Content-Type")
+        return client.post(f"/hooks/{origin.hook_id}/", body, content_type=content_type, headers=sent)
+
+    return post
+
+
+@pytest.fixture
+def log(db) -> Callable[[], list[tuple[str, str]]]:
+    """State and thread of each delivery, in the order in which they came."""
+    return lambda: list(Delivery.objects.order_by("id").values_list("state", "thread_id"))
+
+
+@pytest.fixture
+def pass_time(time_machine) -> Callable[[float], None]:
+    """Move the clock on by so many seconds, from where it stands."""
+
+    def move(seconds: float) -> None:
+        time_machine.move_to(timezone.now() + dt.timedelta(seconds=seconds), tick=True)
+
+    return move
