@@ -1,0 +1,397 @@
+"""What operators and cron run: what they do, what they print, and the code they end with."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import re
+
+import pytest
+import requests
+import responses
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from integrations.delivery import TOKEN_REFUSED
+from integrations.models import Delivery, Event, Integration, Origin
+
+from .conftest import API, issue
+
+ACTIVITY = {
+    "author": {"name": "Lea Cohen"},
+    "title": "deployed",
+    "thread_id": "deploy:42",
+    "thread": {"title": "Version 1.4.2", "status": {"value": "live", "color": "green"}},
+}
+
+
+def run(*arguments: str, code: int = 0, **options) -> str:
+    """What the command prints, and the error it ends with if `code` says that it ends with one."""
+    out = io.StringIO()
+    ended = 0
+    try:
+        call_command(*arguments, stdout=out, stderr=io.StringIO(), **options)
+    except CommandError as error:
+        ended = error.returncode
+        out.write(str(error))
+    except SystemExit as error:
+        ended = error.code
+    assert ended == code, out.getvalue()
+    return out.getvalue()
+
+
+@pytest.fixture
+def stdin(monkeypatch):
+    return lambda text: monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def answer_sources(flowdock, status: int = 200, **source) -> None:
+    body = [{"id": 51, "name": "octo/hello", "url": f"{API}/flows/acme/main/sources/51", **source}]
+    flowdock.mock.upsert("GET", f"{API}/sources", status=status, json=body if status == 200 else {})
+
+
+# post_activity
+
+
+def test_an_activity_from_options_reaches_the_flow(integration, flowdock):
+    pk = run(
+        "post_activity", str(integration.pk), title="deployed <1>", thread_title="Live", status="up", color="green"
+    )
+    call_command("deliver_activities")
+
+    (message,) = flowdock.posts
+    assert message["title"] == "deployed &lt;1&gt;"
+    assert message["thread"]["status"] == {"value": "up", "color": "green"}
+    assert Delivery.objects.get(pk=int(pk)).state == "delivered"
+
+
+def test_an_activity_from_standard_input_reaches_only_the_integration_it_is_for(connect, integration, flowdock, stdin):
+    connect(origin=integration.origin)
+    stdin(json.dumps(ACTIVITY))
+
+    run("post_activity", str(integration.pk))
+    call_command("deliver_activities")
+
+    (message,) = flowdock.posts
+    assert (message["flow_token"], message["thread_id"]) == (integration.flow_token, "deploy:42")
+
+
+def test_the_same_delivery_id_adds_nothing(integration):
+    first = run("post_activity", str(integration.pk), title="deployed", delivery_id="build-7")
+    again = run("post_activity", str(integration.pk), title="deployed", delivery_id="build-7")
+
+    assert first == again
+    assert Event.objects.count() == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", "5", "{", "{}", '{"title": 3}', json.dumps(ACTIVITY | {"colour": "red"})])
+def test_what_is_no_activity_is_refused_with_a_sentence(integration, stdin, text):
+    stdin(text)
+
+    said = run("post_activity", str(integration.pk), code=2)
+
+    assert said.endswith(".")
+    assert not Event.objects.exists()
+
+
+def test_there_is_no_such_integration(db):
+    assert "no connected integration 99" in run("post_activity", "99", title="x", code=1)
+
+
+def test_a_dry_run_prints_the_activity_and_keeps_nothing(integration):
+    printed = run("post_activity", str(integration.pk), title="deployed", dry_run=True)
+
+    assert json.loads(printed)["title"] == "deployed"
+    assert not Event.objects.exists()
+
+
+def test_waiting_in_vain_ends_with_a_code_of_its_own(integration):
+    assert "still waits" in run("post_activity", str(integration.pk), title="deployed", wait=0.2, code=3)
+
+
+# connect
+
+
+def test_connect_prints_a_hook_that_works(db, flowdock, send):
+    answer_sources(flowdock)
+
+    printed = json.loads(run("connect", "github", "octo/hello", flow_token="f" * 32, as_json=True))
+
+    integration = Integration.objects.get(pk=printed["integration"])
+    assert printed["hook_url"] == integration.origin.hook_url
+    assert printed["secret"] == integration.origin.secret
+    assert integration.flowdock_id == 51
+    assert send(integration.origin, issue()).status_code == 202
+
+
+def test_connect_reads_the_token_from_standard_input_and_prints_for_people(db, flowdock, stdin):
+    answer_sources(flowdock)
+    stdin(f"{'f' * 32}\n")
+
+    printed = run("connect", "github", "octo/hello")
+
+    integration = Integration.objects.get()
+    assert integration.flow_token == "f" * 32
+    assert integration.origin.secret in printed
+    assert integration.origin.hook_url in printed
+    assert integration.flow_token not in printed
+
+
+def test_connecting_again_prints_the_same_hook(db, flowdock):
+    answer_sources(flowdock)
+    first = json.loads(run("connect", "github", "octo/hello", flow_token="f", as_json=True))
+    again = json.loads(run("connect", "github", "octo/hello", flow_token="f", as_json=True))
+
+    assert (first.pop("is_new"), again.pop("is_new")) == (True, False)
+    assert first == again
+
+
+def test_a_second_flow_shares_the_hook(db, flowdock):
+    answer_sources(flowdock)
+    first = json.loads(run("connect", "github", "octo/hello", flow_token="f", as_json=True))
+    answer_sources(flowdock, id=52)
+    second = json.loads(run("connect", "github", "octo/hello", flow_token="g", as_json=True))
+
+    assert first["integration"] != second["integration"]
+    assert first["hook_url"] == second["hook_url"]
+
+
+def test_the_token_of_another_origin_is_not_taken(db, flowdock):
+    answer_sources(flowdock)
+    run("connect", "github", "octo/hello", flow_token="f")
+
+    assert "belongs to another integration" in run("connect", "github", "octo/other", flow_token="f", code=1)
+    assert Origin.objects.count() == 1
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, 1), (410, 1), (503, 3)])
+def test_without_flowdocks_consent_nothing_is_made(db, flowdock, status, code):
+    answer_sources(flowdock, status)
+
+    assert "fffff" not in run("connect", "github", "octo/hello", flow_token="f" * 32, code=code)
+    assert not Origin.objects.exists()
+
+
+def test_connect_says_what_is_wrong_with_its_arguments(db, flowdock, stdin):
+    stdin("")
+    assert "no flow token" in run("connect", "github", "octo/hello", code=2)
+    assert "presets everything" in run("connect", "github", "octo/hello", flow_token="f", filters="none", code=2)
+    assert run("connect", "github", "no repository", flow_token="f", code=2)
+
+
+def test_connect_begins_with_the_chosen_filters(db, flowdock):
+    answer_sources(flowdock)
+
+    run("connect", "github", "octo/hello", flow_token="f", filters="releases")
+
+    assert "release.published" in Integration.objects.get().filters["events"]["any_of"]
+
+
+def test_a_dry_run_of_connect_asks_and_makes_nothing(db, flowdock):
+    answer_sources(flowdock)
+
+    assert "source 51" in run("connect", "github", "octo/hello", flow_token="f", dry_run=True)
+    assert not Origin.objects.exists()
+
+
+# check_integrations
+
+
+def test_a_source_that_was_removed_ends_its_integration(integration, flowdock):
+    answer_sources(flowdock, 410)
+
+    assert "removed in Flowdock" in run("check_integrations", dry_run=True)
+    integration.refresh_from_db()
+    assert not integration.removed_at
+    run("check_integrations")
+
+    integration.refresh_from_db()
+    assert integration.removed_at
+
+
+def test_a_refused_token_is_shown_and_cleared_when_it_is_taken_again(send, integration, flowdock):
+    send(integration.origin, issue())
+    answer_sources(flowdock, 401)
+    run("check_integrations", code=1)
+    integration.refresh_from_db()
+    assert integration.problem == TOKEN_REFUSED
+    assert Delivery.objects.get().next_attempt_at > timezone.now() + dt.timedelta(minutes=10)
+
+    answer_sources(flowdock)
+    assert "well again" in run("check_integrations")
+
+    integration.refresh_from_db()
+    assert integration.problem == ""
+    assert [told["error_message"] for told in flowdock.told] == [TOKEN_REFUSED, ""]
+    call_command("deliver_activities")
+    assert len(flowdock.posts) == 1
+
+
+def test_flowdock_being_away_changes_nothing(integration, flowdock):
+    flowdock.mock.add("GET", f"{API}/sources", body=requests.ConnectionError())
+
+    run("check_integrations", code=3)
+
+    integration.refresh_from_db()
+    assert integration.problem == ""
+
+
+def test_a_set_up_that_was_never_finished_is_cleared_away(connect, flowdock):
+    connect(flow_token="", flowdock_id=None, created_at=timezone.now() - dt.timedelta(minutes=11))
+    young = connect("octo/young", flow_token="", flowdock_id=None)
+
+    assert "1 set-ups" in run("check_integrations")
+    assert list(Integration.objects.all()) == [young]
+
+
+def test_the_source_of_a_pasted_token_becomes_known(connect, flowdock):
+    integration = connect(flowdock_id=None)
+    answer_sources(flowdock)
+
+    run("check_integrations")
+
+    integration.refresh_from_db()
+    assert (integration.flowdock_id, integration.source_url) == (51, f"{API}/flows/acme/main/sources/51")
+
+
+def test_every_integration_is_checked(connect, flowdock, monkeypatch):
+    monkeypatch.setattr("integrations.checkup.BATCH", 2)
+    for number in range(5):
+        connect(f"octo/{number}")
+    answer_sources(flowdock)
+
+    assert "5 of 5 integrations checked" in run("check_integrations")
+
+
+# prune_events
+
+
+def test_events_past_their_time_go_and_those_that_still_wait_stay(send, integration, flowdock, pass_time, settings):
+    send(integration.origin, issue(1))
+    call_command("deliver_activities")
+    send(integration.origin, issue(2))
+    pass_time(settings.EVENT_RETENTION_DAYS * 24 * 3600 + 60)
+    send(integration.origin, issue(3))
+
+    assert "1 events are older" in run("prune_events", dry_run=True)
+    assert Event.objects.count() == 3
+    assert "1 events deleted" in run("prune_events")
+
+    assert list(Event.objects.values_list("thread_id", flat=True)) == ["issue:2", "issue:3"]
+    assert Delivery.objects.count() == 2
+
+
+def test_pruning_goes_through_all_batches(send, integration, pass_time, settings, monkeypatch):
+    monkeypatch.setattr("integrations.retention.BATCH", 2)
+    for _ in range(5):
+        send(integration.origin, issue(), kind="ping")
+    pass_time(settings.EVENT_RETENTION_DAYS * 24 * 3600 + 60)
+
+    assert "5 events deleted" in run("prune_events")
+    assert not Event.objects.exists()
+
+
+# replay
+
+
+@pytest.fixture
+def bridge(client, flowdock):
+    """The bridge at bridge.test, and a worker: what `replay` posts goes to Django's test client."""
+
+    def through_client(request):
+        headers = {name: value for name, value in request.headers.items() if name not in {"Content-Length"}}
+        content_type = headers.pop("Content-Type")
+        path = request.url.removeprefix("http://bridge.test")
+        answer = client.post(path, request.body, content_type=content_type, headers=headers)
+        call_command("deliver_activities", stdout=io.StringIO())
+        return answer.status_code, {}, answer.content
+
+    flowdock.mock.add_callback(responses.POST, url=re.compile("http://bridge.test/hooks/"), callback=through_client)
+
+
+def write(folder, **payloads) -> None:
+    for name, payload in payloads.items():
+        (folder / f"{name.replace('__', '.').replace('_', '-', 1)}.json").write_text(json.dumps(payload))
+
+
+def test_replay_sends_a_folder_in_order_and_tells_what_came_out(integration, flowdock, bridge, tmp_path):
+    integration.filters = {"events": {"none_of": ["issues.closed"]}}
+    integration.save()
+    write(
+        tmp_path,
+        **{"02_issues__closed": issue(7, "closed"), "01_issues__opened": issue(7), "03_ping": {"zen": "Be short."}},
+    )
+
+    told = run("replay", integration.origin.hook_id, str(tmp_path))
+
+    assert "3 sent to octo/hello" in told
+    assert "1 posted" in told
+    assert "1 filtered" in told
+    assert "1 ping" in told
+    assert [message["thread_id"] for message in flowdock.posts] == ["issue:7"]
+    assert list(Event.objects.order_by("id").values_list("kind", "action")) == [
+        ("issues", "opened"), ("issues", "closed"), ("ping", ""),
+    ]  # fmt: skip
+
+
+def test_replay_sends_anew_each_time_and_finds_the_hook_by_integration(integration, flowdock, bridge, tmp_path):
+    write(tmp_path, **{"01_issues__opened": issue(7)})
+
+    run("replay", str(integration.pk), str(tmp_path))
+    run("replay", str(integration.pk), str(tmp_path))
+
+    assert len(flowdock.posts) == 2
+
+
+def test_replay_sends_the_headers_that_an_index_gives(integration, flowdock, bridge, tmp_path):
+    (tmp_path / "first.json").write_text(json.dumps(issue(7)))
+    index = {
+        "common_headers": {"X-GitHub-Delivery": "one-for-all", "X-Hub-Signature-256": "sha256=<to be computed>"},
+        "files": {"first.json": {"headers": {"X-GitHub-Event": "issues"}}},
+    }
+    (tmp_path / "index.json").write_text(json.dumps(index))
+
+    run("replay", integration.origin.hook_id, str(tmp_path))
+
+    assert Event.objects.get().kind == "issues"
+    assert Event.objects.get().delivery_id != "one-for-all"
+
+
+def test_replay_tells_what_was_refused_and_fails(integration, flowdock, bridge, tmp_path):
+    write(tmp_path, **{"01_issues__opened": {"action": "opened"}, "02_issues__opened": issue(7)})
+
+    told = run("replay", integration.origin.hook_id, str(tmp_path), code=1)
+
+    assert "1 posted" in told
+    assert "1 refused by the bridge" in told
+    assert "400" in told
+
+
+def test_replay_of_what_flowdock_refuses_fails(integration, flowdock, bridge, tmp_path):
+    flowdock.fail(422)
+    write(tmp_path, **{"01_issues__opened": issue(7)})
+
+    assert "1 failed" in run("replay", integration.origin.hook_id, str(tmp_path), code=1)
+
+
+def test_replay_gives_up_where_nothing_moves(integration, flowdock, bridge, tmp_path, monkeypatch):
+    monkeypatch.setattr("integrations.management.commands.replay.PATIENCE", 0.2)
+    flowdock.by_thread["issue:7"] = (500, {}, "{}")
+    write(tmp_path, **{"01_issues__opened": issue(7)})
+
+    told = run("replay", integration.origin.hook_id, str(tmp_path), code=3)
+
+    assert "Flowdock answered 500" in told
+
+
+def test_replay_without_hook_or_payloads_says_so(integration, tmp_path):
+    assert "no hook" in run("replay", "aaaa-bbbb-cccc", str(tmp_path), code=2)
+    assert "no payloads" in run("replay", integration.origin.hook_id, str(tmp_path), code=2)
+
+
+def test_replay_lists_what_it_would_send(integration, tmp_path):
+    write(tmp_path, **{"01_issues__opened": issue(7)})
+
+    assert "01-issues.opened.json" in run("replay", integration.origin.hook_id, str(tmp_path), dry_run=True)
+    assert not Event.objects.exists()

@@ -1,0 +1,75 @@
+"""The door for own apps: after their transaction, by the same way as everything else, and never to their cost."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import OperationalError, connection, transaction
+
+from integrations.activity import Activity, Author, Thread
+from integrations.models import Delivery, Event
+from integrations.signals import happened
+
+VOTED = Activity(author=Author("Lea Cohen"), title="voted", thread_id="poll:1", thread=Thread("Lunch?"))
+
+
+def say(activity: Activity = VOTED, **more) -> None:
+    happened.send(sender=None, service="github", origin="octo/hello", activity=activity, **more)
+
+
+def test_what_happened_is_in_the_outbox_after_the_transaction(integration, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        say()
+        assert not Event.objects.exists()
+
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.thread_id) == ("pending", "poll:1")
+    assert delivery.event.read_activity() == VOTED
+    assert str(delivery.event) == "Lea Cohen voted Lunch?"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_rolled_back_never_happened(integration):
+    with transaction.atomic():
+        say()
+        transaction.set_rollback(True)
+
+    assert not Event.objects.exists()
+
+
+def test_all_who_connected_the_origin_get_it(connect, integration, django_capture_on_commit_callbacks):
+    connect(origin=integration.origin)
+    connect("octo/hello")
+    connect("octo/other")
+
+    with django_capture_on_commit_callbacks(execute=True):
+        say()
+
+    assert Delivery.objects.count() == 3
+
+
+def test_an_origin_that_nobody_connected_is_no_error(db, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        say()
+
+    assert not Event.objects.exists()
+
+
+def test_the_same_delivery_id_adds_nothing(integration, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        say(delivery_id="vote-1")
+        say(delivery_id="vote-1")
+
+    assert Delivery.objects.count() == 1
+
+
+def test_trouble_with_the_database_is_logged_and_not_the_callers(
+    integration, django_capture_on_commit_callbacks, caplog
+):
+    def fail(execute, sql, params, many, context):
+        raise OperationalError("the disk is full")
+
+    with connection.execute_wrapper(fail), django_capture_on_commit_callbacks(execute=True):
+        say()
+
+    assert "was not posted" in caplog.text
+    assert not Event.objects.exists()
