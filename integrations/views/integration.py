@@ -60,10 +60,12 @@ class Log:
 
 def integration(request: HttpRequest, pk: int) -> HttpResponse:
     subject = open_integration(request, pk)
+    log = _log(subject, request.GET)
     return render(
         request,
         "integrations/integration.html",
-        _frame(request, subject) | {"log": _log(subject, request.GET), "history": histories([pk])[pk]},
+        _frame(request, subject)
+        | {"log": log, "history": histories([pk])[pk], "is_untried": not request.GET and _is_untried(log)},
     )
 
 
@@ -158,6 +160,11 @@ def _log(subject: Integration, query: QueryDict) -> Log:
         version=_version(subject, numbers, shown),
         total=sum(numbers.values()),
     )
+
+
+def _is_untried(log: Log) -> bool:
+    """Whether nothing has come from the service yet: a test activity proves no hook."""
+    return not log.older and all(delivery.event.kind == "activity" for delivery in log.deliveries)
 
 
 def _search(deliveries: QuerySet[Delivery], sought: str) -> QuerySet[Delivery]:

@@ -299,6 +299,21 @@ def test_an_attempt_that_is_still_under_way_is_waited_for_and_not_doubled(member
     assert not flowdock.sources
 
 
+def test_what_another_person_is_connecting_right_now_is_not_connected_beside_it(
+    member, flowdock, settings, django_user_model
+):
+    settings.FLOWDOCK_TIMEOUT = 0.3
+    lea = django_user_model.objects.create_user("lea")
+    theirs = Origin.objects.create(service="github", name="octo/hello", created_by=lea)
+    rival = Integration.objects.create(origin=theirs, name="octo/hello", flow_id=MAIN, created_by=lea)
+
+    assert member.post(address()).status_code == 503
+    assert not flowdock.sources
+    assert Integration.objects.get() == rival
+    assert Origin.objects.get() == theirs
+
+
+@pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="an in-memory database belongs to one thread")
 def test_two_people_at_once_make_one_source(sign_in, flowdock):
@@ -388,3 +403,4 @@ def test_a_test_activity_goes_to_this_flow_alone(member, flowdock):
     assert delivery.event.activity["author"]["name"] == "Demo Dean"
     assert "A test is on its way to Main" in done.content.decode()
     assert "Listening for the first event" in done.content.decode()
+    assert "Nothing has arrived from GitHub yet." in member.get(in_main.get_absolute_url()).content.decode()
