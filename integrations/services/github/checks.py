@@ -11,7 +11,7 @@ from integrations.services.base import Payload, shorten
 from integrations.services.telling import Entity, Link, Told, Unposted, Words, fields, title_html
 
 from . import threads
-from .people import author, login, person_facts
+from .people import author, called, login, person_facts
 from .work import not_worded
 
 ACTIONS = "github-actions"
@@ -176,7 +176,7 @@ def _workflow(payload: Payload, run: Payload, name: str, status: Status) -> Enti
             fields=fields(
                 ("Branch", branch),
                 ("Commit", Words(Link(f"{threads.short_sha(sha)} {shorten(commit, 120)}".strip(), url))),
-                ("Started by", login(run, "triggering_actor") if "triggering_actor" in run else login(payload)),
+                ("Started by", called(run, "triggering_actor") if "triggering_actor" in run else called(payload)),
             ),
         ),
         {} if is_fork else {"branches": (branch,)},

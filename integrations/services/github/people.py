@@ -14,10 +14,13 @@ def login(payload: Payload, path: str = "sender") -> str:
     return payload.maybe_text(f"{path}.login") or GHOST
 
 
+def called(payload: Payload, path: str = "sender") -> str:
+    """What people read. GitHub sends the login, and seldom a name too, which its schema allows; teams have a name."""
+    return payload.maybe_text(f"{path}.name").strip() or login(payload, path)
+
+
 def author(payload: Payload, path: str = "sender") -> Author:
-    """The account at `path`. GitHub sends the login; where it sends a name too, people read that."""
-    name = payload.maybe_text(f"{path}.name").strip() or login(payload, path)
-    return Author(name, avatar=payload.maybe_url(f"{path}.avatar_url"))
+    return Author(called(payload, path), avatar=payload.maybe_url(f"{path}.avatar_url"))
 
 
 def person_facts(payload: Payload, path: str = "sender") -> dict[str, tuple[str, ...]]:
@@ -28,6 +31,8 @@ def person_facts(payload: Payload, path: str = "sender") -> dict[str, tuple[str,
     }
 
 
-def logins(payload: Payload, path: str) -> list[str]:
-    """The logins of the list at `path`; teams have a name instead."""
-    return [person.maybe_text("login") or person.maybe_text("name") or GHOST for person in payload.objects(path)]
+def all_called(payload: Payload, path: str) -> list[str]:
+    """The people and teams of the list at `path`."""
+    return [
+        person.maybe_text("name").strip() or person.maybe_text("login") or GHOST for person in payload.objects(path)
+    ]

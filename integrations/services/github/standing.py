@@ -10,7 +10,7 @@ from integrations.services.telling import Link, Told, Unposted, Words
 
 from . import threads
 from .checks import paragraph
-from .people import login
+from .people import called, login
 from .work import not_worded, told
 
 
@@ -65,9 +65,10 @@ CHANGED = {
 
 
 def member(payload: Payload) -> Told | Unposted:
-    who = login(payload, "member")
+    who = called(payload, "member")
+    accepted = login(payload, "member") == login(payload)
     did = {
-        "added": f"gave {who} access",
+        "added": "accepted the invitation" if accepted else f"gave {who} access",
         "removed": f"took {who}’s access away",
         "edited": f"changed {who}’s access",
     }.get(payload.text("action"))

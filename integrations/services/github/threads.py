@@ -11,7 +11,7 @@ from integrations.services.base import Payload, shorten
 from integrations.services.markdown import render
 from integrations.services.telling import Entity, Link, Words, fields, title_html
 
-from .people import GHOST, logins
+from .people import GHOST, all_called
 
 OPEN = Status("open", "green")
 DRAFT = Status("draft", "grey")
@@ -97,7 +97,7 @@ def _issue_status(thing: Payload) -> Status:
 def _planned(thing: Payload) -> tuple[tuple[str, str], ...]:
     """What issues and pull requests have in common: who is on it, and how it is sorted."""
     return (
-        ("Assignees", ", ".join(logins(thing, "assignees"))),
+        ("Assignees", ", ".join(all_called(thing, "assignees"))),
         ("Labels", ", ".join(labels_of(thing))),
         ("Milestone", thing.maybe_text("milestone.title")),
     )
@@ -144,7 +144,7 @@ def pull_request(
     """
     thing = payload.object("pull_request")
     status, certain = _state(thing, merged=thing.flag("merged") or bool(thing.maybe_text("merged_at")))
-    asked = [*logins(thing, "requested_reviewers"), *logins(thing, "requested_teams")]
+    asked = [*all_called(thing, "requested_reviewers"), *all_called(thing, "requested_teams")]
     keeps = [] if "changed_files" in thing else ["Changes", "Commits"]
     if not certain:
         status = decided or (IN_REVIEW if asked else status)

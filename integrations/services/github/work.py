@@ -10,7 +10,7 @@ from integrations.services.base import Payload
 from integrations.services.telling import Entity, Link, Told, Unposted, Words
 
 from . import threads
-from .people import author, login, person_facts
+from .people import author, called, login, person_facts
 
 Wording = Callable[[Payload], "Told | Unposted"]
 
@@ -57,22 +57,22 @@ def unlabeled(kind: str, payload: Payload, entity: Entity) -> Told:
 
 
 def assigned(kind: str, payload: Payload, entity: Entity) -> Told:
-    who = login(payload, "assignee")
+    who = "themselves" if login(payload, "assignee") == login(payload) else called(payload, "assignee")
     return told(
         payload,
         f"{kind}.assigned",
-        f"assigned {'themselves' if who == login(payload) else who}",
+        f"assigned {who}",
         entity,
         about="to",
     )
 
 
 def unassigned(kind: str, payload: Payload, entity: Entity) -> Told:
-    who = login(payload, "assignee")
+    who = "themselves" if login(payload, "assignee") == login(payload) else called(payload, "assignee")
     return told(
         payload,
         f"{kind}.assigned",
-        f"unassigned {'themselves' if who == login(payload) else who}",
+        f"unassigned {who}",
         entity,
         about="from",
     )
@@ -159,8 +159,8 @@ def commented(kind: str, payload: Payload, entity: Entity, where: str | Link = "
         did = Words("edited ", Link("a comment", payload.url("comment.html_url")))
         return told(payload, f"{kind}.edited", did, entity, about="on", body=comment_body(payload))
     if action == "deleted":
-        whose = payload.maybe_text("comment.user.login")
-        of_whom = "" if whose in {"", login(payload)} else f" of {whose}"
+        own = login(payload, "comment.user") == login(payload)
+        of_whom = "" if own else f" of {called(payload, 'comment.user')}"
         return told(payload, f"{kind}.deleted", f"deleted a comment{of_whom}", entity, about="on")
     return not_worded(kind, action)
 
@@ -202,7 +202,7 @@ def pull_request_pushed(payload: Payload) -> Told:
 
 def reviewer_of(payload: Payload) -> str:
     """Who is asked: a person, or a team with its name."""
-    return payload.maybe_text("requested_team.name") or login(payload, "requested_reviewer")
+    return payload.maybe_text("requested_team.name") or called(payload, "requested_reviewer")
 
 
 def review_requested(payload: Payload) -> Told:
@@ -247,8 +247,8 @@ def pull_request_review(payload: Payload) -> Told | Unposted:
     action, state = payload.text("action"), payload.text("review.state").lower()
     if action == "dismissed":
         entity = threads.pull_request(payload, decided=threads.IN_REVIEW)
-        whose = payload.maybe_text("review.user.login")
-        did = "dismissed their own review" if whose == login(payload) else f"dismissed the review of {whose or 'ghost'}"
+        own = login(payload, "review.user") == login(payload)
+        did = "dismissed their own review" if own else f"dismissed the review of {called(payload, 'review.user')}"
         return told(payload, "pull_request_review.dismissed", did, entity, about="in")
     if action != "submitted":
         return Unposted("an edited review changes no decision")
@@ -258,7 +258,7 @@ def pull_request_review(payload: Payload) -> Told | Unposted:
     word, did, about, decided = REVIEWS[state]
     if state == "commented" and not body:
         return Unposted("it has no words of its own, and its comments on lines are posted one by one")
-    entity = threads.pull_request(payload, decided=decided, reviewer=login(payload, "review.user"))
+    entity = threads.pull_request(payload, decided=decided, reviewer=called(payload, "review.user"))
     return told(payload, f"pull_request_review.{word}", did, entity, about=about, body=body, said=bool(body))
 
 
@@ -290,8 +290,7 @@ def discussion(payload: Payload) -> Told | Unposted:
     if action in PLANNING:
         return PLANNING[action]("discussion", payload, entity)
     if action == "answered":
-        whose = payload.maybe_text("answer.user.login") or "ghost"
-        answer = Link(f"the answer of {whose}", payload.maybe_text("answer.html_url"))
+        answer = Link(f"the answer of {called(payload, 'answer.user')}", payload.maybe_text("answer.html_url"))
         body = comment_body(payload, "answer")
         return told(payload, "discussion.answered", Words("chose ", answer), entity, about="to", body=body)
     if action == "category_changed":
