@@ -150,7 +150,8 @@ def pull_request(
         status = decided or (IN_REVIEW if asked else status)
         keeps += [] if decided or starts else ["status"]
     reviewers = [*asked, *([reviewer] if reviewer and reviewer not in asked else [])]
-    keeps += [] if reviewers or removed or starts else ["Reviewers"]
+    # Who has reviewed is no longer asked, and stays a reviewer all the same.
+    keeps += [] if reviewer or removed or starts or decided else ["Reviewers"]
     title, base = thing.text("title"), thing.text("base.ref")
     return Entity(
         f"pr:{thing.number('number')}",
