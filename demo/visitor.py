@@ -30,6 +30,7 @@ class Form:
     action: str
     method: str
     fields: dict[str, str] = field(default_factory=dict)
+    hidden: list[tuple[str, str]] = field(default_factory=list)  # name, value; a name may stand here more than once
     choices: dict[str, list[str]] = field(default_factory=dict)
     buttons: list[Button] = field(default_factory=list)
     boxes: list[tuple[str, str, bool]] = field(default_factory=list)  # name, value, checked
@@ -112,6 +113,8 @@ class _Reader(HTMLParser):
                 form.fields[name] = value
         elif kind == "checkbox":
             form.boxes.append((name, value or "on", "checked" in given))
+        elif kind == "hidden":
+            form.hidden.append((name, value))
         else:
             form.fields[name] = value
 
@@ -160,7 +163,7 @@ class Visitor:
         unknown = set(filled) - set(form.fields) - set(form.choices)
         if unknown:
             raise NotOnThePage(f"no field “{min(unknown)}” beside the button “{button}” on {self.page.url}")
-        values = list({**form.fields, **filled}.items())
+        values = [*form.hidden, *{**form.fields, **filled}.items()]
         ticked = boxes or {}
         for name, value, checked in form.boxes:
             if ticked.get(value, checked):
