@@ -10,7 +10,6 @@ import pytest
 import requests
 from django.core.management import call_command
 from django.db import connection
-from django.db import connection
 from django.utils import timezone
 
 from integrations import breaker
