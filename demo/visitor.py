@@ -103,10 +103,12 @@ class _Reader(HTMLParser):
         if "id" in given:
             self.page.inputs[given["id"]] = value
         form = self._form(given)
-        if form is None or not name:
+        if form is None:
             return
         if kind in {"submit", "image"}:
             form.buttons.append(Button(value, name, value))
+        elif not name:
+            return
         elif kind == "radio":
             form.choices.setdefault(name, []).append(value)
             if "checked" in given:
