@@ -5,5 +5,5 @@ errors.py    every failure in Flowdock's form
 auth.py      who calls, and what they may
 shapes.py    the objects as the API shows them
 middleware.py  spellings of addresses, CORS, the errors of what never reached a view
-users.py flows.py sources.py messages.py threads.py    the calls
+users.py flows.py sources.py messages.py threads.py applications.py    the calls
 """

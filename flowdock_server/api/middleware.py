@@ -10,7 +10,7 @@ from .errors import failure
 
 # The rest of the host belongs to pages.
 _CALL = re.compile(
-    r"\A(?:/v1)?(/(?:activities|comments|flows|messages|openapi|organizations|private|sources|users?)(?:/.*)?)\Z",
+    r"\A(?:/v1)?(/(?:activities|comments|flows|messages|oauth/applications|openapi|organizations|private|sources|users?)(?:/.*)?)\Z",
     re.DOTALL,
 )
 _ALLOW_METHODS = "POST, PUT, PATCH, DELETE, GET, OPTIONS"

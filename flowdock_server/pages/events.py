@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
+from django.db import connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import require_GET
 
@@ -54,4 +54,4 @@ def _latest_number(flow_id: UUID, user: User) -> int | None:
         return opened.values_list("last_number", flat=True).first()
     finally:
         # A page may stay open all day, and must not hold a connection that it uses four times a minute.
-        close_old_connections()
+        connections.close_all()

@@ -1,0 +1,72 @@
+"""Applications: registering one without a browser, and the address that a source's data gives for its own."""
+
+from typing import Annotated, Any
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from ninja import Router, Status
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from flowdock_server.drafts import Rejected, Shape
+from flowdock_server.models import Application
+from flowdock_server.tokens import new_token
+
+from .auth import Basic, person
+from .params import Merged
+from .shapes import ApplicationShape, application_shape
+
+router = Router(tags=["applications"])
+
+
+class NewApplication(Shape):
+    name: Annotated[str, Field(min_length=1, max_length=255)]
+    redirect_uri: Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class Registration(Shape):
+    application: NewApplication
+
+
+class RegisteredShape(TypedDict):
+    id: int
+    name: str
+    redirect_uri: str
+    client_id: str
+    client_secret: str
+
+
+@router.post("/oauth/applications", auth=[Basic()], response={201: RegisteredShape})
+def register_application(request: HttpRequest, new: Annotated[Registration, Merged(...)]) -> Any:
+    """Register an application of the caller's. The answer alone holds the `client_secret`."""
+    secret = new_token() + new_token()
+    application = Application(
+        user=request.auth.user,
+        name=new.application.name,
+        redirect_uris=new.application.redirect_uri,
+        client_secret=secret,
+        client_type=Application.CLIENT_CONFIDENTIAL,
+        authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
+    )
+    try:
+        application.full_clean(exclude=["client_secret"])
+    except ValidationError as error:
+        raise Rejected({"application.redirect_uri": error.messages}) from error
+    application.save()
+    return Status(
+        201,
+        {
+            "id": application.pk,
+            "name": application.name,
+            "redirect_uri": application.redirect_uris,
+            "client_id": application.client_id,
+            "client_secret": secret,
+        },
+    )
+
+
+@router.get("/oauth/applications/{application_id}", auth=person(), response=ApplicationShape)
+def one_application(request: HttpRequest, application_id: int) -> ApplicationShape:
+    """What an application is called and looks like. Its keys stay with its developer."""
+    return application_shape(get_object_or_404(Application, pk=application_id))
