@@ -1,0 +1,1 @@
+"""What the product claims, measured on the product as it runs."""
