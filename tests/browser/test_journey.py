@@ -30,7 +30,7 @@ def test_a_person_connects_a_repository_and_watches_it_come_alive(
         allow.click()
     page.wait_for_url(re.compile("/flowdock/setup"))
     page.get_by_role("radio", name=re.compile("GitHub")).check(force=True)
-    page.get_by_label("Its name or address").fill("octo/clicked")
+    page.locator("input[name=origin]").fill("octo/clicked")
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Connect octo/clicked to Lobby")
     page.get_by_role("button", name="Connect octo/clicked to Lobby").click()
@@ -76,8 +76,8 @@ def test_a_comment_appears_in_another_persons_window(stack: Stack, hook: str, so
     one.page.get_by_role("textbox", name=re.compile("[Cc]omment")).fill("Seen from the other window")
     one.page.get_by_role("button", name="Comment").click()
 
-    expect(other.page.get_by_text("Seen from the other window")).to_be_visible()
-    expect(one.page.get_by_text("Seen from the other window")).to_have_count(1)
+    expect(other.page.get_by_text("Seen from the other window", exact=True)).to_be_visible()
+    expect(one.page.get_by_text("Seen from the other window", exact=True)).to_have_count(1)
     assert one.complaints + other.complaints == []
 
 

@@ -63,7 +63,7 @@ def setup_without_flow(stack: Stack, page: Page) -> None:
 
 def confirmation(stack: Stack, page: Page) -> None:
     setup(stack, page)
-    page.get_by_label("Its name or address").fill("octo/new")
+    page.locator("input[name=origin]").fill("octo/new")
     page.get_by_role("button", name="Continue").click()
     page.wait_for_url(re.compile("confirm"))
 
