@@ -28,9 +28,12 @@ class InvalidOrigin(ValueError):
 
 
 LARGEST_NUMBER = 2**63 - 1
+LONGEST_ADDRESS = 2000
 # Control characters have no place in a text, a NUL can stop a database, and half of a surrogate pair is no text at all.
 UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
+# Left open, they turn the direction of whatever is shown beside the text. Right-to-left names do without.
+DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def header(headers: Mapping[str, str], name: str) -> str:
@@ -45,12 +48,16 @@ def shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
 
 
+def readable(text: str) -> str:
+    """`text` as a database can store it, as UTF-8 can write it, and with its directions closed."""
+    return DIRECTIONS.sub("", UNSTORABLE.sub(REPLACEMENT, text))
+
+
 class Payload:
     """A webhook's JSON object, read by dotted paths: a value of the right type, or UnreadablePayload naming the path.
 
     The plain verbs (`text`, `number`, ...) are for what the service always sends. Those that begin with `maybe_` take
-    an absent or null value as empty, and refuse a wrong type all the same. Every text can be stored in a database and
-    written as UTF-8: what cannot has become U+FFFD.
+    an absent or null value as empty, and refuse a wrong type all the same. Every text is `readable`.
     """
 
     def __init__(self, data: Mapping[str, Any], prefix: str = "") -> None:
@@ -106,7 +113,7 @@ class Payload:
         return value
 
     def maybe_text(self, path: str) -> str:
-        return UNSTORABLE.sub(REPLACEMENT, self._typed(path, str, "text") or "")
+        return readable(self._typed(path, str, "text") or "")
 
     def number(self, path: str) -> int:
         return int(self._present(path, self.maybe_number(path)))
@@ -125,6 +132,8 @@ class Payload:
         value = self.text(path)
         if not is_web_address(value):
             raise UnreadablePayload(f"{self.prefix}{path} is not an http(s) address")
+        if len(value) > LONGEST_ADDRESS:
+            raise UnreadablePayload(f"{self.prefix}{path} is longer than an address can be")
         return value
 
     def maybe_url(self, path: str) -> str:
@@ -146,7 +155,7 @@ class Payload:
         for index, value in enumerate(values):
             if not isinstance(value, str):
                 raise UnreadablePayload(f"{self.prefix}{path}.{index} is not text")
-        return tuple(UNSTORABLE.sub(REPLACEMENT, value) for value in values)
+        return tuple(map(readable, values))
 
     def maybe_time(self, path: str) -> dt.datetime | None:
         """The aware time that an ISO 8601 text gives; absent, null or without a time zone is None."""

@@ -42,14 +42,18 @@ class Words:
         return bool(self.plain)
 
     @property
+    def whole(self) -> str:
+        return "".join(part if isinstance(part, str) else part.text for part in self.parts)
+
+    @property
     def plain(self) -> str:
-        return shorten("".join(part if isinstance(part, str) else part.text for part in self.parts), LONGEST_TITLE)
+        return shorten(self.whole, LONGEST_TITLE)
 
     @property
     def html(self) -> str:
         """As an HTML line with links; where it is too long, cut and without."""
-        if len(plain := self.plain) == LONGEST_TITLE:
-            return escape(plain)
+        if len(self.whole) > LONGEST_TITLE:
+            return escape(self.plain)
         return "".join(escape(part) if isinstance(part, str) else link(part.text, part.url) for part in self.parts)
 
 

@@ -11,7 +11,7 @@ from integrations.services.base import Payload, shorten
 from integrations.services.telling import Entity, Link, Told, Unposted, Words, fields, title_html
 
 from . import threads
-from .people import author, called, login, person_facts
+from .people import LONGEST_NAME, author, called, login, person_facts
 from .work import not_worded
 
 ACTIONS = "github-actions"
@@ -64,7 +64,7 @@ def paragraph(text: str) -> str:
 
 
 def app_author(app: Payload) -> Author:
-    return Author(app.maybe_text("name").strip() or "GitHub", avatar=app.maybe_url("owner.avatar_url"))
+    return Author(shorten(app.maybe_text("name"), LONGEST_NAME) or "GitHub", avatar=app.maybe_url("owner.avatar_url"))
 
 
 def pusher_facts(payload: Payload, app_slug: str) -> dict[str, tuple[str, ...] | None]:
@@ -168,7 +168,7 @@ def _workflow(payload: Payload, run: Payload, name: str, status: Status) -> Enti
     url = f"{threads.repository_url(payload)}/commit/{sha}"
     return Entity(
         f"workflow:{file}:{branch}",
-        title,
+        branch,
         Thread(
             title=title_html(title),
             external_url=run.url("html_url"),
@@ -241,7 +241,7 @@ def deployment_status(payload: Payload) -> Told | Unposted:
         did=did,
         entity=threads.mentioned_pull_request(payload, mentions) or _environment(payload, deployment, worked),
         author=author(payload, "deployment_status.creator" if "deployment_status.creator" in payload else "sender"),
-        about="in" if worked else "of",
+        about="for",
         body=paragraph(payload.maybe_text("deployment_status.description")),
         facts=person_facts(payload),
     )
@@ -252,7 +252,7 @@ def _environment(payload: Payload, deployment: Payload, worked: bool) -> Entity:
     title = f"{threads.repository_name(payload)}: {environment}"
     return Entity(
         f"environment:{environment}",
-        title,
+        threads.repository_name(payload),
         Thread(
             title=title_html(title),
             external_url=f"{threads.repository_url(payload)}/deployments",

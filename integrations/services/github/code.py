@@ -10,7 +10,7 @@ from integrations.services.base import Payload, shorten
 from integrations.services.telling import Link, Told, Unposted, Words
 
 from . import threads
-from .people import GHOST
+from .people import GHOST, LONGEST_NAME
 from .work import commented, not_worded, told
 
 MOST_COMMITS = 10
@@ -43,9 +43,9 @@ def push(payload: Payload) -> Told | Unposted:
         payload.maybe_url("head_commit.url") or f"{threads.repository_url(payload)}/commit/{quote(after)}",
     )
     entity = threads.branch(payload, branch, commit=Words(newest))
-    worded = told(payload, "push", what, entity, about="of", body=commit_list(payload, commits, whole))
+    worded = told(payload, "push", what, entity, about="in", body=commit_list(payload, commits, whole))
     if worded.author.name == GHOST and (pusher := payload.maybe_text("pusher.name")):
-        return replace(worded, author=Author(pusher)).with_facts(authors=(pusher,))
+        return replace(worded, author=Author(shorten(pusher, LONGEST_NAME))).with_facts(authors=(pusher,))
     return worded
 
 

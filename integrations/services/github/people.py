@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from integrations.activity import Author
-from integrations.services.base import Payload
+from integrations.services.base import Payload, shorten
 from integrations.services.code_hosts import is_bot
 
 # What GitHub itself shows in place of an account that is gone; payloads then have null.
 GHOST = "ghost"
+LONGEST_NAME = 100
 
 
 def login(payload: Payload, path: str = "sender") -> str:
@@ -16,7 +17,7 @@ def login(payload: Payload, path: str = "sender") -> str:
 
 def called(payload: Payload, path: str = "sender") -> str:
     """What people read. GitHub sends the login, and seldom a name too, which its schema allows; teams have a name."""
-    return payload.maybe_text(f"{path}.name").strip() or login(payload, path)
+    return shorten(payload.maybe_text(f"{path}.name").strip() or login(payload, path), LONGEST_NAME)
 
 
 def author(payload: Payload, path: str = "sender") -> Author:

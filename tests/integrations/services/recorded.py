@@ -1,0 +1,52 @@
+"""Payloads as the services send them: those beside these tests, and the folder of recorded ones beside the checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from integrations.services.base import Event, Service
+
+HERE = Path(__file__).parent
+CHECKOUT = HERE.parents[2]
+CORPUS = Path(os.environ.get("CORPUS") or CHECKOUT.parent / "shared" / "payloads")
+SECRET = "fdb_not-a-secret"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A payload and the headers that come with it. The name of its file begins with the kind: `issues.opened.json`."""
+
+    service: Service
+    path: Path
+
+    def __str__(self) -> str:
+        return self.path.stem
+
+    @property
+    def kind(self) -> str:
+        return self.path.name.rpartition("-")[2].partition(".")[0]
+
+    @property
+    def body(self) -> bytes:
+        return self.path.read_bytes()
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return self.service.announce(self.kind, "72d3162e-cc78-11e3-81ab-4c9367dc0958")
+
+    def read(self, body: bytes | None = None, **headers: str) -> Event:
+        return self.service.read(self.body if body is None else body, {**self.headers, **headers})
+
+
+def recorded(service: Service, folder: Path | None = None) -> Iterator[Recorded]:
+    for path in sorted((folder or HERE / service.name).glob("*.json")):
+        yield Recorded(service, path)
