@@ -14,7 +14,7 @@ from flowdock_server.models import Flow, Message, Thread
 
 from . import once
 from .access import flow_page
-from .filters import Filters, page
+from .filters import Filters, inbox, page
 
 TIMELINE = 100  # messages shown at once
 
@@ -84,12 +84,11 @@ def _frame(request: HttpRequest, flow: Flow) -> dict[str, Any]:
 
 def _list(request: HttpRequest, flow: Flow) -> dict[str, Any]:
     filters = Filters.read(request.GET)
-    sources = filters.sources(flow)
     return {
         "filters": filters,
-        "sources": sources,
+        "sources": filters.sources(flow),
         "statuses": filters.statuses(flow),
-        "total": sum(choice.count for choice in sources),
+        "total": inbox(flow).count(),
         "page": page(filters.threads(flow), request.GET.get("before", "")),
     }
 
