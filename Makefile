@@ -31,7 +31,7 @@ demo: $(VENV)/.for-run ## replay a day of GitHub life into the running demonstra
 test: $(VENV)/.for-run ## run the tests
 	$(PYTEST) tests/integrations --ds=tests.integrations.settings -n auto
 	$(PYTEST) tests/flowdock_server --ds=tests.flowdock_server.settings -n auto
-	$(PYTEST) tests/loop -p no:django -p no:randomly
+	$(PYTEST) tests/loop/test_loop.py -p no:django -p no:randomly
 
 browser: $(VENV)/.for-ci ## click through everything in headless Chromium, keep screenshots in artefacts/
 	$(PYTEST) tests/browser -p no:django -p no:randomly
