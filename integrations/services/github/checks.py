@@ -165,7 +165,7 @@ def _workflow(payload: Payload, run: Payload, name: str, status: Status) -> Enti
     title = f"{name} on {branch}"
     commit = run.maybe_text("head_commit.message").strip().partition("\n")[0]
     sha = run.text("head_sha")
-    url = f"{threads.repository_url(payload)}/commit/{sha}"
+    url = threads.page(payload, f"commit/{sha}")
     return Entity(
         f"workflow:{file}:{branch}",
         branch,
@@ -259,7 +259,7 @@ def _environment(payload: Payload, deployment: Payload, worked: bool) -> Entity:
             status=Status("deployed", "green") if worked else Status("failed", "red"),
             fields=fields(
                 ("Deployed" if worked else "Tried", "" if ref == sha else ref),
-                ("Commit", Words(Link(threads.short_sha(sha), f"{threads.repository_url(payload)}/commit/{sha}"))),
+                ("Commit", Words(Link(threads.short_sha(sha), threads.page(payload, f"commit/{sha}")))),
             ),
         ),
     )

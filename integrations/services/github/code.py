@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import quote
 
 from integrations.activity import Author, escape, link
 from integrations.services.base import Payload, shorten
@@ -29,7 +28,7 @@ def push(payload: Payload) -> Told | Unposted:
     if payload.flag("created") and not commits:
         return Unposted("GitHub reports the new branch as well, and it holds no new commits")
     after = payload.text("after")
-    whole = payload.maybe_url("compare") or f"{threads.repository_url(payload)}/commits/{quote(branch)}"
+    whole = payload.maybe_url("compare") or threads.page(payload, f"commits/{branch}")
     verb = "force-pushed" if payload.flag("forced") else "pushed"
     if commits:
         what = Words(f"{verb} ", Link(threads.counted(len(commits), "commit"), whole), f" to {branch}")
@@ -40,7 +39,7 @@ def push(payload: Payload) -> Told | Unposted:
     head = payload.maybe_text("head_commit.message").strip().partition("\n")[0]
     newest = Link(
         f"{threads.short_sha(after)} {shorten(head, LONGEST_SUBJECT)}".strip(),
-        payload.maybe_url("head_commit.url") or f"{threads.repository_url(payload)}/commit/{quote(after)}",
+        payload.maybe_url("head_commit.url") or threads.page(payload, f"commit/{after}"),
     )
     entity = threads.branch(payload, branch, commit=Words(newest))
     worded = told(payload, "push", what, entity, about="in", body=commit_list(payload, commits, whole))

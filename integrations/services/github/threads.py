@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from integrations.activity import Status, Thread
-from integrations.services.base import Payload, shorten
+from integrations.services.base import LONGEST_ADDRESS, Payload, shorten
 from integrations.services.markdown import render
 from integrations.services.telling import Entity, Link, Words, fields, title_html
 
@@ -38,6 +38,12 @@ def repository_name(payload: Payload) -> str:
 
 def repository_url(payload: Payload) -> str:
     return payload.url("repository.html_url")
+
+
+def page(payload: Payload, path: str) -> str:
+    """The address of a page in the repository; of the repository itself where that would be longer than any address."""
+    url = f"{repository_url(payload)}/{quote(path)}"
+    return url if len(url) <= LONGEST_ADDRESS else repository_url(payload)
 
 
 def short_sha(sha: str) -> str:
@@ -232,7 +238,7 @@ def branch(payload: Payload, name: str, *, commit: Words | None = None, deleted:
         repository_name(payload),
         Thread(
             title=title_html(title),
-            external_url=f"{repository_url(payload)}/tree/{quote(name)}",
+            external_url=page(payload, f"tree/{name}"),
             status=DELETED if deleted else None,
             fields=fields(("Latest commit", commit or "")),
             keeps=() if known else (*EVERYTHING, "Latest commit"),
@@ -249,7 +255,7 @@ def commit(payload: Payload, sha: str, message: str = "") -> Entity:
         title,
         Thread(
             title=title_html(title),
-            external_url=f"{repository_url(payload)}/commit/{quote(sha)}",
+            external_url=page(payload, f"commit/{sha}"),
             keeps=() if first_line else ("title",),
         ),
     )
@@ -263,7 +269,7 @@ def tag(payload: Payload, name: str, *, deleted: bool = False) -> Entity:
         repository_name(payload),
         Thread(
             title=title_html(title),
-            external_url=f"{repository_url(payload)}/releases/tag/{quote(name)}",
+            external_url=page(payload, f"releases/tag/{name}"),
             status=Status("tag deleted", "grey") if deleted else Status("tagged", "grey"),
             fields=fields(("Tag", name)),
             keeps=("title", "external_url", "body", "Branch", "Files", *(() if deleted else ("status",))),

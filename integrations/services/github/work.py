@@ -195,7 +195,7 @@ def pull_request_pushed(payload: Payload) -> Told:
     before, after = payload.maybe_text("before"), payload.maybe_text("after")
     commits: str | Link = "new commits"
     if before and after:
-        commits = Link("new commits", f"{threads.repository_url(payload)}/compare/{before}...{after}")
+        commits = Link("new commits", threads.page(payload, f"compare/{before}...{after}"))
     did = Words("pushed ", commits)
     return told(payload, "pull_request.synchronize", did, threads.pull_request(payload), about="to")
 

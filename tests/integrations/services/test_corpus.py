@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-from pathlib import Path
 
 import pytest
 
 from integrations.services import SERVICES
 from integrations.services.base import UnreadablePayload
 
-CORPUS = Path(os.environ.get("CORPUS") or Path(__file__).resolve().parents[4] / "shared" / "payloads")
+from .recorded import CORPUS
+
 pytestmark = [
     pytest.mark.corpus,
     pytest.mark.skipif(not CORPUS.is_dir(), reason=f"there is no folder of recorded payloads at {CORPUS}"),
@@ -25,6 +24,7 @@ def test_every_payload_of_github_is_read_and_most_kinds_are_posted_or_kept_for_a
     settled, kinds = set(), set()
     for name, entry in index["files"].items():
         event = GITHUB.read((CORPUS / "github" / name).read_bytes(), index["common_headers"] | entry["headers"])
+        assert event.summary
         kinds.add(event.kind)
         if event.activity or not event.why_not.endswith("is not a kind we post"):
             settled.add(event.kind)

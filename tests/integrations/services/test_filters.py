@@ -1,0 +1,130 @@
+"""What passes and what does not, and the words that say why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integrations.services.code_hosts import AUTHORS, BOTS, BRANCHES, DRAFTS, LABELS
+from integrations.services.filters import Choice, InvalidFilters, Rule, clean, decide
+
+EVENTS = Rule(
+    "events",
+    "Events",
+    "",
+    choices=(Choice("issues.opened", "Issue opened", "Issues"), Choice("issues.labeled", "Issue labelled", "Issues")),
+)
+RULES = (EVENTS, BRANCHES, LABELS, AUTHORS, BOTS, DRAFTS)
+
+ISSUE = {"events": ("issues.labeled",), "labels": ("bug", "wontfix"), "authors": ("lea-cohen",), "bots": ("person",)}
+BARE = {"events": ("issues.opened",), "labels": (), "authors": ("dependabot[bot]",), "bots": ("bot",)}
+PUSH = {"events": ("push",), "branches": ("feature/x",), "authors": ("lea-cohen",)}
+RELEASE = {"events": ("push",), "branches": ("release/2.4",), "authors": ("lea-cohen",)}
+COMMIT = {"events": ("status.failed",), "branches": ("feature/x", "feature/y")}
+DRAFT = {"events": ("pull_request.opened",), "drafts": ("draft",)}
+
+REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    (ISSUE, {"events": {"none_of": ["issues.labeled"]}}, "issue labelled is excluded"),
+    (ISSUE, {"events": {"any_of": ["issues.opened"]}}, "issue labelled is not among those posted"),
+    (ISSUE, {"labels": {"none_of": ["wontfix"]}}, "label wontfix is excluded"),
+    (ISSUE, {"labels": {"none_of": ["WontFix"]}}, "label wontfix is excluded"),
+    (ISSUE, {"labels": {"none_of": ["wont*"]}}, "label wontfix is excluded"),
+    (ISSUE, {"labels": {"any_of": ["feature"]}}, "none of bug, wontfix is among the labels posted"),
+    (BARE, {"labels": {"any_of": ["feature"]}}, "it has no label, and only some are posted"),
+    (BARE, {"authors": {"none_of": ["dependabot[bot]"]}}, "author dependabot[bot] is excluded"),
+    (BARE, {"authors": {"none_of": ["dependabot"]}}, "author dependabot[bot] is excluded"),
+    (BARE, {"authors": {"any_of": ["lea-cohen"]}}, "author dependabot[bot] is not among those posted"),
+    (BARE, {"bots": {"none_of": ["bot"]}}, "work of bots is excluded"),
+    (PUSH, {"branches": {"any_of": ["main", "release/*"]}}, "branch feature/x is not among those posted"),
+    (PUSH, {"branches": {"none_of": ["feature/*"]}}, "branch feature/x is excluded"),
+    (COMMIT, {"branches": {"any_of": ["main"]}}, "none of feature/x, feature/y is among the branches posted"),
+    (DRAFT, {"drafts": {"none_of": ["draft"]}}, "draft pull request is excluded"),
+    # An exclusion weighs more than an invitation.
+    (ISSUE, {"labels": {"any_of": ["bug"], "none_of": ["wontfix"]}}, "label wontfix is excluded"),
+]
+
+
+@pytest.mark.parametrize(("facts", "filters", "reason"), REFUSED)
+def test_event_is_refused_in_words(facts: dict[str, Any], filters: dict[str, Any], reason: str) -> None:
+    verdict = decide(RULES, filters, facts)
+
+    assert not verdict.passes
+    assert verdict.reason == reason
+    assert verdict.rule == next(iter(filters))
+
+
+PASSING: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (ISSUE, {}),
+    (ISSUE, {"labels": {"any_of": ["bug"]}}),
+    (ISSUE, {"labels": {"any_of": [], "none_of": []}}),
+    (RELEASE, {"branches": {"any_of": ["main", "release/*"]}}),
+    # It belongs to no branch and is no draft: those rules do not ask it.
+    (ISSUE, {"branches": {"any_of": ["main"]}, "drafts": {"any_of": ["ready"]}}),
+    # A person is not meant by a bot's whole name, and brackets are no pattern.
+    ({"authors": ("dependabot",)}, {"authors": {"none_of": ["dependabot[bot]"]}}),
+    ({"authors": ("dependabotb",)}, {"authors": {"none_of": ["dependabot[bot]"]}}),
+]
+
+
+@pytest.mark.parametrize(("facts", "filters"), PASSING)
+def test_event_passes(facts: dict[str, Any], filters: dict[str, Any]) -> None:
+    assert decide(RULES, filters, facts).passes
+
+
+BROKEN: list[tuple[Any, str]] = [
+    ([], "filters are not an object"),
+    ({"labels": ["bug"]}, "labels holds something else"),
+    ({"labels": {"some_of": ["bug"]}}, "labels holds something else"),
+    ({"labels": {"any_of": "bug"}}, "labels.any_of is not a list of texts"),
+    ({"labels": {"any_of": [1]}}, "labels.any_of is not a list of texts"),
+    ({"colours": {"any_of": ["red"]}}, "colours is not a rule"),
+]
+
+
+@pytest.mark.parametrize(("filters", "words"), BROKEN)
+def test_filters_of_another_shape_are_refused_by_name(filters: Any, words: str) -> None:
+    with pytest.raises(InvalidFilters, match=words):
+        clean(RULES, filters)
+
+
+def test_cleaning_trims_and_leaves_out_what_is_empty_or_twice() -> None:
+    cleaned = clean(RULES, {"labels": {"any_of": [" bug ", "bug", ""], "none_of": []}, "authors": {"any_of": []}})
+
+    assert cleaned == {"labels": {"any_of": ["bug"]}}
+
+
+words = st.lists(st.text(max_size=6), max_size=4)
+facts = st.dictionaries(st.sampled_from([rule.name for rule in RULES]), words.map(tuple))
+filters = st.dictionaries(
+    st.sampled_from([rule.name for rule in RULES]),
+    st.fixed_dictionaries({}, optional={"any_of": words, "none_of": words}),
+)
+
+
+@given(filters, facts)
+def test_a_refusal_has_a_reason_and_a_rule_and_a_pass_has_none(wanted: Any, told: Any) -> None:
+    verdict = decide(RULES, clean(RULES, wanted), told)
+
+    assert bool(verdict.reason) == bool(verdict.rule) == (not verdict.passes)
+
+
+@given(filters, facts)
+def test_cleaning_changes_no_verdict_and_cleans_once(wanted: Any, told: Any) -> None:
+    spaced = {
+        rule: {part: [w.strip() for w in ws if w.strip()] for part, ws in s.items()} for rule, s in wanted.items()
+    }
+    cleaned = clean(RULES, wanted)
+
+    assert clean(RULES, cleaned) == cleaned
+    assert decide(RULES, cleaned, told) == decide(RULES, spaced, told)
+
+
+@given(filters, facts, st.sampled_from([rule.name for rule in RULES]), st.text(min_size=1, max_size=6))
+def test_one_exclusion_more_lets_nothing_more_through(wanted: Any, told: Any, rule: str, word: str) -> None:
+    setting = wanted.get(rule, {})
+    stricter = {**wanted, rule: {**setting, "none_of": [*setting.get("none_of", []), word]}}
+
+    assert decide(RULES, wanted, told).passes or not decide(RULES, stricter, told).passes

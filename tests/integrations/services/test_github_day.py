@@ -1,0 +1,92 @@
+"""The demonstration's day, laid event over event as ingest does: every thread tells the truth at every moment."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+from integrations.activity import Activity, Thread
+from integrations.services import SERVICES
+
+from .recorded import CHECKOUT, recorded
+
+Told = tuple[Activity, Thread]
+
+
+@pytest.fixture(scope="module")
+def day() -> dict[str, list[Told]]:
+    """The activities of each thread, with the thread's whole state after each."""
+    threads: dict[str, list[Told]] = defaultdict(list)
+    for each in recorded(SERVICES["github"], CHECKOUT / "demo" / "github"):
+        if activity := each.read().activity:
+            before = threads[activity.thread_id]
+            threads[activity.thread_id].append(
+                (activity, activity.thread.over(before[-1][1]) if before else activity.thread)
+            )
+    return threads
+
+
+def statuses(day: dict[str, list[Told]], thread_id: str) -> list[str]:
+    """The statuses that a reader sees one after the other."""
+    seen = [thread.status.value if thread.status else "" for _, thread in day[thread_id]]
+    return [status for index, status in enumerate(seen) if index == 0 or status != seen[index - 1]]
+
+
+def fields(thread: Thread) -> dict[str, str]:
+    return {field.label: field.value for field in thread.fields}
+
+
+STATUSES = {
+    # Checks, comments and pushes in between change nothing about where the review stands.
+    "pr:42": ["open", "in review", "changes requested", "approved", "merged"],
+    "pr:43": ["open", "merged"],
+    "pr:45": ["draft", "open"],
+    "issue:38": ["open", "closed"],
+    "issue:44": ["open", "not planned"],
+    "workflow:build.yml:main": ["failed", "passed"],
+    "release:v2.4.0": ["tagged", "released"],
+    "discussion:46": ["open", "answered"],
+    "branch:greet-in-french": ["", "deleted"],
+}
+
+
+@pytest.mark.parametrize(("thread_id", "expected"), STATUSES.items())
+def test_status_goes_its_way_and_never_back(day: dict[str, list[Told]], thread_id: str, expected: list[str]) -> None:
+    assert statuses(day, thread_id) == expected
+
+
+def test_checks_are_told_in_the_thread_of_their_pull_request(day: dict[str, list[Told]]) -> None:
+    told = [activity.author.name for activity, _ in day["pr:42"]]
+
+    assert told.count("GitHub Actions") == 4
+    assert told.count("Codecov") == 1
+
+
+def test_pull_request_keeps_its_title_body_and_fields_whoever_tells_of_it(day: dict[str, list[Told]]) -> None:
+    states = [thread for _, thread in day["pr:42"]]
+
+    assert {thread.title for thread in states} == {"Greet people in their own language"}
+    assert {thread.body for thread in states} == {states[0].body}
+    assert all(
+        set(fields(thread)) >= {"Pull request", "Branch", "Changes", "Commits"} and not thread.keeps
+        for thread in states
+    )
+    assert fields(states[-1])["Changes"] == "9 files, +214 −38"
+    assert fields(states[-1])["Reviewers"] == "Ines Rao, Lea Cohen"
+
+
+def test_day_shows_every_part_of_the_inbox(day: dict[str, list[Told]]) -> None:
+    assert len(day) >= 12
+    assert any(activity.event == "discussion" for told in day.values() for activity, _ in told)
+
+
+def test_thread_that_is_not_known_yet_begins_with_what_the_event_tells() -> None:
+    check = next(each for each in recorded(SERVICES["github"]) if str(each) == "check_run.completed.failure")
+
+    activity = check.read().activity
+
+    assert activity is not None
+    assert activity.thread.title == "Pull request #42: greet"
+    assert activity.thread.external_url == "https://github.com/octo/hello/pull/42"
+    assert fields(activity.thread)["Branch"] == "greet into main"

@@ -1,0 +1,158 @@
+"""GitHub's way in: signatures, forms, delivery ids, and the origins that people type."""
+
+from __future__ import annotations
+
+from urllib.parse import quote_plus, urlencode
+
+import pytest
+
+from integrations.services import SERVICES
+from integrations.services.base import InvalidOrigin, SignatureMismatch, UnreadablePayload
+
+from .recorded import HERE, SECRET, Recorded
+
+GITHUB = SERVICES["github"]
+OPENED = Recorded(GITHUB, HERE / "github" / "issues.opened.json")
+# From GitHub's documentation, "Validating webhook deliveries": a test of any implementation.
+KNOWN_BODY, KNOWN_SECRET = b"Hello, World!", "It's a Secret to Everybody"
+KNOWN = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+
+
+def test_signature_is_githubs() -> None:
+    assert GITHUB.sign(KNOWN_BODY, KNOWN_SECRET) == {"X-Hub-Signature-256": KNOWN}
+
+
+@pytest.mark.parametrize("name", ["X-Hub-Signature-256", "x-hub-signature-256", "X-HUB-SIGNATURE-256"])
+def test_signature_is_found_however_its_header_is_written(name: str) -> None:
+    GITHUB.verify(KNOWN_BODY, {name: KNOWN}, KNOWN_SECRET)
+
+
+@pytest.mark.parametrize("given", ["", KNOWN[7:], KNOWN.replace("sha256", "sha1"), KNOWN.upper(), "sha256=é", "\udcff"])
+def test_any_other_signature_is_a_mismatch(given: str) -> None:
+    with pytest.raises(SignatureMismatch):
+        GITHUB.verify(KNOWN_BODY, {"X-Hub-Signature-256": given}, KNOWN_SECRET)
+
+
+def test_without_a_secret_nothing_is_believed() -> None:
+    with pytest.raises(SignatureMismatch):
+        GITHUB.verify(KNOWN_BODY, GITHUB.sign(KNOWN_BODY, ""), "")
+
+
+def test_form_is_signed_as_it_came_and_read_like_json() -> None:
+    form = urlencode({"payload": OPENED.body.decode()}).encode()
+
+    GITHUB.verify(form, GITHUB.sign(form, SECRET), SECRET)
+    event = OPENED.read(form, **{"Content-Type": "application/x-www-form-urlencoded"})
+
+    assert event == OPENED.read()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        b"payload=",
+        b"payload=%7B",
+        b"payload=\xff",
+        b"payload=%FF",
+        b"payload=1",
+        b"payload=" + b"&a=1" * 1000,
+        f"payload={quote_plus('[1]')}".encode(),
+    ],
+)
+def test_form_without_a_readable_payload_is_unreadable(form: bytes) -> None:
+    with pytest.raises(UnreadablePayload):
+        OPENED.read(form)
+
+
+@pytest.mark.parametrize("kind", ["", "Issues", "../issues", "issues\n", "x" * 61, "ïssues"])
+def test_header_that_names_no_event_is_unreadable(kind: str) -> None:
+    with pytest.raises(UnreadablePayload, match="X-GitHub-Event"):
+        GITHUB.read(OPENED.body, {"X-GitHub-Event": kind})
+
+
+def test_unknown_kind_is_kept_with_who_and_what() -> None:
+    event = GITHUB.read(b'{"action": "spun", "sender": {"login": "lea-cohen"}}', {"X-GitHub-Event": "merry_go_round"})
+
+    assert event.activity is None
+    assert (event.kind, event.action, event.actor) == ("merry_go_round", "spun", "lea-cohen")
+    assert event.summary == "lea-cohen: merry go round spun"
+    assert event.why_not == "GitHub's merry_go_round is not a kind we post"
+
+
+def test_delivery_id_is_githubs() -> None:
+    assert GITHUB.delivery_id(b"", {"x-github-delivery": "72d3162e-cc78-11e3"}) == "72d3162e-cc78-11e3"
+
+
+@pytest.mark.parametrize("given", [None, "", " ", "a b", "x" * 101, "é", "a\n"])
+def test_delivery_without_a_proper_id_is_unreadable(given: str | None) -> None:
+    with pytest.raises(UnreadablePayload, match="X-GitHub-Delivery"):
+        GITHUB.delivery_id(b"", {} if given is None else {"X-GitHub-Delivery": given})
+
+
+ORIGINS = {
+    "octo/hello": ("octo/hello", "https://github.com/octo/hello"),
+    "  octo/hello/ ": ("octo/hello", "https://github.com/octo/hello"),
+    "Octo_acme/.github": ("Octo_acme/.github", "https://github.com/Octo_acme/.github"),
+    "https://github.com/octo/hello": ("octo/hello", "https://github.com/octo/hello"),
+    "http://www.GitHub.com/octo/hello.git": ("octo/hello", "https://github.com/octo/hello"),
+    "github.com/octo/hello": ("octo/hello", "https://github.com/octo/hello"),
+    "https://github.com/octo/hello/pull/42?w=1#diff": ("octo/hello", "https://github.com/octo/hello"),
+    "git@github.com:octo/hello.git": ("octo/hello", "https://github.com/octo/hello"),
+    "ssh://git@github.com/octo/hello.git": ("octo/hello", "https://github.com/octo/hello"),
+    "https://user:token@github.com/octo/hello": ("octo/hello", "https://github.com/octo/hello"),
+    "https://git.acme.example/octo/hello": ("git.acme.example/octo/hello", "https://git.acme.example/octo/hello"),
+    "http://git.acme.example:8443/octo/hello": (
+        "git.acme.example:8443/octo/hello", "http://git.acme.example:8443/octo/hello",
+    ),
+    "git@git.acme.example:octo/hello.git": ("git.acme.example/octo/hello", "https://git.acme.example/octo/hello"),
+    "https://github.com/octo": ("octo", "https://github.com/octo"),
+    "https://github.com/orgs/octo/repositories": ("octo", "https://github.com/octo"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("typed", "origin"), ORIGINS.items())
+def test_origin_is_understood(typed: str, origin: tuple[str, str]) -> None:
+    assert GITHUB.clean_origin(typed) == origin
+
+
+NO_ORIGINS = {
+    "": "Type the repository as owner/name",
+    "hello": "“hello” has no repository in it",
+    "octo/": "has no repository in it",
+    "octo/he llo": "cannot be a repository’s name",
+    "octo/..": "cannot be a repository’s name",
+    "-octo/hello": "Type the repository as owner/name",
+    "öcto/hello": "Type the repository as owner/name",
+    "https://github.com/": "Type the repository as owner/name",
+    "https://github.com/marketplace/actions": "a page of GitHub’s own",
+    "javascript://github.com/octo/hello": "no web address",
+    "https://[github.com/octo/hello": "no web address",
+    "https://git hub.com/octo/hello": "no web address",
+    "octo/" + "x" * 101: "cannot be a repository’s name",
+    f"https://{'a' * 250}.example/octo/hello": "no web address",
+    "a\x00/b": "Type the repository as owner/name",
+}
+
+
+@pytest.mark.parametrize(("typed", "words"), NO_ORIGINS.items(), ids=lambda value: value[:30])
+def test_what_names_no_repository_is_refused_with_what_to_type(typed: str, words: str) -> None:
+    with pytest.raises(InvalidOrigin, match=words) as refused:
+        GITHUB.clean_origin(typed)
+
+    assert "octo/hello" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("https://github.com/octo/hello", "https://github.com/octo/hello/settings/hooks/new"),
+        ("https://github.com/octo", "https://github.com/organizations/octo/settings/hooks/new"),
+        ("https://git.acme.example/octo/hello", "https://git.acme.example/octo/hello/settings/hooks/new"),
+    ],
+)
+def test_setup_begins_at_the_page_where_the_webhook_is_made(url: str, page: str) -> None:
+    steps = GITHUB.setup_steps(url)
+
+    assert f'<a href="{page}">' in steps[0].html
+    assert any("application/json" in step.html for step in steps)
+    assert any("Send me everything" in step.html for step in steps)
