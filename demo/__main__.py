@@ -11,7 +11,7 @@ import requests
 from launcher.environment import ROOT, complete_env_file, for_one_machine
 
 from . import connect
-from .replay import DAY, replay
+from .replay import DAY, NO_HOOK, replay
 
 
 def main() -> int:
@@ -20,22 +20,17 @@ def main() -> int:
     if not folder.is_dir():
         print(f"There is no folder {folder}.", file=sys.stderr)
         return 2
+    if hook := connect.remembered(env):
+        outcome = replay(env, hook, folder)
+        if outcome != NO_HOOK:
+            return outcome
     try:
-        hook = connect.remembered(env)
-        if not hook or is_gone(env, hook):
-            hook = connect.connect(env)
-            connect.remember(env, hook)
+        hook = connect.connect(env)
     except requests.ConnectionError:
         print(f"Nothing answers at {env['BRIDGE_URL']}: start it with `make run` first.", file=sys.stderr)
         return 1
+    connect.remember(env, hook)
     return replay(env, hook, folder)
-
-
-def is_gone(env: dict[str, str], hook: str) -> bool:
-    """Whether the hook's integration was removed meanwhile. An unsigned delivery tells: a living hook refuses it."""
-    with requests.Session() as session:
-        session.trust_env = False
-        return session.post(f"{env['BRIDGE_URL']}/hooks/{hook}/", data=b"{}", timeout=10).status_code in {404, 410}
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 
 import requests
 
 from . import connect
 from .replay import replay
+from .visitor import NotOnThePage
 
 PATIENCE = 60.0  # seconds until the servers must answer
 
@@ -18,13 +20,26 @@ def main() -> int:
     env = os.environ
     if not wait_for(env["BRIDGE_URL"], env["FLOWDOCK_SERVER_URL"]):
         return 1
-    if "--first-start" in sys.argv and env.get("DEMO", "1") != "0":
-        print(f"Connecting {connect.ORIGIN} and replaying a day of its life ...", flush=True)
-        hook = connect.connect(env)
-        connect.remember(env, hook)
-        replay(env, hook)
+    first_start = "--first-start" in sys.argv
+    if first_start and env.get("DEMO", "1") != "0":
+        demonstrate()
     print(welcome(), flush=True)
+    if first_start:
+        (Path(env["DATA_DIR"]) / "prepared").touch()
     return 0
+
+
+def demonstrate() -> None:
+    """Whatever may go wrong with it, it is no reason not to say where to go."""
+    print(f"Connecting {connect.ORIGIN} and replaying a day of its life ...", flush=True)
+    try:
+        # It may be connected already, where an earlier first start was interrupted.
+        hook = connect.remembered(os.environ) or connect.connect(os.environ)
+    except (NotOnThePage, requests.RequestException) as error:
+        print(f"{connect.ORIGIN} could not be connected: {error}", file=sys.stderr)
+        return
+    connect.remember(os.environ, hook)
+    replay(os.environ, hook)
 
 
 def wait_for(*addresses: str) -> bool:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from launcher.environment import ROOT
 
+# What `replay` exits with where the hook's integration was removed, or the data folder is another one.
+NO_HOOK = 4
 DAY = Path(__file__).resolve().parent / "github"
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
@@ -16,6 +19,8 @@ from . import ports
 from .environment import ROOT, complete_env_file, for_one_machine
 
 STOPPED_BY_HAND = {130, 143}
+MANAGE = (sys.executable, "manage.py")
+SERVE = (sys.executable, "-m", "flowdock_server")
 
 
 def main() -> int:
@@ -24,50 +29,64 @@ def main() -> int:
     if taken := ports.taken(env):
         print(taken, file=sys.stderr)
         return 1
-    prepared = Path(env["DATA_DIR"]) / "prepared"
-    first_start = not prepared.exists()
-    staff_password = prepare(env, first_start)
-    prepared.touch()
-    guide = subprocess.Popen(
-        [sys.executable, "-m", "demo.guide", *(["--first-start"] if first_start else [])],
-        env={**env, "STAFF_PASSWORD": staff_password},
-    )
+    signal.signal(signal.SIGHUP, stop_without_terminal)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        return start(env)
+    except KeyboardInterrupt:
+        print("\nStopped.")
+        return 0
+
+
+def stop_without_terminal(number: int, frame: FrameType | None) -> None:
+    """The terminal was closed: what is still printed goes nowhere, and everything stops as it does by hand."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, sys.stderr.fileno())
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def start(env: Mapping[str, str]) -> int:
+    # The guide makes this file once it has said all that is said the first time; until then every start is the first.
+    first_start = not (Path(env["DATA_DIR"]) / "prepared").exists()
+    staff_password = prepare(env, first_start)
+    guide = [sys.executable, "-m", "demo.guide", *(["--first-start"] if first_start else [])]
+    with apart(*guide, env={**env, "STAFF_PASSWORD": staff_password}):
         return run_processes(env)
-    finally:
-        guide.terminate()
-        guide.wait()
 
 
 def prepare(env: Mapping[str, str], first_start: bool) -> str:
     """Migrate both databases and make the demo's accounts. Returns the new staff account's password, or nothing."""
     print("Preparing the databases ...", flush=True)
-    manage, serve = [sys.executable, "manage.py"], [sys.executable, "-m", "flowdock_server"]
     # Each is a second of imports: side by side they are one.
-    migrating = subprocess.Popen([*serve, "migrate", "--verbosity", "0"], env=env)
-    subprocess.run([*manage, "migrate", "--verbosity", "0"], env=env, check=True)
-    if migrating.wait():
-        raise SystemExit("The Flowdock server's database could not be migrated; the reason stands above.")
+    together((*SERVE, "migrate", "--verbosity", "0"), (*MANAGE, "migrate", "--verbosity", "0"), env=env)
     if not first_start:
         return ""
-    subprocess.run([*serve, "seed_demo", "--verbosity", "0"], env=env, check=True)
     password = secrets.token_urlsafe(9)
-    subprocess.run(
-        [
-            *manage,
-            "createsuperuser",
-            "--noinput",
-            "--username",
-            "staff",
-            "--email",
-            "staff@example.com",
-            "--verbosity",
-            "0",
-        ],
-        env={**env, "DJANGO_SUPERUSER_PASSWORD": password},
-        check=True,
-    )
+    accounts = {**env, "STAFF_PASSWORD": password}
+    together((*SERVE, "seed_demo", "--verbosity", "0"), (sys.executable, "-m", "launcher.staff"), env=accounts)
     return password
+
+
+def together(*commands: tuple[str, ...], env: Mapping[str, str]) -> None:
+    """Run the commands at the same time, to their end."""
+    with contextlib.ExitStack() as stack:
+        processes = [stack.enter_context(apart(*command, env=env)) for command in commands]
+        for command, process in zip(commands, processes, strict=True):
+            if process.wait():
+                raise SystemExit(f"“{' '.join(command[1:3])}” failed; the reason stands above.")
+
+
+@contextlib.contextmanager
+def apart(*command: str, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """`command` and its children where Ctrl-C does not reach them: they end with the block, and in silence."""
+    process = subprocess.Popen(command, env=env, start_new_session=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
 
 
 def run_processes(env: Mapping[str, str]) -> int:

@@ -32,8 +32,9 @@ signed with the origin's secret and has an id of its own, so that it is new each
 Exit codes:
   0  all was taken, and what became of it is settled
   1  some was refused, or Flowdock refused it
-  2  wrong arguments: no such hook, no payloads
+  2  wrong arguments: no payloads
   3  some still waits in the outbox, where nothing has moved for 30 s
+  4  there is no such hook, or it is connected to no flow any more
 """
 
 NAME = re.compile(r"(?:\d+-)?(?P<kind>[^.]+)(?:\..*)?\.json")
@@ -111,13 +112,14 @@ class Command(BaseCommand):
 
 
 def find_origin(hook: str) -> Origin:
-    if hook.isdecimal():
-        integration = Integration.objects.filter(pk=int(hook)).select_related("origin").first()
-        if integration:
-            return integration.origin
-    origin = Origin.objects.filter(hook_id=hook).first()
+    integration = (
+        Integration.objects.filter(pk=int(hook)).select_related("origin").first() if hook.isdecimal() else None
+    )
+    origin = integration.origin if integration else Origin.objects.filter(hook_id=hook).first()
     if origin is None:
-        raise CommandError(f"There is no hook and no integration {hook}.", returncode=2)
+        raise CommandError(f"There is no hook and no integration {hook}.", returncode=4)
+    if not Integration.objects.connected().filter(origin=origin).exists():
+        raise CommandError(f"{origin} is not connected to a flow any more.", returncode=4)
     return origin
 
 

@@ -386,8 +386,15 @@ def test_replay_gives_up_where_nothing_moves(integration, flowdock, bridge, tmp_
 
 
 def test_replay_without_hook_or_payloads_says_so(integration, tmp_path):
-    assert "no hook" in run("replay", "aaaa-bbbb-cccc", str(tmp_path), code=2)
+    assert "no hook" in run("replay", "aaaa-bbbb-cccc", str(tmp_path), code=4)
     assert "no payloads" in run("replay", integration.origin.hook_id, str(tmp_path), code=2)
+
+
+def test_replay_sends_nothing_to_a_hook_whose_integration_was_removed(integration, flowdock, tmp_path):
+    write(tmp_path, **{"01_issues__opened": issue(7)})
+    integration.remove()
+
+    assert "not connected to a flow" in run("replay", integration.origin.hook_id, str(tmp_path), code=4)
 
 
 def test_replay_lists_what_it_would_send(integration, tmp_path):
