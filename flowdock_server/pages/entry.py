@@ -50,8 +50,8 @@ class SignIn(LoginView):
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
     """The only flow there is for this person, or the list."""
-    only, *others = [*Flow.objects.open_to(request.user).select_related("organization")[:2], None]
-    return redirect(only) if only and others == [None] else redirect("flows")
+    opened = Flow.objects.open_to(request.user).select_related("organization")[:2]
+    return redirect(opened[0]) if len(opened) == 1 else redirect("flows")
 
 
 @never_cache

@@ -1,0 +1,155 @@
+"""Signing in and out, where one goes from there, and pages for what went wrong."""
+
+import pytest
+from django.core.management import call_command
+
+from flowdock_server.models import FlowMembership, User
+
+from .pages import browser, see
+
+
+def test_signing_in_leads_to_what_was_asked_for(world):
+    visitor = browser()
+    asked = visitor.get("/app/acme/main")
+
+    answer = visitor.post(asked["Location"], {"username": "ines@example.com", "password": "a password"})
+
+    assert answer["Location"] == "/app/acme/main"
+    assert visitor.get("/app/acme/main").status_code == 200
+
+
+def test_the_address_may_be_written_in_capitals(world):
+    answer = browser().post("/login", {"username": "INES@Example.com", "password": "a password"})
+
+    assert answer.status_code == 302
+
+
+def test_a_wrong_password_is_said_without_saying_which_of_the_two_is_wrong(world):
+    sentence = "This address and password do not belong together."
+
+    for username in ("ines@example.com", "nobody@example.com"):
+        answer = browser().post("/login", {"username": username, "password": "wrong"})
+        assert sentence in answer.content.decode()
+        assert "_auth_user_id" not in answer.wsgi_request.session
+
+
+def test_signing_in_leads_to_no_other_site(world):
+    sent = {"username": "ines@example.com", "password": "a password", "next": "https://evil.test/"}
+
+    assert browser().post("/login", sent)["Location"] == "/app"
+
+
+def test_the_demonstration_offers_its_accounts(db, settings):
+    call_command("seed_demo")
+    html = browser().get("/login").content.decode()
+    assert "Enter as Mira Sand" in html
+    assert "other@example.com" in html
+
+    settings.DEMO = False
+    assert "Enter as" not in browser().get("/login").content.decode()
+
+
+def test_one_press_enters_the_demonstration(db):
+    call_command("seed_demo")
+    visitor = browser()
+    offered = see(visitor.get("/login"))
+    hidden = [given for given in offered.all("input") if given.get("type") == "hidden"]
+    account = next(given["value"] for given in hidden if given["name"] == "username")
+    password = next(given["value"] for given in hidden if given["name"] == "password")
+
+    visitor.post("/login", {"username": account, "password": password})
+
+    assert visitor.get("/app/acme/main").status_code == 200
+
+
+def test_signing_out_ends_it(world):
+    visitor = browser(world.ines)
+
+    assert visitor.post("/account/sign-out")["Location"] == "/login"
+
+    assert visitor.get("/app/acme/main").status_code == 302
+
+
+def test_somebody_else_can_take_over_at_a_consent_page(world):
+    visitor = browser(world.ines)
+    consent = "/oauth/authorize?client_id=build-lights&response_type=code"
+
+    answer = visitor.post("/account/sign-out", {"next": consent})
+
+    assert answer["Location"] == consent
+    assert visitor.get(consent)["Location"].startswith("/login?next=/oauth/authorize")
+
+
+def test_the_only_flow_is_opened_at_once_and_several_are_listed(world):
+    assert browser(world.otto).get("/")["Location"] == "/app/acme/lobby"
+    assert browser(world.ines).get("/")["Location"] == "/app"
+
+
+def test_only_the_flows_that_one_is_in_are_listed(world):
+    links = see(browser(world.otto).get("/app")).links()
+
+    assert "/app/acme/lobby" in links
+    assert "/app/acme/main" not in links
+
+
+def test_who_is_in_no_flow_learns_what_to_do(world):
+    FlowMembership.objects.filter(user=world.sam).delete()
+
+    assert browser(world.sam).get("/")["Location"] == "/app"
+    assert "You are in no flow yet." in browser(world.sam).get("/app").content.decode()
+
+
+def test_consent_names_application_scopes_and_account(world):
+    seen = see(browser(world.ines).get("/oauth/authorize?client_id=build-lights&response_type=code&scope=integration"))
+
+    assert "Allow Build lights to work in your flows?" in seen.text
+    assert "Connect services to your flows" in seen.text
+    assert "Read and send your private messages" not in seen.text
+    assert "ines@example.com" in seen.text
+    assert {given.get("value") for given in seen.all("button") if given.get("name") == "allow"} == {"yes", "no"}
+
+
+def test_a_request_for_consent_that_makes_no_sense_gets_a_page(world):
+    answer = browser(world.ines).get("/oauth/authorize?client_id=nobody&response_type=code")
+
+    assert answer.status_code == 400
+    assert "Nothing was connected" in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/app/acme/nowhere", "/app/nowhere/main", "/app/acme/main/threads/nowhere"])
+def test_what_is_not_there_gets_a_page_that_says_so(world, path):
+    answer = browser(world.ines).get(path)
+
+    assert answer.status_code == 404
+    assert "There is nothing here for you" in answer.content.decode()
+
+
+@pytest.mark.parametrize("query", ["source=one", "source=²", "source=99999999999999999999", "before=yesterday",
+                                   "before=9999999999.000000_%00"])  # fmt: skip
+def test_an_address_that_was_tampered_with_gets_a_page_that_says_so(world, query):
+    answer = browser(world.ines).get(f"/app/acme/main?{query}")
+
+    assert answer.status_code == 400
+    assert "does not make sense" in answer.content.decode()
+
+
+def test_a_fault_of_the_server_gets_a_page_that_tells_nothing_of_it(world, monkeypatch):
+    def fall(self, user):
+        raise RuntimeError("the innermost secret")
+
+    monkeypatch.setattr("flowdock_server.models.flows.FlowQuerySet.open_to", fall)
+    visitor = browser(world.ines, raise_request_exception=False)
+
+    answer = visitor.get("/app")
+
+    assert answer.status_code == 500
+    assert "Something went wrong on our side" in answer.content.decode()
+    assert "innermost" not in answer.content.decode()
+
+
+def test_a_closed_account_stays_out(world):
+    visitor = browser(world.ines)
+    User.objects.filter(pk=world.ines.pk).update(is_active=False)
+
+    assert visitor.get("/app/acme/main").status_code == 302
+    assert browser().post("/login", {"username": "ines@example.com", "password": "a password"}).status_code == 200

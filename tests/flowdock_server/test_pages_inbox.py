@@ -1,0 +1,470 @@
+"""The team inbox: threads newest first, filters, search, one thread with its timeline, and comments."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from flowdock_server.drafts import Draft
+from flowdock_server.messages import post
+from flowdock_server.models import Message, Thread
+from flowdock_server.pages.filters import PAGE
+from flowdock_server.pages.inbox import TIMELINE
+
+from .pages import Seen, address, browser, see, tell, thread_of
+
+
+def state(title: str, value: str = "open", color: str = "green") -> dict:
+    return {"title": title, "status": {"value": value, "color": color}}
+
+
+def many_threads(source, count: int) -> None:
+    now = timezone.now()
+    Thread.objects.bulk_create(
+        Thread(
+            flow=source.flow,
+            source=source,
+            external_thread_id=f"issue:{number}",
+            title=f"Issue {number}",
+            activities=1,
+            last_author="Lea Cohen",
+            last_title="opened issue",
+            updated_at=now - timedelta(minutes=number),
+        )
+        for number in range(count)
+    )
+
+
+def many_messages(thread: Thread, count: int) -> None:
+    first = thread.flow.last_number + 1
+    Message.objects.bulk_create(
+        Message(
+            flow=thread.flow,
+            number=first + number,
+            thread=thread,
+            source=thread.source,
+            event="activity" if number % 2 else "discussion",
+            author_name=f"Person {number % 7}",
+            title=f"did thing {number}.",
+            body="<p>And said why.</p>",
+        )
+        for number in range(count)
+    )
+
+
+def listed(response) -> list[str]:
+    """The threads of the list, by key, as they stand in it."""
+    return [given["data-key"] for given in see(response).all("li", "thread-row")]
+
+
+def said(response) -> list[int]:
+    """The messages of the timeline, by number, as they stand in it."""
+    rows = see(response).all("li")
+    return [int(given["data-key"]) for given in rows if (given.get("id") or "").startswith("message-")]
+
+
+def comment(person, path: str, content: str, form_key: str | None = None):
+    key = form_key if form_key is not None else see(person.get(path)).value("form_key")
+    return person.post(f"{path}/comments", {"content": content, "form_key": key})
+
+
+# The list
+
+
+def test_the_thread_that_moved_last_stands_first(world, connect):
+    source, _ = connect()
+    older, newer = tell(source, "issue:1"), tell(source, "issue:2")
+    person = browser(world.ines)
+    assert listed(person.get(address(world.main))) == [newer.thread_id, older.thread_id]
+
+    tell(source, "issue:1", title="closed issue", thread=state("Warn before low tide", "closed", "black"))
+
+    response = person.get(address(world.main))
+    assert listed(response) == [older.thread_id, newer.thread_id]
+    assert "Lea Cohen closed issue" in see(response).text
+
+
+def test_a_row_shows_title_status_and_how_many_have_commented(world, connect):
+    source, _ = connect()
+    in_review = state("Warn before low tide", "in review", "yellow")
+    tell(source, thread=in_review)
+    tell(source, event="discussion", title="commented", body="<p>Why?</p>", thread=in_review)
+
+    seen = see(browser(world.ines).get(address(world.main)))
+
+    assert seen.all("span", "pill-yellow")
+    assert "in review" in seen.text
+    assert "1 comment" in seen.text
+
+
+def test_what_is_said_in_the_chat_only_is_not_in_the_inbox(world, connect):
+    conversation = Thread.objects.create(flow=world.main, title="", internal_comments=1)
+
+    assert listed(browser(world.ines).get(address(world.main))) == []
+    assert browser(world.ines).get(conversation.get_absolute_url()).status_code == 200
+
+
+def test_an_empty_inbox_says_how_to_begin(world):
+    seen = see(browser(world.ines).get(address(world.main)))
+
+    assert "Nothing has happened yet." in seen.text
+    assert "/app/acme/main/settings" in seen.links()
+
+
+def test_filters_by_source_and_status_go_together(world, connect):
+    hello, _ = connect(name="octo/hello")
+    other, _ = connect(name="octo/other")
+    tell(hello, "1", thread=state("One", "open"))
+    wanted = tell(hello, "2", thread=state("Two", "closed", "black"))
+    tell(other, "3", thread=state("Three", "closed", "black"))
+
+    response = browser(world.ines).get(address(world.main), {"source": hello.pk, "status": "closed"})
+
+    assert listed(response) == [wanted.thread_id]
+    links = see(response).links()
+    assert f"/app/acme/main?source={other.pk}&status=closed" in links  # the other source, the same status
+    assert f"/app/acme/main?source={hello.pk}" in links  # the status let go
+    assert f"/app/acme/main/threads/{wanted.thread_id}?source={hello.pk}&status=closed" in links
+
+
+def test_filters_count_what_they_lead_to(world, connect):
+    hello, _ = connect(name="octo/hello")
+    for number in range(3):
+        tell(hello, f"{number}", thread=state("One", "closed" if number else "open"))
+
+    text = " ".join(see(browser(world.ines).get(address(world.main))).text.split())
+
+    assert "Everything3 octo/hello3" in text
+    assert "Status closed2 open1" in text
+
+
+@pytest.mark.parametrize("words", ["tide LOW", "lea", "octo/hel", "opened pull"])
+def test_search_finds_threads_that_have_all_the_words(world, connect, words):
+    source, _ = connect()
+    wanted = tell(source, thread=state("Warn before low tide"))
+    other, _ = connect(name="elsewhere")
+    author = {"name": "Otto"}
+    tell(other, "x", title="closed issue", author=author, thread=state("Something else"))
+
+    assert listed(browser(world.ines).get(address(world.main), {"q": words})) == [wanted.thread_id]
+
+
+def test_a_search_without_finds_says_so_and_leads_back(world, connect):
+    source, _ = connect()
+    tell(source)
+
+    response = browser(world.ines).get(address(world.main), {"q": "no such word"})
+
+    assert listed(response) == []
+    assert "No thread is like that." in see(response).text
+    assert see(response).value("q") == "no such word"
+
+
+def test_paging_shows_every_thread_once_also_when_one_moves_meanwhile(world, connect):
+    source, _ = connect()
+    many_threads(source, 2 * PAGE + 20)
+    person = browser(world.ines)
+    first = person.get(address(world.main))
+    moved = Thread.objects.get(external_thread_id="issue:119")
+    Thread.objects.filter(pk=moved.pk).update(updated_at=timezone.now() + timedelta(seconds=1))
+
+    pages = [listed(first)]
+    link = more(first)
+    while link:
+        response = person.get(link)
+        pages.append(listed(response))
+        link = more(response)
+
+    assert [len(page) for page in pages] == [PAGE, PAGE, 19]
+    shown = [key for page in pages for key in page]
+    assert len(set(shown)) == len(shown)
+    assert moved.pk not in shown  # it stands at the top now, where a look at the first page shows it
+    assert listed(person.get(address(world.main)))[0] == moved.pk
+
+
+def more(response) -> str | None:
+    links = [given["href"] for given in see(response).all("a") if given.get("id") == "more"]
+    return links[0] if links else None
+
+
+def test_threads_of_one_moment_are_told_apart_by_paging(world, connect):
+    source, _ = connect()
+    many_threads(source, PAGE + 10)
+    Thread.objects.update(updated_at=timezone.now())
+    person = browser(world.ines)
+
+    first = person.get(address(world.main))
+    rest = person.get(more(first))
+
+    assert len({*listed(first), *listed(rest)}) == PAGE + 10
+
+
+def test_a_long_list_costs_no_more_queries_than_a_short_one(world, connect, django_assert_num_queries):
+    source, _ = connect()
+    many_threads(source, 100)
+    person = browser(world.ines)
+    person.get(address(world.main))
+
+    # session, person, flow, flows, sources, statuses, total, threads
+    with django_assert_num_queries(8):
+        person.get(address(world.main))
+    with django_assert_num_queries(7):
+        person.get(address(world.main, "/list"))
+
+
+def test_the_list_alone_is_the_list_of_the_page(world, connect):
+    source, _ = connect()
+    tell(source, "1")
+    tell(source, "2", thread=state("Two", "closed", "black"))
+    person = browser(world.ines)
+
+    alone = person.get(address(world.main, "/list?status=closed"))
+
+    assert listed(alone) == listed(person.get(address(world.main, "?status=closed")))
+    assert "<html" not in alone.content.decode()
+
+
+# One thread
+
+
+def test_a_thread_shows_its_state(world, connect):
+    source, _ = connect()
+    thread = thread_of(tell(source))
+
+    response = browser(world.ines).get(thread.get_absolute_url())
+
+    seen = see(response)
+    assert "Warn before low tide · Main · Acme" in seen.text
+    assert "<p>It was <strong>late</strong>.</p>" in response.content.decode()
+    links = seen.links()
+    for wanted in ("https://git.test/octo/hello/pull/42", "https://git.test/b", "https://git.test/d"):
+        assert wanted in links
+    assert listed(response) == [thread.pk]
+
+
+def test_a_timeline_tells_activities_discussions_and_comments_in_their_order(world, connect):
+    source, _ = connect()
+    first = tell(source)
+    thread = thread_of(first)
+    second = tell(source, event="discussion", title="commented", body="<p>Why so <em>late</em>?</p>")
+    third = post(Draft(event="message", content="Ask <Lea>"), flow=world.main, user=world.ines, thread=thread)
+
+    response = browser(world.ines).get(thread.get_absolute_url())
+
+    assert said(response) == [first.number, second.number, third.number]
+    html = response.content.decode()
+    assert "<p>Why so <em>late</em>?</p>" in html
+    assert "<p>Ask &lt;Lea&gt;</p>" in html
+    assert len(see(response).all("article", "bubble-flow")) == 1
+    exact = f'title="{first.created_at.day} {first.created_at:%B %Y, %H:%M:%S} UTC"'
+    assert exact in html
+
+
+def test_a_person_has_one_colour_everywhere(world, connect):
+    source, _ = connect()
+    message = tell(source)
+    tell(source, title="closed pull request")
+
+    seen = see(browser(world.ines).get(thread_of(message).get_absolute_url()))
+
+    colours = {given["class"] for given in seen.all("span", "avatar")}
+    assert len(colours) == 2  # Lea, twice, and Ines
+
+
+def test_a_long_timeline_opens_with_the_newest_and_leads_to_the_rest(world, connect, django_assert_num_queries):
+    source, _ = connect()
+    thread = thread_of(tell(source))
+    many_messages(thread, 1000)
+    person = browser(world.ines)
+    person.get(thread.get_absolute_url())
+
+    # session, person, flow, flows, sources, statuses, total, threads, thread, messages
+    with django_assert_num_queries(10):
+        response = person.get(thread.get_absolute_url())
+    with django_assert_num_queries(5):
+        person.get(f"{thread.get_absolute_url()}/pane")
+
+    last = Message.objects.latest("number").number
+    assert said(response) == list(range(last - TIMELINE + 1, last + 1))
+    shown = []
+    while True:
+        shown = said(response) + shown
+        earlier = [given["href"] for given in see(response).all("a") if given.get("id") == "earlier"]
+        if not earlier:
+            break
+        response = person.get(earlier[0])
+    assert shown == list(range(1, last + 1))
+
+
+def test_a_pane_is_the_thread_of_the_page_and_keeps_the_filters(world, connect):
+    source, _ = connect()
+    thread = thread_of(tell(source))
+    person = browser(world.ines)
+
+    pane = person.get(f"{thread.get_absolute_url()}/pane?status=open")
+
+    assert said(pane) == said(person.get(thread.get_absolute_url()))
+    assert "/app/acme/main?status=open" in see(pane).links()  # the way back to the list
+    assert "<html" not in pane.content.decode()
+
+
+# Comments
+
+
+def test_a_comment_is_said_by_the_person_in_the_thread(world, connect):
+    source, _ = connect()
+    thread = thread_of(tell(source))
+    person = browser(world.ines)
+
+    answer = comment(person, thread.get_absolute_url(), "Same question from support.\n\nFour times this week.")
+
+    message = Message.objects.latest("number")
+    assert answer["Location"] == f"{thread.get_absolute_url()}#message-{message.number}"
+    assert (message.event, message.user, message.thread, message.source) == ("message", world.ines, thread, None)
+    thread.refresh_from_db()
+    assert thread.internal_comments == 1
+    text = see(person.get(address(world.main))).text
+    assert "Ines Rao: Same question from support." in text
+
+
+def test_two_presses_of_the_button_are_one_comment(world, connect):
+    source, _ = connect()
+    path = thread_of(tell(source)).get_absolute_url()
+    person = browser(world.ines)
+
+    first = comment(person, path, "Once", "a-form")
+    second = comment(person, path, "Once", "a-form")
+
+    assert first["Location"] == second["Location"]
+    assert Message.objects.filter(content="Once").count() == 1
+
+
+def test_going_back_and_saying_something_else_is_another_comment(world, connect):
+    source, _ = connect()
+    path = thread_of(tell(source)).get_absolute_url()
+    person = browser(world.ines)
+
+    comment(person, path, "First", "a-form")
+    comment(person, path, "Second", "a-form")
+
+    assert [message.content for message in Message.objects.filter(event="message")] == ["First", "Second"]
+
+
+def test_the_same_words_may_be_said_again(world, connect):
+    source, _ = connect()
+    path = thread_of(tell(source)).get_absolute_url()
+    person = browser(world.ines)
+
+    comment(person, path, "Yes")
+    comment(person, path, "Yes")
+
+    assert Message.objects.filter(content="Yes").count() == 2
+
+
+@pytest.mark.parametrize("content", ["", "   \r\n  ", "\x00"])
+def test_nothing_is_no_comment(world, connect, content):
+    source, _ = connect()
+    path = thread_of(tell(source)).get_absolute_url()
+
+    assert comment(browser(world.ines), path, content)["Location"] == f"{path}#composer"
+
+    assert not Message.objects.filter(event="message").exists()
+
+
+def test_a_comment_that_is_too_long_is_given_back(world, connect):
+    source, _ = connect()
+    path = thread_of(tell(source)).get_absolute_url()
+
+    answer = comment(browser(world.ines), path, "a" * 8100)
+
+    assert answer.status_code == 400
+    assert "too long by 4 characters" in answer.content.decode()
+    assert "a" * 8100 in answer.content.decode()
+    assert not Message.objects.filter(event="message").exists()
+
+
+# What strangers send
+
+BAD = '<script>alert(1)</script><img src=x onerror=alert(1)><a href="javascript:alert(1)" onclick="alert(1)">x</a>'
+ESCAPES = "</textarea></title></script>\"'><script>alert(1)</script>"
+
+
+def hostile_thread(world, connect) -> Thread:
+    source, _ = connect(name=BAD + ESCAPES)
+    message = tell(
+        source,
+        title=BAD,
+        author={"name": BAD + ESCAPES, "avatar": "https://evil.test/who-reads.png"},
+        body=f'{BAD}<style>*{{display:none}}</style><form action="https://evil.test"><input name="password"></form>'
+        '<iframe src="https://evil.test"></iframe><p style="position:fixed" class="dialog" id="thread">x</p>'
+        '<img src="https://evil.test/who-reads.png" alt="a chart">',
+        thread={
+            "title": BAD + ESCAPES,
+            "body": BAD,
+            "status": {"value": BAD + ESCAPES, "color": "red"},
+            "fields": [{"label": BAD + ESCAPES, "value": BAD}],
+            "actions": [
+                {"@type": "ViewAction", "name": BAD, "url": "javascript:alert(1)"},
+                {"@type": "ViewAction", "name": BAD, "url": 'https://evil.test/"onclick="alert(1)'},
+                {"@type": "ViewAction", "name": {"not": "a text"}, "url": ["nor", "an address"]},
+            ],
+        },
+    )
+    thread = thread_of(message)
+    post(Draft(event="message", content=BAD + ESCAPES), flow=world.main, user=world.ines, thread=thread)
+    # As an older version of the API may have let it in.
+    Thread.objects.filter(pk=thread.pk).update(external_url="javascript:alert(1)")
+    return thread
+
+
+def assert_harmless(seen: Seen) -> None:
+    for tag, given in seen.elements:
+        assert not [name for name in given if name.startswith("on") or name == "style"], (tag, given)
+        assert tag not in ("iframe", "style", "object", "embed")
+        if tag == "script":
+            assert (given.get("src") or "").startswith("/static/")
+        if tag == "form":
+            assert (given.get("action") or "/").startswith("/")
+        for name in ("href", "src"):
+            value = given.get(name)
+            assert value is None or value.startswith(("/", "#", "https://", "http://")), (tag, value)
+        if (given.get("href") or "").startswith("http"):
+            assert given.get("rel") == "noopener noreferrer nofollow", given
+        assert not (given.get("src") or "").startswith("http")
+    ids = [given["id"] for _, given in seen.elements if given.get("id")]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("rest", ["", "/list", "?q=%3Cscript%3Ealert(1)%3C/script%3E&status=%22onclick=%22", "/settings",
+                                  "/threads/{thread}", "/threads/{thread}/pane"])  # fmt: skip
+def test_what_strangers_send_does_nothing_on_any_page(world, connect, rest):
+    thread = hostile_thread(world, connect)
+
+    response = browser(world.ines).get(address(world.main, rest.format(thread=thread.pk)))
+
+    assert response.status_code == 200
+    assert_harmless(see(response))
+
+
+def test_pictures_from_elsewhere_are_words_unless_they_are_allowed(world, connect, settings):
+    thread = hostile_thread(world, connect)
+    person = browser(world.ines)
+    assert "who-reads.png" not in person.get(thread.get_absolute_url()).content.decode()
+
+    settings.REMOTE_IMAGES = True
+
+    pictures = [given.get("src") for given in see(person.get(thread.get_absolute_url())).all("img")]
+    assert pictures.count("https://evil.test/who-reads.png") == 2  # the author's, and the one in the body
+
+
+def test_an_address_in_a_comment_becomes_a_link_and_nothing_else_does(world, connect):
+    source, _ = connect()
+    thread = thread_of(tell(source))
+    words = 'See (https://docs.test/a?b=1&c="2"), javascript:alert(1) and <https://x.test/>.'
+    post(Draft(event="message", content=words), flow=world.main, user=world.ines, thread=thread)
+
+    seen = see(browser(world.ines).get(thread.get_absolute_url()))
+
+    typed = [given["href"] for given in seen.all("a") if ".test/a" in given["href"] or "x.test" in given["href"]]
+    assert typed == ["https://docs.test/a?b=1&c=", "https://x.test/"]
+    assert words in seen.text
