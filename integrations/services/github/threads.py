@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote
 
 from integrations.activity import Status, Thread
 from integrations.services.base import LONGEST_ADDRESS, Payload, shorten
-from integrations.services.markdown import render
+from integrations.services.markdown import LONGEST, render
 from integrations.services.telling import Entity, Link, Words, fields, title_html
 
 from .people import GHOST, all_called
@@ -52,11 +53,17 @@ def short_sha(sha: str) -> str:
 
 def markdown(payload: Payload, source: str, whole: str) -> str:
     """What a person wrote on GitHub, where #42 is an issue of this repository and @lea-cohen an account."""
-    url = repository_url(payload)
-    host = "/".join(url.split("/")[:3])
+    # No more than is looked at is remembered.
+    return _rendered(source[: LONGEST + 1], whole, repository_url(payload))
+
+
+# Every event of a pull request brings its description again: most of what reading costs.
+@lru_cache(maxsize=256)
+def _rendered(source: str, whole: str, repository: str) -> str:
+    host = "/".join(repository.split("/")[:3])
 
     def address(match: re.Match[str]) -> str:
-        return f"{url}/issues/{match['number']}" if match["number"] else f"{host}/{match['person']}"
+        return f"{repository}/issues/{match['number']}" if match["number"] else f"{host}/{match['person']}"
 
     return render(source, whole=whole, mention=address)
 
