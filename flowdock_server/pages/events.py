@@ -50,7 +50,7 @@ async def _stream(flow_id: UUID, user: User) -> AsyncIterator[str]:
 def _latest_number(flow_id: UUID, user: User) -> int | None:
     """The number of the flow's latest message; None to somebody who is in it no longer."""
     try:
-        opened = Flow.objects.open_to(user).filter(pk=flow_id, memberships__user__is_active=True)
+        opened = Flow.objects.filter(pk=flow_id, memberships__user=user, memberships__user__is_active=True)
         return opened.values_list("last_number", flat=True).first()
     finally:
         # A page may stay open all day, and must not hold a connection that it uses four times a minute.

@@ -130,8 +130,18 @@ def test_nothing_is_changed_by_following_a_link(world, known, path):
     assert browser(world.ines).get(path.format(**known)).status_code == 405
 
 
-@pytest.mark.parametrize("path", ["/login", "/app/acme/main", "/app/acme/main/threads/{thread}", "/app/acme/main/settings",
-                                  "/account", APPLICATION, "/app/acme/nowhere"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/login",
+        "/app/acme/main",
+        "/app/acme/main/threads/{thread}",
+        "/app/acme/main/settings",
+        "/account",
+        APPLICATION,
+        "/app/acme/nowhere",
+    ],
+)
 def test_every_page_forbids_what_it_does_not_bring_itself(world, known, path):
     person = browser(None if path == "/login" else world.ines)
 

@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from django.test import AsyncClient
 
 from flowdock_server.live import Note, hub
-from flowdock_server.models import FlowMembership
+from flowdock_server.models import FlowMembership, User
 from flowdock_server.pages import events
 
 from .pages import tell
@@ -30,6 +30,14 @@ def read(chunk: bytes) -> dict[str, str]:
 
 async def hear(stream) -> dict[str, str]:
     return read(await asyncio.wait_for(anext(stream), 5))
+
+
+def leave_the_flow(world) -> None:
+    FlowMembership.objects.filter(flow=world.main, user=world.ines).delete()
+
+
+def close_the_account(world) -> None:
+    User.objects.filter(pk=world.ines.pk).update(is_active=False)
 
 
 def test_only_members_hear_a_flow(world):
@@ -72,9 +80,8 @@ def test_what_is_posted_is_heard_without_its_content(world, connect):
     assert json.loads(note["data"]) == {"kind": "message", "thread": message.thread_id}
 
 
-def test_a_silent_flow_gives_signs_of_life_that_tell_what_was_missed(world, connect, monkeypatch):
+def test_a_silent_flow_gives_signs_of_life_that_tell_what_was_missed(world, monkeypatch):
     monkeypatch.setattr(events, "SILENCE", 0.01)
-    source, _ = connect()
 
     async def wait():
         stream = aiter(await listen(world.ines))
@@ -89,14 +96,16 @@ def test_a_silent_flow_gives_signs_of_life_that_tell_what_was_missed(world, conn
     assert asyncio.run(wait()) == ({"event": "beat", "data": "0"}, {"event": "beat", "data": "7"})
 
 
-def test_who_leaves_the_flow_hears_no_more(world, monkeypatch):
+@pytest.mark.parametrize("leaves", [leave_the_flow, close_the_account])
+def test_who_leaves_hears_no_more(world, monkeypatch, leaves):
     monkeypatch.setattr(events, "SILENCE", 0.01)
+    FlowMembership.objects.create(flow=world.main, user=world.otto)  # who stays
 
     async def leave():
         stream = aiter(await listen(world.ines))
         await hear(stream)
         await hear(stream)
-        await sync_to_async(FlowMembership.objects.filter(flow=world.main, user=world.ines).delete)()
+        await sync_to_async(leaves)(world)
         return [chunk async for chunk in stream]
 
     heard = asyncio.run(asyncio.wait_for(leave(), 5))

@@ -435,8 +435,17 @@ def assert_harmless(seen: Seen) -> None:
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("rest", ["", "/list", "?q=%3Cscript%3Ealert(1)%3C/script%3E&status=%22onclick=%22", "/settings",
-                                  "/threads/{thread}", "/threads/{thread}/pane"])  # fmt: skip
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "",
+        "/list",
+        "?q=%3Cscript%3Ealert(1)%3C/script%3E&status=%22onclick=%22",
+        "/settings",
+        "/threads/{thread}",
+        "/threads/{thread}/pane",
+    ],
+)
 def test_what_strangers_send_does_nothing_on_any_page(world, connect, rest):
     thread = hostile_thread(world, connect)
 
