@@ -54,7 +54,7 @@ def short_sha(sha: str) -> str:
 def markdown(payload: Payload, source: str, whole: str) -> str:
     """What a person wrote on GitHub, where #42 is an issue of this repository and @lea-cohen an account."""
     # No more than is looked at is remembered.
-    return _rendered(source[: LONGEST + 1], whole, repository_url(payload))
+    return _rendered(source.strip()[: LONGEST + 1], whole, repository_url(payload))
 
 
 # Every event of a pull request brings its description again: most of what reading costs.
