@@ -26,8 +26,8 @@ from .services.base import Event as ReadEvent
 from .services.base import Service
 
 OLD_SECRET_LIVES = dt.timedelta(hours=1)
-# Read and typed by people: no letter that looks like a digit. 12 of 32 signs are 60 bits.
-HOOK_ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789x"
+# Read and typed by people: no letter that looks like a digit. 12 of 31 signs are 59 bits.
+HOOK_ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 def new_hook_id() -> str:
