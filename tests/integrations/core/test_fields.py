@@ -1,0 +1,52 @@
+"""Secrets at rest: not to be read in the database, and still there after the keys have changed."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.fernet import Fernet
+from django.db import connection
+
+from integrations.fields import UndecipherableSecret
+from integrations.models import Integration, Origin
+
+
+def stored(column: str, table: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {column} FROM {table}")  # noqa: S608  names of ours
+        return cursor.fetchone()[0]
+
+
+def test_tokens_and_secrets_cannot_be_read_in_the_database(integration):
+    token, secret = stored("flow_token", "integrations_integration"), stored("secret", "integrations_origin")
+
+    assert integration.flow_token not in token
+    assert integration.origin.secret not in secret
+    assert Integration.objects.get().flow_token == integration.flow_token
+    assert Origin.objects.get().secret == integration.origin.secret
+
+
+def test_no_token_is_stored_as_such_so_that_it_can_be_looked_for(connect):
+    connect(flow_token="", flowdock_id=None)
+
+    assert stored("flow_token", "integrations_integration") == ""
+    assert Integration.objects.filter(flow_token="").exists()
+
+
+def test_a_new_key_in_front_opens_what_the_one_before_it_closed(integration, settings):
+    settings.FIELD_KEYS = [Fernet.generate_key().decode(), *settings.FIELD_KEYS]
+    assert Integration.objects.get().flow_token == integration.flow_token
+
+    Integration.objects.get().save(update_fields=["flow_token"])
+    settings.FIELD_KEYS = settings.FIELD_KEYS[:1]
+
+    assert Integration.objects.get().flow_token == integration.flow_token
+
+
+def test_a_secret_of_another_key_is_an_error_that_does_not_tell_it(integration, settings):
+    ciphertext = stored("flow_token", "integrations_integration")
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+
+    with pytest.raises(UndecipherableSecret, match="FIELD_KEYS") as raised:
+        Integration.objects.get()
+
+    assert ciphertext not in str(raised.value)

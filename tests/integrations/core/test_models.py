@@ -1,0 +1,112 @@
+"""What the database promises, whoever writes to it, and what models do that no page shows."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+
+import pytest
+from django.core.management import call_command
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from integrations import clock
+from integrations.models import Delivery, Event, Integration, Origin, new_hook_id
+
+from .conftest import issue
+
+
+def refused() -> pytest.RaisesContext[IntegrityError]:
+    return pytest.raises(IntegrityError)
+
+
+def test_two_integrations_cannot_have_one_source(connect):
+    connect("octo/a", flowdock_id=5)
+
+    with refused(), transaction.atomic():
+        connect("octo/b", flowdock_id=5)
+
+
+def test_an_origin_is_connected_to_a_flow_once_until_it_is_removed(connect, integration):
+    with refused(), transaction.atomic():
+        connect(origin=integration.origin, flow_id=integration.flow_id)
+    integration.remove()
+
+    assert connect(origin=integration.origin, flow_id=integration.flow_id).pk
+
+
+def test_an_origin_has_a_hook_of_its_own_for_each_person(integration, django_user_model):
+    lea, sam = (django_user_model.objects.create(username=name) for name in ("lea", "sam"))
+    for person in (lea, sam):
+        Origin.objects.create(service="github", name="octo/hello", created_by=person)
+
+    with refused(), transaction.atomic():
+        Origin.objects.create(service="github", name="octo/hello", created_by=lea)
+
+
+def test_a_removed_integration_cannot_keep_its_token(integration):
+    with refused(), transaction.atomic():
+        Integration.objects.update(removed_at=timezone.now())
+
+
+def test_an_event_becomes_one_delivery_at_an_integration(send, integration):
+    send(integration.origin, issue())
+
+    with refused(), transaction.atomic():
+        Delivery.objects.create(event=Event.objects.get(), integration=integration, state="filtered")
+
+
+@pytest.mark.parametrize("columns", [{"state": "filtered"}, {"state": "delivered", "next_attempt_at": None}])
+def test_a_delivery_cannot_have_ended_and_be_due_or_be_posted_at_no_time(send, integration, columns):
+    send(integration.origin, issue())
+
+    with refused(), transaction.atomic():
+        Delivery.objects.update(**columns)
+
+
+def test_a_hook_id_can_be_read_aloud_and_is_not_guessed():
+    ids = {new_hook_id() for _ in range(100)}
+
+    assert len(ids) == 100
+    assert all(re.fullmatch(r"([a-km-np-z2-9]{4}-){2}[a-km-np-z2-9]{4}", each) for each in ids)
+
+
+def test_pausing_a_removed_integration_brings_nothing_back(send, integration, flowdock, log):
+    send(integration.origin, issue())
+    integration.remove()
+
+    integration.pause()
+    integration.resume()
+
+    assert log() == [("dropped", "issue:7")]
+
+
+def test_a_thread_in_which_nobody_is_in_line_is_found_by_the_clock(send, integration, flowdock, log):
+    for number in (1, 1, 2):
+        send(integration.origin, issue(number))
+    Delivery.objects.update(next_attempt_at=None)  # as somebody's own SQL might
+
+    clock.line_up(threading.Event())
+    call_command("deliver_activities", stdout=io.StringIO())
+
+    assert {state for state, _ in log()} == {"delivered"}
+
+
+def test_the_clock_leaves_those_alone_who_wait_for_their_integration(send, integration):
+    send(integration.origin, issue(1))
+    integration.pause()
+
+    clock.line_up(threading.Event())
+
+    assert Delivery.objects.get().next_attempt_at is None
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans without statistics")
+@pytest.mark.postgresql
+def test_postgresql_counts_the_outbox_often(db):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE relname = 'integrations_delivery'")
+        (options,) = cursor.fetchone()
+
+    assert "autovacuum_analyze_scale_factor=0" in options
