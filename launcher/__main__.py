@@ -51,8 +51,8 @@ def start(env: Mapping[str, str]) -> int:
     first_start = not (Path(env["DATA_DIR"]) / "prepared").exists()
     staff_password = prepare(env, first_start)
     guide = [sys.executable, "-m", "demo.guide", *(["--first-start"] if first_start else [])]
-    with apart(*guide, env={**env, "STAFF_PASSWORD": staff_password}):
-        return run_processes(env)
+    with apart(*guide, env={**env, "STAFF_PASSWORD": staff_password}) as guiding:
+        return run_processes(env, guiding)
 
 
 def prepare(env: Mapping[str, str], first_start: bool) -> str:
@@ -84,13 +84,29 @@ def apart(*command: str, env: Mapping[str, str]) -> Iterator[subprocess.Popen[by
     try:
         yield process
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+        end(process)
 
 
-def run_processes(env: Mapping[str, str]) -> int:
-    manager = Manager()
+def end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+    process.wait()
+
+
+class Processes(Manager):
+    """Honcho's manager, for which the guide is the first to go: with no servers it has nothing true to say."""
+
+    def __init__(self, guide: subprocess.Popen[bytes]) -> None:
+        super().__init__()
+        self.guide = guide
+
+    def terminate(self) -> None:
+        end(self.guide)
+        super().terminate()
+
+
+def run_processes(env: Mapping[str, str], guide: subprocess.Popen[bytes]) -> int:
+    manager = Processes(guide)
     for name, command in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
         manager.add_process(name, command, env=env)
     manager.loop()
