@@ -1,0 +1,150 @@
+"""`make run` as people use it: in a terminal, stopped by Ctrl-C, interrupted early, started again."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from launcher.environment import ROOT
+from tests.loop.flow import Flow
+from tests.stack import PATIENCE, Stack, until
+
+pytestmark = pytest.mark.loop
+
+BANNER = "Ctrl-C stops it"
+
+
+class Terminal:
+    """`python -m launcher` in a terminal of its own, as the leader of what Ctrl-C reaches."""
+
+    def __init__(self, stack: Stack, **settings: str) -> None:
+        self.screen = ""
+        self.pid, self.keyboard = pty.fork()
+        if not self.pid:
+            os.chdir(ROOT)
+            os.execve(sys.executable, [sys.executable, "-m", "launcher"], {**stack.env, **settings})  # noqa: S606
+
+    def read(self) -> bool:
+        """Take in what has been printed; False once everybody has let go of the terminal."""
+        while select.select([self.keyboard], [], [], 0.05)[0]:
+            try:
+                printed = os.read(self.keyboard, 65536)
+            except OSError:
+                return False
+            if not printed:
+                return False
+            self.screen += printed.decode(errors="replace")
+        return True
+
+    def wait_for(self, words: str) -> None:
+        def shown() -> bool:
+            alive = self.read()
+            if not alive and words not in self.screen:
+                raise AssertionError(f"it ended without saying “{words}”:\n{self.screen}")
+            return words in self.screen
+
+        until(shown, f"“{words}”", patience=2 * PATIENCE)
+
+    def press_ctrl_c(self) -> int:
+        os.write(self.keyboard, b"\x03")
+        return self.end()
+
+    def close(self) -> int:
+        """The window is closed."""
+        os.close(self.keyboard)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def end(self) -> int:
+        deadline = time.monotonic() + PATIENCE
+        while self.read():
+            assert time.monotonic() < deadline, f"it did not end:\n{self.screen}"
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """Settings and ports only: what runs is started by the launcher."""
+    stack = Stack(tmp_path / "data")
+    yield stack
+    until(lambda: not left(stack), "every process to be gone")
+
+
+def left(stack: Stack) -> list[str]:
+    """Whatever still runs with this stack's data folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes()
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:  # it ended meanwhile, or is somebody else's
+            continue
+        if f"DATA_DIR={stack.data_dir}".encode() in environment.split(b"\0"):
+            found.append(command)
+    return found
+
+
+def is_free(port: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(port))) != 0
+
+
+def test_the_first_start_brings_the_inbox_to_life_and_the_second_keeps_it(stack: Stack) -> None:
+    first = Terminal(stack)
+    first.wait_for(BANNER)
+    threads = Flow(stack).threads()
+    assert threads["Greet people in their own language"]["status"]["value"] == "merged"
+    assert re.search(r"\d+ posted", first.screen)
+    assert re.search(r"sign in as staff, password \S+ \(shown this once\)", first.screen)
+    assert first.press_ctrl_c() == 0
+    assert "Traceback" not in first.screen
+    assert is_free(stack.env["BRIDGE_PORT"])
+    assert is_free(stack.env["FLOWDOCK_PORT"])
+
+    second = Terminal(stack)
+    second.wait_for(BANNER)
+    assert Flow(stack).threads().keys() == threads.keys()
+    assert "password demo" in second.screen
+    assert "as staff" not in second.screen
+
+    second.close()
+    until(lambda: not left(stack), "every process to be gone after its terminal")
+
+
+def test_a_first_start_that_is_cut_off_is_made_up_for(stack: Stack) -> None:
+    for words, later in (("Preparing", 0.4), ("Connecting", 0.5)):
+        interrupted = Terminal(stack)
+        interrupted.wait_for(words)
+        time.sleep(later)
+        interrupted.press_ctrl_c()
+        assert "Traceback" not in interrupted.screen
+        assert not left(stack)
+
+    again = Terminal(stack, DEMO="0")
+    again.wait_for("as staff")
+    again.wait_for("More life")
+    os.kill(again.pid, signal.SIGTERM)
+    assert again.end() == 0, "a supervisor's signal stops it as Ctrl-C does"
+    assert "Traceback" not in again.screen
+
+
+def test_a_taken_port_is_said_in_a_sentence(stack: Stack) -> None:
+    with socket.create_server(("127.0.0.1", int(stack.env["FLOWDOCK_PORT"]))):
+        done = subprocess.run(
+            [sys.executable, "-m", "launcher"],
+            cwd=ROOT, env=stack.env, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    assert done.returncode == 1
+    assert f"Port {stack.env['FLOWDOCK_PORT']} of 127.0.0.1 is taken" in done.stderr
+    assert "make run FLOWDOCK_PORT=" in done.stderr
