@@ -12,6 +12,7 @@ from launcher.environment import ROOT, complete_env_file, for_one_machine
 
 from . import connect
 from .replay import DAY, NO_HOOK, replay
+from .visitor import NotOnThePage
 
 
 def main() -> int:
@@ -28,6 +29,9 @@ def main() -> int:
         hook = connect.connect(env)
     except requests.ConnectionError:
         print(f"Nothing answers at {env['BRIDGE_URL']}: start it with `make run` first.", file=sys.stderr)
+        return 1
+    except NotOnThePage as error:
+        print(f"{connect.ORIGIN} could not be connected: {error}", file=sys.stderr)
         return 1
     connect.remember(env, hook)
     return replay(env, hook, folder)

@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .visitor import Visitor
+from .visitor import NotOnThePage, Visitor
 
 ACCOUNT, PASSWORD = "demo@example.com", "demo"
 ORIGIN = "octo/hello"
 
 
 def connect(env: Mapping[str, str]) -> str:
-    """The id of the new origin's hook. The flow and the account are those that the demo server is seeded with."""
+    """The id of the origin's hook. The flow and the account are those that the demo server is seeded with.
+
+    A repository that is connected once more keeps its hook, whose address the page does not show again. Raises
+    NotOnThePage where the way is another one, as for a repository that somebody has connected by hand.
+    """
     visitor = Visitor()
     sign_in(visitor, env)
     visitor.open(f"{env['FLOWDOCK_SERVER_URL']}/app/acme/main/settings")
@@ -23,7 +27,11 @@ def connect(env: Mapping[str, str]) -> str:
         visitor.send("Allow")
     visitor.send("Continue", service="github", origin=ORIGIN, preset="everything")
     visitor.send(f"Connect {ORIGIN} to Main")
-    return hook_id(visitor.page.inputs["address"])
+    if address := visitor.page.inputs.get("address"):
+        return hook_id(address)
+    if hook := remembered(env):
+        return hook
+    raise NotOnThePage(f"no address of a hook on {visitor.page.url}")
 
 
 def sign_in(visitor: Visitor, env: Mapping[str, str], account: str = ACCOUNT) -> None:

@@ -10,6 +10,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +120,12 @@ def find_origin(hook: str) -> Origin:
     if origin is None:
         raise CommandError(f"There is no hook and no integration {hook}.", returncode=4)
     if not Integration.objects.connected().filter(origin=origin).exists():
-        raise CommandError(f"{origin} is not connected to a flow any more.", returncode=4)
+        raise not_connected(origin)
     return origin
+
+
+def not_connected(origin: Origin) -> CommandError:
+    return CommandError(f"{origin} is not connected to a flow any more.", returncode=4)
 
 
 def recorded(folder: Path) -> Iterator[Recorded]:
@@ -155,6 +160,8 @@ def send(origin: Origin, payloads: list[Recorded], address: str, pace: float) ->
                 answer = session.post(address, data=payload.body, headers=headers, timeout=60, allow_redirects=False)
             except requests.RequestException as error:
                 raise CommandError(f"The bridge does not answer at {address}: {type(error).__name__}.") from error
+            if answer.status_code == HTTPStatus.GONE:
+                raise not_connected(origin)
             if answer.ok:
                 sent.ids.append(delivery_id)
             else:

@@ -397,6 +397,14 @@ def test_replay_sends_nothing_to_a_hook_whose_integration_was_removed(integratio
     assert "not connected to a flow" in run("replay", integration.origin.hook_id, str(tmp_path), code=4)
 
 
+def test_replay_stops_where_the_integration_ends_on_the_way(integration, flowdock, bridge, tmp_path):
+    flowdock.fail(410)
+    write(tmp_path, **{f"0{number}_issues__opened": issue(number) for number in (1, 2, 3)})
+
+    assert "not connected to a flow" in run("replay", integration.origin.hook_id, str(tmp_path), code=4)
+    assert Event.objects.count() == 1
+
+
 def test_replay_lists_what_it_would_send(integration, tmp_path):
     write(tmp_path, **{"01_issues__opened": issue(7)})
 
