@@ -195,14 +195,14 @@ def test_what_a_killed_worker_had_in_hand_comes_again_as_the_same_message(bridge
     uuids = {message["title"]: message["uuid"] for message in receiver.got}
     assert len(uuids) == len({message["uuid"] for message in receiver.got}) == 2
     assert titles.index("a") < titles.index("b")
-    assert titles.count("a") == 2
+    assert titles.count("a") >= 2  # more often where the first worker had the time to run out of patience
 
 
 def test_two_workers_share_the_outbox_and_double_nothing(bridge, receiver):
     bridge.race("post", *[str(number) for number in range(150)])
 
     for _ in range(2):
-        bridge.start_worker()
+        bridge.start_worker(FLOWDOCK_TIMEOUT="30")  # a slow machine is no reason to post again
     until(lambda: {each["state"] for each in bridge.deliveries()} == {"delivered"}, "the deliveries")
 
     assert [int(message["title"]) for message in receiver.got] == list(range(150))
