@@ -132,6 +132,10 @@ def _subject(kind: str, payload: Payload) -> str:
 
 
 def _of_repository(payload: Payload, told: Told) -> Told:
-    """The webhook of an organisation brings several repositories: their threads are told apart by the full name."""
-    thread_id = f"{payload.text('repository.full_name')}/{told.entity.thread_id}"
+    """The webhook of an organisation brings several repositories: their threads are told apart by the full name.
+
+    What belongs to none of them, such as a package of the organisation, is one of a kind already.
+    """
+    repository = payload.maybe_text("repository.full_name")
+    thread_id = f"{repository}/{told.entity.thread_id}" if repository else told.entity.thread_id
     return replace(told, entity=replace(told.entity, thread_id=thread_id))

@@ -20,22 +20,26 @@ LONGEST_DESCRIPTION = 500
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`word` for the filters, `words` for the title, `status` for a thread of its own."""
+    """`word` for the filters, `words` for the title, `status` for a thread of its own.
+
+    `lasting` leads to the time it took: "failed" "in" "6 min 12 s"; empty where nothing ran that could take time.
+    """
 
     word: str
     words: str
     status: Status
+    lasting: str = ""
 
 
-FAILED = Outcome("failed", "failed", Status("failed", "red"))
+FAILED = Outcome("failed", "failed", Status("failed", "red"), "in")
 OUTCOMES: Mapping[str, Outcome] = {
-    "success": Outcome("passed", "passed", Status("passed", "lime")),
+    "success": Outcome("passed", "passed", Status("passed", "lime"), "in"),
     "failure": FAILED,
     "error": FAILED,
-    "timed_out": Outcome("failed", "timed out", Status("timed out", "red")),
+    "timed_out": Outcome("failed", "timed out", Status("timed out", "red"), "after"),
     "startup_failure": Outcome("failed", "could not start", Status("failed", "red")),
     "action_required": Outcome("waiting", "waits for somebody to act", Status("waiting", "yellow")),
-    "cancelled": Outcome("cancelled", "was cancelled", Status("cancelled", "grey")),
+    "cancelled": Outcome("cancelled", "was cancelled", Status("cancelled", "grey"), "after"),
 }
 
 
@@ -45,16 +49,16 @@ def outcome(conclusion: str) -> Outcome | Unposted:
     return Unposted(f"its outcome, {conclusion}, decides nothing" if conclusion else "GitHub does not say its outcome")
 
 
-def took(start: dt.datetime | None, end: dt.datetime | None) -> str:
-    """ " in 6 min 12 s"; nothing where the times are not known or make no sense."""
+def took(came: Outcome, start: dt.datetime | None, end: dt.datetime | None) -> str:
+    """ " in 6 min 12 s"; nothing where it did not run, or where the times are not known or make no sense."""
     seconds = int((end - start).total_seconds()) if start and end else 0
-    if seconds <= 0:
+    if seconds <= 0 or not came.lasting:
         return ""
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
-        return f" in {hours} h {minutes} min"
-    return f" in {minutes} min {seconds} s" if minutes else f" in {seconds} s"
+        return f" {came.lasting} {hours} h {minutes} min"
+    return f" {came.lasting} {minutes} min {seconds} s" if minutes else f" {came.lasting} {seconds} s"
 
 
 def paragraph(text: str) -> str:
@@ -85,10 +89,11 @@ def check_run(payload: Payload) -> Told | Unposted:
     if slug == ACTIONS and came.word == "passed":
         return Unposted("it passed, and GitHub Actions reports the whole run as well")
     name = Link(run.text("name"), run.maybe_url("html_url"))
+    time = took(came, run.maybe_time("started_at"), run.maybe_time("completed_at"))
     entity = _checked(payload, run, run.maybe_text("check_suite.head_branch"), run.text("head_sha"))
     return Told(
         word=f"check_run.{came.word}",
-        did=Words("check ", name, f" {came.words}", took(run.maybe_time("started_at"), run.maybe_time("completed_at"))),
+        did=Words("check ", name, f" {came.words}", time),
         entity=entity,
         author=app_author(run.object("app")) if "app" in run else Author("GitHub"),
         about="for",
@@ -141,7 +146,7 @@ def workflow_run(payload: Payload) -> Told | Unposted:
     name = f"{shorten(name, 100)} #{run.number('run_number')}"
     attempt = run.maybe_number("run_attempt") or 1
     again = f" at attempt {attempt}" if attempt > 1 else ""
-    time = took(run.maybe_time("run_started_at"), run.maybe_time("updated_at"))
+    time = took(came, run.maybe_time("run_started_at"), run.maybe_time("updated_at"))
     entity = threads.mentioned_pull_request(payload, run.objects("pull_requests")) or _workflow(
         payload, run, name, came.status
     )

@@ -66,7 +66,8 @@ def commit_list(payload: Payload, commits: list[Payload], whole: str) -> str:
 def create(payload: Payload) -> Told | Unposted:
     kind, name = payload.text("ref_type"), payload.maybe_text("ref")
     if kind == "branch":
-        return told(payload, "create.branch", f"created branch {name}", threads.branch(payload, name), about="in")
+        entity = threads.branch(payload, name, created=True)
+        return told(payload, "create.branch", f"created branch {name}", entity, about="in")
     if kind == "tag":
         return told(payload, "create.tag", f"created tag {name}", threads.tag(payload, name), about="in")
     return not_worded("create", kind)

@@ -66,15 +66,15 @@ CHANGED = {
 
 def member(payload: Payload) -> Told | Unposted:
     who = called(payload, "member")
-    accepted = login(payload, "member") == login(payload)
-    did = {
-        "added": "accepted the invitation" if accepted else f"gave {who} access",
-        "removed": f"took {who}’s access away",
-        "edited": f"changed {who}’s access",
-    }.get(payload.text("action"))
-    if did is None:
+    themselves = login(payload, "member") == login(payload)
+    did, about = {
+        "added": ("accepted the invitation" if themselves else f"gave {who} access", "to"),
+        "removed": ("gave up their access", "to") if themselves else (f"took {who}’s access away", ":"),
+        "edited": (f"changed {who}’s access", "to"),
+    }.get(payload.text("action"), ("", ""))
+    if not did:
         return not_worded("member", payload.text("action"))
-    return told(payload, "member", did, threads.repository(payload), about="to")
+    return told(payload, "member", did, threads.repository(payload), about=about)
 
 
 def branch_protection_rule(payload: Payload) -> Told | Unposted:

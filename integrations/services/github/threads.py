@@ -236,10 +236,14 @@ def mentioned_pull_request(payload: Payload, mentions: Iterable[Payload]) -> Ent
     return None
 
 
-def branch(payload: Payload, name: str, *, commit: Words | None = None, deleted: bool = False) -> Entity:
-    """A branch. With `commit`, its newest; without, the event does not move it."""
+def branch(
+    payload: Payload, name: str, *, commit: Words | None = None, created: bool = False, deleted: bool = False
+) -> Entity:
+    """A branch. With `commit`, its newest; without, the event does not move it, but `created` brings it back."""
     title = f"{repository_name(payload)}: {name}"
-    known = commit is not None or deleted
+    keeps: tuple[str, ...] = ()
+    if commit is None and not deleted:
+        keeps = ("title", "external_url", "body", "Latest commit", *(() if created else ("status",)))
     return Entity(
         f"branch:{name}",
         repository_name(payload),
@@ -248,7 +252,7 @@ def branch(payload: Payload, name: str, *, commit: Words | None = None, deleted:
             external_url=page(payload, f"tree/{name}"),
             status=DELETED if deleted else None,
             fields=fields(("Latest commit", commit or "")),
-            keeps=() if known else (*EVERYTHING, "Latest commit"),
+            keeps=keeps,
         ),
         {"branches": (name,)},
     )
@@ -313,22 +317,16 @@ def release(payload: Payload, *, deleted: bool = False) -> Entity:
     )
 
 
-def discussion(payload: Payload) -> Entity:
+def discussion(payload: Payload, status: Status | None = None) -> Entity:
     thing = payload.object("discussion")
-    title, state = thing.text("title"), thing.text("state")
-    if thing.maybe_text("answer_chosen_at"):
-        status = Status("answered", "lime")
-    elif state == "open":
-        status = OPEN
-    else:
-        status = Status(shorten(state, 40), "grey")
+    title = thing.text("title")
     return Entity(
         f"discussion:{thing.number('number')}",
         title,
         Thread(
             title=title_html(title),
             external_url=thing.url("html_url"),
-            status=status,
+            status=status or _discussion_status(thing),
             body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
             fields=fields(
                 ("Discussion", numbered(payload, thing)),
@@ -338,6 +336,13 @@ def discussion(payload: Payload) -> Entity:
         ),
         {"labels": labels_of(thing)},
     )
+
+
+def _discussion_status(thing: Payload) -> Status:
+    state = thing.text("state")
+    if thing.maybe_text("answer_chosen_at"):
+        return Status("answered", "lime")
+    return OPEN if state == "open" else Status(shorten(state, 40), "grey")
 
 
 def milestone(payload: Payload, *, deleted: bool = False) -> Entity:

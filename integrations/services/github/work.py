@@ -49,11 +49,17 @@ def comment_body(payload: Payload, path: str = "comment") -> str:
 
 
 def labeled(kind: str, payload: Payload, entity: Entity) -> Told:
-    return told(payload, f"{kind}.labeled", f"added label {payload.text('label.name')}", entity, about="to")
+    return told(payload, f"{kind}.labeled", f"added {label_of(payload)}", entity, about="to")
 
 
 def unlabeled(kind: str, payload: Payload, entity: Entity) -> Told:
-    return told(payload, f"{kind}.unlabeled", f"removed label {payload.text('label.name')}", entity, about="from")
+    return told(payload, f"{kind}.unlabeled", f"removed {label_of(payload)}", entity, about="from")
+
+
+def label_of(payload: Payload) -> str:
+    """Without a name where the label itself was deleted: GitHub then sends none."""
+    name = payload.maybe_text("label.name")
+    return f"label {name}" if name else "a label"
 
 
 def assigned(kind: str, payload: Payload, entity: Entity) -> Told:
@@ -106,6 +112,8 @@ def edited(kind: str, payload: Payload, entity: Entity) -> Told | Unposted:
 
 Planning = Callable[[str, Payload, Entity], "Told | Unposted"]
 
+# What has left the repository is told with the state it had before.
+GONE = {"deleted": threads.DELETED, "transferred": threads.TRANSFERRED}
 THING = {"issues": "issue", "pull_request": "pull_request", "discussion": "discussion"}
 PLANNING: Mapping[str, Planning] = {
     "labeled": labeled,
@@ -122,8 +130,7 @@ PLANNING: Mapping[str, Planning] = {
 
 def issues(payload: Payload) -> Told | Unposted:
     action = payload.text("action")
-    status = {"deleted": threads.DELETED, "transferred": threads.TRANSFERRED}.get(action)
-    entity = threads.issue(payload, status)
+    entity = threads.issue(payload, GONE.get(action))
     if action in PLANNING:
         return PLANNING[action]("issues", payload, entity)
     if action == "closed":
@@ -286,7 +293,7 @@ def pull_request_review_thread(payload: Payload) -> Told | Unposted:
 
 def discussion(payload: Payload) -> Told | Unposted:
     action = payload.text("action")
-    entity = threads.discussion(payload)
+    entity = threads.discussion(payload, GONE.get(action))
     if action in PLANNING:
         return PLANNING[action]("discussion", payload, entity)
     if action == "answered":

@@ -67,6 +67,8 @@ def test_presets_and_pages_are_in_order(service: Service) -> None:
         clean(service.rules, preset.filters)
     steps = service.setup_steps(service.clean_origin(service.origin_example)[1])
     assert sum(step.shows_address for step in steps) == 1
+    links = [address for step in steps for address in Elements(step.html).addresses]
+    assert all(address.startswith("https://") for address in links)
     assert (CHECKOUT / "docs" / "services" / f"{service.name}.md").exists()
 
 
