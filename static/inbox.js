@@ -184,6 +184,16 @@ async function showMore(link) {
   more[0]?.querySelector("a").focus({preventScroll: true});
 }
 
+/** The page is about the thread that is open, else about the flow: as the server has it. */
+function openPart(part) {
+  inbox.dataset.open = part;
+  const old = document.querySelector(".inbox-title");
+  const heading = document.createElement(part === "thread" ? "h2" : "h1");
+  heading.className = old.className;
+  heading.textContent = old.textContent;
+  old.replaceWith(heading);
+}
+
 function markCurrent() {
   const open = $("thread").dataset.thread;
   for (const row of rows.children) {
@@ -207,7 +217,7 @@ async function openThread(address, {push}) {
   const pane = parts.getElementById("thread");
   $("thread").replaceWith(pane);
   if (push) history.pushState(null, "", url.pathname + url.search);
-  inbox.dataset.open = "thread";
+  openPart("thread");
   document.title = `${pane.dataset.title} · ${inbox.dataset.name}`;
   moved.delete(pane.dataset.thread);
   tellMoved();
@@ -223,7 +233,7 @@ function closeThread({push}) {
   keepDraft();
   $("thread").replaceWith($("no-thread").content.firstElementChild.cloneNode(true));
   if (push) history.pushState(null, "", flow + query);
-  inbox.dataset.open = "list";
+  openPart("list");
   document.title = inbox.dataset.name;
   tellMoved();
   markCurrent();
