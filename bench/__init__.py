@@ -1,1 +1,1 @@
-"""What the product claims, measured on the product as it runs."""
+"""Measures what the product claims: how much it accepts, how much it delivers, how soon, and whether it slows down."""

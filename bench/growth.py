@@ -1,0 +1,106 @@
+"""What an accept and a claim take over one database: `python -m bench.growth`, as JSON in milliseconds, medians.
+
+Run in turns over a database without a past and one with, so that what else the machine does weighs on both alike.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+import uuid
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowdock_bridge.settings")
+django.setup()
+
+# ruff: noqa: E402  models can be imported only now
+
+from django.utils import timezone
+
+from bench.payloads import headers, issue
+from integrations import ingest
+from integrations.activity import Activity, Author, Thread
+from integrations.delivery import Dispatcher, Fate, Hand, Outcome, mark
+from integrations.models import Delivery, Integration, Origin
+from integrations.writing import writing
+
+COUNT = 200
+WAITING = 10_000
+
+
+def accept_time(origin: Origin) -> float:
+    """A webhook verified, read, decided and stored."""
+    taken = []
+    for number in range(COUNT):
+        body = issue(number)
+        signed = headers(body, origin.secret, str(uuid.uuid4()))
+        began = time.perf_counter()
+        ingest.accept(origin, body, signed)
+        taken.append(time.perf_counter() - began)
+    empty_outbox()
+    return statistics.median(taken) * 1000
+
+
+def claim_time(origin: Origin) -> float:
+    """One activity found, leased and marked by a dispatcher, the post itself left out."""
+    dispatcher = Dispatcher(1)
+    taken = []
+    for number in range(COUNT):
+        ingest.post(origin, activity(f"timed:{number}"))
+        began = time.perf_counter()
+        hands = claim(dispatcher)
+        for hand in hands:
+            hand.outcomes.extend(Outcome(each, Fate.DELIVERED, "posted", timezone.now()) for each in hand.deliveries)
+        with writing():
+            mark(hands, timezone.now())
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken) * 1000
+
+
+def claim_time_beside_a_crowd(origin: Origin) -> float:
+    """The same for the others while ten thousand wait in one thread, which is in somebody's hand."""
+    crowd = Integration.objects.get(flowdock_id=2).origin
+    with writing():
+        for _ in range(WAITING):
+            ingest.post(crowd, activity("crowd"))
+    claim(Dispatcher(1))
+    time_beside = claim_time(origin)
+    empty_outbox()
+    return time_beside
+
+
+def claim(dispatcher: Dispatcher) -> list[Hand]:
+    due = dispatcher._due()
+    with writing():
+        return dispatcher._claim(due, timezone.now())
+
+
+def activity(thread_id: str) -> Activity:
+    return Activity(Author("Lea Cohen"), "opened issue", thread_id, Thread("It breaks"))
+
+
+def empty_outbox() -> None:
+    Delivery.objects.pending().update(state="delivered", next_attempt_at=None, delivered_at=timezone.now())
+
+
+def main() -> None:
+    for number, name in ((1, "octo/timed"), (2, "octo/crowd")):
+        if not Integration.objects.filter(flowdock_id=number).exists():
+            origin = Origin.objects.create(service="github", name=name)
+            Integration.objects.create(origin=origin, name=name, flow_token="bench", flowdock_id=number)
+    origin = Integration.objects.get(flowdock_id=1).origin
+    print(
+        json.dumps(
+            {
+                "accept": accept_time(origin),
+                "claim": claim_time(origin),
+                "crowded": claim_time_beside_a_crowd(origin),
+            }
+        )
+    )
+
+
+main()

@@ -1,0 +1,56 @@
+"""A past to be slowed down by: deliveries long ended, of many integrations, written by SQLite itself.
+
+`python -m bench.past DELIVERIES INTEGRATIONS`
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowdock_bridge.settings")
+django.setup()
+
+# ruff: noqa: E402  models can be imported only now
+
+from django.db import connection
+
+from integrations.activity import Activity, Author, Thread
+from integrations.models import Delivery, Event, Integration, Origin
+
+
+def make_past(count: int, integrations: int) -> None:
+    Origin.objects.bulk_create(Origin(service="github", name=f"past/{number}") for number in range(integrations))
+    origins = Origin.objects.filter(name__startswith="past/").order_by("pk")
+    Integration.objects.bulk_create(
+        Integration(origin=origin, name=origin.name, flow_token="past", flowdock_id=10_000_000 + origin.pk)
+        for origin in origins
+    )
+    first_origin = origins.values_list("pk", flat=True)[0]
+    first_integration = Integration.objects.filter(origin=first_origin).values_list("pk", flat=True)[0]
+    last = Event.objects.order_by("pk").values_list("pk", flat=True).last() or 0
+    random, now = "lower(hex(randomblob(16)))", "datetime('now')"
+    activity = Activity(Author("Lea Cohen"), "opened issue", "issue:1", Thread("It breaks"))
+    numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {int(count)})"  # noqa: S608
+    events, deliveries = Event._meta.db_table, Delivery._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {events} (id, origin_id, delivery_id, received_at, headers, body, kind, action, actor,"  # noqa: S608
+            f" summary, subject, activity, why_not, thread_id) {numbers} SELECT {last} + i,"
+            f" {first_origin} + i % {integrations}, {random}, {now}, '{{}}', x'', 'issues', 'opened',"
+            f" 'lea', 'Lea Cohen opened issue', 'It breaks', %s, '', 'issue:' || (i % 1000) FROM n",
+            [json.dumps(activity.as_json())],
+        )
+        last_delivery = Delivery.objects.order_by("pk").values_list("pk", flat=True).last() or 0
+        cursor.execute(
+            f"INSERT INTO {deliveries} (id, event_id, integration_id, state, reason, rule, thread_id, uuid, created_at,"  # noqa: S608
+            f" next_attempt_at, attempts, delivered_at, flowdock_thread_id) {numbers} SELECT {last_delivery} + i,"
+            f" {last} + i, {first_integration} + i % {integrations}, 'delivered', '', '', 'issue:' || (i % 1000),"
+            f" {random}, {now}, NULL, '[]', {now}, '' FROM n"
+        )
+
+
+make_past(int(sys.argv[1]), int(sys.argv[2]))
