@@ -137,16 +137,20 @@ class OriginAdmin(Overseen):
 
 @admin.register(Integration)
 class IntegrationAdmin(Overseen):
-    list_display = ("name", "state", "flow_name", "organization_name", "service", "problem", "created_at")
+    list_display = ("name", "state_in_words", "flow_name", "organization_name", "service", "problem", "created_at")
     list_filter = (StateFilter, ServiceFilter, CreatedFilter)
     list_select_related = ("origin",)
     search_fields = ("name", "origin__name", "flow_name", "organization_name", "flowdock_id")
     fields = (
-        "name", "state", "problem", "origin", "flow_name", "organization_name", "flow_id", "flow_web_url",
+        "name", "state_in_words", "problem", "origin", "flow_name", "organization_name", "flow_id", "flow_web_url",
         "flowdock_id", "source_url", "filters", "created_by", "created_at", "first_event_at", "paused_at", "paused_by",
         "removed_at",
     )  # fmt: skip
     actions = ("pause", "resume")
+
+    @admin.display(description="state")
+    def state_in_words(self, integration: Integration) -> str:
+        return integration.state.label
 
     @admin.display(description="service")
     def service(self, integration: Integration) -> str:
@@ -201,7 +205,7 @@ class EventAdmin(Overseen):
 
 @admin.register(Delivery)
 class DeliveryAdmin(Overseen):
-    list_display = ("created_at", "state", "integration", "thread_id", "event", "reason", "next_attempt_at")
+    list_display = ("created_at", "state", "event", "integration", "reason", "next_attempt_at", "thread_id")
     list_filter = ("state", CreatedFilter, DeliveryServiceFilter)
     list_select_related = ("event", "integration")
     list_display_links = ("created_at", "event")
