@@ -6,6 +6,7 @@ bearer token needs one; Basic authentication has them all.
 
 import base64
 import binascii
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +50,9 @@ class _Key(AuthBase):
             raise Forbidden(f"This needs the scope {' or '.join(self.scopes)}")
         return caller
 
+    @abstractmethod
     def find(self, request: HttpRequest) -> Caller | None:
         """The caller; None where no key of this kind was sent; AuthenticationError for a wrong one."""
-        raise NotImplementedError
 
 
 class BearerToken(_Key):
