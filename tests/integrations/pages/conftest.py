@@ -141,17 +141,3 @@ def happen(db) -> Callable[..., Delivery]:
         )
 
     return make
-
-
-EVENT_FIELDS = {
-    "delivery_id",
-    "kind",
-    "action",
-    "actor",
-    "summary",
-    "subject",
-    "body",
-    "headers",
-    "activity",
-    "why_not",
-}
