@@ -69,12 +69,19 @@ def prepare(env: Mapping[str, str], first_start: bool) -> str:
 
 
 def together(*commands: tuple[str, ...], env: Mapping[str, str]) -> None:
-    """Run the commands at the same time, to their end."""
-    with contextlib.ExitStack() as stack:
-        processes = [stack.enter_context(apart(*command, env=env)) for command in commands]
-        for command, process in zip(commands, processes, strict=True):
-            if process.wait():
-                raise SystemExit(f"“{' '.join(command[1:3])}” failed; the reason stands above.")
+    """Run the commands at the same time, to their end, also when told to stop meanwhile.
+
+    Django records some migrations after the transaction that makes their tables. Cut off between the two, the next
+    start would find tables that it cannot make again. It is a matter of a second or two.
+    """
+    processes = [subprocess.Popen(command, env=env, start_new_session=True) for command in commands]
+    try:
+        failed = [command for command, process in zip(commands, processes, strict=True) if process.wait()]
+    finally:
+        for process in processes:
+            process.wait()
+    if failed:
+        raise SystemExit(f"“{' '.join(failed[0][1:3])}” failed; the reason stands above.")
 
 
 @contextlib.contextmanager
