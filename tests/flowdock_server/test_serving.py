@@ -1,14 +1,15 @@
 """The server as it runs: granian, a database in a file, real connections."""
 
 import base64
+import contextlib
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
 import pytest
 
@@ -57,10 +58,12 @@ def token(environment):
     return manage(environment, "shell", "-v0", program=MAKE_A_FLOW)
 
 
-@contextmanager
+@contextlib.contextmanager
 def serving(environment):
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--no-ws"]
-    server = subprocess.Popen([*command, "--port", environment["FLOWDOCK_PORT"], APPLICATION], env=environment)
+    server = subprocess.Popen(
+        [*command, "--port", environment["FLOWDOCK_PORT"], APPLICATION], env=environment, start_new_session=True
+    )
     try:
         deadline = time.monotonic() + 30
         while True:
@@ -72,8 +75,14 @@ def serving(environment):
                 time.sleep(0.1)
         yield server
     finally:
-        server.kill()
-        server.wait()
+        kill(server)
+
+
+def kill(server):
+    """The server and its worker, which would otherwise go on answering on the same port."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
 
 
 def connection(environment):
@@ -103,7 +112,7 @@ def test_what_was_answered_is_there_after_a_kill(environment, token):
     with serving(environment) as server:
         status, message = call(environment, "POST", "/v1/flows/acme/main/messages?tags=a,b", token, said)
         assert (status, message["content"], message["tags"]) == (201, "Grüße ✓", ["a", "b"])
-        server.kill()
+        kill(server)
 
     with serving(environment):
         assert call(environment, "GET", "/flows/acme/main/messages", token) == (200, [message])
