@@ -67,22 +67,30 @@ def serving(environment):
     try:
         deadline = time.monotonic() + 30
         while True:
-            try:
-                socket.create_connection(("127.0.0.1", int(environment["FLOWDOCK_PORT"])), 1).close()
+            if listens(environment):
                 break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         yield server
     finally:
-        kill(server)
+        kill(server, environment)
 
 
-def kill(server):
-    """The server and its worker, which would otherwise go on answering on the same port."""
+def listens(environment):
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", int(environment["FLOWDOCK_PORT"]))) == 0
+
+
+def kill(server, environment):
+    """The server and its worker, which would otherwise go on answering on the same port, and be the one tested next."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGKILL)
     server.wait()
+    deadline = time.monotonic() + 30
+    while listens(environment):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def connection(environment):
@@ -112,7 +120,7 @@ def test_what_was_answered_is_there_after_a_kill(environment, token):
     with serving(environment) as server:
         status, message = call(environment, "POST", "/v1/flows/acme/main/messages?tags=a,b", token, said)
         assert (status, message["content"], message["tags"]) == (201, "Grüße ✓", ["a", "b"])
-        kill(server)
+        kill(server, environment)
 
     with serving(environment):
         assert call(environment, "GET", "/flows/acme/main/messages", token) == (200, [message])
