@@ -6,7 +6,7 @@ import html
 import logging
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from . import bell
 from .activity import Activity, InvalidActivity
-from .models import Delivery, Event, Integration, Origin
+from .models import ACTIVITY, TEST, Delivery, Event, Integration, Origin, facts_of
 from .services.base import Event as ReadEvent
-from .services.base import SignatureMismatch
+from .services.base import SignatureMismatch, WebhookService
 from .signals import happened
 from .writing import writing
 
@@ -36,6 +36,10 @@ class NobodyListens(Exception):
     """The origin is connected to no flow, or no longer: what it sends would reach nobody."""
 
 
+class NoHook(Exception):
+    """The origin's service sends no webhooks: it has a hook in name only."""
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """What came of it. `is_new` is False where the sender's delivery id was known already: nothing was added then."""
@@ -47,54 +51,66 @@ class Accepted:
 def accept(origin: Origin, body: bytes, headers: Mapping[str, str]) -> Accepted:
     """Take what the origin's webhook sent. When this returns it is in the database, with a delivery for each flow.
 
-    Raises SignatureMismatch, UnreadablePayload or NobodyListens; then nothing is kept, the delivery id neither.
+    Raises NoHook, SignatureMismatch, UnreadablePayload or NobodyListens; then nothing is kept, the delivery id neither.
     """
-    service = origin.service_object
-    _verify(origin, body, headers)
+    service = origin.webhook_service
+    if service is None:
+        raise NoHook
+    _verify(service, origin, body, headers)
     event = Event(
         origin=origin,
         delivery_id=_storable(service.delivery_id(body, headers), 200),
         headers=_without_secrets(origin, headers),
         body=body,
     )
-    return _keep(event, service.read(body, headers))
+    read = service.read(body, headers)
+    return _keep(event, lambda: read)
 
 
-def post(origin: Origin, activity: Activity, delivery_id: str = "", integration: Integration | None = None) -> Accepted:
+def post(
+    origin: Origin,
+    activity: Activity | Callable[[], Activity],
+    delivery_id: str = "",
+    integration: Integration | None = None,
+    kind: str = ACTIVITY,
+) -> Accepted:
     """Take an activity from an own app or a command, for all flows of the origin or for this one integration.
 
-    The same `delivery_id` again adds nothing; without one, each call is another activity. Raises NobodyListens.
+    A function that returns one is called when its turn has come: see `signals`. The same `delivery_id` again adds
+    nothing; without one, each call is another activity. Raises NobodyListens.
     """
-    read = ReadEvent(
-        kind="activity",
+    event = Event(origin=origin, delivery_id=_storable(delivery_id, 200) or str(uuid.uuid4()))
+    return _keep(event, partial(_told, kind, activity), integration)
+
+
+def _told(kind: str, activity: Activity | Callable[[], Activity]) -> ReadEvent:
+    if callable(activity):
+        activity = activity()
+    return ReadEvent(
+        kind=kind,
         actor=activity.author.name,
         summary=f"{activity.author.name} {_plain(activity.title)}",
         subject=_plain(activity.thread.title),
+        facts=facts_of(kind),
         activity=activity,
     )
-    event = Event(origin=origin, delivery_id=_storable(delivery_id, 200) or str(uuid.uuid4()))
-    return _keep(event, read, integration)
 
 
-def _verify(origin: Origin, body: bytes, headers: Mapping[str, str]) -> None:
+def _verify(service: WebhookService, origin: Origin, body: bytes, headers: Mapping[str, str]) -> None:
     *others, last = origin.secrets(timezone.now())
     for secret in others:
         try:
-            return origin.service_object.verify(body, headers, secret)
+            return service.verify(body, headers, secret)
         except SignatureMismatch:
             continue
-    return origin.service_object.verify(body, headers, last)
+    return service.verify(body, headers, last)
 
 
-def _keep(event: Event, read: ReadEvent, only: Integration | None = None) -> Accepted:
+def _keep(event: Event, tell: Callable[[], ReadEvent], only: Integration | None = None) -> Accepted:
     """Store the event and its deliveries, or find that its delivery id has been stored before."""
-    event.kind, event.action = _storable(read.kind, 100), _storable(read.action, 100)
-    event.actor, event.summary = _storable(read.actor, 255), _storable(read.summary, 500)
-    event.subject, event.why_not = _storable(read.subject, 500), _storable(read.why_not, 255)
-    event.thread_id = _storable(read.activity.thread_id, 255) if read.activity else ""
     try:
         with writing():
-            _write(event, read, only)
+            _write(event, tell, only)
     except IntegrityError:
         known = Event.objects.filter(origin=event.origin, delivery_id=event.delivery_id).first()
         if known is None:
@@ -103,7 +119,7 @@ def _keep(event: Event, read: ReadEvent, only: Integration | None = None) -> Acc
     return Accepted(event, is_new=True)
 
 
-def _write(event: Event, read: ReadEvent, only: Integration | None) -> None:
+def _write(event: Event, tell: Callable[[], ReadEvent], only: Integration | None) -> None:
     origin = event.origin
     # One event of an origin after the other, so that threads keep the order in which the events came.
     Origin.objects.lock([origin.pk])
@@ -114,6 +130,8 @@ def _write(event: Event, read: ReadEvent, only: Integration | None) -> None:
     integrations = list(receivers.defer("flow_token"))
     if not integrations:
         raise NobodyListens(f"{origin} is not connected to a flow")
+    read = tell()
+    _describe(event, read)
     if read.activity:
         event.activity = _storable_json(_whole(event, read.activity).as_json())
     event.save(force_insert=True)
@@ -131,10 +149,17 @@ def _write(event: Event, read: ReadEvent, only: Integration | None) -> None:
                 delivery.next_attempt_at = now
     Delivery.objects.bulk_create(deliveries)
     waiting = [integration.pk for integration in integrations if not integration.first_event_at]
-    if waiting:
+    if waiting and event.kind != TEST:
         Integration.objects.filter(pk__in=waiting, first_event_at=None).update(first_event_at=now)
     if pending:
         bell.ring()
+
+
+def _describe(event: Event, read: ReadEvent) -> None:
+    event.kind, event.action = _storable(read.kind, 100), _storable(read.action, 100)
+    event.actor, event.summary = _storable(read.actor, 255), _storable(read.summary, 500)
+    event.subject, event.why_not = _storable(read.subject, 500), _storable(read.why_not, 255)
+    event.thread_id = _storable(read.activity.thread_id, 255) if read.activity else ""
 
 
 def _whole(event: Event, activity: Activity) -> Activity:
@@ -199,18 +224,27 @@ def _plain(markup: str) -> str:
 
 
 def post_what_happened(
-    sender: object, *, service: str, origin: str, activity: Activity, delivery_id: str = "", **_: object
+    sender: object,
+    *,
+    service: str,
+    origin: str,
+    activity: Activity | Callable[[], Activity],
+    kind: str = ACTIVITY,
+    delivery_id: str = "",
+    **_: object,
 ) -> None:
     """The receiver of `signals.happened`: post after the app's transaction, and trouble the app with nothing."""
-    transaction.on_commit(partial(_post_quietly, service, origin, activity, delivery_id), robust=True)
+    transaction.on_commit(partial(_post_quietly, service, origin, activity, kind, delivery_id), robust=True)
 
 
-def _post_quietly(service: str, name: str, activity: Activity, delivery_id: str) -> None:
+def _post_quietly(
+    service: str, name: str, activity: Activity | Callable[[], Activity], kind: str, delivery_id: str
+) -> None:
     try:
         origins: Iterable[Origin] = Origin.objects.filter(service=service, name=name).order_by("pk")
         for origin in origins:
             try:
-                post(origin, activity, delivery_id)
+                post(origin, activity, delivery_id, kind=kind)
             except NobodyListens:
                 logger.debug("%s of %s is connected to no flow", name, service)
     except DatabaseError:

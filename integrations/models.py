@@ -23,7 +23,7 @@ from . import bell, services
 from .activity import Activity
 from .fields import EncryptedTextField
 from .services.base import Event as ReadEvent
-from .services.base import Service
+from .services.base import Service, WebhookService
 
 OLD_SECRET_LIVES = dt.timedelta(hours=1)
 # Read and typed by people: no letter that looks like a digit. 12 of 31 signs are 59 bits.
@@ -80,7 +80,13 @@ class Origin(models.Model):
 
     @property
     def service_object(self) -> Service:
-        return services.SERVICES[self.service]
+        return services.named(self.service)
+
+    @property
+    def webhook_service(self) -> WebhookService | None:
+        """The same, if it is one that sends what happens to our hook."""
+        service = self.service_object
+        return service if isinstance(service, WebhookService) else None
 
     @property
     def hook_url(self) -> str:
@@ -228,6 +234,16 @@ class Integration(models.Model):
         self.save(update_fields=["flow_token", "removed_at", "problem"])
 
 
+# Kinds of what came without a payload, from commands and pages: no kind of the service's, so no rule applies to them.
+ACTIVITY, TEST = "activity", "test"
+UNSORTED = (ACTIVITY, TEST)
+
+
+def facts_of(kind: str) -> dict[str, tuple[str, ...]]:
+    """What filters look at in something that came without a payload: the kind that its app sorts it under."""
+    return {} if kind in UNSORTED else {"events": (kind,)}
+
+
 class Event(models.Model):
     """One thing that happened at an origin, as received, kept for EVENT_RETENTION_DAYS."""
 
@@ -269,21 +285,20 @@ class Event(models.Model):
         return Activity.from_json(self.activity) if self.activity is not None else None
 
     def read_again(self) -> ReadEvent:
-        """What the service makes of it now, with the facts that filters look at. Raises UnreadablePayload.
-
-        An activity that an own app or a command posted came without a payload: no rule applies to it.
-        """
-        if not self.body:
+        """What the service makes of it now, with the facts that filters look at. Raises UnreadablePayload."""
+        service = self.origin.webhook_service
+        if not self.body or service is None:
             return ReadEvent(
                 kind=self.kind,
                 action=self.action,
                 actor=self.actor,
                 summary=self.summary,
                 subject=self.subject,
+                facts=facts_of(self.kind),
                 activity=self.read_activity(),
                 why_not=self.why_not,
             )
-        return self.origin.service_object.read(bytes(self.body), CaseInsensitiveMapping(self.headers))
+        return service.read(bytes(self.body), CaseInsensitiveMapping(self.headers))
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):

@@ -222,22 +222,50 @@ class Step:
     shows_address: bool = False
 
 
-class Service(abc.ABC):
-    """One kind of external system. An instance holds no state: the registry makes one for the process."""
+@dataclass(frozen=True, slots=True)
+class OfferedOrigin:
+    """An origin to choose from a list. All are plain texts; `hint` says what it is, below its name."""
 
-    name: ClassVar[str]  # in the database and in addresses
-    title: ClassVar[str]  # "GitHub"
-    origin_noun: ClassVar[str]  # what the service calls an origin: "repository"
-    origin_example: ClassVar[str]  # "octo/hello"
-    icon: ClassVar[str]  # a symbol of static/icons.svg
-    address_label: ClassVar[str]  # what the service calls the hook's address: "Payload URL"
-    secret_label: ClassVar[str]
-    rules: ClassVar[tuple[Rule, ...]]
-    presets: ClassVar[tuple[Preset, ...]]  # the first is preselected
+    name: str
+    external_url: str = ""
+    hint: str = ""
+
+
+class Service(abc.ABC):
+    """One kind of system that things happen in. An instance holds no state: the registry makes one for the process.
+
+    What they happen through is in the classes below it: WebhookService for those that send them, own_apps.OwnApp for
+    the apps beside this one, which tell of them by a signal.
+    """
+
+    name: str  # in the database and in addresses
+    title: str  # "GitHub"
+    origin_noun: str  # what the service calls an origin: "repository"
+    origin_example: str  # "octo/hello"
+    icon: str  # a symbol of static/icons.svg
+    rules: tuple[Rule, ...]
+    presets: tuple[Preset, ...]  # the first is preselected
+    has_hooks: ClassVar[bool] = False  # whether it is a WebhookService, for templates
 
     @abc.abstractmethod
     def clean_origin(self, typed: str) -> tuple[str, str]:
         """The origin's name and web address from what a person typed. Raises InvalidOrigin."""
+
+    def offered(self) -> tuple[OfferedOrigin, ...]:
+        """All the origins there are, where the service knows them; nothing where people type a name."""
+        return ()
+
+    def decide(self, event: Event, filters: Mapping[str, Any]) -> Verdict:
+        """Whether `event` passes, and if not, which rule refused it, in words."""
+        return decide(self.rules, filters, event.facts)
+
+
+class WebhookService(Service):
+    """An external system that sends each happening to an address of ours, signed with a secret."""
+
+    has_hooks = True
+    address_label: ClassVar[str]  # what the service calls the hook's address: "Payload URL"
+    secret_label: ClassVar[str]
 
     @abc.abstractmethod
     def verify(self, body: bytes, headers: Mapping[str, str], secret: str) -> None:
@@ -262,7 +290,3 @@ class Service(abc.ABC):
     @abc.abstractmethod
     def setup_steps(self, origin_url: str) -> tuple[Step, ...]:
         """What is left to do at the service, once the origin's hook has an address and a secret."""
-
-    def decide(self, event: Event, filters: Mapping[str, Any]) -> Verdict:
-        """Whether `event` passes, and if not, which rule refused it, in words."""
-        return decide(self.rules, filters, event.facts)

@@ -16,9 +16,11 @@ from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from integrations import services
 from integrations.flowdock.payload import clean_body, clean_title
 from integrations.history import Day
 from integrations.models import Delivery, Integration
+from integrations.services.own_apps import OwnApp
 
 register = template.Library()
 
@@ -49,6 +51,12 @@ def icon(name: str, size: str = "") -> SafeString:
         static("icons.svg"),
         name,
     )
+
+
+@register.simple_tag
+def own_apps() -> list[OwnApp]:
+    """The apps beside this one that have pages of their own, for the navigation."""
+    return [app for app in services.own_apps() if app.home]
 
 
 @register.simple_tag

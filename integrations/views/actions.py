@@ -47,6 +47,8 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
 @button
 def rotate_secret(request: HttpRequest, pk: int) -> HttpResponse:
     integration = _at_work(request, pk)
+    if integration.origin.webhook_service is None:
+        raise Http404
     if not may_replace_secret(signed_in(request), integration):
         messages.warning(
             request,

@@ -48,6 +48,8 @@ def receive(request: HttpRequest, hook_id: str) -> HttpResponse:
     except UnreadablePayload as error:
         logger.info("an unreadable delivery was refused: %s: %s", origin, error)
         return answer(400, str(error))
+    except ingest.NoHook:
+        return answer(404, "There is no such hook.")
     except ingest.NobodyListens:
         return answer(410, "This hook is not connected to a flow.")
     except OperationalError:

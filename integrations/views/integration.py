@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from integrations.activity import Activity, InvalidActivity
 from integrations.history import histories
-from integrations.models import Delivery, Event, Integration
+from integrations.models import UNSORTED, Delivery, Event, Integration
 
 from .access import open_integration, signed_in, watch_integration
 from .buttons import button
@@ -164,7 +164,7 @@ def _log(subject: Integration, query: QueryDict) -> Log:
 
 def _is_untried(log: Log) -> bool:
     """Whether nothing has come from the service yet: a test activity proves no hook."""
-    return not log.older and all(delivery.event.kind == "activity" for delivery in log.deliveries)
+    return not log.older and all(delivery.event.kind in UNSORTED for delivery in log.deliveries)
 
 
 def _search(deliveries: QuerySet[Delivery], sought: str) -> QuerySet[Delivery]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from django.contrib import messages
@@ -16,13 +17,15 @@ from integrations.connecting import AlreadyConnected, connect, connected
 from integrations.flowdock.client import Flow
 from integrations.flowdock.errors import FlowdockError, FlowdockUnavailable, SourceRejected
 from integrations.forms import SetupForm
-from integrations.models import Delivery, Integration, Origin
+from integrations.models import TEST, UNSORTED, Delivery, Integration, Origin
+from integrations.services.base import OfferedOrigin
 
 from . import errors
 from .access import flowdock_as, open_flow, open_integration, signed_in, watch_integration
 from .buttons import button
 
-ORIGINS_OFFERED = 20
+OWN_ORIGINS_SHOWN = 20
+EVENT_SHOWN = ("kind", "received_at", "summary", "subject")
 JUST_NOW = 60  # seconds: an integration this young is what the first of two clicks made
 
 
@@ -56,7 +59,8 @@ def setup(request: HttpRequest) -> HttpResponse:
             "errors": form.errors if "confirm" in request.GET else {},
             "is_untouched": not form.typed,
             "services": services.SERVICES.values(),
-            "own_origins": _own_origins(person, form),
+            "offered": _offered(flow, form),
+            "own_origins": [] if form.chosen_service.offered() else _own_origins(person, form),
             "page": "integrations",
         },
     )
@@ -73,10 +77,33 @@ def origin(request: HttpRequest) -> HttpResponse:
     return render(request, "integrations/_origin_hint.html", context)
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An origin of a service that knows all of its own, and whether it reaches the flow already."""
+
+    origin: OfferedOrigin
+    is_connected: bool
+
+
+def _offered(flow: Flow, form: SetupForm) -> list[Offer]:
+    service = form.chosen_service
+    offered = service.offered()
+    there = (
+        set(
+            Integration.objects.connected()
+            .filter(origin__service=service.name, flow_id=flow.id)
+            .values_list("origin__name", flat=True)
+        )
+        if offered
+        else set()
+    )
+    return [Offer(origin, origin.name in there) for origin in offered]
+
+
 def _own_origins(person: User, form: SetupForm) -> list[Origin]:
     """The origins of the chosen service that the person has connected before, with the flows that they reach."""
     origins = Origin.objects.filter(created_by=person, service=form.chosen_service.name).order_by("-pk")
-    return list(origins.prefetch_related("integrations")[:ORIGINS_OFFERED])
+    return list(origins.prefetch_related("integrations")[:OWN_ORIGINS_SHOWN])
 
 
 def _confirm(
@@ -130,14 +157,15 @@ def finish(request: HttpRequest, pk: int) -> HttpResponse:
     """What is left to do at the service, and whether it is done."""
     integration = open_integration(request, pk)
     origin = integration.origin
+    service = origin.webhook_service
     return render(
         request,
         "integrations/connected.html",
         {
             "integration": integration,
             "service": origin.service_object,
-            "steps": origin.service_object.setup_steps(origin.external_url),
-            "secret": origin.secret if _may_read_secret(signed_in(request), integration) else "",
+            "steps": service.setup_steps(origin.external_url) if service else (),
+            "secret": origin.secret if service and _may_read_secret(signed_in(request), integration) else "",
             "is_rotated": bool(origin.previous_secret_until and origin.previous_secret_until > timezone.now()),
             "has_hook": Integration.objects.filter(origin=origin, first_event_at__isnull=False).exclude(pk=pk).exists(),
             "first": first_event(integration),
@@ -159,17 +187,21 @@ def _may_read_secret(person: User, integration: Integration) -> bool:
 
 
 def may_replace_secret(person: User, integration: Integration) -> bool:
+    if integration.origin.webhook_service is None:
+        return False
     if integration.origin.created_by_id == person.pk:
         return True
     return not Integration.objects.connected().filter(origin=integration.origin).exclude(pk=integration.pk).exists()
 
 
 def first_event(integration: Integration) -> Delivery | None:
-    """The first that came from the service itself: a test activity, or one of an own app, proves no hook."""
+    """The first that came from the service itself: what a command or this page posted proves nothing of it."""
     return (
-        integration.deliveries.exclude(event__kind="activity")
+        integration.deliveries.exclude(event__kind__in=UNSORTED)
         .select_related("event")
-        .only("id", "created_at", "integration", "event__kind", "event__received_at")
+        .only(
+            "id", "created_at", "integration", "event__kind", "event__received_at", "event__summary", "event__subject"
+        )
         .order_by("id")
         .first()
     )
@@ -207,7 +239,7 @@ def send_test(request: HttpRequest, pk: int) -> HttpResponse:
         ),
     )
     try:
-        ingest.post(integration.origin, activity, integration=integration)
+        ingest.post(integration.origin, activity, integration=integration, kind=TEST)
     except ingest.NobodyListens:
         messages.warning(request, f"{integration.name} is no longer connected, so no test was sent.")
         return redirect(integration)

@@ -18,7 +18,7 @@ from integrations import services
 from integrations.flowdock.client import Flowdock, Source
 from integrations.flowdock.errors import FlowdockError, FlowdockUnavailable
 from integrations.models import Integration, Origin
-from integrations.services.base import InvalidOrigin, Service
+from integrations.services.base import InvalidOrigin, Service, WebhookService
 from integrations.services.filters import clean
 
 EXAMPLE = """
@@ -38,7 +38,10 @@ Exit codes:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """What is printed. The secret is meant for the service's settings, and for nobody's log."""
+    """What is printed. The secret is meant for the service's settings, and for nobody's log.
+
+    All three of the hook's are empty for an app of our own: it needs none.
+    """
 
     integration: int
     hook_id: str
@@ -54,7 +57,7 @@ class Command(BaseCommand):
         parser.epilog = EXAMPLE
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.add_argument("service", choices=sorted(services.SERVICES), help="The kind of system.")
-        parser.add_argument("origin", help="What to connect, as the service names it: octo/hello.")
+        parser.add_argument("origin", help="What to connect, as the service names it: octo/hello, Lunch.")
         parser.add_argument("--flow-token", help="The source's token (default: FLOW_TOKEN, else standard input).")
         parser.add_argument(
             "--filters", metavar="PRESET", help="The filters to begin with (default: the first preset)."
@@ -122,7 +125,8 @@ def connect(
     origin = integration.origin
     if integration.removed_at or (origin.service, origin.name) != (service.name, name):
         raise CommandError(f"This flow token belongs to another integration: {integration.pk}, of {origin}.")
-    return Connected(integration.pk, origin.hook_id, origin.hook_url, origin.secret, is_new=known is None)
+    hook = (origin.hook_id, origin.hook_url, origin.secret) if origin.webhook_service else ("", "", "")
+    return Connected(integration.pk, *hook, is_new=known is None)
 
 
 def make(
@@ -150,8 +154,11 @@ def make(
 
 def in_words(service: Service, name: str, connected: Connected) -> str:
     state = "is connected" if connected.is_new else "was connected already"
+    done = f"{name} {state}: integration {connected.integration}."
+    if not isinstance(service, WebhookService):
+        return f"{done}\nNothing is left to do: {service.title} is part of this bridge."
     return (
-        f"{name} {state}: integration {connected.integration}.\n"
+        f"{done}\n"
         f"{service.address_label + ':':<14} {connected.hook_url}\n"
         f"{service.secret_label + ':':<14} {connected.secret}"
     )

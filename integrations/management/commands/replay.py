@@ -21,6 +21,7 @@ from django.urls import reverse
 from tqdm import tqdm
 
 from integrations.models import Delivery, Event, Integration, Origin
+from integrations.services.base import WebhookService
 
 EXAMPLE = """
 A payload is a file NN-KIND.ACTION.json or KIND.ACTION.json, sent in the order of names, byte by byte as it is. Where an
@@ -73,7 +74,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Only list what would be sent.")
 
     def handle(self, *, hook: str, folder: Path, url: str, pace: float, dry_run: bool, **options: Any) -> None:
-        origin = find_origin(hook)
+        origin, service = find_origin(hook)
         payloads = list(recorded(folder))
         if not payloads:
             raise CommandError(f"There are no payloads in {folder}.", returncode=2)
@@ -83,7 +84,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{len(payloads)} payloads for {origin}")
             return
         address = f"{url.rstrip('/')}{reverse('integrations:hook', args=[origin.hook_id])}"
-        sent = send(origin, payloads, address, pace)
+        sent = send(origin, service, payloads, address, pace)
         settled = await_settled(origin, sent.ids)
         self.report(origin, len(payloads), sent, settled)
 
@@ -112,16 +113,19 @@ class Command(BaseCommand):
             self.stdout.write(f"{count:>13} {words or 'without a reason'}")
 
 
-def find_origin(hook: str) -> Origin:
+def find_origin(hook: str) -> tuple[Origin, WebhookService]:
     integration = (
         Integration.objects.filter(pk=int(hook)).select_related("origin").first() if hook.isdecimal() else None
     )
     origin = integration.origin if integration else Origin.objects.filter(hook_id=hook).first()
     if origin is None:
         raise CommandError(f"There is no hook and no integration {hook}.", returncode=4)
+    service = origin.webhook_service
+    if service is None:
+        raise CommandError(f"{origin} has no hook: {origin.service_object.title} sends no webhooks.", returncode=4)
     if not Integration.objects.connected().filter(origin=origin).exists():
         raise not_connected(origin)
-    return origin
+    return origin, service
 
 
 def not_connected(origin: Origin) -> CommandError:
@@ -141,8 +145,7 @@ def recorded(folder: Path) -> Iterator[Recorded]:
             yield Recorded(path.name, match["kind"], path.read_bytes(), common, own)
 
 
-def send(origin: Origin, payloads: list[Recorded], address: str, pace: float) -> Sent:
-    service = origin.service_object
+def send(origin: Origin, service: WebhookService, payloads: list[Recorded], address: str, pace: float) -> Sent:
     sent = Sent([], Counter())
     with requests.Session() as session:
         session.trust_env = False

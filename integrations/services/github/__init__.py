@@ -11,7 +11,15 @@ from urllib.parse import parse_qs, urlsplit
 from django.utils.crypto import constant_time_compare
 
 from integrations.activity import escape
-from integrations.services.base import Event, Payload, Service, SignatureMismatch, Step, UnreadablePayload, header
+from integrations.services.base import (
+    Event,
+    Payload,
+    SignatureMismatch,
+    Step,
+    UnreadablePayload,
+    WebhookService,
+    header,
+)
 from integrations.services.telling import Told, Unposted
 
 from . import filters
@@ -26,7 +34,7 @@ FORM = b"payload="
 MOST_FORM_FIELDS = 10
 
 
-class GitHub(Service):
+class GitHub(WebhookService):
     name = "github"
     title = "GitHub"
     origin_noun = "repository"

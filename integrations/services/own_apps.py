@@ -1,0 +1,53 @@
+"""Django apps beside this one, as services: nothing is sent over the network, the app tells of it by a signal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from .base import InvalidOrigin, OfferedOrigin, Preset, Service
+from .filters import Choice, Rule
+
+EVERYTHING = Preset("everything", "Everything", "Whatever happens there, as it happens.")
+MOST_NAMED = 8
+
+
+class OwnApp(Service):
+    """What an app says of itself, once, to be offered in set-up beside the external services.
+
+    `kinds` are its kinds of happening, which people switch on and off in filters: a heading, then the `kind` that the
+    app sends with the signal, and its title there: {"Votes": {"voted": "Vote"}}. `origins` tells what can be connected,
+    and is asked anew each time. `home` names the URL pattern of the app's first page: "polls:polls".
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        title: str,
+        icon: str,
+        origin_noun: str,
+        origin_example: str,
+        kinds: Mapping[str, Mapping[str, str]],
+        origins: Callable[[], Iterable[OfferedOrigin]],
+        presets: Iterable[Preset] = (EVERYTHING,),
+        home: str = "",
+    ) -> None:
+        self.name, self.title, self.icon, self.home = name, title, icon, home
+        self.origin_noun, self.origin_example = origin_noun, origin_example
+        self.origins = origins
+        self.presets = tuple(presets)
+        choices = (Choice(kind, words, group) for group, titles in kinds.items() for kind, words in titles.items())
+        self.rules = (Rule("events", "Events", "", choices=tuple(choices)),)
+
+    def offered(self) -> tuple[OfferedOrigin, ...]:
+        return tuple(self.origins())
+
+    def clean_origin(self, typed: str) -> tuple[str, str]:
+        wanted = " ".join(typed.split()).casefold()
+        offered = self.offered()
+        for origin in offered:
+            if origin.name.casefold() == wanted:
+                return origin.name, origin.external_url
+        names = ", ".join(origin.name for origin in offered[:MOST_NAMED])
+        more = " …" if len(offered) > MOST_NAMED else ""
+        raise InvalidOrigin(f"{self.title} has no such {self.origin_noun}. There are: {names}{more}")
