@@ -35,16 +35,18 @@ REFERENCE = re.compile(
 Mention = Callable[[re.Match[str]], str]  # the address that a reference leads to, or nothing
 
 
-def render(source: str, *, whole: str = "", mention: Mention | None = None) -> str:
+def render(
+    source: str, *, whole: str = "", mention: Mention | None = None, reference: re.Pattern[str] = REFERENCE
+) -> str:
     """The Markdown `source` as safe HTML. What is longer than LONGEST ends with a link to `whole`.
 
-    `mention` tells where "#42" and "@somebody" lead to at the service.
+    `mention` tells where what `reference` finds ("#42", "@somebody") leads to at the service.
     """
     source = source.strip()
     if not source:
         return ""
     shown, rest = _cut(source)
-    html = MARKDOWN.render(shown, {"mention": mention})
+    html = MARKDOWN.render(shown, {"mention": mention, "reference": reference})
     # Raw HTML is common in what tools write (release notes in <details>), so it is let through here and cleaned below.
     html = nh3.clean(
         html,
@@ -92,7 +94,7 @@ def _soften(state: StateCore) -> None:
 
 def _refer(state: StateCore) -> None:
     """Links "#42" and "@somebody" in running text, outside of links and code."""
-    mention: Mention | None = state.env.get("mention")
+    mention: Mention | None = state.env["mention"]
     if mention is None:
         return
     for token in state.tokens:
@@ -102,14 +104,15 @@ def _refer(state: StateCore) -> None:
         depth = 0
         for child in token.children:
             depth += child.nesting if child.type in {"link_open", "link_close"} else 0
-            children.extend(_referring(child, mention) if child.type == "text" and depth == 0 else [child])
+            referring = child.type == "text" and depth == 0
+            children.extend(_referring(child, state.env["reference"], mention) if referring else [child])
         token.children = children
 
 
-def _referring(text: Token, mention: Mention) -> list[Token]:
+def _referring(text: Token, reference: re.Pattern[str], mention: Mention) -> list[Token]:
     parts: list[Token] = []
     at = 0
-    for match in REFERENCE.finditer(text.content):
+    for match in reference.finditer(text.content):
         if address := mention(match):
             opening = Token("link_open", "a", 1, attrs={"href": address})
             words = Token("text", "", 0, content=match[0])

@@ -12,6 +12,7 @@ from .base import Event, shorten
 
 # Signs. Flowdock names no limit, but nobody reads a longer title, and other servers have one of 255.
 LONGEST_TITLE = 240
+LONGEST_REMARK = 500
 LONGEST_THREAD_ID = 255
 
 
@@ -121,6 +122,16 @@ class Unposted:
 
 def title_html(plain: str) -> str:
     return escape(shorten(plain, LONGEST_TITLE))
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def paragraph(text: str) -> str:
+    """A machine's remark, which is plain text, as HTML."""
+    text = shorten(text, LONGEST_REMARK)
+    return f"<p>{escape(text)}</p>" if text else ""
 
 
 def fields(*facts: tuple[str, str | Words]) -> tuple[Field, ...]:

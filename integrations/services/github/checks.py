@@ -4,42 +4,39 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from integrations.activity import Author, Status, Thread, escape
+from integrations.activity import Author, Status, Thread
 from integrations.services.base import Payload, shorten
-from integrations.services.telling import Entity, Link, Told, Unposted, Words, fields, title_html
+from integrations.services.code_hosts import (
+    CANCELLED,
+    DEPLOYED,
+    DEPLOYMENT_FAILED,
+    FAILED,
+    LONGEST_NAME,
+    PASSED,
+    WAITING,
+    Outcome,
+    seconds_between,
+    short_sha,
+    titled_sha,
+)
+from integrations.services.telling import Entity, Link, Told, Unposted, Words, counted, fields, paragraph, title_html
 
 from . import threads
-from .people import LONGEST_NAME, author, called, login, person_facts
+from .people import author, called, login, person_facts
 from .work import not_worded
 
 ACTIONS = "github-actions"
-LONGEST_DESCRIPTION = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """`word` for the filters, `words` for the title, `status` for a thread of its own.
-
-    `lasting` leads to the time it took: "failed" "in" "6 min 12 s"; empty where nothing ran that could take time.
-    """
-
-    word: str
-    words: str
-    status: Status
-    lasting: str = ""
-
-
-FAILED = Outcome("failed", "failed", Status("failed", "red"), "in")
 OUTCOMES: Mapping[str, Outcome] = {
-    "success": Outcome("passed", "passed", Status("passed", "lime"), "in"),
+    "success": PASSED,
     "failure": FAILED,
     "error": FAILED,
     "timed_out": Outcome("failed", "timed out", Status("timed out", "red"), "after"),
     "startup_failure": Outcome("failed", "could not start", Status("failed", "red")),
-    "action_required": Outcome("waiting", "waits for somebody to act", Status("waiting", "yellow")),
-    "cancelled": Outcome("cancelled", "was cancelled", Status("cancelled", "grey"), "after"),
+    "action_required": WAITING,
+    "cancelled": CANCELLED,
 }
 
 
@@ -50,21 +47,7 @@ def outcome(conclusion: str) -> Outcome | Unposted:
 
 
 def took(came: Outcome, start: dt.datetime | None, end: dt.datetime | None) -> str:
-    """ " in 6 min 12 s"; nothing where it did not run, or where the times are not known or make no sense."""
-    seconds = int((end - start).total_seconds()) if start and end else 0
-    if seconds <= 0 or not came.lasting:
-        return ""
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f" {came.lasting} {hours} h {minutes} min"
-    return f" {came.lasting} {minutes} min {seconds} s" if minutes else f" {came.lasting} {seconds} s"
-
-
-def paragraph(text: str) -> str:
-    """A machine's remark, which is plain text."""
-    text = shorten(text, LONGEST_DESCRIPTION)
-    return f"<p>{escape(text)}</p>" if text else ""
+    return came.took(seconds_between(start, end))
 
 
 def app_author(app: Payload) -> Author:
@@ -122,7 +105,7 @@ def check_suite(payload: Payload) -> Told | Unposted:
         return Unposted("GitHub Actions reports its workflow runs as well")
     if count == 1:
         return Unposted("its one check is posted by itself")
-    checks = threads.counted(count, "check") if count else "checks"
+    checks = counted(count, "check") if count else "checks"
     did = f"{checks} {came.words}" if came.word == "passed" else f"not all {checks} passed"
     return Told(
         word=f"check_suite.{came.word}",
@@ -162,13 +145,12 @@ def workflow_run(payload: Payload) -> Told | Unposted:
 
 def _workflow(payload: Payload, run: Payload, name: str, status: Status) -> Entity:
     """A workflow on a branch: its newest run gives the state. A fork's branch is named with its owner."""
-    branch = run.maybe_text("head_branch") or threads.short_sha(run.text("head_sha"))
+    branch = run.maybe_text("head_branch") or short_sha(run.text("head_sha"))
     is_fork = run.maybe_number("head_repository.id") != payload.maybe_number("repository.id")
     if is_fork and (owner := run.maybe_text("head_repository.owner.login")):
         branch = f"{owner}:{branch}"
     file = run.maybe_text("path").rpartition("/")[2].partition("@")[0] or str(run.number("workflow_id"))
     title = f"{name} on {branch}"
-    commit = run.maybe_text("head_commit.message").strip().partition("\n")[0]
     sha = run.text("head_sha")
     url = threads.page(payload, f"commit/{sha}")
     return Entity(
@@ -180,7 +162,7 @@ def _workflow(payload: Payload, run: Payload, name: str, status: Status) -> Enti
             status=status,
             fields=fields(
                 ("Branch", branch),
-                ("Commit", Words(Link(f"{threads.short_sha(sha)} {shorten(commit, 120)}".strip(), url))),
+                ("Commit", Words(Link(titled_sha(sha, run.maybe_text("head_commit.message")), url))),
                 ("Started by", called(run, "triggering_actor") if "triggering_actor" in run else called(payload)),
             ),
         ),
@@ -234,7 +216,7 @@ def deployment_status(payload: Payload) -> Told | Unposted:
     deployment = payload.object("deployment")
     environment = deployment.text("environment")
     ref, sha = deployment.text("ref"), deployment.text("sha")
-    what = threads.short_sha(ref) if ref == sha else ref
+    what = short_sha(ref) if ref == sha else ref
     where = Link(environment, payload.maybe_text("deployment_status.environment_url"))
     worked = state == "success"
     did = Words(f"deployed {what} to " if worked else f"failed to deploy {what} to ", where)
@@ -261,10 +243,10 @@ def _environment(payload: Payload, deployment: Payload, worked: bool) -> Entity:
         Thread(
             title=title_html(title),
             external_url=f"{threads.repository_url(payload)}/deployments",
-            status=Status("deployed", "green") if worked else Status("failed", "red"),
+            status=DEPLOYED if worked else DEPLOYMENT_FAILED,
             fields=fields(
                 ("Deployed" if worked else "Tried", "" if ref == sha else ref),
-                ("Commit", Words(Link(threads.short_sha(sha), threads.page(payload, f"commit/{sha}")))),
+                ("Commit", Words(Link(short_sha(sha), threads.page(payload, f"commit/{sha}")))),
             ),
         ),
     )

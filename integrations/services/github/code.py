@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from integrations.activity import Author, escape, link
+from integrations.activity import Author
 from integrations.services.base import Payload, shorten
-from integrations.services.telling import Link, Told, Unposted, Words
+from integrations.services.code_hosts import LONGEST_NAME, MOST_COMMITS, Commit, commit_list, short_sha, titled_sha
+from integrations.services.telling import Link, Told, Unposted, Words, counted
 
 from . import threads
-from .people import GHOST, LONGEST_NAME
+from .people import GHOST
 from .work import commented, not_worded, told
 
-MOST_COMMITS = 10
-LONGEST_SUBJECT = 120
 MOST_PAGES = 5
 
 
@@ -31,36 +30,33 @@ def push(payload: Payload) -> Told | Unposted:
     whole = payload.maybe_url("compare") or threads.page(payload, f"commits/{branch}")
     verb = "force-pushed" if payload.flag("forced") else "pushed"
     if commits:
-        what = Words(f"{verb} ", Link(threads.counted(len(commits), "commit"), whole), f" to {branch}")
+        what = Words(f"{verb} ", Link(counted(len(commits), "commit"), whole), f" to {branch}")
     elif payload.flag("forced"):
-        what = Words(f"force-pushed {branch} back to ", Link(threads.short_sha(after), whole))
+        what = Words(f"force-pushed {branch} back to ", Link(short_sha(after), whole))
     else:
-        what = Words(f"moved {branch} to ", Link(threads.short_sha(after), whole))
-    head = payload.maybe_text("head_commit.message").strip().partition("\n")[0]
+        what = Words(f"moved {branch} to ", Link(short_sha(after), whole))
     newest = Link(
-        f"{threads.short_sha(after)} {shorten(head, LONGEST_SUBJECT)}".strip(),
+        titled_sha(after, payload.maybe_text("head_commit.message")),
         payload.maybe_url("head_commit.url") or threads.page(payload, f"commit/{after}"),
     )
     entity = threads.branch(payload, branch, commit=Words(newest))
-    worded = told(payload, "push", what, entity, about="in", body=commit_list(payload, commits, whole))
+    worded = told(
+        payload, "push", what, entity, about="in", body=commit_list(by_others(payload, commits), len(commits), whole)
+    )
     if worded.author.name == GHOST and (pusher := payload.maybe_text("pusher.name")):
         return replace(worded, author=Author(shorten(pusher, LONGEST_NAME))).with_facts(authors=(pusher,))
     return worded
 
 
-def commit_list(payload: Payload, commits: list[Payload], whole: str) -> str:
-    """The newest commits as a list; who wrote them is said where that is somebody else than who pushed."""
+def by_others(payload: Payload, commits: list[Payload]) -> list[Commit]:
+    """The commits; who wrote them is said where that is somebody else than who pushed."""
     pushers = {payload.maybe_text("sender.login"), payload.maybe_text("sender.name"), payload.maybe_text("pusher.name")}
-    items = []
+    told = []
     for commit in commits[-MOST_COMMITS:]:
-        subject = commit.maybe_text("message").strip().partition("\n")[0]
-        names = {commit.maybe_text("author.username"), commit.maybe_text("author.name")}
-        by = f", {escape(shorten(commit.maybe_text('author.name'), 60))}" if not names & pushers else ""
-        sha = link(threads.short_sha(commit.text("id")), commit.url("url"))
-        items.append(f"<li>{sha} {escape(shorten(subject, LONGEST_SUBJECT))}{by}</li>")
-    if left := len(commits) - len(items):
-        items.insert(0, f"<li>{link(threads.counted(left, 'earlier commit'), whole)}</li>")
-    return f"<ul>{''.join(items)}</ul>" if items else ""
+        name = commit.maybe_text("author.name")
+        own = {commit.maybe_text("author.username"), name} & pushers
+        told.append(Commit(commit.text("id"), commit.url("url"), commit.maybe_text("message"), "" if own else name))
+    return told
 
 
 def create(payload: Payload) -> Told | Unposted:
@@ -86,7 +82,7 @@ def delete(payload: Payload) -> Told | Unposted:
 def commit_comment(payload: Payload) -> Told | Unposted:
     sha = payload.text("comment.commit_id")
     path = payload.maybe_text("comment.path")
-    where = Link(path or threads.short_sha(sha), payload.url("comment.html_url"))
+    where = Link(path or short_sha(sha), payload.url("comment.html_url"))
     return commented("commit_comment", payload, threads.commit(payload, sha), where)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from integrations.services.base import Preset
-from integrations.services.code_hosts import RULES as CODE_HOST_RULES
-from integrations.services.filters import Choice, Rule
+from integrations.services.code_hosts import BOTS, authors, branches, drafts, events, labels
 
 # A heading; then the words of `Told.word` with the titles that boxes and verdicts have: "issue labelled is excluded".
 EVENTS: dict[str, dict[str, str]] = {
@@ -119,13 +118,12 @@ EVENTS: dict[str, dict[str, str]] = {
 }
 
 RULES = (
-    Rule(
-        "events",
-        "Events",
-        "",
-        choices=tuple(Choice(word, title, group) for group, titles in EVENTS.items() for word, title in titles.items()),
-    ),
-    *CODE_HOST_RULES,
+    events(EVENTS),
+    branches("pull request"),
+    labels("issue, pull request or discussion"),
+    authors("login: lea-cohen, dependabot[bot]"),
+    BOTS,
+    drafts("pull request"),
 )
 
 DECISIONS = (

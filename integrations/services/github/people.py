@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from integrations.activity import Author
+from integrations.services import code_hosts
 from integrations.services.base import Payload, shorten
-from integrations.services.code_hosts import is_bot
+from integrations.services.code_hosts import LONGEST_NAME
 
 # What GitHub itself shows in place of an account that is gone; payloads then have null.
 GHOST = "ghost"
-LONGEST_NAME = 100
 
 
 def login(payload: Payload, path: str = "sender") -> str:
@@ -26,10 +26,8 @@ def author(payload: Payload, path: str = "sender") -> Author:
 
 def person_facts(payload: Payload, path: str = "sender") -> dict[str, tuple[str, ...]]:
     name = login(payload, path)
-    return {
-        "authors": (name,),
-        "bots": ("bot" if is_bot(name, payload.maybe_text(f"{path}.type")) else "person",),
-    }
+    is_bot = payload.maybe_text(f"{path}.type") == "Bot" or name.endswith("[bot]")
+    return code_hosts.person_facts(name, bot=is_bot)
 
 
 def all_called(payload: Payload, path: str) -> list[str]:

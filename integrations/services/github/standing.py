@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from integrations.activity import Status
 from integrations.services.base import Payload
-from integrations.services.telling import Link, Told, Unposted, Words
+from integrations.services.code_hosts import ARCHIVED, DELETED
+from integrations.services.telling import Link, Told, Unposted, Words, paragraph
 
 from . import threads
-from .checks import paragraph
 from .people import called, login
 from .work import not_worded, told
 
@@ -31,8 +31,8 @@ def public(payload: Payload) -> Told:
 
 REPOSITORY: Mapping[str, tuple[str, Status | None]] = {
     "created": ("created the repository", None),
-    "deleted": ("deleted the repository", threads.DELETED),
-    "archived": ("archived the repository", Status("archived", "grey")),
+    "deleted": ("deleted the repository", DELETED),
+    "archived": ("archived the repository", ARCHIVED),
     "unarchived": ("took the repository out of the archive", None),
     "privatized": ("made the repository private", None),
     "transferred": ("took over the repository", None),

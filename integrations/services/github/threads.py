@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from urllib.parse import quote
 
 from integrations.activity import Status, Thread
 from integrations.services.base import LONGEST_ADDRESS, Payload, shorten
-from integrations.services.markdown import LONGEST, render
-from integrations.services.telling import Entity, Link, Words, fields, title_html
+from integrations.services.code_hosts import (
+    ARCHIVED,
+    CHANGE_CLOSED,
+    DELETED,
+    DRAFT,
+    DUPLICATE,
+    IN_REVIEW,
+    ISSUE_CLOSED,
+    MERGED,
+    OPEN,
+    RELEASED,
+    TAG_DELETED,
+    TAGGED,
+    short_sha,
+    subject_of,
+    written,
+)
+from integrations.services.telling import Entity, Link, Words, counted, fields, title_html
 
 from .people import GHOST, all_called
 
-OPEN = Status("open", "green")
-DRAFT = Status("draft", "grey")
-IN_REVIEW = Status("in review", "yellow")
-CHANGES_REQUESTED = Status("changes requested", "orange")
-APPROVED = Status("approved", "lime")
-MERGED = Status("merged", "purple")
-PULL_REQUEST_CLOSED = Status("closed", "red")
-ISSUE_CLOSED = Status("closed", "black")
 NOT_PLANNED = Status("not planned", "grey")
-DUPLICATE = Status("duplicate", "grey")
-DELETED = Status("deleted", "grey")
-TRANSFERRED = Status("transferred", "grey")
 
 PULL_REQUEST_FIELDS = (
     "Pull request", "Branch", "Reviewers", "Assignees", "Labels", "Milestone", "Changes", "Commits",
@@ -47,25 +51,14 @@ def page(payload: Payload, path: str) -> str:
     return url if len(url) <= LONGEST_ADDRESS else repository_url(payload)
 
 
-def short_sha(sha: str) -> str:
-    return sha[:7]
-
-
 def markdown(payload: Payload, source: str, whole: str) -> str:
     """What a person wrote on GitHub, where #42 is an issue of this repository and @lea-cohen an account."""
-    # No more than is looked at is remembered.
-    return _rendered(source.strip()[: LONGEST + 1], whole, repository_url(payload))
+    return written(source, whole, repository_url(payload), _address)
 
 
-# Every event of a pull request brings its description again: most of what reading costs.
-@lru_cache(maxsize=256)
-def _rendered(source: str, whole: str, repository: str) -> str:
+def _address(repository: str, match: re.Match[str]) -> str:
     host = "/".join(repository.split("/")[:3])
-
-    def address(match: re.Match[str]) -> str:
-        return f"{repository}/issues/{match['number']}" if match["number"] else f"{host}/{match['person']}"
-
-    return render(source, whole=whole, mention=address)
+    return f"{repository}/issues/{match['number']}" if match["number"] else f"{host}/{match['person']}"
 
 
 def numbered(payload: Payload, thing: Payload) -> Words:
@@ -140,7 +133,7 @@ def _state(thing: Payload, *, merged: bool) -> tuple[Status, bool]:
     if merged:
         return MERGED, True
     if not _is_open(thing):
-        return PULL_REQUEST_CLOSED, True
+        return CHANGE_CLOSED, True
     if thing.flag("draft"):
         return DRAFT, True
     return OPEN, False
@@ -202,10 +195,6 @@ def _measure(thing: Payload) -> str:
     return f"{counted(files, 'file')}, +{added} −{removed}"
 
 
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def mentioned_pull_request(payload: Payload, mentions: Iterable[Payload]) -> Entity | None:
     """The pull request that a check, a run or a deployment is for, if GitHub names one of this repository.
 
@@ -259,7 +248,7 @@ def branch(
 
 
 def commit(payload: Payload, sha: str, message: str = "") -> Entity:
-    first_line = message.strip().partition("\n")[0]
+    first_line = subject_of(message)
     title = f"{short_sha(sha)} {first_line}".strip()
     return Entity(
         f"commit:{sha}",
@@ -281,7 +270,7 @@ def tag(payload: Payload, name: str, *, deleted: bool = False) -> Entity:
         Thread(
             title=title_html(title),
             external_url=page(payload, f"releases/tag/{name}"),
-            status=Status("tag deleted", "grey") if deleted else Status("tagged", "grey"),
+            status=TAG_DELETED if deleted else TAGGED,
             fields=fields(("Tag", name)),
             keeps=("title", "external_url", "body", "Branch", "Files", *(() if deleted else ("status",))),
         ),
@@ -292,7 +281,7 @@ def release(payload: Payload, *, deleted: bool = False) -> Entity:
     thing = payload.object("release")
     tag_name = thing.text("tag_name")
     title = thing.maybe_text("name").strip() or f"{payload.text('repository.name')} {tag_name}"
-    status = Status("released", "cyan")
+    status = RELEASED
     if deleted:
         status = DELETED
     elif thing.flag("draft"):
@@ -372,7 +361,7 @@ def repository(payload: Payload, status: Status | None = None) -> Entity:
     title = thing.text("full_name")
     stars, forks = thing.maybe_number("stargazers_count"), thing.maybe_number("forks_count")
     if status is None:
-        status = Status("archived", "grey") if thing.flag("archived") else None
+        status = ARCHIVED if thing.flag("archived") else None
     return Entity(
         "repository",
         title,

@@ -7,12 +7,11 @@ from functools import partial
 
 from integrations.activity import Status, escape
 from integrations.services.base import Payload
+from integrations.services.code_hosts import APPROVED, CHANGES_REQUESTED, DELETED, IN_REVIEW, TRANSFERRED, Wording
 from integrations.services.telling import Entity, Link, Told, Unposted, Words
 
 from . import threads
 from .people import author, called, login, person_facts
-
-Wording = Callable[[Payload], "Told | Unposted"]
 
 HUNK_LINES = 4
 
@@ -113,7 +112,7 @@ def edited(kind: str, payload: Payload, entity: Entity) -> Told | Unposted:
 Planning = Callable[[str, Payload, Entity], "Told | Unposted"]
 
 # What has left the repository is told with the state it had before.
-GONE = {"deleted": threads.DELETED, "transferred": threads.TRANSFERRED}
+GONE = {"deleted": DELETED, "transferred": TRANSFERRED}
 THING = {"issues": "issue", "pull_request": "pull_request", "discussion": "discussion"}
 PLANNING: Mapping[str, Planning] = {
     "labeled": labeled,
@@ -213,7 +212,7 @@ def reviewer_of(payload: Payload) -> str:
 
 
 def review_requested(payload: Payload) -> Told:
-    entity = threads.pull_request(payload, decided=threads.IN_REVIEW)
+    entity = threads.pull_request(payload, decided=IN_REVIEW)
     did = f"asked {reviewer_of(payload)} for a review"
     return told(payload, "pull_request.review_requested", did, entity, about="of")
 
@@ -244,8 +243,8 @@ PULL_REQUEST: Mapping[str, Wording] = {
 
 # A review's state: the filter's word, what the reviewer did, how it leads to the title, the status it makes.
 REVIEWS: Mapping[str, tuple[str, str, str, Status | None]] = {
-    "approved": ("approved", "approved", "", threads.APPROVED),
-    "changes_requested": ("changes_requested", "asked for changes", "in", threads.CHANGES_REQUESTED),
+    "approved": ("approved", "approved", "", APPROVED),
+    "changes_requested": ("changes_requested", "asked for changes", "in", CHANGES_REQUESTED),
     "commented": ("commented", "reviewed", "", None),
 }
 
@@ -253,7 +252,7 @@ REVIEWS: Mapping[str, tuple[str, str, str, Status | None]] = {
 def pull_request_review(payload: Payload) -> Told | Unposted:
     action, state = payload.text("action"), payload.text("review.state").lower()
     if action == "dismissed":
-        entity = threads.pull_request(payload, decided=threads.IN_REVIEW)
+        entity = threads.pull_request(payload, decided=IN_REVIEW)
         own = login(payload, "review.user") == login(payload)
         did = "dismissed their own review" if own else f"dismissed the review of {called(payload, 'review.user')}"
         return told(payload, "pull_request_review.dismissed", did, entity, about="in")

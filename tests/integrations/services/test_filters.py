@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.services.code_hosts import AUTHORS, BOTS, BRANCHES, DRAFTS, LABELS
+from integrations.services.code_hosts import BOTS, authors, branches, drafts, labels
 from integrations.services.filters import Choice, InvalidFilters, Rule, clean, decide
 
 EVENTS = Rule(
@@ -17,7 +17,7 @@ EVENTS = Rule(
     "",
     choices=(Choice("issues.opened", "Issue opened", "Issues"), Choice("issues.labeled", "Issue labelled", "Issues")),
 )
-RULES = (EVENTS, BRANCHES, LABELS, AUTHORS, BOTS, DRAFTS)
+RULES = (EVENTS, branches("pull request"), labels("issue"), authors("login"), BOTS, drafts("pull request"))
 
 ISSUE = {"events": ("issues.labeled",), "labels": ("bug", "wontfix"), "authors": ("lea-cohen",), "bots": ("person",)}
 BARE = {"events": ("issues.opened",), "labels": (), "authors": ("dependabot[bot]",), "bots": ("bot",)}
