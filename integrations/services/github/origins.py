@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
+from integrations.services.addresses import read_address
 from integrations.services.base import InvalidOrigin
 
 # GitHub's own limits; an underscore stands in the accounts that an Enterprise manages.
 OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})", re.ASCII)
 REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
-HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?", re.ASCII)
-REMOTE = re.compile(r"(?:ssh://)?git@(?P<host>[^:/]+)[:/](?P<path>.+)")
 GITHUB = "github.com"
+ITS_HOST = re.compile(r"(?:www\.)?github\.com", re.IGNORECASE)
 # First segments of GitHub's own pages, which are nobody's name.
 PAGES = set(
     """
@@ -32,41 +31,20 @@ def origin(typed: str) -> tuple[str, str]:
     typed = typed.strip()
     if not typed:
         raise InvalidOrigin(HOW)
-    scheme, host, path = _address(typed)
-    owner, name = _owner_and_name(path, typed)
-    if host == GITHUB and owner.lower() in PAGES:
+    address = read_address(typed, GITHUB, ITS_HOST, HOW)
+    owner, name = _owner_and_name(address.segments, typed)
+    if address.host == GITHUB and owner.lower() in PAGES:
         raise InvalidOrigin(f"That is a page of GitHub’s own. {HOW}")
     whole = "/".join(filter(None, (owner, name)))
-    title = whole if host == GITHUB else f"{host}/{whole}"
+    title = whole if address.host == GITHUB else f"{address.host}/{whole}"
     if len(title) > LONGEST:
         raise InvalidOrigin(f"That is too long to be a repository. {HOW}")
-    return title, f"{scheme}://{host}/{whole}"
+    return title, f"{address.scheme}://{address.host}/{whole}"
 
 
-def _address(typed: str) -> tuple[str, str, str]:
-    """Scheme, host and path of what was typed; github.com where it names no host."""
-    if remote := REMOTE.fullmatch(typed):
-        scheme, host, path = "https", remote["host"], remote["path"]
-    elif "://" in typed:
-        try:
-            parts = urlsplit(typed)
-            scheme, host, path = parts.scheme.lower(), parts.netloc.rpartition("@")[2], parts.path
-        except ValueError as error:
-            raise InvalidOrigin(f"That is no web address. {HOW}") from error
-    elif typed.lower().startswith((f"{GITHUB}/", f"www.{GITHUB}/")):
-        scheme, (host, _, path) = "https", typed.partition("/")
-    else:
-        scheme, host, path = "https", GITHUB, f"{typed.removesuffix('/')}/" if typed.count("/") == 1 else typed
-    host = host.lower().removeprefix("www.")
-    if scheme not in {"http", "https"} or not HOST.fullmatch(host):
-        raise InvalidOrigin(f"That is no web address. {HOW}")
-    return ("https" if host == GITHUB else scheme), host, path
-
-
-def _owner_and_name(path: str, typed: str) -> tuple[str, str]:
+def _owner_and_name(parts: tuple[str, ...], typed: str) -> tuple[str, str]:
     """Owner and repository of a path, which may go on into the repository; without a repository, of an organisation."""
-    parts = [part for part in path.partition("?")[0].partition("#")[0].split("/") if part]
-    if parts[:1] == ["orgs"]:
+    if parts[:1] == ("orgs",):
         parts = parts[1:2]
     if not parts or not OWNER.fullmatch(parts[0]):
         raise InvalidOrigin(HOW)

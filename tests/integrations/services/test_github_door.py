@@ -105,6 +105,9 @@ ORIGINS = {
         "git.acme.example:8443/octo/hello", "http://git.acme.example:8443/octo/hello",
     ),
     "git@git.acme.example:octo/hello.git": ("git.acme.example/octo/hello", "https://git.acme.example/octo/hello"),
+    "ssh://git@git.acme.example:2222/octo/hello.git": (
+        "git.acme.example/octo/hello", "https://git.acme.example/octo/hello",
+    ),
     "https://github.com/octo": ("octo", "https://github.com/octo"),
     "https://github.com/orgs/octo/repositories": ("octo", "https://github.com/octo"),
 }  # fmt: skip
