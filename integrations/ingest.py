@@ -234,7 +234,12 @@ def post_what_happened(
     **_: object,
 ) -> None:
     """The receiver of `signals.happened`: post after the app's transaction, and trouble the app with nothing."""
-    transaction.on_commit(partial(_post_quietly, service, origin, activity, kind, delivery_id), robust=True)
+
+    # No partial: where it fails, Django logs the name of the function, and a partial has none.
+    def post_what_happened() -> None:
+        _post_quietly(service, origin, activity, kind, delivery_id)
+
+    transaction.on_commit(post_what_happened, robust=True)
 
 
 def _post_quietly(

@@ -125,8 +125,9 @@ def connect(
     origin = integration.origin
     if integration.removed_at or (origin.service, origin.name) != (service.name, name):
         raise CommandError(f"This flow token belongs to another integration: {integration.pk}, of {origin}.")
-    hook = (origin.hook_id, origin.hook_url, origin.secret) if origin.webhook_service else ("", "", "")
-    return Connected(integration.pk, *hook, is_new=known is None)
+    if origin.webhook_service is None:
+        return Connected(integration.pk, "", "", "", is_new=known is None)
+    return Connected(integration.pk, origin.hook_id, origin.hook_url, origin.secret, is_new=known is None)
 
 
 def make(

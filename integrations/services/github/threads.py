@@ -256,6 +256,7 @@ def commit(payload: Payload, sha: str, message: str = "") -> Entity:
         Thread(
             title=title_html(title),
             external_url=page(payload, f"commit/{sha}"),
+            fields=fields(("Commit in", Words(Link(repository_name(payload), repository_url(payload))))),
             keeps=() if first_line else ("title",),
         ),
     )
@@ -382,7 +383,8 @@ def repository(payload: Payload, status: Status | None = None) -> Entity:
 
 def wiki(payload: Payload) -> Entity:
     title = f"{repository_name(payload)} wiki"
-    return Entity("wiki", title, Thread(title_html(title), f"{repository_url(payload)}/wiki"))
+    place = fields(("Wiki of", Words(Link(repository_name(payload), repository_url(payload)))))
+    return Entity("wiki", title, Thread(title_html(title), f"{repository_url(payload)}/wiki", fields=place))
 
 
 def package(payload: Payload) -> Entity:

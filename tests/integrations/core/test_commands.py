@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from integrations.delivery import TOKEN_REFUSED
 from integrations.models import Delivery, Event, Integration, Origin
+from tests.integrations.own_app import offered
 
 from .conftest import API, issue
 
@@ -186,6 +187,19 @@ def test_connect_begins_with_the_chosen_filters(db, flowdock):
     run("connect", "github", "octo/hello", flow_token="f", filters="releases")
 
     assert "release.published" in Integration.objects.get().filters["events"]["any_of"]
+
+
+def test_connect_knows_own_apps_which_need_no_hook(db, flowdock):
+    answer_sources(flowdock, name="Rye")
+    with offered():
+        printed = json.loads(run("connect", "bakery", "rye", flow_token="token-1", as_json=True))
+        words = run("connect", "bakery", "Rye", flow_token="token-1")
+        refused = run("replay", str(printed["integration"]), ".", code=4)
+
+    assert Origin.objects.get().name == "Rye"
+    assert (printed["hook_id"], printed["hook_url"], printed["secret"]) == ("", "", "")
+    assert "Nothing is left to do: Bakery is part of this bridge." in words
+    assert "Bakery sends no webhooks" in refused
 
 
 def test_a_dry_run_of_connect_asks_and_makes_nothing(db, flowdock):

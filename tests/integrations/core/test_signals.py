@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from integrations.activity import Activity, Author, Thread
+from integrations.activity import Activity, Author, Field, Thread
 from integrations.models import Delivery, Event
 from integrations.signals import happened
 
 VOTED = Activity(author=Author("Lea Cohen"), title="voted", thread_id="poll:1", thread=Thread("Lunch?"))
 
 
-def say(activity: Activity = VOTED, **more) -> None:
+def say(activity: Activity | Callable[[], Activity] = VOTED, **more) -> None:
     happened.send(sender=None, service="github", origin="octo/hello", activity=activity, **more)
 
 
@@ -60,6 +63,46 @@ def test_the_same_delivery_id_adds_nothing(integration, django_capture_on_commit
         say(delivery_id="vote-1")
 
     assert Delivery.objects.count() == 1
+
+
+def test_a_function_is_asked_once_its_turn_has_come(integration, django_capture_on_commit_callbacks):
+    votes = 0
+
+    def counted() -> Activity:
+        return replace(VOTED, thread=Thread("Lunch?", fields=(Field("Pizza", f"{votes} votes"),)))
+
+    with django_capture_on_commit_callbacks(execute=True):
+        votes = 1
+        say(counted)
+        votes = 2
+
+    assert Event.objects.get().read_activity().thread.fields == (Field("Pizza", "2 votes"),)
+
+
+def test_what_a_function_raises_is_logged_and_not_the_callers(integration, django_capture_on_commit_callbacks, caplog):
+    def fail() -> Activity:
+        raise LookupError("the poll is gone")
+
+    with django_capture_on_commit_callbacks(execute=True):
+        say(fail)
+
+    assert "the poll is gone" in caplog.text
+    assert not Event.objects.exists()
+
+
+def test_what_has_a_kind_is_filtered_by_it(connect, django_capture_on_commit_callbacks):
+    connect(filters={"events": {"none_of": ["voted"]}})
+
+    with django_capture_on_commit_callbacks(execute=True):
+        say()
+        say(kind="voted")
+        say(kind="closed")
+
+    assert list(Delivery.objects.order_by("pk").values_list("event__kind", "state")) == [
+        ("activity", "pending"),
+        ("voted", "filtered"),
+        ("closed", "pending"),
+    ]
 
 
 def test_trouble_with_the_database_is_logged_and_not_the_callers(

@@ -68,6 +68,16 @@ def test_confirming_creates_the_source_and_leads_to_what_is_left_to_do(member, f
     assert "Listening for the first event" in page
 
 
+def test_a_test_activity_is_posted_and_proves_no_hook(member):
+    member.post(address())
+    integration = Integration.objects.get()
+
+    member.post(f"{integration.get_absolute_url()}test/")
+
+    assert Delivery.objects.get().state == "pending"
+    assert "Waiting for first event" in member.get(integration.get_absolute_url()).content.decode()
+
+
 def test_flowdock_learns_where_configure_leads(member, flowdock):
     member.post(address())
 

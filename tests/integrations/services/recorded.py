@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from integrations.services.base import Event, Service
+from integrations.services.base import Event, WebhookService
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[2]
@@ -21,7 +21,7 @@ SECRET = "fdb_not-a-secret"
 class Recorded:
     """A payload and the headers that come with it. The name of its file begins with the kind: `issues.opened.json`."""
 
-    service: Service
+    service: WebhookService
     path: Path
 
     def __str__(self) -> str:
@@ -47,6 +47,6 @@ class Recorded:
         return self.service.read(self.body if body is None else body, {**self.headers, **headers})
 
 
-def recorded(service: Service, folder: Path | None = None) -> Iterator[Recorded]:
+def recorded(service: WebhookService, folder: Path | None = None) -> Iterator[Recorded]:
     for path in sorted((folder or HERE / service.name).glob("*.json")):
         yield Recorded(service, path)

@@ -1,0 +1,144 @@
+"""An app of this bridge in set-up and afterwards: chosen from a list, without hook, secret or steps elsewhere."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import pytest
+
+from integrations.activity import Activity, Author, Thread
+from integrations.models import Delivery, Integration, Origin
+from integrations.signals import happened, offer
+from tests.integrations.own_app import ALL, RYE, offered
+
+from .flowdock_double import MAIN
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def bakery():
+    with offered() as app:
+        yield app
+
+
+def address(**choice: str) -> str:
+    chosen = {"flow": MAIN, "service": "bakery", "origin": RYE, "preset": "everything", "confirm": "1"} | choice
+    return f"/flowdock/setup?{urlencode(chosen)}"
+
+
+@pytest.fixture
+def integration(member) -> Integration:
+    member.post(address())
+    return Integration.objects.get()
+
+
+@pytest.fixture
+def say(django_capture_on_commit_callbacks):
+    def say(kind: str, title: str = "took out a loaf", origin: str = RYE) -> None:
+        loaf = Activity(Author("Lea Cohen"), title=title, thread_id="loaf:1", thread=Thread("Loaf 1"))
+        with django_capture_on_commit_callbacks(execute=True):
+            happened.send(sender=None, service="bakery", origin=origin, kind=kind, activity=loaf)
+
+    return say
+
+
+def test_set_up_offers_it_with_all_of_its_origins(member):
+    text = member.get(f"/flowdock/setup?flow={MAIN}&service=bakery").content.decode()
+
+    assert "Which kind of bread of Bakery?" in text
+    assert f'name="origin" value="{ALL}"' in text
+    assert f'name="origin" value="{RYE}"' in text
+    assert "Whatever is baked" in text
+    assert 'id="origin"' not in text, "nothing is typed"
+
+
+def test_an_origin_that_is_not_offered_is_refused_with_those_that_are(member, flowdock):
+    text = member.get(address(origin="Wheat")).content.decode()
+
+    assert "Bakery has no such kind of bread. There are: All bread, Rye" in text
+    assert member.post(address(origin="Wheat")).status_code == 302
+    assert not flowdock.sources
+
+
+def test_confirming_connects_it_and_leaves_nothing_to_do(member, flowdock):
+    assert "<b>Everything</b> of Bakery: <b>Rye</b> will appear" in member.get(address(origin=" rye ")).content.decode()
+
+    done = member.post(address(origin=" rye "), follow=True).content.decode()
+
+    (source,) = flowdock.sources.values()
+    assert (source["name"], source["external_url"]) == (RYE, "https://bakery.test/rye/")
+    assert "Rye is connected to Main" in done
+    assert "nothing is left to do" in done
+    origin = Origin.objects.get()
+    assert origin.hook_url not in done
+    assert origin.secret not in done
+    again = member.get(f"/flowdock/setup?flow={MAIN}&service=bakery").content.decode()
+    assert "Already in Main" in again
+
+
+def test_its_origin_has_no_hook(member, integration, client):
+    assert (
+        client.post(f"/hooks/{integration.origin.hook_id}/", b"{}", content_type="application/json").status_code == 404
+    )
+
+
+def test_there_is_no_secret_to_replace(member, integration):
+    page = member.get(integration.get_absolute_url()).content.decode()
+
+    assert "Replace the secret" not in page
+    assert "Set-up at" not in page
+    assert "Nothing has happened in Bakery since it was connected." in page
+    assert member.post(f"{integration.get_absolute_url()}secret/").status_code == 404
+
+
+def test_what_happens_turns_the_page_green_and_stands_in_the_log(member, integration, say):
+    arrival = f"{integration.get_absolute_url()}connected/arrival/"
+    assert "as soon as something happens in Bakery" in member.get(arrival).content.decode()
+
+    say("baked")
+
+    page = member.get(arrival).content.decode()
+    assert "It works." in page
+    assert "Lea Cohen took out a loaf <b>Loaf 1</b>" in page
+    assert "correctly signed" not in page
+    assert "Lea Cohen took out a loaf" in member.get(integration.get_absolute_url()).content.decode()
+
+
+def test_filters_look_at_the_kind_and_so_does_the_rehearsal(member, integration, say):
+    page = f"{integration.get_absolute_url()}filters/"
+    assert "Bread burnt" in member.get(page).content.decode()
+    member.post(page, {"rules": ["events"], "events": ["baked"]})
+
+    say("baked")
+    say("burnt", "burnt a loaf")
+
+    states = [(delivery.state, delivery.reason) for delivery in Delivery.objects.order_by("pk")]
+    assert states == [("pending", ""), ("filtered", "bread burnt is excluded")]
+    assert member.get(page).context["rehearsal"].posted == 1
+    assert member.get(page).context["rehearsal"].considered == 2
+
+
+def test_what_happens_elsewhere_in_the_app_is_not_posted(member, integration, say):
+    say("baked", origin=ALL)
+
+    assert not Delivery.objects.exists()
+
+
+def test_an_app_that_is_no_longer_installed_leaves_its_pages_readable(member, integration, say, bakery):
+    from integrations.services import SERVICES
+
+    say("baked")
+    del SERVICES["bakery"]
+    try:
+        for page in ("/", integration.get_absolute_url(), f"{integration.get_absolute_url()}filters/"):
+            answer = member.get(page)
+            assert answer.status_code == 200
+            assert "Rye" in answer.content.decode()
+    finally:
+        SERVICES["bakery"] = bakery
+
+
+def test_a_name_is_given_once(bakery):
+    with pytest.raises(ValueError, match="there is a service 'bakery' already"):
+        offer(bakery)
