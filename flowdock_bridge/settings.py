@@ -84,6 +84,7 @@ USE_TZ = True
 
 INSTALLED_APPS = [
     "integrations",
+    "polls",
     "social_django",
     "django_htmx",
     "django.contrib.admin",

@@ -3,6 +3,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("integrations.urls")),
+    path("polls/", include("polls.urls")),
     path("", include("social_django.urls", namespace="social")),
     path("admin/", admin.site.urls),
 ]

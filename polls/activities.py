@@ -1,0 +1,111 @@
+"""What is posted about a poll: each poll is a thread, with its options and their votes as fields.
+
+Labels, questions and comments are plain text; what is posted is HTML. `escape` stands between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from django.conf import settings
+
+from integrations.activity import Action, Activity, Author, Field, Status, Thread, escape, link
+
+from .standing import OptionStanding, Standing, count
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+    from .models import Poll
+
+# Heading, word, title: each word is a kind of happening that filters know.
+KINDS: Mapping[str, Mapping[str, str]] = {
+    "Polls": {"created": "Poll created", "option_added": "Option added", "closed": "Poll closed"},
+    "Votes": {"voted": "Vote", "vote_removed": "Vote taken back"},
+    "Comments": {"commented": "Comment"},
+}
+CREATED = "created the poll"
+COMMENTED = "commented"
+
+
+def voted(label: str) -> str:
+    return f"voted for {escape(label)}"
+
+
+def moved(before: str, label: str) -> str:
+    return f"moved the vote from {escape(before)} to {escape(label)}"
+
+
+def took_back(label: str) -> str:
+    return f"took back the vote for {escape(label)}"
+
+
+def option_added(label: str) -> str:
+    return f"added the option {escape(label)}"
+
+
+def closed(standing: Standing) -> str:
+    return f"closed the poll: {escape(standing.outcome)}"
+
+
+def author(person: User) -> Author:
+    return Author(name=person.get_full_name() or person.get_username(), email=person.email)
+
+
+def activity(
+    poll: Poll,
+    standing: Standing,
+    *,
+    author: Author,
+    title: str,
+    body: str = "",
+    event: Literal["activity", "discussion"] = "activity",
+) -> Activity:
+    """`title` is HTML, `body` plain text. The thread shows the poll as it is given here."""
+    return Activity(
+        author=author,
+        title=title,
+        body=paragraph(body),
+        event=event,
+        thread_id=f"poll:{poll.pk}",
+        thread=thread(poll, standing),
+    )
+
+
+def thread(poll: Poll, standing: Standing) -> Thread:
+    url = absolute(poll.get_absolute_url())
+    return Thread(
+        title=escape(poll.question),
+        body=paragraph(poll.description),
+        external_url=url,
+        status=Status("open", "green") if poll.is_open else Status("closed", "grey"),
+        fields=(
+            *(Field(option.label, _votes(option, poll, standing)) for option in standing.options),
+            Field("Category", link(poll.category.name, absolute(poll.category.get_absolute_url()))),
+            Field("Votes", _total(poll, standing)),
+        ),
+        actions=(Action("Vote", url),) if poll.is_open else (),
+    )
+
+
+def _votes(option: OptionStanding, poll: Poll, standing: Standing) -> str:
+    votes = count(option.votes, "vote")
+    if poll.is_open or not option.leads:
+        return votes
+    return f"{votes}, tied" if len(standing.leaders) > 1 else f"{votes}, wins"
+
+
+def _total(poll: Poll, standing: Standing) -> str:
+    if not poll.several_answers:
+        return str(standing.votes)
+    people = "1 person" if standing.voters == 1 else f"{standing.voters} people"
+    return f"{standing.votes} by {people}"
+
+
+def paragraph(text: str) -> str:
+    return escape(text).replace("\n", "<br>")
+
+
+def absolute(path: str) -> str:
+    return f"{settings.BRIDGE_URL}{path}"

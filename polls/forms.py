@@ -1,0 +1,100 @@
+"""What people fill in: a poll, an option, a comment. Texts are put in order before they are measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from .models import (
+    FEWEST_OPTIONS,
+    LABEL_LENGTH,
+    MOST_OPTIONS,
+    NAME_LENGTH,
+    QUESTION_LENGTH,
+    TEXT_LENGTH,
+    Category,
+    name_problem,
+)
+from .texts import lines, one_line, sameness
+
+
+class OneLine(forms.CharField):
+    def to_python(self, value: Any) -> str:
+        return one_line(super().to_python(value) or "")
+
+
+class Lines(forms.CharField):
+    """A text of several lines. A line's end is one character, as browsers count it too."""
+
+    def to_python(self, value: Any) -> str:
+        return lines(super().to_python(value) or "")
+
+
+class PollForm(forms.Form):
+    """A new poll. With an empty `category`, `new_category` names it; one of that name may exist already."""
+
+    question = OneLine(max_length=QUESTION_LENGTH, error_messages={"required": "Ask something."})
+    description = Lines(max_length=TEXT_LENGTH, required=False)
+    category = forms.ModelChoiceField(
+        Category.objects.all(),
+        required=False,
+        to_field_name="slug",
+        empty_label="A new category…",
+        error_messages={"invalid_choice": "There is no such category any more. Choose another."},
+    )
+    new_category = OneLine(max_length=NAME_LENGTH, required=False)
+    options = forms.CharField(required=False)
+    several_answers = forms.BooleanField(required=False)
+    once = forms.UUIDField(required=False)
+
+    def clean_options(self) -> list[str]:
+        labels = [label for line in self.cleaned_data["options"].splitlines() if (label := one_line(line))]
+        if len(labels) < FEWEST_OPTIONS:
+            raise forms.ValidationError("Give at least two options, each on a line of its own.")
+        if len(labels) > MOST_OPTIONS:
+            raise forms.ValidationError(f"These are {len(labels)} options; a poll has at most {MOST_OPTIONS}.")
+        seen: set[str] = set()
+        for label in labels:
+            check_label(label)
+            if sameness(label) in seen:
+                raise forms.ValidationError(f"“{label}” is there twice.")
+            seen.add(sameness(label))
+        return labels
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("category") or {"category", "new_category"} & self.errors.keys():
+            return cleaned
+        if not cleaned["new_category"]:
+            self.add_error("new_category", "Name the category, or choose one that is there.")
+        elif problem := name_problem(cleaned["new_category"]):
+            self.add_error("new_category", problem)
+        return cleaned
+
+    @property
+    def category_name(self) -> str:
+        """The name of the category, chosen or new. Only once valid."""
+        chosen: Category | None = self.cleaned_data["category"]
+        return chosen.name if chosen else self.cleaned_data["new_category"]
+
+
+class OptionForm(forms.Form):
+    label = OneLine(error_messages={"required": "Name the option."})
+
+    def clean_label(self) -> str:
+        label: str = self.cleaned_data["label"]
+        check_label(label)
+        return label
+
+
+class CommentForm(forms.Form):
+    text = Lines(max_length=TEXT_LENGTH, error_messages={"required": "Write something first."})
+    once = forms.UUIDField(required=False)
+
+
+def check_label(label: str) -> None:
+    if not sameness(label):
+        raise forms.ValidationError("An option here has no sign that can be seen.")
+    if len(label) > LABEL_LENGTH:
+        raise forms.ValidationError(f"“{label[:40]}…” is longer than {LABEL_LENGTH} characters.")

@@ -1,0 +1,423 @@
+"""Polls, what people do to them, and that it is told.
+
+Category ──< Poll ──< Option ──< Vote, and Poll ──< Comment. Each change is a short transaction that locks its poll, so
+that all changes of a poll come one after the other. What happened is told within it and posted after it commits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, transaction
+from django.db.models import Count, F, Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.text import slugify
+
+from integrations.activity import Activity, Author
+from integrations.signals import happened
+
+from . import activities
+from .standing import Standing
+from .texts import sameness
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+SERVICE = "polls"
+# The origin of what happens in any category. A category's own origin has the category's name.
+ALL_POLLS = "All polls"
+
+NAME_LENGTH = 60
+QUESTION_LENGTH = 200
+LABEL_LENGTH = 120
+TEXT_LENGTH = 4000
+FEWEST_OPTIONS, MOST_OPTIONS = 2, 30
+# Folding the case of a character makes three of it at most.
+FOLDED = 3
+
+PLAIN_NAME = re.compile(r"[a-z0-9]+( [a-z0-9]+)*")
+
+
+class Refused(Exception):
+    """The poll does not take it. The text says why, to the person who tried."""
+
+
+class PollClosed(Refused):
+    def __init__(self) -> None:
+        super().__init__("This poll is closed, so nothing in it can change any more.")
+
+
+class TooManyOptions(Refused):
+    def __init__(self) -> None:
+        super().__init__(f"A poll has at most {MOST_OPTIONS} options, and this one has them.")
+
+
+class CategoryQuerySet(models.QuerySet["Category"]):
+    def named(self, name: str) -> Category:
+        """The category of this name, whatever its case; a new one where there is none."""
+        category, _ = self.get_or_create(key=sameness(name), defaults={"name": name})
+        return category
+
+
+class Category(models.Model):
+    """What polls are sorted by, and what a flow can follow. It keeps its name, since flows follow it by that."""
+
+    name = models.CharField(max_length=NAME_LENGTH)
+    key = models.CharField(max_length=NAME_LENGTH * FOLDED, unique=True, editable=False)
+    slug = models.SlugField(max_length=NAME_LENGTH + 16, unique=True, editable=False)
+
+    objects = CategoryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "categories"
+        ordering: ClassVar = ["key"]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=~Q(key=sameness(ALL_POLLS)), name="polls_category_is_not_all_polls"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self._state.adding:
+            self.key = sameness(self.name)
+            self.slug = slug_of(self.key)
+        super().save(*args, **kwargs)
+
+    def get_absolute_url(self) -> str:
+        return reverse("polls:category", args=[self.slug])
+
+    def clean(self) -> None:
+        if problem := name_problem(self.name):
+            raise ValidationError({"name": problem})
+        same = Category.objects.filter(key=sameness(self.name)).exclude(pk=self.pk).first()
+        if same:
+            raise ValidationError({"name": f"There is a category {same.name}."})
+
+
+def name_problem(name: str) -> str:
+    """Why no category can be called so, or an empty text."""
+    if not sameness(name):
+        return "This name has no sign that can be seen."
+    if sameness(name) == sameness(ALL_POLLS):
+        return f"“{ALL_POLLS}” is every category together, so none can be called that."
+    return ""
+
+
+def slug_of(key: str) -> str:
+    """The key's part of an address: the key itself where that can be read back, else with a sum that tells it apart.
+
+    It follows from the key alone: two that are made at once need no look at each other to differ.
+    """
+    if PLAIN_NAME.fullmatch(key):
+        return key.replace(" ", "-")
+    return f"{slugify(key).replace('_', '-')[:NAME_LENGTH]}_{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+
+class PollQuerySet(models.QuerySet["Poll"]):
+    def open_first(self) -> PollQuerySet:
+        """Open ones, newest first; then the closed ones, last closed first."""
+        return self.order_by(F("closed_at").desc(nulls_first=True), "-created_at", "-pk")
+
+    def start(
+        self,
+        author: User,
+        *,
+        question: str,
+        options: Sequence[str],
+        category: str,
+        description: str = "",
+        several_answers: bool = False,
+        once: uuid.UUID | None = None,
+    ) -> Poll:
+        """A new poll in the category of this name, which is made where there is none, with these options in order.
+
+        `once` is the form's own mark: sent a second time by its author, it finds the poll that it made.
+        """
+        once = once or uuid.uuid4()
+        try:
+            with transaction.atomic():
+                poll = self.create(
+                    author=author,
+                    question=question,
+                    description=description,
+                    category=Category.objects.named(category),
+                    several_answers=several_answers,
+                    once=once,
+                )
+                poll.options.bulk_create(
+                    Option(poll=poll, label=label, key=sameness(label), position=position, added_by=author)
+                    for position, label in enumerate(options, start=1)
+                )
+                poll.tell("created", author, activities.CREATED)
+        except IntegrityError:
+            known = self.filter(author=author, once=once).first()
+            if known is None:
+                raise
+            return known
+        return poll
+
+    def standings(self) -> dict[int, Standing]:
+        """How each of these polls stands, by its id; in two queries."""
+        polls = list(self.values_list("pk", flat=True))
+        counted: dict[int, list[tuple[int, str, int]]] = defaultdict(list)
+        for poll, option, label, votes in (
+            Option.objects.filter(poll__in=polls)
+            .order_by("position")
+            .annotate(count=Count("votes"))
+            .values_list("poll", "pk", "label", "count")
+        ):
+            counted[poll].append((option, label, votes))
+        voters = dict(
+            Vote.objects.filter(poll__in=polls)
+            .order_by()
+            .values_list("poll")
+            .annotate(voters=Count("person", distinct=True))
+        )
+        return {poll: Standing.of(counted[poll], voters.get(poll, 0)) for poll in polls}
+
+
+class Poll(models.Model):
+    """A question with options to vote for. Closed, it stays as it is."""
+
+    question = models.CharField(max_length=QUESTION_LENGTH)
+    description = models.TextField(max_length=TEXT_LENGTH, blank=True)
+    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="polls")
+    several_answers = models.BooleanField(default=False, help_text="Whether one person can vote for several options")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="polls")
+    created_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="closed_polls"
+    )
+    version = models.PositiveIntegerField(default=0, help_text="How often it has changed: pages ask whether it has")
+    once = models.UUIDField(default=uuid.uuid4, editable=False)
+
+    objects = PollQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["author", "once"], name="polls_poll_made_once"),
+            models.CheckConstraint(
+                condition=Q(closed_at__isnull=False) | Q(closed_by=None), name="polls_poll_closed_when_by_somebody"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.question
+
+    def get_absolute_url(self) -> str:
+        return reverse("polls:poll", args=[self.pk])
+
+    @property
+    def is_open(self) -> bool:
+        return self.closed_at is None
+
+    def standing(self) -> Standing:
+        return Poll.objects.filter(pk=self.pk).standings()[self.pk]
+
+    def may_be_closed_by(self, person: User) -> bool:
+        return person.is_staff or (person.pk is not None and person.pk == self.author_id)
+
+    def vote(self, person: User, option: Option) -> bool:
+        """Vote for one of the poll's options; where only one answer is allowed, the person's vote moves there.
+
+        False where the vote was there before. Raises PollClosed.
+        """
+        self._require_own(option)
+        with self._changing():
+            mine = {vote.option_id: vote for vote in self.votes.filter(person=person).select_related("option")}
+            if option.pk in mine:
+                return False
+            if self.several_answers or not mine:
+                self.votes.create(person=person, option=option, is_only_answer=not self.several_answers)
+                title = activities.voted(option.label)
+            else:
+                (vote,) = mine.values()
+                title = activities.moved(vote.option.label, option.label)
+                vote.option, vote.voted_at = option, timezone.now()
+                vote.save(update_fields=["option", "voted_at"])
+            self.tell("voted", person, title)
+        return True
+
+    def take_back(self, person: User, option: Option) -> bool:
+        """Take back the person's vote for the option. False where there was none. Raises PollClosed."""
+        self._require_own(option)
+        with self._changing():
+            deleted, _ = self.votes.filter(person=person, option=option).delete()
+            if not deleted:
+                return False
+            self.tell("vote_removed", person, activities.took_back(option.label))
+        return True
+
+    def add_option(self, person: User, label: str) -> tuple[Option, bool]:
+        """The option of this label, whatever its case, and whether it is new. Raises PollClosed and TooManyOptions."""
+        with self._changing():
+            options = list(self.options.all())
+            for option in options:
+                if option.key == sameness(label):
+                    return option, False
+            if len(options) >= MOST_OPTIONS:
+                raise TooManyOptions
+            option = self.options.create(
+                label=label,
+                key=sameness(label),
+                position=max((each.position for each in options), default=0) + 1,
+                added_by=person,
+            )
+            self.tell("option_added", person, activities.option_added(label))
+        return option, True
+
+    def comment(self, person: User, text: str, once: uuid.UUID | None = None) -> Comment:
+        """Say something. `once` is the form's own mark: sent a second time, it adds nothing. Raises PollClosed."""
+        once = once or uuid.uuid4()
+        with self._changing():
+            known = self.comments.filter(author=person, once=once).first()
+            if known:
+                return known
+            comment = self.comments.create(author=person, text=text, once=once)
+            self.tell("commented", person, activities.COMMENTED, body=text, event="discussion")
+        return comment
+
+    def close(self, person: User) -> bool:
+        """End the voting; the result is told. False where it was closed before."""
+        try:
+            with self._changing():
+                self.closed_at, self.closed_by = timezone.now(), person
+                self.save(update_fields=["closed_at", "closed_by"])
+                self.tell("closed", person, activities.closed(self.standing()))
+        except PollClosed:
+            return False
+        return True
+
+    def tell(
+        self,
+        kind: str,
+        person: User,
+        title: str,
+        body: str = "",
+        event: Literal["activity", "discussion"] = "activity",
+    ) -> None:
+        """Count a change, and say it to whoever follows the poll's category or all of them. `title` is HTML."""
+        self.version += 1
+        self.save(update_fields=["version"])
+        activity = self._activity(activities.author(person), title, body, event)
+        for origin in (ALL_POLLS, self.category.name):
+            happened.send(sender=Poll, service=SERVICE, origin=origin, kind=kind, activity=activity)
+
+    def _activity(
+        self, author: Author, title: str, body: str, event: Literal["activity", "discussion"]
+    ) -> Callable[[], Activity]:
+        """The activity, to be asked for when the posting has its turn.
+
+        Its thread then shows the poll as it is by then: of two votes at once, the last to be posted shows both.
+        """
+
+        def activity() -> Activity:
+            poll = Poll.objects.select_related("category").get(pk=self.pk)
+            return activities.activity(poll, poll.standing(), author=author, title=title, body=body, event=event)
+
+        return activity
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """A transaction in which nobody else changes this poll. Raises PollClosed.
+
+        SQLite has one writer at any time, from the start of its transaction; it needs no lock on the row.
+        """
+        with transaction.atomic():
+            self.refresh_from_db(
+                fields=["closed_at", "closed_by", "version"],
+                from_queryset=Poll.objects.select_for_update(no_key=True),
+            )
+            if not self.is_open:
+                raise PollClosed
+            yield
+
+    def _require_own(self, option: Option) -> None:
+        if option.poll_id != self.pk:
+            raise ValueError(f"option {option.pk} belongs to another poll")
+
+
+class Option(models.Model):
+    """Something to vote for."""
+
+    poll = models.ForeignKey(Poll, on_delete=models.CASCADE, related_name="options")
+    label = models.CharField(max_length=LABEL_LENGTH)
+    key = models.CharField(max_length=LABEL_LENGTH * FOLDED, editable=False)
+    position = models.PositiveSmallIntegerField()
+    added_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="added_options"
+    )
+
+    class Meta:
+        ordering: ClassVar = ["position"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["poll", "key"], name="polls_option_unique_in_poll"),
+            models.UniqueConstraint(fields=["poll", "position"], name="polls_option_has_its_place"),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Vote(models.Model):
+    """A person is for an option.
+
+    `poll` and `is_only_answer` repeat what the option's poll says: so the database itself holds that where one answer
+    is allowed, a person has one vote. Neither ever changes for a poll.
+    """
+
+    poll = models.ForeignKey(Poll, on_delete=models.CASCADE, related_name="votes")
+    option = models.ForeignKey(Option, on_delete=models.CASCADE, related_name="votes")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="votes")
+    is_only_answer = models.BooleanField()
+    voted_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["person", "option"], name="polls_vote_once_for_an_option"),
+            models.UniqueConstraint(
+                fields=["person", "poll"], condition=Q(is_only_answer=True), name="polls_vote_only_answer"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person} for {self.option}"
+
+
+class Comment(models.Model):
+    """What somebody said about a poll."""
+
+    poll = models.ForeignKey(Poll, on_delete=models.CASCADE, related_name="comments")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="poll_comments"
+    )
+    text = models.TextField(max_length=TEXT_LENGTH)
+    commented_at = models.DateTimeField(default=timezone.now)
+    once = models.UUIDField(default=uuid.uuid4, editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["author", "poll", "once"], name="polls_comment_made_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text[:80]
+
+
+def named_voters(votes: Iterable[Vote]) -> dict[int, list[User]]:
+    """Who is for which option, by the option's id, in the order in which they voted."""
+    people: dict[int, list[User]] = defaultdict(list)
+    for vote in votes:
+        people[vote.option_id].append(vote.person)
+    return people

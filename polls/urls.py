@@ -1,0 +1,17 @@
+from django.urls import path
+
+from . import views
+
+app_name = "polls"
+urlpatterns = [
+    path("", views.polls, name="polls"),
+    path("new/", views.new, name="new"),
+    path("in/<slug:slug>/", views.polls, name="category"),
+    path("<int:pk>/", views.poll, name="poll"),
+    path("<int:pk>/live/", views.live, name="live"),
+    path("<int:pk>/options/", views.add_option, name="add_option"),
+    path("<int:pk>/options/<int:option_pk>/vote/", views.vote, name="vote"),
+    path("<int:pk>/options/<int:option_pk>/take-back/", views.take_back, name="take_back"),
+    path("<int:pk>/comments/", views.comment, name="comment"),
+    path("<int:pk>/close/", views.close, name="close"),
+]

@@ -1,0 +1,324 @@
+"""Polls: the list, a new one, one with all that can be done in it. For whoever is signed in."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Page, Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from .forms import CommentForm, OptionForm, PollForm
+from .models import (
+    FEWEST_OPTIONS,
+    LABEL_LENGTH,
+    MOST_OPTIONS,
+    NAME_LENGTH,
+    QUESTION_LENGTH,
+    TEXT_LENGTH,
+    Category,
+    Comment,
+    Poll,
+    Refused,
+    named_voters,
+)
+from .standing import OptionStanding, Standing, listed
+from .texts import one_line
+
+View = Callable[..., HttpResponse]
+
+POLLS_ON_A_PAGE = 25
+LONGEST_SEARCH = 200
+COMMENTS_SHOWN = 100
+VOTERS_NAMED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    poll: Poll
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class OptionRow:
+    """An option on the poll's page. `voters` are the first by name, `unnamed` is how many there are beside them."""
+
+    standing: OptionStanding
+    voters: list[User]
+    unnamed: int
+    is_mine: bool
+
+
+def for_people(view: View) -> View:
+    """For whoever is signed in. Others sign in first, and come back to a page, never to a button's address."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.user.is_authenticated:
+            return view(request, *args, **kwargs)
+        if request.headers.get("HX-Request"):
+            # A part of a page cannot sign in at another site: the page is asked for anew, and that can.
+            return HttpResponse(headers={"HX-Refresh": "true"})
+        if request.method == "POST":
+            return redirect_to_login(page_of(**kwargs))
+        return redirect_to_login(request.get_full_path())
+
+    return wrapped
+
+
+def change(view: Callable[..., HttpResponse]) -> View:
+    """A view that changes the poll: POST only, given the poll. What the poll refuses is said on its page."""
+
+    @for_people
+    @wraps(view)
+    def wrapped(request: HttpRequest, pk: int, **kwargs: Any) -> HttpResponse:
+        if request.method != "POST":
+            return wrong_method(request, pk)
+        poll = find(pk)
+        try:
+            return view(request, poll, **kwargs)
+        except Refused as refusal:
+            messages.warning(request, str(refusal))
+            return answer(request, poll)
+        except Poll.DoesNotExist as error:  # deleted since it was found
+            raise Http404 from error
+
+    return wrapped
+
+
+def person_of(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # noqa: S101  for_people has looked
+    return request.user
+
+
+def page_of(pk: int | None = None, **_: object) -> str:
+    return reverse("polls:poll", args=[pk]) if pk else reverse("polls:polls")
+
+
+def find(pk: int) -> Poll:
+    return get_object_or_404(Poll.objects.select_related("category", "author", "closed_by"), pk=pk)
+
+
+@for_people
+def polls(request: HttpRequest, slug: str = "") -> HttpResponse:
+    """All polls, or those of a category: the open ones, then the closed ones."""
+    category = get_object_or_404(Category, slug=slug) if slug else None
+    sought = one_line(request.GET.get("q", ""))[:LONGEST_SEARCH]
+    found = Poll.objects.open_first().select_related("category", "author")
+    if category:
+        found = found.filter(category=category)
+    if sought:
+        found = found.filter(question__icontains=sought)
+    page: Page[Poll] = Paginator(found, POLLS_ON_A_PAGE).get_page(request.GET.get("page"))
+    standings = Poll.objects.filter(pk__in=[poll.pk for poll in page]).standings()
+    rows = [Row(poll, standings[poll.pk]) for poll in page if poll.pk in standings]
+    return render(
+        request,
+        "polls/polls.html",
+        {
+            "category": category,
+            "categories": Category.objects.all(),
+            "sought": sought,
+            "number": page.paginator.count,
+            "open": [row for row in rows if row.poll.is_open],
+            "closed": [row for row in rows if not row.poll.is_open],
+            "paging": page,
+            "page": "polls",
+        },
+    )
+
+
+@for_people
+def new(request: HttpRequest) -> HttpResponse:
+    if request.method == "POST":
+        form = PollForm(request.POST)
+        if form.is_valid():
+            filled = form.cleaned_data
+            poll = Poll.objects.start(
+                person_of(request),
+                question=filled["question"],
+                description=filled["description"],
+                category=form.category_name,
+                options=filled["options"],
+                several_answers=filled["several_answers"],
+                once=filled["once"],
+            )
+            messages.success(request, "The poll is open.")
+            return redirect(poll)
+    else:
+        form = PollForm(initial={"category": request.GET.get("category", ""), "once": uuid.uuid4()})
+    return render(
+        request,
+        "polls/new.html",
+        {
+            "form": form,
+            "categories": Category.objects.all(),
+            "longest": {
+                "question": QUESTION_LENGTH,
+                "description": TEXT_LENGTH,
+                "category": NAME_LENGTH,
+                "option": LABEL_LENGTH,
+            },
+            "fewest_options": FEWEST_OPTIONS,
+            "most_options": MOST_OPTIONS,
+            "page": "polls",
+        },
+    )
+
+
+@for_people
+def poll(request: HttpRequest, pk: int) -> HttpResponse:
+    return show(request, find(pk))
+
+
+@for_people
+def live(request: HttpRequest, pk: int) -> HttpResponse:
+    """The changing parts of the page, for one that is open; 204 while nothing has changed."""
+    subject = find(pk)
+    if request.GET.get("version") == str(subject.version):
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    return render(request, "polls/_live.html", whole(request, subject) | {"is_live": True})
+
+
+@change
+def vote(request: HttpRequest, poll: Poll, option_pk: int) -> HttpResponse:
+    option = get_object_or_404(poll.options, pk=option_pk)
+    if poll.vote(person_of(request), option):
+        say(request, format_html("You voted for {}.", option.label))
+    return answer(request, poll)
+
+
+@change
+def take_back(request: HttpRequest, poll: Poll, option_pk: int) -> HttpResponse:
+    option = get_object_or_404(poll.options, pk=option_pk)
+    if poll.take_back(person_of(request), option):
+        say(request, format_html("You took back your vote for {}.", option.label))
+    return answer(request, poll)
+
+
+@change
+def add_option(request: HttpRequest, poll: Poll) -> HttpResponse:
+    form = OptionForm(request.POST)
+    if not form.is_valid():
+        return show(request, poll, option_form=form)
+    option, is_new = poll.add_option(person_of(request), form.cleaned_data["label"])
+    if is_new:
+        messages.success(request, format_html("{} is an option now.", option.label))
+    else:
+        messages.warning(request, format_html("{} is an option already.", option.label))
+    return answer(request, poll)
+
+
+@change
+def comment(request: HttpRequest, poll: Poll) -> HttpResponse:
+    form = CommentForm(request.POST)
+    if not form.is_valid():
+        return show(request, poll, comment_form=form)
+    comment = poll.comment(person_of(request), form.cleaned_data["text"], form.cleaned_data["once"])
+    return redirect(f"{poll.get_absolute_url()}#comment-{comment.pk}")
+
+
+@change
+def close(request: HttpRequest, poll: Poll) -> HttpResponse:
+    if not poll.may_be_closed_by(person_of(request)):
+        raise PermissionDenied
+    if poll.close(person_of(request)):
+        messages.success(request, "The poll is closed.")
+    return answer(request, poll)
+
+
+def say(request: HttpRequest, words: SafeString) -> None:
+    """Tell what was done, unless the page shows it without being loaded anew."""
+    if not request.headers.get("HX-Request"):
+        messages.success(request, words)
+
+
+def answer(request: HttpRequest, poll: Poll) -> HttpResponse:
+    """After a change: the page again, or its changing parts where htmx asked."""
+    if request.headers.get("HX-Request"):
+        return render(request, "polls/_live.html", whole(request, poll) | {"is_live": True})
+    return redirect(poll)
+
+
+def show(
+    request: HttpRequest,
+    poll: Poll,
+    option_form: OptionForm | None = None,
+    comment_form: CommentForm | None = None,
+) -> HttpResponse:
+    """The page of the poll; 422 with a form that cannot be taken as it was filled in."""
+    bound = option_form or comment_form
+    return render(
+        request,
+        "polls/poll.html",
+        whole(request, poll)
+        | {
+            "option_form": option_form or OptionForm(),
+            "comment_form": comment_form or CommentForm(initial={"once": uuid.uuid4()}),
+            "page": "polls",
+        },
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if bound else HTTPStatus.OK,
+    )
+
+
+def whole(request: HttpRequest, poll: Poll) -> dict[str, Any]:
+    """What the page shows of the poll, in five queries beside the poll itself."""
+    person = person_of(request)
+    standing = poll.standing()
+    voters = named_voters(poll.votes.select_related("person").order_by("voted_at", "pk"))
+    rows = [_option_row(option, voters.get(option.pk, []), person) for option in standing.options]
+    comments, earlier = _comments(poll, show_all=request.GET.get("comments") == "all")
+    return {
+        "poll": poll,
+        "standing": standing,
+        "options": rows,
+        "mine": listed([row.standing.label for row in rows if row.is_mine]) if any(row.is_mine for row in rows) else "",
+        "comments": comments,
+        "has_earlier_comments": earlier,
+        "may_close": poll.is_open and poll.may_be_closed_by(person),
+        "may_add_options": poll.is_open and len(rows) < MOST_OPTIONS,
+        "longest_label": LABEL_LENGTH,
+        "longest_comment": TEXT_LENGTH,
+    }
+
+
+def _option_row(option: OptionStanding, voters: list[User], person: User) -> OptionRow:
+    return OptionRow(
+        option, voters[:VOTERS_NAMED], max(len(voters) - VOTERS_NAMED, 0), any(person.pk == each.pk for each in voters)
+    )
+
+
+def _comments(poll: Poll, show_all: bool) -> tuple[list[Comment], bool]:
+    """The last comments, oldest first, and whether there are earlier ones."""
+    newest = poll.comments.select_related("author").order_by("-pk")
+    comments = list(newest if show_all else newest[: COMMENTS_SHOWN + 1])
+    has_earlier = not show_all and len(comments) > COMMENTS_SHOWN
+    return comments[: None if show_all else COMMENTS_SHOWN][::-1], has_earlier
+
+
+def wrong_method(request: HttpRequest, pk: int) -> HttpResponse:
+    way = {"title": "Go to the poll", "url": page_of(pk)}
+    response = render(
+        request,
+        "integrations/error.html",
+        {
+            "title": "This address is for a button",
+            "words": "It does something when its button is pressed; it shows no page. Nothing was changed.",
+            "ways": [way],
+        },
+        status=HTTPStatus.METHOD_NOT_ALLOWED,
+    )
+    response["Allow"] = "POST"
+    return response

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import responses
+from django.contrib.auth.models import User
+from django.test import Client
+
+from integrations.models import Integration, Origin
+from polls.models import Poll
+
+API = "https://flowdock.test"
+
+
+class Flow:
+    """Flowdock's side of a flow that follows polls: what was posted, and what it answers next."""
+
+    def __init__(self, mock: responses.RequestsMock) -> None:
+        self.posts: list[dict[str, Any]] = []
+        self.is_away = False
+        mock.add_callback("POST", f"{API}/activities", self._post)
+
+    def _post(self, request: Any) -> tuple[int, dict[str, str], str]:
+        if self.is_away:
+            return 503, {}, "{}"
+        self.posts.append(json.loads(request.body))
+        return 201, {}, json.dumps({"id": len(self.posts), "thread_id": "T"})
+
+    @property
+    def titles(self) -> list[str]:
+        return [f"{post['author']['name']} {post['title']}" for post in self.posts]
+
+    @property
+    def thread(self) -> dict[str, Any]:
+        """The thread as the last post left it."""
+        return self.posts[-1]["thread"]
+
+    @property
+    def fields(self) -> dict[str, str]:
+        return {field["label"]: field["value"] for field in self.thread["fields"]}
+
+
+@pytest.fixture
+def flow() -> Iterator[Flow]:
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield Flow(mock)
+
+
+@pytest.fixture
+def follow(db) -> Callable[..., Integration]:
+    """A flow that follows a category, or all polls."""
+
+    def make(name: str = "All polls", **filters: Any) -> Integration:
+        origin, _ = Origin.objects.get_or_create(service="polls", name=name)
+        number = Integration.objects.count() + 1
+        return Integration.objects.create(
+            origin=origin,
+            name=name,
+            filters=filters,
+            flow_token=f"token-{number}",
+            flowdock_id=number,
+            flow_id=f"flow-{number}",
+        )
+
+    return make
+
+
+@pytest.fixture
+def person(db) -> Callable[..., User]:
+    def make(name: str, **fields: Any) -> User:
+        first, _, last = name.partition(" ")
+        return User.objects.create_user(
+            first.lower(), f"{first.lower()}@acme.test", first_name=first, last_name=last, **fields
+        )
+
+    return make
+
+
+@pytest.fixture
+def lea(person) -> User:
+    return person("Lea Cohen")
+
+
+@pytest.fixture
+def ola(person) -> User:
+    return person("Ola Berg")
+
+
+def browser_of(person: User) -> Client:
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+@pytest.fixture
+def lea_s(lea) -> Client:
+    """Lea's browser."""
+    return browser_of(lea)
+
+
+@pytest.fixture
+def ola_s(ola) -> Client:
+    """Ola's browser."""
+    return browser_of(ola)
+
+
+@pytest.fixture
+def poll(lea_s) -> Poll:
+    """Lea's question: pizza or sushi."""
+    return ask(lea_s)
+
+
+def ask(client: Client, question: str = "What for lunch?", options: str = "Pizza\nSushi", **more: Any) -> Poll:
+    """Ask on the page for that; the poll."""
+    sent = {"question": question, "new_category": "Lunch", "options": options} | more
+    answer = client.post("/polls/new/", sent)
+    assert answer.status_code == 302, answer.content.decode()
+    return Poll.objects.get(pk=answer["Location"].rstrip("/").rpartition("/")[2])
+
+
+def vote(client: Client, poll: Poll, label: str, **more: Any) -> Any:
+    return client.post(f"/polls/{poll.pk}/options/{poll.options.get(label=label).pk}/vote/", **more)
+
+
+def take_back(client: Client, poll: Poll, label: str, **more: Any) -> Any:
+    return client.post(f"/polls/{poll.pk}/options/{poll.options.get(label=label).pk}/take-back/", **more)
+
+
+def counts(poll: Poll) -> dict[str, int]:
+    return {option.label: option.votes for option in poll.standing().options}
