@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import pytest
 
-from integrations.activity import Activity, Thread
 from integrations.services import SERVICES
 
-from .recorded import CHECKOUT, recorded
-
-Told = tuple[Activity, Thread]
+from .days import Day, fields, laid, statuses
+from .recorded import recorded
 
 
 @pytest.fixture(scope="module")
-def day() -> dict[str, list[Told]]:
-    """The activities of each thread, with the thread's whole state after each."""
-    threads: dict[str, list[Told]] = defaultdict(list)
-    for each in recorded(SERVICES["github"], CHECKOUT / "demo" / "github"):
-        if activity := each.read().activity:
-            before = threads[activity.thread_id]
-            threads[activity.thread_id].append(
-                (activity, activity.thread.over(before[-1][1]) if before else activity.thread)
-            )
-    return threads
-
-
-def statuses(day: dict[str, list[Told]], thread_id: str) -> list[str]:
-    """The statuses that a reader sees one after the other."""
-    seen = [thread.status.value if thread.status else "" for _, thread in day[thread_id]]
-    return [status for index, status in enumerate(seen) if index == 0 or status != seen[index - 1]]
-
-
-def fields(thread: Thread) -> dict[str, str]:
-    return {field.label: field.value for field in thread.fields}
+def day() -> Day:
+    return laid("github")
 
 
 STATUSES = {
@@ -52,18 +30,18 @@ STATUSES = {
 
 
 @pytest.mark.parametrize(("thread_id", "expected"), STATUSES.items())
-def test_status_goes_its_way_and_never_back(day: dict[str, list[Told]], thread_id: str, expected: list[str]) -> None:
+def test_status_goes_its_way_and_never_back(day: Day, thread_id: str, expected: list[str]) -> None:
     assert statuses(day, thread_id) == expected
 
 
-def test_checks_are_told_in_the_thread_of_their_pull_request(day: dict[str, list[Told]]) -> None:
+def test_checks_are_told_in_the_thread_of_their_pull_request(day: Day) -> None:
     told = [activity.author.name for activity, _ in day["pr:42"]]
 
     assert told.count("GitHub Actions") == 4
     assert told.count("Codecov") == 1
 
 
-def test_pull_request_keeps_its_title_body_and_fields_whoever_tells_of_it(day: dict[str, list[Told]]) -> None:
+def test_pull_request_keeps_its_title_body_and_fields_whoever_tells_of_it(day: Day) -> None:
     states = [thread for _, thread in day["pr:42"]]
 
     assert {thread.title for thread in states} == {"Greet people in their own language"}
@@ -76,7 +54,7 @@ def test_pull_request_keeps_its_title_body_and_fields_whoever_tells_of_it(day: d
     assert fields(states[-1])["Reviewers"] == "Ines Rao, Lea Cohen"
 
 
-def test_day_shows_every_part_of_the_inbox(day: dict[str, list[Told]]) -> None:
+def test_day_shows_every_part_of_the_inbox(day: Day) -> None:
     assert len(day) >= 12
     assert any(activity.event == "discussion" for told in day.values() for activity, _ in told)
 
