@@ -9,6 +9,7 @@ from .own_apps import OwnApp
 
 EXTERNAL = (
     "github.GitHub",
+    "gitlab.GitLab",
 )  # fmt: skip
 
 # By name, in the order in which set-up shows them. Own apps come after, as `signals.offer` adds them.

@@ -1,0 +1,219 @@
+"""GitLab webhooks, of projects, groups and whole instances.
+
+Sources: https://docs.gitlab.com/user/project/integrations/webhooks/, https://docs.gitlab.com/user/project/integrations/
+webhook_events/ and https://docs.gitlab.com/administration/system_hooks/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import time
+import uuid
+from base64 import b64encode
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from django.utils.crypto import constant_time_compare
+
+from integrations.activity import escape, is_web_address
+from integrations.services.base import (
+    LONGEST_ADDRESS,
+    Event,
+    Payload,
+    SignatureMismatch,
+    Step,
+    UnreadablePayload,
+    WebhookService,
+    header,
+)
+from integrations.services.telling import Unposted
+
+from . import filters
+from .activities import ACTIVITIES, UNPOSTED
+from .hook import GROUPS, Hook
+from .origins import GITLAB, origin
+from .people import person, person_facts
+from .work import secrecy
+
+DELIVERY_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}", re.ASCII)
+KIND = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)
+ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
+TOKEN, KEY, EVENT_UUID = "X-Gitlab-Token", "Idempotency-Key", "X-Gitlab-Event-UUID"
+INSTANCE, TRIGGER = "X-Gitlab-Instance", "X-Gitlab-Event"
+# What GitLab calls the kinds whose names do not simply end in "Hook".
+TRIGGERS = {
+    "build": "Job Hook",
+    "access_token": "Resource Access Token Hook",
+    "deploy_token": "Resource Deploy Token Hook",
+}
+
+
+class GitLab(WebhookService):
+    name = "gitlab"
+    title = "GitLab"
+    origin_noun = "project"
+    origin_example = "octo/website"
+    icon = "branch"
+    address_label = "URL"
+    secret_label = "Secret token"  # noqa: S105 - a label
+    rules = filters.RULES
+    presets = filters.PRESETS
+
+    def clean_origin(self, typed: str) -> tuple[str, str]:
+        return origin(typed)
+
+    def verify(self, body: bytes, headers: Mapping[str, str], secret: str) -> None:
+        """By the signature where there is one, else by the secret token, which GitLab sends as it is."""
+        given = header(headers, SIGNATURE)
+        if given:
+            expected = signature(body, secret, header(headers, ID), header(headers, TIMESTAMP))
+            # While a signing token is replaced there may be a signature by each of the two.
+            is_right = any(_is_same(each, expected) for each in given.split(" "))
+        else:
+            is_right = _is_same(header(headers, TOKEN), secret)
+        if not (secret and is_right):
+            raise SignatureMismatch
+
+    def sign(self, body: bytes, secret: str) -> dict[str, str]:
+        message, now = str(uuid.uuid4()), str(int(time.time()))
+        return {ID: message, TIMESTAMP: now, SIGNATURE: signature(body, secret, message, now)}
+
+    def announce(self, kind: str, delivery_id: str) -> dict[str, str]:
+        trigger = TRIGGERS.get(kind, f"{kind.replace('_', ' ').title()} Hook")
+        return {
+            "Content-Type": "application/json",
+            TRIGGER: trigger,
+            INSTANCE: f"https://{GITLAB}",
+            KEY: delivery_id,
+        }
+
+    def delivery_id(self, body: bytes, headers: Mapping[str, str]) -> str:
+        """The idempotency key, which GitLab 17.4 and later send and repeat with each attempt.
+
+        With a signing token it is the webhook-id too. X-Gitlab-Event-UUID is made anew for each attempt and shared by
+        the webhooks that one another cause, so that only together with the body it tells deliveries apart: of an older
+        GitLab a repeated one counts as new, which loses nothing. Without any of them the same body is the same.
+        """
+        for name in (KEY, ID):
+            if value := header(headers, name):
+                return _delivery_id(value, name)
+        digest = hashlib.sha256(body).hexdigest()[:32]
+        value = header(headers, EVENT_UUID)
+        return f"{_delivery_id(value, EVENT_UUID)[:60]}:{digest}" if value else digest
+
+    def read(self, body: bytes, headers: Mapping[str, str]) -> Event:
+        instance = header(headers, INSTANCE)
+        is_address = is_web_address(instance) and len(instance) <= LONGEST_ADDRESS // 2
+        hook = Hook(Payload.from_json(body).data, instance if is_address else "", header(headers, TRIGGER))
+        kind = hook.kind
+        if not KIND.fullmatch(kind):
+            name = "object_kind" if "object_kind" in hook else "event_name"
+            raise UnreadablePayload(f"{name} is missing or names no event")
+        worded = ACTIVITIES[kind](hook) if kind in ACTIVITIES else Unposted(_why_not(kind))
+        action = _action(hook)
+        return _kept(hook, action, worded) if isinstance(worded, Unposted) else worded.event(kind, action)
+
+    def setup_steps(self, origin_url: str) -> tuple[Step, ...]:
+        page, way, place, who = _settings(origin_url)
+        return (
+            Step(f'Open <a href="{escape(page)}">{way}</a> in {escape(place)}. It takes {who}.'),
+            Step("Fill in the address and the secret token:", shows_address=True),
+            Step(
+                "Leave <b>Signing token</b> empty, if your GitLab shows it: the secret token is enough. "
+                "The bridge’s page on GitLab says how to have deliveries signed."
+            ),
+            Step(
+                "Under <b>Trigger</b> choose all that your team may want to see: what reaches the flow is decided "
+                "here, by filters you can change at any time. Confidential issues and comments are left out until you "
+                "ask for them."
+            ),
+            Step("Leave <b>Enable SSL verification</b> on, and press <b>Add webhook</b>."),
+            Step("Choose <b>Test</b> beside the new webhook, and then <b>Push events</b>: GitLab sends one at once."),
+        )
+
+
+def _is_same(given: str, expected: str) -> bool:
+    # As bytes, and not by hmac.compare_digest: a header that is not ASCII is a wrong one, not an error.
+    return constant_time_compare(given.encode(errors="replace"), expected.encode())
+
+
+def signature(body: bytes, secret: str, message: str, timestamp: str) -> str:
+    """As https://www.standardwebhooks.com describes it; the key is what `signing_token` stands for."""
+    signed = f"{message}.{timestamp}.".encode(errors="replace") + body
+    return f"v1,{b64encode(hmac.new(_key(secret), signed, 'sha256').digest()).decode()}"
+
+
+def signing_token(secret: str) -> str:
+    """The signing token that belongs to our secret. GitLab wants 32 bytes in base64 after the prefix."""
+    return f"whsec_{b64encode(_key(secret)).decode()}"
+
+
+def _key(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _delivery_id(value: str, name: str) -> str:
+    if not DELIVERY_ID.fullmatch(value):
+        raise UnreadablePayload(f"the header {name} holds no delivery id")
+    return value
+
+
+def _settings(origin_url: str) -> tuple[str, str, str, str]:
+    """The page where its webhooks are made, the way there, what it is in, and who may."""
+    parts = urlsplit(origin_url)
+    path = parts.path.strip("/")
+    way = "Settings → Webhooks → Add new webhook"
+    if not path:
+        return f"{origin_url}/admin/hooks", "Admin → System hooks → Add new webhook", parts.netloc, "an administrator"
+    if "/" not in path:
+        group = f"{parts.scheme}://{parts.netloc}{GROUPS}{path}"
+        return f"{group}/-/hooks", way, path, "an owner of the group"
+    # A longer path may be a subgroup's as well as a project's: nothing in it tells.
+    return f"{origin_url}/-/hooks", way, path, "a maintainer of the project, or an owner of the group"
+
+
+def _why_not(kind: str) -> str:
+    return UNPOSTED.get(kind, f"GitLab's {kind} is not a kind we post")
+
+
+# Where the kinds that have no action tell what became of them.
+STATES = (
+    "object_attributes.action",
+    "action",
+    "object_attributes.status",
+    "build_status",
+    "status",
+    "object_attributes.state",
+)
+
+
+def _action(hook: Hook) -> str:
+    return next(filter(None, map(hook.maybe_text, STATES)), "")
+
+
+def _kept(hook: Hook, action: str, unposted: Unposted) -> Event:
+    """For the log: who did what, as far as GitLab tells it, and to what."""
+    someone = person(hook)
+    what = f"{hook.kind} {action}".replace("_", " ").strip()
+    secret = secrecy(hook)
+    return Event(
+        kind=hook.kind,
+        action=action,
+        actor=someone.name if someone else "",
+        summary=f"{someone.name}: {what}" if someone else what,
+        subject=_subject(hook),
+        facts={
+            "events": (f"{hook.kind}.{action}" if action else hook.kind,),
+            **person_facts(hook),
+            **({"confidential": secret} if secret else {}),
+        },
+        why_not=unposted.why,
+    )
+
+
+def _subject(hook: Hook) -> str:
+    """The title or the name of the thing that the event is named after, else the project's or the group's."""
+    paths = ("object_attributes.title", "object_attributes.name", "build_name", "environment", "username")
+    return next(filter(str.strip, map(hook.maybe_text, paths)), "") or hook.place.name

@@ -1,0 +1,148 @@
+"""A body of GitLab's, and where it happened: told in other places by other versions and kinds of hook."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from integrations.services.base import LONGEST_ADDRESS, Payload, shorten
+from integrations.services.telling import Told, Unposted
+
+LONGEST_NAME = 200
+A_LONG_TIME = 10**9  # seconds
+GROUPS = "/groups/"
+# Where the id of the project is, the likeliest first.
+PROJECT_IDS = (
+    "project.id",
+    "project_id",
+    "object_attributes.target_project_id",
+    "object_attributes.project_id",
+    "merge_request.target_project_id",
+    "issue.project_id",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A project, a group or the whole instance.
+
+    `key` begins the ids of the place's threads. It holds GitLab's number, so that a renaming parts no thread. `url` is
+    empty where GitLab tells none.
+    """
+
+    key: str
+    name: str
+    url: str
+    avatar: str = ""
+
+    def page(self, path: str) -> str:
+        """The address of a page of it; of the place itself where that would be longer than any address."""
+        url = f"{self.url}/-/{quote(path)}" if self.url else ""
+        return url if len(url) <= LONGEST_ADDRESS else self.url
+
+
+class Hook(Payload):
+    """`instance` and `trigger` are the headers X-Gitlab-Instance and X-Gitlab-Event, empty where they are absent."""
+
+    def __init__(self, data: Mapping[str, Any], instance: str = "", trigger: str = "") -> None:
+        super().__init__({**data, "changes": _paired(data["changes"])} if "changes" in data else data)
+        self._instance = instance
+        self.trigger = trigger
+
+    @cached_property
+    def kind(self) -> str:
+        """System hooks, members, subgroups and projects have an event_name only."""
+        return self.maybe_text("object_kind") or self.maybe_text("event_name")
+
+    @cached_property
+    def attributes(self) -> Payload:
+        return self.object("object_attributes")
+
+    def seconds(self, path: str) -> float:
+        """0 where the time is not told, or makes no sense."""
+        value = self._typed(path, (int, float), "a number") or 0
+        return value if math.isfinite(value) and 0 < value < A_LONG_TIME else 0
+
+    @cached_property
+    def instance(self) -> str:
+        """The address of the GitLab itself; without the header, of the project's host."""
+        if self._instance:
+            return self._instance.rstrip("/")
+        url = self._told_project_url
+        return "/".join(url.split("/")[:3])
+
+    @cached_property
+    def _told_project_url(self) -> str:
+        paths = ("project.web_url", "project.homepage", "repository.homepage")
+        return next(filter(None, map(self.maybe_url, paths)), "").rstrip("/")
+
+    @cached_property
+    def place(self) -> Place:
+        return self.project or self.group or Place("instance", self.host or "GitLab", self.instance)
+
+    @cached_property
+    def host(self) -> str:
+        return urlsplit(self.instance).netloc
+
+    @cached_property
+    def project(self) -> Place | None:
+        number = next(filter(None, map(self.maybe_number, PROJECT_IDS)), None)
+        name = self._project_name
+        if not (number or name):
+            return None
+        url = self._told_project_url
+        if not url and self.instance and "/" in name:
+            url = f"{self.instance}/{quote(name)}"
+        avatar = self.absolute(self.maybe_text("project.avatar_url"))
+        return Place(f"project:{number or name}", name or f"project {number}", url, avatar)
+
+    @cached_property
+    def _project_name(self) -> str:
+        """octo/website; old jobs tell "Octo / website" and a bare name, but the address as well."""
+        for path in ("project.path_with_namespace", "project_path_with_namespace", "path_with_namespace"):
+            if name := self.maybe_text(path):
+                return shorten(name, LONGEST_NAME)
+        if path := urlsplit(self._told_project_url).path.strip("/"):
+            return shorten(path, LONGEST_NAME)
+        names = ("project_name", "project.name", "repository.name")
+        return shorten(next(filter(None, map(self.maybe_text, names)), ""), LONGEST_NAME)
+
+    @cached_property
+    def group(self) -> Place | None:
+        paths = ("group.full_path", "full_path", "group.group_path", "group_path", "group.group_name", "group_name")
+        name = shorten(next(filter(None, map(self.maybe_text, (*paths, "path"))), ""), LONGEST_NAME)
+        number = self.maybe_number("group.group_id") or self.maybe_number("group_id")
+        if not (number or name):
+            return None
+        url = f"{self.instance}{GROUPS}{quote(name)}" if self.instance and name else ""
+        return Place(f"group:{number or name}", name or f"group {number}", url)
+
+    def absolute(self, url: str) -> str:
+        """An avatar's address. GitLab shortens those of its own host to a path; what is no address is left out."""
+        if url.startswith("/") and not url.startswith("//") and self.host:
+            url = f"{urlsplit(self.instance).scheme}://{self.host}{url}"
+        return url if url.startswith(("http://", "https://")) and _has_host(url) and len(url) <= LONGEST_ADDRESS else ""
+
+
+Wording = Callable[[Hook], Told | Unposted]
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).netloc)
+    except ValueError:
+        return False
+
+
+def _paired(changes: object) -> object:
+    """Old versions tell a change as [before, after], later ones as an object."""
+    if not isinstance(changes, Mapping):
+        return changes
+    return {
+        name: {"previous": change[0], "current": change[1]} if isinstance(change, list) and len(change) == 2 else change
+        for name, change in changes.items()
+    }

@@ -1,0 +1,452 @@
+"""GitLab's entities as threads: one function for each, whichever event tells of it, so that its state never wavers."""
+
+from __future__ import annotations
+
+import re
+
+from integrations.activity import Status, Thread
+from integrations.services.base import Payload, shorten
+from integrations.services.code_hosts import (
+    CHANGE_CLOSED,
+    CHANGES_REQUESTED,
+    DELETED,
+    DEPLOYED,
+    DEPLOYMENT_FAILED,
+    DRAFT,
+    DUPLICATE,
+    IN_REVIEW,
+    ISSUE_CLOSED,
+    MERGED,
+    OPEN,
+    RELEASED,
+    TAG_DELETED,
+    TAGGED,
+    short_sha,
+    subject_of,
+    titled_sha,
+    written,
+)
+from integrations.services.telling import Entity, Link, Words, fields, title_html
+
+from .hook import GROUPS, Hook, Place
+from .people import all_called, called
+
+MOVED = Status("moved", "grey")
+ON = Status("on", "green")
+OFF = Status("off", "grey")
+EXPIRING = Status("expiring", "orange")
+# "#42" is an issue, "!42" a merge request, "@lea-cohen" an account and "@octo/design" a group.
+REFERENCE = re.compile(
+    r"(?<![\w/@#!&.-])"
+    r"(?:(?P<sign>[#!])(?P<number>[1-9]\d{0,9})|@(?P<person>[A-Za-z0-9_](?:[A-Za-z0-9_./-]{0,200}[A-Za-z0-9_-])?))"
+    r"(?!\w)",
+    re.ASCII,
+)
+# GitLab calls all of them work items; the names are what people call them.
+WORK_ITEMS = {
+    "issue", "incident", "task", "epic", "test case", "requirement", "objective", "key result", "ticket",
+}  # fmt: skip
+# What old versions call the branch of a merge request's pipeline.
+MERGE_REQUEST_REF = re.compile(r"refs/merge-requests/(?P<number>\d{1,18})/.+", re.ASCII)
+STATES = {1: "opened", 2: "closed", 3: "merged", 4: "locked"}
+
+
+def markdown(hook: Hook, source: str, whole: str) -> str:
+    """What a person wrote on GitLab, with the references that mean something in its project."""
+    return written(source, whole, f"{hook.instance} {hook.place.url}", _address, REFERENCE)
+
+
+def _address(where: str, match: re.Match[str]) -> str:
+    """`where` is the instance's address and the project's or the group's; a number means nothing in a group."""
+    instance, _, place = where.partition(" ")
+    if match["person"]:
+        return f"{instance}/{match['person']}" if instance else ""
+    if not place or place.startswith(f"{instance}{GROUPS}"):
+        return ""
+    return f"{place}/-/{'issues' if match['sign'] == '#' else 'merge_requests'}/{match['number']}"
+
+
+def reference(place: Place, sign: str, number: int, url: str) -> Words:
+    return Words(Link(f"{place.name} {sign}{number}", url))
+
+
+def state_of(thing: Payload) -> str:
+    return thing.maybe_text("state") or STATES.get(thing.maybe_number("state_id") or 1, "opened")
+
+
+def labels_of(hook: Hook, thing: Payload) -> tuple[str, ...] | None:
+    """None where the event does not tell them. Old versions tell them beside the thing."""
+    for holder in (thing, hook):
+        if "labels" in holder:
+            return tuple(label.text("title") for label in holder.objects("labels"))
+    return None
+
+
+def noun_of(thing: Payload) -> str:
+    told = thing.maybe_text("type") or thing.maybe_text("issue_type") or "issue"
+    noun = told.replace("_", " ").lower()
+    return noun if noun in WORK_ITEMS else "work item"
+
+
+def _assignees(hook: Hook) -> list[str]:
+    """Old versions tell one only."""
+    if "assignees" in hook or "assignee" not in hook:
+        return all_called(hook, "assignees")
+    return [called(hook.object("assignee"))]
+
+
+def _milestone(thing: Payload) -> tuple[str, bool]:
+    """The title, and whether that is all there is to know: mostly GitLab tells the milestone's internal number only."""
+    title = thing.maybe_text("milestone.title")
+    return title, bool(title) or ("milestone_id" in thing.data and thing.maybe_number("milestone_id") is None)
+
+
+def _of_confidence(thing: Payload) -> str:
+    return "yes" if thing.flag("confidential") else ""
+
+
+def epic(hook: Hook, thing: Payload) -> Entity:
+    """An epic that something is said of; of itself it does not say what it is."""
+    return issue(hook, thing, "epic")
+
+
+def issue(hook: Hook, thing: Payload, noun: str = "") -> Entity:
+    """An issue, or another work item, at object_attributes or, where something is said of it, beside them."""
+    place, number, title = hook.place, thing.number("iid"), thing.text("title")
+    noun = noun or noun_of(thing)
+    kind = "epic" if noun == "epic" else "issue"
+    url = thing.maybe_url("url") or place.page(f"{kind}s/{number}")
+    labels, (milestone, is_told) = labels_of(hook, thing), _milestone(thing)
+    keeps = [
+        *([] if "description" in thing.data else ["body"]),
+        *([] if labels is not None else ["Labels"]),
+        *([] if thing.prefix == "object_attributes." else ["Assignees", "Severity", "Due"]),
+        *([] if is_told or "changes.milestone_id" in hook else ["Milestone"]),
+    ]
+    severity = thing.maybe_text("severity") if noun == "incident" else ""
+    return Entity(
+        f"{place.key}/{kind}:{number}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=url,
+            status=_issue_status(thing),
+            body=markdown(hook, thing.maybe_text("description"), url),
+            fields=fields(
+                (noun.capitalize(), reference(place, "&" if noun == "epic" else "#", number, url)),
+                ("Assignees", "" if "Assignees" in keeps else ", ".join(_assignees(hook))),
+                ("Labels", ", ".join(labels or ())),
+                ("Milestone", milestone),
+                ("Due", thing.maybe_text("due_date")[:10]),
+                ("Severity", "" if severity == "unknown" else severity),
+                ("Confidential", _of_confidence(thing)),
+            ),
+            keeps=tuple(keeps),
+        ),
+        {} if labels is None else {"labels": labels},
+    )
+
+
+def _issue_status(thing: Payload) -> Status:
+    if state_of(thing) != "closed":
+        return OPEN
+    if thing.maybe_number("duplicated_to_id"):
+        return DUPLICATE
+    return MOVED if thing.maybe_number("moved_to_id") else ISSUE_CLOSED
+
+
+def is_draft(thing: Payload) -> bool:
+    """Old versions call it work in progress, and the oldest have the title alone to tell it by."""
+    marked = thing.flag("draft") or thing.flag("work_in_progress")
+    return marked or thing.maybe_text("title").lower().startswith(("draft:", "wip:"))
+
+
+def merge_request(
+    hook: Hook, thing: Payload, *, decided: Status | None = None, starts: bool = False, is_asked: bool = False
+) -> Entity:
+    """A merge request at object_attributes, or with less of it where a comment or a pipeline is about it.
+
+    Where it is open, GitLab does not say how its review stands: `decided` is what this event makes of it; `starts` says
+    that the review begins anew, with somebody asked for it or not; else the thread keeps what it has.
+    """
+    place, number, title = hook.place, thing.number("iid"), thing.text("title")
+    source, target = thing.text("source_branch"), thing.text("target_branch")
+    url = thing.maybe_url("url") or place.page(f"merge_requests/{number}")
+    labels, (milestone, is_told) = labels_of(hook, thing), _milestone(thing)
+    status, is_certain = _state(thing)
+    keeps = [
+        *([] if "description" in thing.data else ["body"]),
+        *([] if labels is not None else ["Labels"]),
+        *([] if thing.prefix == "object_attributes." else ["Assignees", "Reviewers"]),
+        *([] if is_told or "changes.milestone_id" in hook else ["Milestone"]),
+    ]
+    if not is_certain:
+        status = decided or (IN_REVIEW if starts and is_asked else status)
+        keeps += [] if decided or starts or status is CHANGES_REQUESTED else ["status"]
+    facts = {"branches": (target,), "drafts": ("draft" if is_draft(thing) else "ready",)}
+    return Entity(
+        f"{place.key}/mr:{number}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=url,
+            status=status,
+            body=markdown(hook, thing.maybe_text("description"), url),
+            fields=fields(
+                ("Merge request", reference(place, "!", number, url)),
+                ("Branch", f"{_source(thing, source)} into {target}"),
+                ("Reviewers", "" if "Reviewers" in keeps else ", ".join(all_called(hook, "reviewers"))),
+                ("Assignees", "" if "Assignees" in keeps else ", ".join(_assignees(hook))),
+                ("Labels", ", ".join(labels or ())),
+                ("Milestone", milestone),
+            ),
+            keeps=tuple(keeps),
+        ),
+        facts if labels is None else {**facts, "labels": labels},
+    )
+
+
+def _state(thing: Payload) -> tuple[Status, bool]:
+    """The state, and whether it is certain: an open merge request may be in the midst of a review."""
+    state = state_of(thing)
+    if state in {"merged", "closed"}:
+        return (MERGED if state == "merged" else CHANGE_CLOSED), True
+    if is_draft(thing):
+        return DRAFT, True
+    asked = thing.maybe_text("detailed_merge_status") == "requested_changes"
+    return (CHANGES_REQUESTED if asked else OPEN), False
+
+
+def _source(thing: Payload, branch: str) -> str:
+    """The branch it comes from; with its project where that is a fork."""
+    is_fork = thing.maybe_number("source_project_id") != thing.maybe_number("target_project_id")
+    project = thing.maybe_text("source.path_with_namespace") if is_fork else ""
+    return f"{project}:{branch}" if project else branch
+
+
+def branch(hook: Hook, name: str, *, commit: Words | None = None, deleted: bool = False) -> Entity:
+    """A branch, with its newest commit where there is one."""
+    place = hook.place
+    return Entity(
+        f"{place.key}/branch:{name}",
+        place.name,
+        Thread(
+            title=title_html(f"{place.name}: {name}"),
+            external_url=place.page(f"tree/{name}"),
+            status=DELETED if deleted else None,
+            fields=fields(("Latest commit", commit or "")),
+        ),
+        {"branches": (name,)},
+    )
+
+
+def commit(hook: Hook, thing: Payload) -> Entity:
+    place, sha = hook.place, thing.text("id")
+    title = f"{short_sha(sha)} {subject_of(thing.maybe_text('message') or thing.maybe_text('title'))}".strip()
+    return Entity(
+        f"{place.key}/commit:{sha}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=thing.maybe_url("url") or place.page(f"commit/{sha}"),
+            fields=fields(("Commit of", Words(Link(place.name, place.url)))),
+        ),
+    )
+
+
+def snippet(hook: Hook, thing: Payload) -> Entity:
+    place, number, title = hook.place, thing.number("id"), thing.text("title")
+    url = thing.maybe_url("url") or place.page(f"snippets/{number}")
+    return Entity(
+        f"{place.key}/snippet:{number}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=url,
+            body=markdown(hook, thing.maybe_text("description"), url),
+            fields=fields(
+                ("Snippet", reference(place, "$", number, url)),
+                ("File", thing.maybe_text("file_name")),
+            ),
+        ),
+    )
+
+
+def tag(hook: Hook, name: str, *, deleted: bool = False) -> Entity:
+    """A tag, in the thread of its release: that knows more of it, and is often there first."""
+    place = hook.place
+    return Entity(
+        f"{place.key}/release:{name}",
+        place.name,
+        Thread(
+            title=title_html(f"{place.name} {name}"),
+            external_url=place.page(f"tags/{name}"),
+            status=TAG_DELETED if deleted else TAGGED,
+            fields=fields(("Tag", name)),
+            keeps=("title", "external_url", "body", "Files", *(() if deleted else ("status",))),
+        ),
+    )
+
+
+def release(hook: Hook, *, deleted: bool = False) -> Entity:
+    place, tag_name = hook.place, hook.text("tag")
+    title = hook.maybe_text("name").strip()
+    # A release without a name of its own is named after its tag.
+    title = f"{place.name} {tag_name}" if title in {"", tag_name} else title
+    url = hook.maybe_url("url") or place.page(f"releases/{tag_name}")
+    files = len(list(hook.objects("assets.links")))
+    return Entity(
+        f"{place.key}/release:{tag_name}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=url,
+            status=DELETED if deleted else RELEASED,
+            body=markdown(hook, hook.maybe_text("description"), url),
+            fields=fields(
+                ("Tag", tag_name),
+                ("Files", str(files) if files else ""),
+            ),
+        ),
+    )
+
+
+def wiki_page(hook: Hook, thing: Payload, *, deleted: bool = False) -> Entity:
+    place, title = hook.place, thing.text("title")
+    slug = thing.maybe_text("slug") or title
+    return Entity(
+        f"{place.key}/wiki:{slug}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=thing.maybe_url("url") or place.page(f"wikis/{slug}"),
+            status=DELETED if deleted else None,
+            fields=fields(("Wiki of", Words(Link(place.name, place.page("wikis/home"))))),
+        ),
+    )
+
+
+def milestone(hook: Hook, *, deleted: bool = False) -> Entity:
+    place, thing = hook.place, hook.attributes
+    number, title = thing.number("iid"), thing.text("title")
+    url = place.page(f"milestones/{number}")
+    status = ISSUE_CLOSED if thing.maybe_text("state") == "closed" else OPEN
+    return Entity(
+        f"{place.key}/milestone:{number}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=url,
+            status=DELETED if deleted else status,
+            body=markdown(hook, thing.maybe_text("description"), url),
+            fields=fields(
+                ("Milestone", reference(place, "%", number, url)),
+                ("Start", thing.maybe_text("start_date")[:10]),
+                ("Due", thing.maybe_text("due_date")[:10]),
+            ),
+        ),
+    )
+
+
+def feature_flag(hook: Hook) -> Entity:
+    place, thing = hook.place, hook.attributes
+    name, url = thing.text("name"), place.page("feature_flags")
+    return Entity(
+        f"{place.key}/feature_flag:{name}",
+        name,
+        Thread(
+            title=title_html(name),
+            external_url=url,
+            status=ON if thing.flag("active") else OFF,
+            body=markdown(hook, thing.maybe_text("description"), url),
+            fields=fields(("Feature flag of", Words(Link(place.name, place.url)))),
+        ),
+    )
+
+
+def pipeline(hook: Hook, ref: str, status: Status, *, is_tag: bool, url: str, commit: Words, started_by: str) -> Entity:
+    """The pipelines of a branch, of a tag, or of a merge request by its number: the newest gives the state."""
+    place = hook.place
+    label = "Tag" if is_tag else "Branch"
+    if of_merge_request := MERGE_REQUEST_REF.fullmatch(ref):
+        ref, label = f"!{of_merge_request['number']}", "Merge request"
+    return Entity(
+        f"{place.key}/pipeline:{ref}",
+        f"{place.name}: {ref}",
+        Thread(
+            title=title_html(f"{place.name}: pipeline for {ref}"),
+            external_url=url,
+            status=status,
+            fields=fields(
+                (label, ref),
+                ("Commit", commit),
+                ("Started by", started_by),
+            ),
+        ),
+        {"branches": (ref,)} if label == "Branch" else {},
+    )
+
+
+def environment(hook: Hook, worked: bool | None) -> Entity:
+    """Where a deployment goes to. `worked` is None where it ended without a change."""
+    place, name = hook.place, hook.text("environment")
+    sha, url = hook.maybe_text("short_sha"), hook.maybe_url("commit_url")
+    commit = Words(Link(titled_sha(sha, hook.maybe_text("commit_title")), url)) if sha else ""
+    return Entity(
+        f"{place.key}/environment:{name}",
+        place.name,
+        Thread(
+            title=title_html(f"{place.name}: {name}"),
+            external_url=place.page("environments"),
+            status={True: DEPLOYED, False: DEPLOYMENT_FAILED, None: None}[worked],
+            fields=fields(
+                ("Tried" if worked is False else "Deployed", hook.maybe_text("ref")),
+                ("Commit", commit),
+            )
+            if worked is not None
+            else (),
+            keeps=() if worked is not None else ("status", "Deployed", "Tried", "Commit"),
+        ),
+    )
+
+
+def token(hook: Hook, noun: str, path: str) -> Entity:
+    """A token that is about to expire; `path` is the page where a new one is made."""
+    place, thing = hook.place, hook.attributes
+    title = f"{noun.capitalize()} {thing.text('name')}"
+    return Entity(
+        f"{place.key}/{noun.replace(' ', '_')}-{thing.number('id')}",
+        title,
+        Thread(
+            title=title_html(title),
+            external_url=place.page(path),
+            status=EXPIRING,
+            fields=fields(
+                ("Token of", Words(Link(place.name, place.url))),
+                ("Expires", thing.maybe_text("expires_at")[:10]),
+            ),
+        ),
+    )
+
+
+def standing(hook: Hook, status: Status | None = None) -> Entity:
+    """The project or the group itself: who belongs to it, how it is named."""
+    place = hook.place
+    owners = ", ".join(shorten(owner.maybe_text("name"), 60) for owner in hook.objects("owners"))
+    visibility = hook.maybe_text("project_visibility")
+    noun = place.key.partition(":")[0]
+    return Entity(
+        f"{place.key}/{noun}",
+        place.name,
+        Thread(
+            title=title_html(place.name),
+            external_url=place.url,
+            status=status,
+            fields=fields(
+                (noun.capitalize(), Words(Link(place.name, place.url))),
+                ("Visibility", visibility),
+                ("Owners", owners),
+            ),
+            keeps=(*(() if status else ("status",)), *(() if owners else ("Owners",))),
+        ),
+    )
