@@ -10,7 +10,7 @@ import hashlib
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -166,25 +166,6 @@ class PollQuerySet(models.QuerySet["Poll"]):
             return known
         return poll
 
-    def standings(self) -> dict[int, Standing]:
-        """How each of these polls stands, by its id; in two queries."""
-        polls = list(self.values_list("pk", flat=True))
-        counted: dict[int, list[tuple[int, str, int]]] = defaultdict(list)
-        for poll, option, label, votes in (
-            Option.objects.filter(poll__in=polls)
-            .order_by("position")
-            .annotate(count=Count("votes"))
-            .values_list("poll", "pk", "label", "count")
-        ):
-            counted[poll].append((option, label, votes))
-        voters = dict(
-            Vote.objects.filter(poll__in=polls)
-            .order_by()
-            .values_list("poll")
-            .annotate(voters=Count("person", distinct=True))
-        )
-        return {poll: Standing.of(counted[poll], voters.get(poll, 0)) for poll in polls}
-
 
 class Poll(models.Model):
     """A question with options to vote for. Closed, it stays as it is."""
@@ -223,7 +204,7 @@ class Poll(models.Model):
         return self.closed_at is None
 
     def standing(self) -> Standing:
-        return Poll.objects.filter(pk=self.pk).standings()[self.pk]
+        return standings([self.pk])[self.pk]
 
     def may_be_closed_by(self, person: User) -> bool:
         return person.is_staff or (person.pk is not None and person.pk == self.author_id)
@@ -413,6 +394,22 @@ class Comment(models.Model):
 
     def __str__(self) -> str:
         return self.text[:80]
+
+
+def standings(polls: Collection[int]) -> dict[int, Standing]:
+    """How each of these polls stands, by its id; in two queries."""
+    counted: dict[int, list[tuple[int, str, int]]] = defaultdict(list)
+    for poll, option, label, votes in (
+        Option.objects.filter(poll__in=polls)
+        .order_by("position")
+        .annotate(count=Count("votes"))
+        .values_list("poll", "pk", "label", "count")
+    ):
+        counted[poll].append((option, label, votes))
+    voters = dict(
+        Vote.objects.filter(poll__in=polls).order_by().values_list("poll").annotate(Count("person", distinct=True))
+    )
+    return {poll: Standing.of(counted[poll], voters.get(poll, 0)) for poll in polls}
 
 
 def named_voters(votes: Iterable[Vote]) -> dict[int, list[User]]:

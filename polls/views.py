@@ -33,6 +33,7 @@ from .models import (
     Poll,
     Refused,
     named_voters,
+    standings,
 )
 from .standing import OptionStanding, Standing, listed
 from .texts import one_line
@@ -122,8 +123,8 @@ def polls(request: HttpRequest, slug: str = "") -> HttpResponse:
     if sought:
         found = found.filter(question__icontains=sought)
     page: Page[Poll] = Paginator(found, POLLS_ON_A_PAGE).get_page(request.GET.get("page"))
-    standings = Poll.objects.filter(pk__in=[poll.pk for poll in page]).standings()
-    rows = [Row(poll, standings[poll.pk]) for poll in page if poll.pk in standings]
+    how_they_stand = standings([poll.pk for poll in page])
+    rows = [Row(poll, how_they_stand[poll.pk]) for poll in page]
     return render(
         request,
         "polls/polls.html",
@@ -175,6 +176,7 @@ def new(request: HttpRequest) -> HttpResponse:
             "most_options": MOST_OPTIONS,
             "page": "polls",
         },
+        status=HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK,
     )
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -127,6 +129,12 @@ def vote(client: Client, poll: Poll, label: str, **more: Any) -> Any:
 
 def take_back(client: Client, poll: Poll, label: str, **more: Any) -> Any:
     return client.post(f"/polls/{poll.pk}/options/{poll.options.get(label=label).pk}/take-back/", **more)
+
+
+def text_of(answer: Any) -> str:
+    """What the page says, without its marks."""
+    text = re.sub(r"<[^>]*>", " ", answer.content.decode())
+    return re.sub(r" ([.,:])", r"\1", " ".join(html.unescape(text).split()))
 
 
 def counts(poll: Poll) -> dict[str, int]:

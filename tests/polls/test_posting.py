@@ -1,0 +1,352 @@
+"""What the flows see of it: posted after the vote, to whoever follows, and never to the voter's cost."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.core.management import call_command
+from django.db import OperationalError, connection, transaction
+from django.utils import timezone
+
+from integrations.models import Delivery, Event
+from integrations.services import SERVICES
+from polls.connecting import OWN_APP
+from polls.models import Poll, Vote
+
+from .conftest import ask, browser_of, counts, take_back, text_of, vote
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def everything(follow):
+    """A flow that follows all polls."""
+    return follow("All polls")
+
+
+def deliver() -> None:
+    call_command("deliver_activities")
+
+
+def test_a_new_poll_is_a_thread_with_its_whole_state(lea_s, flow, everything):
+    poll = ask(lea_s, "Pizza & sushi?", description="On <Friday>.\nAt noon.", new_category="Lunch & dinner")
+    deliver()
+
+    (post,) = flow.posts
+    url = f"http://bridge.test/polls/{poll.pk}/"
+    assert post["author"] == {"name": "Lea Cohen", "email": "lea@acme.test"}
+    assert (post["event"], post["title"], post["thread_id"]) == ("activity", "created the poll", f"poll:{poll.pk}")
+    assert post["thread"] == {
+        "title": "Pizza &amp; sushi?",
+        "body": "On &lt;Friday&gt;.<br>At noon.",
+        "external_url": url,
+        "status": {"value": "open", "color": "green"},
+        "fields": [
+            {"label": "Pizza", "value": "no votes"},
+            {"label": "Sushi", "value": "no votes"},
+            {
+                "label": "Category",
+                "value": f'<a href="http://bridge.test{poll.category.get_absolute_url()}">Lunch &amp; dinner</a>',
+            },
+            {"label": "Votes", "value": "0"},
+        ],
+        "actions": [{"@type": "ViewAction", "name": "Vote", "url": url}],
+    }
+
+
+def test_votes_are_told_and_change_the_counts(lea_s, ola_s, flow, everything, poll):
+    for do, client, label in (
+        (vote, lea_s, "Pizza"),
+        (vote, ola_s, "Pizza"),
+        (vote, ola_s, "Sushi"),
+        (take_back, lea_s, "Pizza"),
+    ):
+        do(client, poll, label)
+        deliver()
+
+    assert flow.titles[1:] == [
+        "Lea Cohen voted for Pizza",
+        "Ola Berg voted for Pizza",
+        "Ola Berg moved the vote from Pizza to Sushi",
+        "Lea Cohen took back the vote for Pizza",
+    ]
+    assert [post["thread"]["fields"][0]["value"] for post in flow.posts[1:]] == [
+        "1 vote",
+        "2 votes",
+        "1 vote",
+        "no votes",
+    ]
+    assert (flow.fields["Sushi"], flow.fields["Votes"]) == ("1 vote", "1")
+
+
+def test_with_several_answers_the_total_says_by_how_many(lea_s, ola_s, flow, everything):
+    poll = ask(lea_s, several_answers="on")
+    vote(lea_s, poll, "Pizza")
+    deliver()
+    assert flow.fields["Votes"] == "1 by 1 person"
+    vote(lea_s, poll, "Sushi")
+    vote(ola_s, poll, "Sushi")
+    deliver()
+
+    assert flow.titles[1:] == [
+        "Lea Cohen voted for Pizza",
+        "Lea Cohen voted for Sushi",
+        "Ola Berg voted for Sushi",
+    ]
+    assert flow.fields["Votes"] == "3 by 2 people"
+
+
+def test_a_comment_is_a_discussion_in_the_thread(ola_s, flow, everything, poll):
+    ola_s.post(f"/polls/{poll.pk}/comments/", {"text": "The <b>oven</b>\r\nis back."})
+    deliver()
+
+    post = flow.posts[-1]
+    assert (post["event"], post["title"], post["thread_id"]) == ("discussion", "commented", f"poll:{poll.pk}")
+    assert post["body"] == "The &lt;b&gt;oven&lt;/b&gt;<br>is back."
+
+
+def test_an_added_option_is_told_and_listed(ola_s, flow, everything, poll):
+    ola_s.post(f"/polls/{poll.pk}/options/", {"label": "Fish & chips"})
+    deliver()
+
+    assert flow.titles[-1] == "Ola Berg added the option Fish &amp; chips"
+    assert list(flow.fields) == ["Pizza", "Sushi", "Fish & chips", "Category", "Votes"]
+
+
+@pytest.mark.parametrize(
+    ("votes", "result", "fields"),
+    [
+        ("PPPSS", "Pizza wins with 3 of 5 votes", {"Pizza": "3 votes, wins", "Sushi": "2 votes", "Salad": "no votes"}),
+        ("P", "Pizza wins with 1 of 1 vote", {"Pizza": "1 vote, wins", "Sushi": "no votes", "Salad": "no votes"}),
+        (
+            "PPSS",
+            "a tie between Pizza and Sushi, 2 votes each",
+            {"Pizza": "2 votes, tied", "Sushi": "2 votes, tied", "Salad": "no votes"},
+        ),
+        (
+            "PSA",
+            "a tie between Pizza, Sushi and Salad, 1 vote each",
+            {"Pizza": "1 vote, tied", "Sushi": "1 vote, tied", "Salad": "1 vote, tied"},
+        ),
+        ("", "nobody voted", {"Pizza": "no votes", "Sushi": "no votes", "Salad": "no votes"}),
+    ],
+)
+def test_closing_tells_the_winner_or_the_tie(lea_s, person, flow, everything, votes, result, fields):
+    poll = ask(lea_s, options="Pizza\nSushi\nSalad")
+    labels = {"P": "Pizza", "S": "Sushi", "A": "Salad"}
+    for number, letter in enumerate(votes):
+        vote(browser_of(person(f"V{number} Voter")), poll, labels[letter])
+
+    lea_s.post(f"/polls/{poll.pk}/close/")
+    deliver()
+
+    assert flow.titles[-1] == f"Lea Cohen closed the poll: {result}"
+    assert flow.thread["status"] == {"value": "closed", "color": "grey"}
+    assert flow.thread["actions"] == []
+    assert {label: flow.fields[label] for label in fields} == fields
+
+
+def test_a_tie_of_very_many_is_counted_and_not_listed(lea_s, person, flow, everything):
+    poll = ask(lea_s, options="\n".join("ABCDE"))
+    for letter in "ABCDE":
+        vote(browser_of(person(f"{letter} Voter")), poll, letter)
+    lea_s.post(f"/polls/{poll.pk}/close/")
+    deliver()
+
+    assert flow.titles[-1] == "Lea Cohen closed the poll: a tie between 5 options, 1 vote each"
+
+
+def test_a_person_without_a_name_goes_by_the_user_name(flow, everything, django_user_model):
+    client = browser_of(django_user_model.objects.create_user("nick"))
+    ask(client)
+    deliver()
+
+    assert flow.posts[0]["author"] == {"name": "nick"}
+
+
+def test_a_flow_follows_all_polls_or_one_category_by_its_name(lea_s, flow, follow):
+    everything, lunch = follow("All polls"), follow("Lunch")
+    for question, category in (("Pizza?", "Lunch"), ("Which chair?", "Purchases"), ("Sushi?", "LUNCH")):
+        ask(lea_s, question, new_category=category)
+        deliver()
+
+    def questions(integration):
+        return [post["thread"]["title"] for post in flow.posts if post["flow_token"] == integration.flow_token]
+
+    assert questions(everything) == ["Pizza?", "Which chair?", "Sushi?"]
+    assert questions(lunch) == ["Pizza?", "Sushi?"]
+
+
+def test_filters_are_by_kind_and_say_so(lea_s, flow, follow, poll):
+    follow("All polls", events={"any_of": ["created", "closed"]})
+    vote(lea_s, poll, "Pizza")
+    lea_s.post(f"/polls/{poll.pk}/close/")
+    deliver()
+
+    assert flow.titles == ["Lea Cohen closed the poll: Pizza wins with 1 of 1 vote"]
+    (refused,) = Delivery.objects.filter(state="filtered")
+    assert "vote" in refused.reason.lower()
+
+
+@pytest.mark.parametrize("preset", OWN_APP.presets, ids=lambda preset: preset.name)
+def test_each_preset_posts_what_its_name_says(lea_s, flow, follow, preset):
+    follow("All polls", **preset.filters)
+    poll = ask(lea_s)
+    vote(lea_s, poll, "Pizza")
+    lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "Hm."})
+    lea_s.post(f"/polls/{poll.pk}/close/")
+    deliver()
+
+    kinds = set(Delivery.objects.exclude(state="filtered").values_list("event__kind", flat=True))
+    assert (
+        kinds
+        == {
+            "everything": {"created", "voted", "commented", "closed"},
+            "decisions": {"created", "closed"},
+            "talk": {"created", "commented", "closed"},
+        }[preset.name]
+    )
+
+
+def test_every_kind_that_is_offered_is_posted_by_something_and_no_other(lea_s, flow, everything):
+    poll = ask(lea_s)
+    vote(lea_s, poll, "Pizza")
+    vote(lea_s, poll, "Sushi")
+    take_back(lea_s, poll, "Sushi")
+    lea_s.post(f"/polls/{poll.pk}/options/", {"label": "Salad"})
+    lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "Hm."})
+    lea_s.post(f"/polls/{poll.pk}/close/")
+    deliver()
+
+    offered = {choice.value for rule in SERVICES["polls"].rules for choice in rule.choices}
+    assert set(Event.objects.values_list("kind", flat=True)) == offered
+    assert len(flow.posts) == 7
+
+
+def test_set_up_offers_all_polls_and_each_category(lea_s):
+    ask(lea_s, new_category="Lunch")
+    ask(lea_s, new_category="C++")
+
+    offered = SERVICES["polls"].offered()
+
+    assert [origin.name for origin in offered] == ["All polls", "C++", "Lunch"]
+    for origin in offered:
+        path = origin.external_url.removeprefix("http://bridge.test")
+        assert lea_s.get(path).status_code == 200
+    assert SERVICES["polls"].clean_origin("lunch") == ("Lunch", "http://bridge.test/polls/in/lunch/")
+
+
+# Once, and only what is so
+
+
+@pytest.mark.parametrize("what", ["vote", "take_back", "option", "comment", "close", "create"])
+def test_a_double_click_posts_once(lea_s, flow, everything, poll, what):
+    vote(lea_s, poll, "Sushi")
+    deliver()
+    before = len(flow.posts)
+    once = "8a5ba5a2-2a6f-4c8c-9c39-1f4d0c3d3f8b"
+
+    for _ in range(2):
+        match what:
+            case "vote":
+                vote(lea_s, poll, "Pizza")
+            case "take_back":
+                take_back(lea_s, poll, "Sushi")
+            case "option":
+                lea_s.post(f"/polls/{poll.pk}/options/", {"label": "Salad"})
+            case "comment":
+                lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "Hm.", "once": once})
+            case "close":
+                lea_s.post(f"/polls/{poll.pk}/close/")
+            case "create":
+                ask(lea_s, "Again?", once=once)
+    deliver()
+
+    assert len(flow.posts) == before + 1
+
+
+def test_what_a_closed_poll_refuses_is_not_posted(lea_s, flow, everything, poll):
+    lea_s.post(f"/polls/{poll.pk}/close/")
+    vote(lea_s, poll, "Pizza")
+    lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "Hm."})
+    deliver()
+
+    assert [title for title in flow.titles if "closed" not in title] == ["Lea Cohen created the poll"]
+
+
+def test_a_vote_that_is_rolled_back_is_not_posted(lea, everything, poll):
+    Event.objects.all().delete()
+
+    with transaction.atomic():
+        poll.vote(lea, poll.options.get(label="Pizza"))
+        transaction.set_rollback(True)
+
+    assert not Vote.objects.exists()
+    assert not Event.objects.exists()
+
+
+def test_of_two_votes_at_once_each_post_shows_the_counts_of_its_turn(lea, ola, flow, everything, poll):
+    with transaction.atomic():
+        poll.vote(lea, poll.options.get(label="Pizza"))
+        poll.vote(ola, poll.options.get(label="Pizza"))
+    deliver()
+
+    assert flow.titles[-2:] == ["Lea Cohen voted for Pizza", "Ola Berg voted for Pizza"]
+    assert [post["thread"]["fields"][0]["value"] for post in flow.posts[-2:]] == ["2 votes", "2 votes"]
+
+
+def test_a_poll_that_is_deleted_before_its_post_has_its_turn_troubles_nobody(lea, everything, poll, caplog):
+    with transaction.atomic():
+        poll.vote(lea, poll.options.get(label="Pizza"))
+        Poll.objects.all().delete()
+
+    assert not Poll.objects.exists()
+    assert Event.objects.count() == 1, "that it was created"
+
+
+# When something is away
+
+
+def test_with_flowdock_away_votes_count_and_are_posted_later_in_order(
+    lea_s, ola_s, flow, everything, poll, time_machine
+):
+    flow.is_away = True
+    vote(lea_s, poll, "Pizza")
+    deliver()
+    vote(ola_s, poll, "Sushi")
+    assert counts(poll) == {"Pizza": 1, "Sushi": 1}
+    assert flow.posts == []
+
+    flow.is_away = False
+    time_machine.move_to(timezone.now() + dt.timedelta(hours=2))
+    deliver()
+
+    assert flow.titles == ["Lea Cohen created the poll", "Lea Cohen voted for Pizza", "Ola Berg voted for Sushi"]
+
+
+def test_voting_never_speaks_to_flowdock(lea_s, everything, poll):
+    """No double of Flowdock is there: whoever spoke to it would fail."""
+    assert vote(lea_s, poll, "Pizza").status_code == 302
+    assert Delivery.objects.filter(state="pending").count() == 2
+
+
+def test_a_vote_is_kept_when_the_outbox_is_out_of_order(lea_s, everything, poll, caplog):
+    def fail(execute, sql, params, many, context):
+        if "integrations_" in sql:
+            raise OperationalError("the disk is full")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(fail):
+        answer = vote(lea_s, poll, "Pizza")
+
+    assert answer.status_code == 302
+    assert counts(poll) == {"Pizza": 1, "Sushi": 0}
+    assert "You voted for Pizza." in text_of(lea_s.get(f"/polls/{poll.pk}/"))
+    assert "was not posted" in caplog.text
+
+
+def test_a_vote_that_nobody_follows_costs_nothing_more(lea_s, poll):
+    vote(lea_s, poll, "Pizza")
+
+    assert not Event.objects.exists()
