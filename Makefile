@@ -24,14 +24,14 @@ $(VENV)/.for-ci: requirements-dev.txt $(VENV)/.for-run
 run: $(VENV)/.for-run ## start the bridge, the bundled Flowdock server and the worker (DEMO=0: empty)
 	@$(BIN)/python -m launcher
 
-demo: $(VENV)/.for-run ## replay a day of GitHub life into the running demonstration (CORPUS=folder: that folder's)
+demo: $(VENV)/.for-run ## recorded days and a poll into the running demonstration (SERVICE=gitlab CORPUS=folder: other payloads)
 	@$(BIN)/python -m demo
 
 # pytest-django holds one settings module a process, so each project's tests are a run of their own.
 test: $(VENV)/.for-run ## run the tests
-	$(PYTEST) tests/integrations --ds=tests.integrations.settings -n auto
+	$(PYTEST) tests/integrations tests/polls --ds=tests.integrations.settings -n auto
 	$(PYTEST) tests/flowdock_server --ds=tests.flowdock_server.settings -n auto
-	$(PYTEST) tests/loop/test_loop.py -p no:django -p no:randomly
+	$(PYTEST) tests/loop/test_loop.py tests/loop/test_seams.py -p no:django -p no:randomly
 
 browser: $(VENV)/.for-ci ## click through everything in headless Chromium, keep screenshots in artefacts/
 	$(PYTEST) tests/browser -p no:django -p no:randomly

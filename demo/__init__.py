@@ -1,1 +1,1 @@
-"""The demonstration: octo/hello connected the way a person does it, and a day of its life replayed through its hook."""
+"""The demonstration: origins connected the way a person does it, days of their life replayed, a poll held."""

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import requests
 
-from . import connect
-from .replay import replay
-from .visitor import NotOnThePage
+from . import connect, story
 
 PATIENCE = 60.0  # seconds until the servers must answer
 
@@ -22,24 +20,12 @@ def main() -> int:
         return 1
     first_start = "--first-start" in sys.argv
     if first_start and env.get("DEMO", "1") != "0":
-        demonstrate()
+        # Whatever may go wrong with it, it is no reason not to say where to go.
+        story.tell(env)
     print(welcome(), flush=True)
     if first_start:
         (Path(env["DATA_DIR"]) / "prepared").touch()
     return 0
-
-
-def demonstrate() -> None:
-    """Whatever may go wrong with it, it is no reason not to say where to go."""
-    print(f"Connecting {connect.ORIGIN} and replaying a day of its life ...", flush=True)
-    try:
-        # It may be connected already, where an earlier first start was interrupted.
-        hook = connect.remembered(os.environ) or connect.connect(os.environ)
-    except (NotOnThePage, requests.RequestException) as error:
-        print(f"{connect.ORIGIN} could not be connected: {error}", file=sys.stderr)
-        return
-    connect.remember(os.environ, hook)
-    replay(os.environ, hook)
 
 
 def wait_for(*addresses: str) -> bool:
@@ -73,6 +59,7 @@ def welcome() -> str:
         f"  Flowdock    {env['FLOWDOCK_SERVER_URL']}/app/acme/main",
         f"              sign in as {connect.ACCOUNT} or other@example.com, password {connect.PASSWORD}",
         f"  The bridge  {env['BRIDGE_URL']}/",
+        f"  Polls       {env['BRIDGE_URL']}/polls/",
         f"  Admin       {env['BRIDGE_URL']}/admin/",
     ]
     if password := env.get("STAFF_PASSWORD"):

@@ -31,7 +31,7 @@ class Flow:
             response.raise_for_status()
             pages.append(response.json())
             url = response.links.get("next", {}).get("url", "") if pages[-1] else ""
-        return {thread["title"]: thread for page in reversed(pages) for thread in page}
+        return {thread["title"]: thread for page in reversed(pages) for thread in reversed(page)}
 
     def messages(self, thread: dict[str, Any]) -> list[dict[str, Any]]:
         """All messages of a thread, oldest first."""

@@ -1,0 +1,59 @@
+"""A poll of the demonstration: connected to the flow like everything else, voted on by two people, and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from . import connect
+from .visitor import NotOnThePage, Visitor
+
+EVERYTHING = "All polls"
+CATEGORY = "Lunch"
+QUESTION = "What do we have for lunch on Friday?"
+
+
+def hold(env: Mapping[str, str]) -> str:
+    """What came of it, as the poll's page says it. Raises NotOnThePage where the way is another one."""
+    one, other = (somebody(env, account) for account in (connect.ACCOUNT, connect.OTHER))
+    follow_polls(one, env)
+    ask(one, env)
+    address = one.page.url
+    one.send("Vote for Pizza")
+    other.open(address)
+    other.send("Vote for Sushi")
+    one.open(address)
+    one.send("Add", label="Soup and bread")
+    one.send("Vote for Soup and bread")
+    other.open(address)
+    other.send("Comment", text="Soup is what the weather asks for.\nI am in.")
+    other.send("Vote for Soup and bread")
+    one.open(address)
+    one.send("Close the poll")
+    return f"{QUESTION} {address}"
+
+
+def somebody(env: Mapping[str, str], account: str) -> Visitor:
+    """A person who is signed in to the bridge, with Flowdock's consent."""
+    visitor = Visitor()
+    connect.sign_in(visitor, env, account)
+    visitor.open(f"{env['BRIDGE_URL']}/polls/")
+    if visitor.page.url.startswith(env["FLOWDOCK_SERVER_URL"]):
+        visitor.send("Allow")
+    return visitor
+
+
+def follow_polls(visitor: Visitor, env: Mapping[str, str]) -> None:
+    """Connect all polls to the flow, unless they are."""
+    visitor.open(f"{env['FLOWDOCK_SERVER_URL']}/app/acme/main/settings")
+    try:
+        visitor.page.link(f"Configure {EVERYTHING}")
+    except NotOnThePage:
+        connect.set_up(visitor, env, "polls", EVERYTHING)
+
+
+def ask(visitor: Visitor, env: Mapping[str, str]) -> None:
+    visitor.open(f"{env['BRIDGE_URL']}/polls/new/")
+    form, _ = visitor.page.form("Create the poll")
+    # Only where there are categories can one be chosen; a name that is there is the same category.
+    chosen = {"category": ""} if "category" in form.fields else {}
+    visitor.send("Create the poll", question=QUESTION, new_category=CATEGORY, options="Pizza\nSushi", **chosen)
