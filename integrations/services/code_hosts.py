@@ -10,12 +10,10 @@ from functools import lru_cache, partial
 
 from integrations.activity import Status, escape, link
 
-from .base import Payload, shorten
+from .base import shorten
 from .filters import Choice, Rule
 from .markdown import LONGEST, REFERENCE, render
-from .telling import Told, Unposted, counted
-
-Wording = Callable[[Payload], Told | Unposted]
+from .telling import counted
 
 MOST_COMMITS = 10
 LONGEST_SUBJECT = 120

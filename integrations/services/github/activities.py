@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from integrations.services.code_hosts import Wording
-
 from . import checks, code, standing, work
+from .work import Wording
 
 ACTIVITIES: Mapping[str, Wording] = {
     "branch_protection_rule": standing.branch_protection_rule,

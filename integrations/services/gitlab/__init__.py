@@ -81,10 +81,9 @@ class GitLab(WebhookService):
         return {ID: message, TIMESTAMP: now, SIGNATURE: signature(body, secret, message, now)}
 
     def announce(self, kind: str, delivery_id: str) -> dict[str, str]:
-        trigger = TRIGGERS.get(kind, f"{kind.replace('_', ' ').title()} Hook")
         return {
             "Content-Type": "application/json",
-            TRIGGER: trigger,
+            TRIGGER: _trigger(kind),
             INSTANCE: f"https://{GITLAB}",
             KEY: delivery_id,
         }
@@ -111,9 +110,17 @@ class GitLab(WebhookService):
         if not KIND.fullmatch(kind):
             name = "object_kind" if "object_kind" in hook else "event_name"
             raise UnreadablePayload(f"{name} is missing or names no event")
-        worded = ACTIVITIES[kind](hook) if kind in ACTIVITIES else Unposted(_why_not(kind))
-        action = _action(hook)
-        return _kept(hook, action, worded) if isinstance(worded, Unposted) else worded.event(kind, action)
+        if kind in ACTIVITIES:
+            worded = ACTIVITIES[kind](hook)
+            return _kept(hook, worded) if isinstance(worded, Unposted) else worded.event(kind, _action(hook))
+        if kind in UNPOSTED:
+            return _kept(hook, Unposted(UNPOSTED[kind]))
+        unknown = Unposted(f"GitLab's {kind} is not a kind we post")
+        try:
+            return _kept(hook, unknown)
+        except UnreadablePayload:
+            # What is named as we know it may be something else in a kind of the future.
+            return Event(kind=kind, summary=kind.replace("_", " "), why_not=unknown.why)
 
     def setup_steps(self, origin_url: str) -> tuple[Step, ...]:
         page, way, place, who = _settings(origin_url)
@@ -132,6 +139,18 @@ class GitLab(WebhookService):
             Step("Leave <b>Enable SSL verification</b> on, and press <b>Add webhook</b>."),
             Step("Choose <b>Test</b> beside the new webhook, and then <b>Push events</b>: GitLab sends one at once."),
         )
+
+
+def _trigger(kind: str) -> str:
+    """What GitLab calls the trigger of a kind in X-Gitlab-Event."""
+    if kind in TRIGGERS:
+        return TRIGGERS[kind]
+    if kind.startswith("user_") and kind.endswith(("_group", "_team", "_project")):
+        return "Member Hook"
+    family, words = kind.partition("_")[0], kind.replace("_", " ").title()
+    if family in {"subgroup", "project"}:
+        words = family.title()
+    return "System Hook" if family in {"user", "key", "group", "repository"} else f"{words} Hook"
 
 
 def _is_same(given: str, expected: str) -> bool:
@@ -167,15 +186,9 @@ def _settings(origin_url: str) -> tuple[str, str, str, str]:
     way = "Settings → Webhooks → Add new webhook"
     if not path:
         return f"{origin_url}/admin/hooks", "Admin → System hooks → Add new webhook", parts.netloc, "an administrator"
-    if "/" not in path:
-        group = f"{parts.scheme}://{parts.netloc}{GROUPS}{path}"
-        return f"{group}/-/hooks", way, path, "an owner of the group"
-    # A longer path may be a subgroup's as well as a project's: nothing in it tells.
-    return f"{origin_url}/-/hooks", way, path, "a maintainer of the project, or an owner of the group"
-
-
-def _why_not(kind: str) -> str:
-    return UNPOSTED.get(kind, f"GitLab's {kind} is not a kind we post")
+    if parts.path.startswith(GROUPS):
+        return f"{origin_url}/-/hooks", way, path.removeprefix("groups/"), "an owner of the group"
+    return f"{origin_url}/-/hooks", way, path, "a maintainer of the project"
 
 
 # Where the kinds that have no action tell what became of them.
@@ -193,8 +206,9 @@ def _action(hook: Hook) -> str:
     return next(filter(None, map(hook.maybe_text, STATES)), "")
 
 
-def _kept(hook: Hook, action: str, unposted: Unposted) -> Event:
+def _kept(hook: Hook, unposted: Unposted) -> Event:
     """For the log: who did what, as far as GitLab tells it, and to what."""
+    action = _action(hook)
     someone = person(hook)
     what = f"{hook.kind} {action}".replace("_", " ").strip()
     secret = secrecy(hook)

@@ -13,11 +13,12 @@ from .work import not_worded, told
 
 def is_nothing(sha: str) -> bool:
     """Zeros stand for the side of a push where there is no branch or tag."""
-    return not sha.strip("0")
+    return bool(sha) and not sha.strip("0")
 
 
 def push(hook: Hook) -> Told | Unposted:
-    ref, before, after = hook.text("ref"), hook.maybe_text("before"), hook.maybe_text("after")
+    ref, before = hook.text("ref"), hook.maybe_text("before")
+    after = hook.maybe_text("after") or hook.maybe_text("checkout_sha")
     if ref.startswith("refs/tags/"):
         return tag_push(hook)
     branch = ref.removeprefix("refs/heads/")

@@ -91,10 +91,10 @@ CONFIDENTIAL = Rule(
     "confidential",
     "Confidential",
     "",
-    hint="GitLab shows these to fewer people than see the project; in a flow, all its members read them.",
+    hint="Issues and notes that GitLab shows to fewer people than see the project. In the flow everybody reads them.",
     choices=(
-        Choice("confidential", "Confidential issues and what is said on them"),
-        Choice("internal", "Internal notes"),
+        Choice("confidential", "Confidential work"),
+        Choice("internal", "Internal note"),
     ),
 )
 RULES = (

@@ -415,7 +415,7 @@ def token(hook: Hook, noun: str, path: str) -> Entity:
     place, thing = hook.place, hook.attributes
     title = f"{noun.capitalize()} {thing.text('name')}"
     return Entity(
-        f"{place.key}/{noun.replace(' ', '_')}-{thing.number('id')}",
+        f"{place.key}/{noun.replace(' ', '_')}-{thing.maybe_number('id') or thing.text('name')}",
         title,
         Thread(
             title=title_html(title),

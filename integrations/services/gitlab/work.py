@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from integrations.activity import Author, Status
-from integrations.services.base import Payload
+from integrations.services.base import Payload, readable
 from integrations.services.code_hosts import APPROVED, CHANGES_REQUESTED, IN_REVIEW, short_sha
 from integrations.services.telling import Entity, Link, Told, Unposted, Words
 
@@ -17,8 +17,8 @@ from .people import all_called, author, called, person, person_facts
 CONFIDENTIAL = "confidential"
 INTERNAL = "internal"
 SYSTEM_NOTE = "it is GitLab’s own note of a change, and the change is posted"
-NOTHING_SEEN = "it changes only what GitLab keeps for itself"
 NOT_SAID = "GitLab does not say what changed"
+NOTHING_SAID = "GitLab does not say what was done"
 
 
 def told(
@@ -47,9 +47,7 @@ def told(
 
 
 def not_worded(kind: str, action: str) -> Unposted:
-    return Unposted(
-        f"GitLab's {kind} {action} is not a kind we post" if action else "GitLab does not say what was done"
-    )
+    return Unposted(f"GitLab's {kind} {action} is not a kind we post" if action else NOTHING_SAID)
 
 
 def secrecy(hook: Hook) -> tuple[str, ...]:
@@ -184,6 +182,20 @@ def severity_changed(hook: Hook) -> Iterator[Clause]:
         yield Clause("edited", Words(f"changed the severity from {before or 'none'} to {after or 'none'}"), "for")
 
 
+def weight_changed(hook: Hook) -> Iterator[Clause]:
+    if "changes.weight" in hook:
+        weight = hook.maybe_number("changes.weight.current")
+        did = "removed the weight" if weight is None else f"set the weight {weight}"
+        yield Clause("edited", Words(did), "from" if weight is None else "for")
+
+
+def health_changed(hook: Hook) -> Iterator[Clause]:
+    if "changes.health_status" in hook:
+        health = hook.maybe_text("changes.health_status.current").replace("_", " ")
+        did = f"set the health “{health}”" if health else "removed the health"
+        yield Clause("edited", Words(did), "for" if health else "from")
+
+
 def type_changed(hook: Hook) -> Iterator[Clause]:
     for name in ("type", "issue_type"):
         before, after = (hook.maybe_text(f"changes.{name}.{end}").replace("_", " ").lower() for end in ENDS)
@@ -197,10 +209,12 @@ ISSUE_CHANGES: tuple[Change, ...] = (
     type_changed,
     title_changed,
     severity_changed,
+    health_changed,
     assignees_changed,
     labels_changed,
     milestone_changed,
     due_date_changed,
+    weight_changed,
     locked,
     description_changed,
 )
@@ -210,10 +224,20 @@ def updated(hook: Hook, kind: str, changes: Iterable[Change], entity: Callable[[
     """An update in one line. The filters know it by the first of its changes, which is the weightiest."""
     clauses = [clause for change in changes for clause in change(hook)]
     if not clauses:
-        return Unposted(NOTHING_SEEN if "changes" in hook and hook.data["changes"] else NOT_SAID)
+        return _nothing_said(hook)
     first, *others = clauses
     did = joined([clause.did for clause in clauses])
     return told(hook, f"{kind}.{first.word}", did, entity(), about=":" if others else first.about)
+
+
+# They change with everything else.
+ALWAYS_CHANGED = {"updated_at", "updated_by_id", "last_edited_at", "last_edited_by_id"}
+
+
+def _nothing_said(hook: Hook) -> Unposted:
+    changes = hook.object("changes").data if "changes" in hook else {}
+    names = [readable(name).replace("_", " ") for name in changes if name not in ALWAYS_CHANGED]
+    return Unposted(f"nothing is posted of what changed: {', '.join(sorted(names))}" if names else NOT_SAID)
 
 
 def joined(words: list[Words]) -> Words:

@@ -1,0 +1,289 @@
+"""GitLab's way in: tokens, signatures, delivery ids, and the origins that people type."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from base64 import b64encode
+
+import pytest
+
+from integrations.services import SERVICES
+from integrations.services.base import InvalidOrigin, SignatureMismatch, UnreadablePayload, WebhookService
+from integrations.services.gitlab import signing_token
+
+from .recorded import HERE, SECRET, Recorded
+
+GITLAB = SERVICES["gitlab"]
+assert isinstance(GITLAB, WebhookService)
+PUSH = Recorded(GITLAB, HERE / "gitlab" / "push.json")
+BODY = b'{"object_kind": "push"}'
+TOKEN = {"X-Gitlab-Token": SECRET}
+
+
+def signed(
+    body: bytes = BODY, message: str = "msg-1", timestamp: str = "1768471200", secret: str = SECRET
+) -> dict[str, str]:
+    """As Standard Webhooks describes it, with the token that the documentation tells people to give to GitLab."""
+    key = hashlib.sha256(secret.encode()).digest()
+    digest = hmac.new(key, f"{message}.{timestamp}.".encode() + body, "sha256").digest()
+    return {
+        "webhook-id": message,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{b64encode(digest).decode()}",
+    }
+
+
+@pytest.mark.parametrize("name", ["X-Gitlab-Token", "x-gitlab-token", "X-GITLAB-TOKEN"])
+def test_token_is_found_however_its_header_is_written(name: str) -> None:
+    GITLAB.verify(BODY, {name: SECRET}, SECRET)
+
+
+@pytest.mark.parametrize("given", ["", " ", SECRET[:-1], f"{SECRET} ", SECRET.upper(), "é", "\udcff"])
+def test_any_other_token_is_a_mismatch(given: str) -> None:
+    with pytest.raises(SignatureMismatch):
+        GITLAB.verify(BODY, {"X-Gitlab-Token": given}, SECRET)
+
+
+def test_without_a_secret_nothing_is_believed() -> None:
+    for headers in ({}, {"X-Gitlab-Token": ""}, GITLAB.sign(BODY, "")):
+        with pytest.raises(SignatureMismatch):
+            GITLAB.verify(BODY, headers, "")
+
+
+def test_signature_is_that_of_standard_webhooks() -> None:
+    GITLAB.verify(BODY, signed(), SECRET)
+    headers = GITLAB.sign(BODY, SECRET)
+    assert headers == signed(message=headers["webhook-id"], timestamp=headers["webhook-timestamp"])
+
+
+def test_one_of_several_signatures_is_enough() -> None:
+    right = signed()
+    wrong = signed(secret="another")["webhook-signature"]
+
+    GITLAB.verify(BODY, {**right, "webhook-signature": f"{wrong} v1a,xyz {right['webhook-signature']}"}, SECRET)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"webhook-signature": "v1,"},
+        {"webhook-signature": signed()["webhook-signature"][3:]},
+        {"webhook-signature": signed(b"{}")["webhook-signature"]},
+        {"webhook-signature": "v1,é"},
+        {"webhook-signature": "\udcff"},
+        {"webhook-id": "msg-2"},
+        {"webhook-id": ""},
+        {"webhook-timestamp": "1768471201"},
+        {"webhook-timestamp": ""},
+    ],
+)
+def test_wrong_signature_is_a_mismatch_even_beside_the_right_token(changed: dict[str, str]) -> None:
+    with pytest.raises(SignatureMismatch):
+        GITLAB.verify(BODY, TOKEN | signed() | changed, SECRET)
+
+
+def test_right_signature_is_enough_beside_a_token_of_another_webhook() -> None:
+    GITLAB.verify(BODY, {"X-Gitlab-Token": "another"} | signed(), SECRET)
+
+
+def test_signing_token_is_of_the_form_that_gitlab_takes() -> None:
+    # openssl: printf %s fdb_not-a-secret | openssl dgst -sha256 -binary | base64
+    assert signing_token(SECRET) == f"whsec_{b64encode(hashlib.sha256(b'fdb_not-a-secret').digest()).decode()}"
+    assert len(signing_token(SECRET)) == len("whsec_") + 44
+
+
+KEY, ID, UUID = "Idempotency-Key", "webhook-id", "X-Gitlab-Event-UUID"
+
+
+def test_delivery_id_is_the_key_that_gitlab_repeats_with_each_attempt() -> None:
+    first = GITLAB.delivery_id(BODY, {KEY: "f5e57ebe-07a4", UUID: "13792a34-cac6"})
+    second = GITLAB.delivery_id(BODY, {KEY: "f5e57ebe-07a4", UUID: "9b2f2b77-0d4c"})
+
+    assert first == second == "f5e57ebe-07a4"
+    assert GITLAB.delivery_id(BODY, {ID: "f5e57ebe-07a4"}) == first
+
+
+def test_deliveries_of_older_versions_are_told_apart_by_event_and_body() -> None:
+    ids = {
+        GITLAB.delivery_id(body, {UUID: uuid}) for body in (BODY, b"{}") for uuid in ("13792a34-cac6", "9b2f2b77-0d4c")
+    }
+
+    assert len(ids) == 4
+    assert GITLAB.delivery_id(BODY, {UUID: "13792a34-cac6"}) in ids
+
+
+def test_body_is_the_id_where_gitlab_sends_none() -> None:
+    assert GITLAB.delivery_id(BODY, {}) == GITLAB.delivery_id(BODY, {}) != GITLAB.delivery_id(b"{}", {})
+
+
+@pytest.mark.parametrize("name", [KEY, ID, UUID])
+@pytest.mark.parametrize("given", [" ", "a b", "x" * 101, "é", "a\n"])
+def test_delivery_without_a_proper_id_is_unreadable(name: str, given: str) -> None:
+    with pytest.raises(UnreadablePayload, match=name):
+        GITLAB.delivery_id(BODY, {name: given})
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({}, "event_name is missing"),
+        ({"object_kind": "Push"}, "object_kind"),
+        ({"object_kind": "x" * 61}, "object_kind"),
+        ({"event_name": "../push"}, "event_name"),
+        ({"object_kind": 7}, "object_kind is not text"),
+        ({"object_kind": "", "event_name": ["push"]}, "event_name is not text"),
+    ],
+)
+def test_body_that_names_no_kind_is_unreadable(body: dict[str, object], named: str) -> None:
+    with pytest.raises(UnreadablePayload, match=named):
+        GITLAB.read(json.dumps(body).encode(), {})
+
+
+@pytest.mark.parametrize(
+    ("body", "summary", "subject"),
+    [
+        (
+            {"object_kind": "carousel", "action": "spun", "user": {"name": "Lea Cohen"}, "project_id": 4242},
+            "Lea Cohen: carousel spun",
+            "project 4242",
+        ),
+        ({"event_name": "carousel_spin", "user_name": "Lea Cohen"}, "Lea Cohen: carousel spin", "GitLab"),
+        ({"object_kind": "carousel", "user": "lea-cohen", "project": [1]}, "carousel", ""),
+    ],
+)
+def test_unknown_kind_is_kept_with_what_is_known(body: dict[str, object], summary: str, subject: str) -> None:
+    event = GITLAB.read(json.dumps(body).encode(), {})
+
+    assert event.activity is None
+    assert (event.summary, event.subject) == (summary, subject)
+    assert event.why_not == f"GitLab's {event.kind} is not a kind we post"
+
+
+ORIGINS = {
+    "octo/website": ("octo/website", "https://gitlab.com/octo/website"),
+    "  octo/website/ ": ("octo/website", "https://gitlab.com/octo/website"),
+    "octo/design/fonts": ("octo/design/fonts", "https://gitlab.com/octo/design/fonts"),
+    "Octo_acme/.profile": ("Octo_acme/.profile", "https://gitlab.com/Octo_acme/.profile"),
+    "https://gitlab.com/octo/website": ("octo/website", "https://gitlab.com/octo/website"),
+    "http://www.GitLab.com/octo/website.git": ("octo/website", "https://gitlab.com/octo/website"),
+    "gitlab.com/octo/website": ("octo/website", "https://gitlab.com/octo/website"),
+    "https://gitlab.com/octo/website/-/merge_requests/31#note_1": ("octo/website", "https://gitlab.com/octo/website"),
+    "https://gitlab.com/octo/design/fonts/-/tree/main?x=1": ("octo/design/fonts", "https://gitlab.com/octo/design/fonts"),
+    "https://git.acme.example/octo/website/merge_requests/31": (
+        "git.acme.example/octo/website", "https://git.acme.example/octo/website",
+    ),
+    "octo/issues": ("octo/issues", "https://gitlab.com/octo/issues"),
+    "git@gitlab.com:octo/design/fonts.git": ("octo/design/fonts", "https://gitlab.com/octo/design/fonts"),
+    "ssh://git@git.acme.example:2222/octo/website.git": (
+        "git.acme.example/octo/website", "https://git.acme.example/octo/website",
+    ),
+    "https://oauth2:token@gitlab.com/octo/website.git": ("octo/website", "https://gitlab.com/octo/website"),
+    "git.acme.example/octo/website": ("git.acme.example/octo/website", "https://git.acme.example/octo/website"),
+    "http://10.0.0.5:8080/octo/website": ("10.0.0.5:8080/octo/website", "http://10.0.0.5:8080/octo/website"),
+    "https://gitlab.com/octo": ("groups/octo", "https://gitlab.com/groups/octo"),
+    "https://gitlab.com/groups/octo/design/-/epics/3": ("groups/octo/design", "https://gitlab.com/groups/octo/design"),
+    "groups/octo": ("groups/octo", "https://gitlab.com/groups/octo"),
+    "https://git.acme.example/octo/": ("git.acme.example/groups/octo", "https://git.acme.example/groups/octo"),
+    "git.acme.example": ("git.acme.example", "https://git.acme.example"),
+    "https://git.acme.example/-/user_settings": ("git.acme.example", "https://git.acme.example"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("typed", "origin"), ORIGINS.items())
+def test_origin_is_understood(typed: str, origin: tuple[str, str]) -> None:
+    assert GITLAB.clean_origin(typed) == origin
+
+
+@pytest.mark.parametrize("name", sorted({name for name, url in ORIGINS.values() if url.startswith("https:")}))
+def test_name_of_an_origin_names_it_again(name: str) -> None:
+    assert GITLAB.clean_origin(name)[0] == name
+
+
+NO_ORIGINS = {
+    "": "Type the project as group/project",
+    "website": "“website” has no project in it",
+    "octo/": "has no project in it",
+    "octo/web site": "cannot be part of a project’s path",
+    "octo/..": "cannot be part of a project’s path",
+    "-octo/website": "cannot be part of a project’s path",
+    "öcto/website": "cannot be part of a project’s path",
+    "gitlab.com": "Type the project as group/project",
+    "https://gitlab.com/": "Type the project as group/project",
+    "https://git.acme.example/groups/": "Type the project as group/project",
+    "https://gitlab.com/explore/projects": "a page of GitLab’s own",
+    "javascript://gitlab.com/octo/website": "no web address",
+    "https://[gitlab.com/octo/website": "no web address",
+    "https://git lab.com/octo/website": "no web address",
+    "octo/" + "x" * 300: "cannot be part of a project’s path",
+    "/".join(["octo"] * 60): "too long to be a project",
+    "a\x00/b": "cannot be part of a project’s path",
+}
+
+
+@pytest.mark.parametrize(("typed", "words"), NO_ORIGINS.items(), ids=lambda value: value[:30])
+def test_what_names_no_project_is_refused_with_what_to_type(typed: str, words: str) -> None:
+    with pytest.raises(InvalidOrigin, match=words) as refused:
+        GITLAB.clean_origin(typed)
+
+    assert "octo/website" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "page", "way"),
+    [
+        ("octo/website", "https://gitlab.com/octo/website/-/hooks", "in octo/website. It takes a maintainer"),
+        (
+            "https://gitlab.com/octo",
+            "https://gitlab.com/groups/octo/-/hooks",
+            "in octo. It takes an owner of the group",
+        ),
+        ("groups/octo/design", "https://gitlab.com/groups/octo/design/-/hooks", "in octo/design. It takes an owner"),
+        (
+            "git.acme.example",
+            "https://git.acme.example/admin/hooks",
+            "Admin → System hooks → Add new webhook</a> in git.acme.example. It takes an administrator",
+        ),
+    ],
+)
+def test_setup_begins_at_the_page_where_the_webhook_is_made(typed: str, page: str, way: str) -> None:
+    steps = GITLAB.setup_steps(GITLAB.clean_origin(typed)[1])
+
+    assert f'<a href="{page}">' in steps[0].html
+    assert way in steps[0].html
+    assert any("Trigger" in step.html for step in steps)
+    assert any("Test" in step.html for step in steps)
+
+
+@pytest.mark.parametrize("preset", GITLAB.presets, ids=lambda preset: preset.name)
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("issue.open.confidential", "confidential work is excluded"),
+        ("issue.update.made_confidential", "confidential work is excluded"),
+        ("note.issue.confidential", "confidential work is excluded"),
+        ("note.issue.internal", "internal note is excluded"),
+        ("emoji.award.note.internal", "internal note is excluded"),
+    ],
+)
+def test_what_is_confidential_is_posted_by_no_preset(preset: object, name: str, why: str) -> None:
+    event = Recorded(GITLAB, HERE / "gitlab" / f"{name}.json").read()
+
+    verdict = GITLAB.decide(event, {"confidential": preset.filters["confidential"]})  # type: ignore[attr-defined]
+
+    assert (verdict.passes, verdict.reason) == (False, why)
+    assert GITLAB.decide(event, {}).passes, "who asks for it has it"
+
+
+@pytest.mark.parametrize("name", ["issue.open", "note.issue", "push", "merge_request.open"])
+def test_what_is_public_is_posted_by_everything(name: str) -> None:
+    event = Recorded(GITLAB, HERE / "gitlab" / f"{name}.json").read()
+
+    assert GITLAB.decide(event, GITLAB.presets[0].filters).passes
+
+
+def test_header_of_a_confidential_hook_is_believed() -> None:
+    event = Recorded(GITLAB, HERE / "gitlab" / "note.issue.json").read(**{"X-Gitlab-Event": "Confidential Note Hook"})
+
+    assert event.facts["confidential"] == ("confidential",)
