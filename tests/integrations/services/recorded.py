@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,20 @@ class Recorded:
 
     def read(self, body: bytes | None = None, **headers: str) -> Event:
         return self.service.read(self.body if body is None else body, {**self.headers, **headers})
+
+    def changed(self, changes: Mapping[str, Any], **headers: str) -> Event:
+        """Read with `changes` by dotted path, a list's items by their number; None takes away."""
+        data = self.data
+        for path, value in changes.items():
+            *way, last = path.split(".")
+            place = data
+            for key in way:
+                place = place[int(key) if isinstance(place, list) else key]
+            if value is None:
+                place.pop(last, None)
+            else:
+                place[last] = value
+        return self.read(json.dumps(data).encode(), **headers)
 
 
 def recorded(service: WebhookService, folder: Path | None = None) -> Iterator[Recorded]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -18,19 +17,7 @@ BUG = {"name": "bug"}
 
 
 def variant(name: str, changes: dict[str, Any], **headers: str) -> Event:
-    """The recorded payload `name` with `changes` by dotted path; None takes away."""
-    recorded = Recorded(GITHUB, HERE / "github" / f"{name}.json")
-    data = recorded.data
-    for path, value in changes.items():
-        *way, last = path.split(".")
-        place = data
-        for key in way:
-            place = place[key]
-        if value is None:
-            place.pop(last, None)
-        else:
-            place[last] = value
-    return recorded.read(json.dumps(data).encode(), **headers)
+    return Recorded(GITHUB, HERE / "github" / f"{name}.json").changed(changes, **headers)
 
 
 def status_of(event: Event) -> str:
