@@ -26,17 +26,17 @@ OWN_APP = OwnApp(
     origin_example=ALL_POLLS,
     kinds=KINDS,
     presets=(
-        Preset("everything", "Everything", "Every vote, option and comment, beginnings and results"),
+        Preset("everything", "Everything", "Whatever happens in polls, as it happens."),
         Preset(
             "decisions",
             "Beginnings and results",
-            "When a poll is created and when it is closed, with its result",
+            "When a poll is created, and what came of it.",
             {"events": {"any_of": ("created", "closed")}},
         ),
         Preset(
             "talk",
             "Everything but votes",
-            "Polls, options and comments; the counts are in the thread all the same",
+            "Polls, options and comments; the counts are in the thread all the same.",
             {"events": {"none_of": ("voted", "vote_removed")}},
         ),
     ),

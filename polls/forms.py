@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django import forms
@@ -31,6 +32,19 @@ class Lines(forms.CharField):
         return lines(super().to_python(value) or "")
 
 
+class Mark(forms.Field):
+    """The form's own mark, by which it is obeyed once: a UUID. One that cannot be read is none."""
+
+    def __init__(self) -> None:
+        super().__init__(required=False)
+
+    def to_python(self, value: Any) -> uuid.UUID | None:
+        try:
+            return uuid.UUID(str(value))
+        except ValueError:
+            return None
+
+
 class PollForm(forms.Form):
     """A new poll. With an empty `category`, `new_category` names it; one of that name may exist already."""
 
@@ -46,7 +60,7 @@ class PollForm(forms.Form):
     new_category = OneLine(max_length=NAME_LENGTH, required=False)
     options = forms.CharField(required=False)
     several_answers = forms.BooleanField(required=False)
-    once = forms.UUIDField(required=False)
+    once = Mark()
 
     def clean_options(self) -> list[str]:
         labels = [label for line in self.cleaned_data["options"].splitlines() if (label := one_line(line))]
@@ -90,11 +104,11 @@ class OptionForm(forms.Form):
 
 class CommentForm(forms.Form):
     text = Lines(max_length=TEXT_LENGTH, error_messages={"required": "Write something first."})
-    once = forms.UUIDField(required=False)
+    once = Mark()
 
 
 def check_label(label: str) -> None:
-    if not sameness(label):
-        raise forms.ValidationError("An option here has no sign that can be seen.")
     if len(label) > LABEL_LENGTH:
         raise forms.ValidationError(f"“{label[:40]}…” is longer than {LABEL_LENGTH} characters.")
+    if not sameness(label):
+        raise forms.ValidationError("An option has no sign that can be seen.")

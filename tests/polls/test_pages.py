@@ -99,7 +99,6 @@ def test_categories_that_differ_have_addresses_that_differ(lea_s, names):
         ({"new_category": "aLL  polls"}, "every category together"),
         ({"new_category": "\u200b\u200d"}, "no sign that can be seen"),
         ({"category": "no-such"}, "There is no such category any more"),
-        ({"once": "no uuid"}, ""),
     ],
 )
 def test_what_cannot_be_a_poll_is_told_and_what_was_typed_stays(lea_s, sent, told):
@@ -124,6 +123,11 @@ def test_the_same_form_sent_twice_makes_one_poll(lea_s, ola_s):
     assert first == second
     assert others != first
     assert re.search(r'name="once" value="[0-9a-f-]{36}"', lea_s.get("/polls/new/").content.decode())
+
+
+def test_a_mark_that_cannot_be_read_is_none(lea_s, poll):
+    assert ask(lea_s, once="no mark") != ask(lea_s, once="no mark")
+    assert lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "Hm.", "once": "\0"}).status_code == 302
 
 
 # The list

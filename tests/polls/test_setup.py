@@ -1,0 +1,58 @@
+"""Polls in set-up, chosen as any other service is, by a person who signed in with Flowdock."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import pytest
+
+from integrations.models import Delivery, Integration
+from tests.integrations.pages.conftest import flowdock, member, sign_in  # noqa: F401  fixtures
+from tests.integrations.pages.flowdock_double import MAIN
+
+from .conftest import ask, text_of, vote
+
+pytestmark = pytest.mark.django_db
+
+
+def address(**choice: str) -> str:
+    return f"/flowdock/setup?{urlencode({'flow': MAIN, 'service': 'polls'} | choice)}"
+
+
+def test_set_up_offers_all_polls_and_each_category(member, lea_s):  # noqa: F811
+    ask(lea_s, new_category="Lunch")
+
+    page = member.get(address()).content.decode()
+
+    assert "Which category of Polls?" in page
+    for name in ("All polls", "Lunch"):
+        assert f'name="origin" value="{name}"' in page
+    assert 'value="decisions"' in page
+
+
+@pytest.mark.parametrize("chosen", ["All polls", "Lunch"])
+def test_what_is_connected_there_gets_the_votes(member, flowdock, lea_s, chosen, django_capture_on_commit_callbacks):  # noqa: F811
+    poll = ask(lea_s, new_category="Lunch")
+    member.post(address(origin=chosen, preset="everything", confirm="1"))
+
+    with django_capture_on_commit_callbacks(execute=True):
+        vote(lea_s, poll, "Pizza")
+
+    (source,) = flowdock.sources.values()
+    integration = Integration.objects.get()
+    assert (source["name"], integration.name, integration.flow_id) == (chosen, chosen, MAIN)
+    assert member.get(source["external_url"].removeprefix("http://bridge.test")).status_code == 200
+    assert str(Delivery.objects.get(state="pending").event) == "Lea Cohen voted for Pizza What for lunch?"
+    assert "Lea Cohen voted for Pizza" in text_of(member.get(f"/integrations/{integration.pk}/"))
+
+
+def test_a_category_that_is_not_there_is_not_connected(member, flowdock, poll):  # noqa: F811
+    page = text_of(member.get(address(origin="Dinner", preset="everything", confirm="1")))
+
+    assert "There are: All polls, Lunch" in page
+    assert not flowdock.sources
+
+
+def test_polls_are_in_the_navigation_for_whoever_signed_in_with_flowdock(member):  # noqa: F811
+    assert '<a href="/polls/">Polls</a>' in member.get("/").content.decode()
+    assert '<a href="/polls/" aria-current="page">Polls</a>' in member.get("/polls/").content.decode()
