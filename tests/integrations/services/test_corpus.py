@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.corpus,
     pytest.mark.skipif(not CORPUS.is_dir(), reason=f"there is no folder of recorded payloads at {CORPUS}"),
 ]
-GITHUB = SERVICES["github"]
+GITHUB, GITLAB = SERVICES["github"], SERVICES["gitlab"]
 
 
 def test_every_payload_of_github_is_read_and_most_kinds_are_posted_or_kept_for_a_reason() -> None:
@@ -34,6 +34,26 @@ def test_every_payload_of_github_is_read_and_most_kinds_are_posted_or_kept_for_a
     assert len(settled) >= 40
 
 
+def test_every_payload_of_gitlab_is_read_and_posted_or_kept_for_a_reason() -> None:
+    index = json.loads((CORPUS / "gitlab" / "index.json").read_text())
+    posted, kept = set(), {}
+    for name, entry in index["files"].items():
+        event = GITLAB.read((CORPUS / "gitlab" / name).read_bytes(), index["common_headers"] | entry["headers"])
+        assert event.summary
+        if event.activity:
+            posted.add(name)
+            assert event.activity.thread.external_url
+        else:
+            kept[name] = event.why_not
+
+    assert len(posted) == 73
+    assert len(kept) == 15
+    assert all(kept.values())
+    assert {name for name, why in kept.items() if why.endswith("is not a kind we post")} == {
+        "merge_request.action_we_do_not_support.json"
+    }
+
+
 def test_what_other_services_send_is_an_event_or_unreadable_at_githubs_door() -> None:
     paths = [path for path in sorted(CORPUS.rglob("*")) if path.is_file() and path.name != "index.json"]
     for path in paths:
@@ -42,3 +62,20 @@ def test_what_other_services_send_is_an_event_or_unreadable_at_githubs_door() ->
                 GITHUB.read(path.read_bytes(), GITHUB.announce(kind, "delivery-1"))
 
     assert len(paths) > 600
+
+
+def test_what_other_services_send_is_an_event_or_unreadable_at_gitlabs_door() -> None:
+    read = 0
+    for path in sorted(CORPUS.rglob("*.json")):
+        try:
+            data = json.loads(path.read_bytes())
+        except ValueError:
+            continue
+        if not isinstance(data, dict):
+            continue
+        for kind in ("issue", "merge_request", "note", "push", "pipeline", "user_add_to_team", "carousel"):
+            with contextlib.suppress(UnreadablePayload):
+                GITLAB.read(json.dumps({**data, "object_kind": kind}).encode(), {})
+                read += 1
+
+    assert read > 600
