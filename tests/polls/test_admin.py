@@ -6,6 +6,7 @@ import re
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
 from django.db import IntegrityError, transaction
 
 from integrations.models import Event
@@ -87,8 +88,6 @@ def test_staff_close_polls_and_the_result_is_told(staff, lea_s, poll, follow, dj
 
 
 def test_whoever_may_only_look_cannot_close(person, poll):
-    from django.contrib.auth.models import Permission
-
     looker = person("Lou Looker", is_staff=True)
     looker.user_permissions.add(Permission.objects.get(codename="view_poll"))
 

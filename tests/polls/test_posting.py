@@ -296,7 +296,7 @@ def test_of_two_votes_at_once_each_post_shows_the_counts_of_its_turn(lea, ola, f
     assert [post["thread"]["fields"][0]["value"] for post in flow.posts[-2:]] == ["2 votes", "2 votes"]
 
 
-def test_a_poll_that_is_deleted_before_its_post_has_its_turn_troubles_nobody(lea, everything, poll, caplog):
+def test_a_poll_that_is_deleted_before_its_post_has_its_turn_troubles_nobody(lea, everything, poll):
     with transaction.atomic():
         poll.vote(lea, poll.options.get(label="Pizza"))
         Poll.objects.all().delete()
