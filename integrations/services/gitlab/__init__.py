@@ -132,9 +132,9 @@ class GitLab(WebhookService):
                 "The bridge’s page on GitLab says how to have deliveries signed."
             ),
             Step(
-                "Under <b>Trigger</b> choose all that your team may want to see: what reaches the flow is decided "
-                "here, by filters you can change at any time. Confidential issues and comments are left out until you "
-                "ask for them."
+                "Under <b>Trigger</b> choose what your team may want to see: what reaches the flow is decided here, by "
+                "filters you can change at any time. Leave <b>Confidential issues events</b> and <b>Confidential "
+                "comments</b> off, unless everybody in the flow may read them."
             ),
             Step("Leave <b>Enable SSL verification</b> on, and press <b>Add webhook</b>."),
             Step("Choose <b>Test</b> beside the new webhook, and then <b>Push events</b>: GitLab sends one at once."),

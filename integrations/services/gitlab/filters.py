@@ -129,7 +129,7 @@ DECISIONS = (
 FAILURES = tuple(word for words in EVENTS.values() for word in words if word.endswith((".failed", ".waiting")))
 
 PRESETS = (
-    Preset("everything", "Everything", "Whatever happens in public, as it happens.", IN_PUBLIC),
+    Preset("everything", "Everything", "Whatever happens, as it happens, save what is confidential.", IN_PUBLIC),
     Preset(
         "decisions",
         "Decisions and failures",
