@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from . import connect
 from .visitor import NotOnThePage, Visitor
@@ -51,9 +51,13 @@ def follow_polls(visitor: Visitor, env: Mapping[str, str]) -> None:
         connect.set_up(visitor, env, "polls", EVERYTHING)
 
 
-def ask(visitor: Visitor, env: Mapping[str, str]) -> None:
+def ask(
+    visitor: Visitor, env: Mapping[str, str], question: str = QUESTION, options: Iterable[str] = ("Pizza", "Sushi")
+) -> None:
     visitor.open(f"{env['BRIDGE_URL']}/polls/new/")
     form, _ = visitor.page.form("Create the poll")
-    # Only where there are categories can one be chosen; a name that is there is the same category.
-    chosen = {"category": ""} if "category" in form.fields else {}
-    visitor.send("Create the poll", question=QUESTION, new_category=CATEGORY, options="Pizza\nSushi", **chosen)
+    filled = {"question": question, "new_category": CATEGORY, "options": "\n".join(options)}
+    if "category" in form.fields:
+        # Only where there are categories can one be chosen; a new one of the same name is that one.
+        filled["category"] = ""
+    visitor.send("Create the poll", boxes=None, **filled)

@@ -28,7 +28,8 @@ order as a webhook's. With `delivery_id`, an app's own id of what happened, a se
 Without `kind`, no filter applies.
 
 `activity` may also be a function that returns one. It is called once the activity has its turn, one after the other for
-each origin: of two votes at the same moment, the last to be posted then shows both, whichever that is.
+each origin: of two votes at the same moment, the last to be posted then shows both, whichever that is. What it raises,
+since the poll is gone by then, is logged, and nothing is posted.
 
 A mistake in the activity is InvalidActivity, raised where the activity is made. From then on nothing comes back to the
 sender: what it costs it is one short transaction, Flowdock is spoken to by the worker, and trouble with the database is

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from demo import connect
-from demo.replay import DAY
+from demo import connect, polls, story
+from demo.replay import DAY, day_of
 from launcher.environment import ROOT
 from tests.stack import Stack, running
 
@@ -45,6 +45,17 @@ def hook(stack: Stack) -> str:
     hook = connect.connect(stack.env)
     stack.manage("replay", hook, str(DAY))
     return hook
+
+
+@pytest.fixture(scope="session")
+def life(stack: Stack, hook: str) -> str:
+    """All that the demonstration has beside octo/hello, and a poll that is still open; the poll's address."""
+    story.live(stack.env, day_of("gitlab"))
+    polls.hold(stack.env)
+    asking = polls.somebody(stack.env, connect.ACCOUNT)
+    polls.ask(asking, stack.env, question="Which day suits the retrospective?", options=("Tuesday", "Thursday"))
+    asking.send("Vote for Thursday")
+    return asking.page.url
 
 
 @pytest.fixture(scope="session")

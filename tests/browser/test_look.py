@@ -80,6 +80,51 @@ def thread(stack: Stack, page: Page) -> None:
     page.get_by_role("heading", name=re.compile("Greet people")).wait_for()
 
 
+def setup_of_polls(stack: Stack, page: Page) -> None:
+    setup(stack, page)
+    page.get_by_role("radio", name=re.compile("Polls")).check(force=True)
+    page.get_by_role("radio", name=re.compile("All polls")).check(force=True)
+
+
+def connected_polls(stack: Stack, page: Page) -> None:
+    bridge_home(stack, page)
+    page.get_by_role("link", name="All polls", exact=True).click()
+    page.wait_for_url(re.compile("/integrations/"))
+    page.goto(f"{page.url}connected/")
+
+
+def of_polls(path: str = "") -> Callable[[Stack, Page], None]:
+    def go(stack: Stack, page: Page) -> None:
+        bridge_home(stack, page)
+        page.goto(f"{stack.bridge}/polls/{path}")
+
+    return go
+
+
+def closed_poll(stack: Stack, page: Page) -> None:
+    of_polls()(stack, page)
+    page.get_by_role("link", name="What do we have for lunch on Friday?").last.click()
+    page.get_by_text("Wins", exact=True).wait_for()
+
+
+def open_poll(stack: Stack, page: Page) -> None:
+    of_polls()(stack, page)
+    page.get_by_role("link", name="Which day suits the retrospective?").first.click()
+    page.get_by_role("button", name="Close the poll").first.wait_for()
+
+
+def poll_thread(stack: Stack, page: Page) -> None:
+    page.goto(f"{stack.flowdock}/app/acme/main")
+    page.get_by_role("link", name=re.compile("What do we have for lunch")).first.click()
+    page.get_by_text("closed the poll: Soup and bread wins").last.wait_for()
+
+
+def merge_request_thread(stack: Stack, page: Page) -> None:
+    page.goto(f"{stack.flowdock}/app/acme/main")
+    page.get_by_role("link", name=re.compile("Let the basket follow the country")).first.click()
+    page.get_by_text("opened draft merge request").first.wait_for()
+
+
 def at(base: str, path: str) -> Callable[[Stack, Page], None]:
     def go(stack: Stack, page: Page) -> None:
         page.goto(f"{getattr(stack, base)}{path}")
@@ -97,6 +142,12 @@ PAGES: dict[str, tuple[str | None, Callable[[Stack, Page], None]]] = {
     "bridge-connected": ("demo@example.com", connected),
     "bridge-setup": ("demo@example.com", setup),
     "bridge-confirmation": ("demo@example.com", confirmation),
+    "bridge-setup-polls": ("demo@example.com", setup_of_polls),
+    "bridge-connected-polls": ("demo@example.com", connected_polls),
+    "polls": ("demo@example.com", of_polls()),
+    "polls-new": ("demo@example.com", of_polls("new/")),
+    "polls-open": ("demo@example.com", open_poll),
+    "polls-closed": ("demo@example.com", closed_poll),
     "bridge-not-found": (None, at("bridge", "/none-such")),
     "bridge-setup-without-flow": ("demo@example.com", setup_without_flow),
     "flowdock-sign-in": (None, at("flowdock", "/login")),
@@ -104,6 +155,8 @@ PAGES: dict[str, tuple[str | None, Callable[[Stack, Page], None]]] = {
     "flowdock-flows": ("demo@example.com", at("flowdock", "/app")),
     "flowdock-inbox": ("demo@example.com", at("flowdock", "/app/acme/main")),
     "flowdock-thread": ("demo@example.com", thread),
+    "flowdock-thread-poll": ("demo@example.com", poll_thread),
+    "flowdock-thread-merge-request": ("demo@example.com", merge_request_thread),
     "flowdock-settings": ("demo@example.com", at("flowdock", "/app/acme/main/settings")),
     "flowdock-account": ("demo@example.com", at("flowdock", "/account")),
     "flowdock-applications": ("demo@example.com", at("flowdock", "/account/applications")),
@@ -113,7 +166,7 @@ PAGES: dict[str, tuple[str | None, Callable[[Stack, Page], None]]] = {
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page_looks_and_reads_well(name: str, stack: Stack, hook: str, somebody: Callable[..., Person]) -> None:
+def test_page_looks_and_reads_well(name: str, stack: Stack, life: str, somebody: Callable[..., Person]) -> None:
     account, go = PAGES[name]
     problems = []
     for size in SIZES:

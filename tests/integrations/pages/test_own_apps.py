@@ -46,7 +46,7 @@ def say(django_capture_on_commit_callbacks):
 def test_set_up_offers_it_with_all_of_its_origins(member):
     text = member.get(f"/flowdock/setup?flow={MAIN}&service=bakery").content.decode()
 
-    assert "Which kind of bread of Bakery?" in text
+    assert "Which kind of bread?" in text
     assert f'name="origin" value="{ALL}"' in text
     assert f'name="origin" value="{RYE}"' in text
     assert "Whatever is baked" in text

@@ -1,0 +1,62 @@
+"""A poll with two people in front of it, each in a browser of their own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from demo import connect
+from tests.stack import Stack
+
+from .conftest import Person
+
+pytestmark = pytest.mark.browser
+
+
+def open_poll(person: Person, address: str) -> None:
+    page = person.page
+    page.goto(address)
+    page.wait_for_url(re.compile(r"/polls/|/oauth/authorize"))
+    allow = page.get_by_role("button", name="Allow")
+    if allow.count():
+        allow.click()
+    page.wait_for_url(address)
+
+
+def option(person: Person, label: str) -> object:
+    return person.page.locator(".poll-option", has=person.page.get_by_role("heading", name=label))
+
+
+def test_a_vote_shows_on_the_page_of_somebody_else_without_a_reload(
+    stack: Stack, life: str, somebody: Callable[..., Person]
+) -> None:
+    one, other = somebody(), somebody(account=connect.OTHER)
+    open_poll(one, life)
+    open_poll(other, life)
+    one.page.get_by_label("Another option").fill("Wednesd")
+
+    other.page.get_by_role("button", name="Vote for Tuesday").click()
+    expect(option(other, "Tuesday").get_by_text("Your vote", exact=True)).to_be_visible()
+
+    expect(option(one, "Tuesday").get_by_text("Tom Okafor")).to_be_visible()
+    assert one.page.get_by_label("Another option").input_value() == "Wednesd", "what is being typed stays"
+    other.page.get_by_role("button", name="Take back your vote for Tuesday").click()
+    expect(option(one, "Tuesday").get_by_text("Tom Okafor")).to_be_hidden()
+    assert one.complaints + other.complaints == []
+
+
+def test_the_keyboard_alone_votes_and_keeps_its_place(stack: Stack, life: str, somebody: Callable[..., Person]) -> None:
+    person = somebody()
+    open_poll(person, life)
+
+    person.page.get_by_role("button", name="Vote for Tuesday").focus()
+    person.page.keyboard.press("Enter")
+
+    back = person.page.get_by_role("button", name="Take back your vote for Tuesday")
+    expect(back).to_be_focused()
+    person.page.keyboard.press("Enter")
+    expect(person.page.get_by_role("button", name="Vote for Tuesday")).to_be_focused()
+    assert person.complaints == []
