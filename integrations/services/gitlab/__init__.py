@@ -35,7 +35,7 @@ from .activities import ACTIVITIES, UNPOSTED
 from .hook import GROUPS, Hook
 from .origins import GITLAB, origin
 from .people import person, person_facts
-from .work import secrecy
+from .worded import secrecy
 
 DELIVERY_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}", re.ASCII)
 KIND = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)

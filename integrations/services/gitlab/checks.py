@@ -20,7 +20,7 @@ from integrations.services.telling import Entity, Link, Told, Unposted, Words
 from . import threads
 from .hook import Hook
 from .people import called
-from .work import not_worded, told
+from .worded import not_worded, told
 
 CI = Author("GitLab CI/CD")
 MOST_JOBS = 5

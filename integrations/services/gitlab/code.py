@@ -8,7 +8,7 @@ from integrations.services.telling import Link, Told, Unposted, Words, counted, 
 
 from . import threads
 from .hook import Hook
-from .work import not_worded, told
+from .worded import not_worded, told
 
 
 def is_nothing(sha: str) -> bool:

@@ -12,7 +12,7 @@ from integrations.services.telling import Told
 
 from . import threads
 from .hook import Hook, Wording
-from .work import told
+from .worded import told
 
 GITLAB = Author("GitLab")
 
