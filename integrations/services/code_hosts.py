@@ -168,13 +168,31 @@ def _item(commit: Commit) -> str:
 Address = Callable[[str, re.Match[str]], str]  # where a reference leads to, by the address of the project it stands in
 
 
-def written(source: str, whole: str, project: str, address: Address, reference: re.Pattern[str] = REFERENCE) -> str:
+Resolve = Callable[[str, str], str]  # where an address without a host leads to, by the address of the project
+
+
+def written(
+    source: str,
+    whole: str,
+    project: str,
+    address: Address,
+    reference: re.Pattern[str] = REFERENCE,
+    resolve: Resolve | None = None,
+) -> str:
     """The Markdown that a person wrote in `project`, as `markdown.render` does it, with its references linked."""
     # No more than is looked at is remembered.
-    return _written(source.strip()[: LONGEST + 1], whole, project, address, reference)
+    return _written(source.strip()[: LONGEST + 1], whole, project, address, reference, resolve)
 
 
 # Every event of a pull request brings its description again: most of what reading costs.
 @lru_cache(maxsize=256)
-def _written(source: str, whole: str, project: str, address: Address, reference: re.Pattern[str]) -> str:
-    return render(source, whole=whole, mention=partial(address, project), reference=reference)
+def _written(
+    source: str, whole: str, project: str, address: Address, reference: re.Pattern[str], resolve: Resolve | None
+) -> str:
+    return render(
+        source,
+        whole=whole,
+        mention=partial(address, project),
+        reference=reference,
+        resolve=partial(resolve, project) if resolve else None,
+    )

@@ -32,21 +32,31 @@ REFERENCE = re.compile(
     r"(?<![\w/@#&.-])(?:#(?P<number>[1-9]\d{0,9})|@(?P<person>[A-Za-z0-9][A-Za-z0-9-]{0,38}))(?!\w)", re.ASCII
 )
 
+# "{width=900 height=600}" behind an image: GitLab writes it beside every one that is pasted.
+SIZES = re.compile(r"\{\s*(?:width|height)=[^{}\n]{0,100}\}")
+
 Mention = Callable[[re.Match[str]], str]  # the address that a reference leads to, or nothing
+Resolve = Callable[[str], str]  # the web address that a relative one stands for, or nothing
 
 
 def render(
-    source: str, *, whole: str = "", mention: Mention | None = None, reference: re.Pattern[str] = REFERENCE
+    source: str,
+    *,
+    whole: str = "",
+    mention: Mention | None = None,
+    reference: re.Pattern[str] = REFERENCE,
+    resolve: Resolve | None = None,
 ) -> str:
     """The Markdown `source` as safe HTML. What is longer than LONGEST ends with a link to `whole`.
 
-    `mention` tells where what `reference` finds ("#42", "@somebody") leads to at the service.
+    `mention` tells where what `reference` finds ("#42", "@somebody") leads to at the service, `resolve` where an
+    address without a host does. What leads nowhere is text and no link.
     """
     source = source.strip()
     if not source:
         return ""
     shown, rest = _cut(source)
-    html = MARKDOWN.render(shown, {"mention": mention, "reference": reference})
+    html = MARKDOWN.render(shown, {"mention": mention, "reference": reference, "resolve": resolve})
     # Raw HTML is common in what tools write (release notes in <details>), so it is let through here and cleaned below.
     html = nh3.clean(
         html,
@@ -92,6 +102,38 @@ def _soften(state: StateCore) -> None:
         opened = token.type == "list_item_open" or (opened and token.type == "paragraph_open")
 
 
+def _lead(state: StateCore) -> None:
+    """Completes the addresses of links and images, and takes away the links that lead nowhere."""
+    resolve: Resolve | None = state.env["resolve"]
+    for token in state.tokens:
+        if token.type != "inline" or not token.children:
+            continue
+        children: list[Token] = []
+        leads: list[bool] = []  # for each link that is open
+        for child in token.children:
+            if child.type == "link_close" and not leads.pop():
+                continue
+            if child.type == "image":
+                child.attrSet("src", _led(str(child.attrGet("src") or ""), resolve))
+            elif child.type == "link_open":
+                address = _led(str(child.attrGet("href") or ""), resolve)
+                child.attrSet("href", address)
+                leads.append(bool(address))
+                if not address:
+                    continue
+            elif children and children[-1].type == "image" and (size := SIZES.match(child.content)):
+                child.content = child.content[size.end() :]
+            children.append(child)
+        token.children = children
+
+
+def _led(address: str, resolve: Resolve | None) -> str:
+    """`address`, if it is one that may be linked; else what it stands for, or nothing."""
+    if address.lower().startswith(("http://", "https://", "mailto:")):
+        return address
+    return resolve(address) if resolve else ""
+
+
 def _refer(state: StateCore) -> None:
     """Links "#42" and "@somebody" in running text, outside of links and code."""
     mention: Mention | None = state.env["mention"]
@@ -128,6 +170,7 @@ def _markdown() -> MarkdownIt:
     markdown.linkify.set({"fuzzy_link": False})  # type: ignore[union-attr]
     markdown.add_render_rule("image", _image)
     markdown.core.ruler.push("soften", _soften)
+    markdown.core.ruler.push("lead", _lead)
     markdown.core.ruler.push("refer", _refer)
     return markdown
 

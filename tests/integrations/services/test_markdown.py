@@ -21,7 +21,9 @@ RENDERED = {
     "<details><summary>More</summary>\n\n*text*\n\n</details>": (
         "<details><summary>More</summary>\n<p><em>text</em></p>\n</details>"
     ),
-    "[page](docs/page.md)": "<p><a>page</a></p>",
+    "[page](docs/page.md)": "<p>page</p>",
+    "![shot](/uploads/1/shot.png){width=900 height=600} as {width} says": "<p>shot as {width} says</p>",
+    "![shot](https://example.com/s.png){height=50%}": '<p><a href="https://example.com/s.png">shot</a></p>',
     "<!-- a template's hint -->": "",
     "<script>alert(1)</script>": "",
     '<img src="x" onerror="alert(1)">': "",
@@ -53,6 +55,18 @@ def test_references_are_linked_in_running_text_only() -> None:
     assert '<a href="https://example.com/4">#4</a>, (<a href="https://example.com/lea-cohen">@lea-cohen</a>)' in html
     assert "<code>#5</code> a/b#6 " in html
     assert '<a href="https://example.com">#7</a> #0 ##8' in html
+
+
+def test_address_without_a_host_is_completed_or_leads_nowhere() -> None:
+    def resolve(address: str) -> str:
+        return f"https://example.com{address}" if address.startswith("/") else ""
+
+    html = render("[log](/log.txt) ![shot](/shot.png) [page](page.md) [![a](/a.png)](/a) [*b*](b)", resolve=resolve)
+
+    assert html == (
+        '<p><a href="https://example.com/log.txt">log</a> <a href="https://example.com/shot.png">shot</a> page '
+        '<a href="https://example.com/a">a</a> <em>b</em></p>'
+    )
 
 
 def test_giant_text_is_cut_at_a_line_and_links_to_the_whole() -> None:
