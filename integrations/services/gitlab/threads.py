@@ -53,7 +53,7 @@ STATES = {1: "opened", 2: "closed", 3: "merged", 4: "locked"}
 
 def markdown(hook: Hook, source: str, whole: str) -> str:
     """What a person wrote on GitLab, with the references that mean something in its project."""
-    return written(source, whole, f"{hook.instance} {hook.place.url}", _address, REFERENCE)
+    return written(source, whole, f"{hook.instance} {hook.place.url}", _address, REFERENCE, _resolve)
 
 
 def _address(where: str, match: re.Match[str]) -> str:
@@ -64,6 +64,14 @@ def _address(where: str, match: re.Match[str]) -> str:
     if not place or place.startswith(f"{instance}{GROUPS}"):
         return ""
     return f"{place}/-/{'issues' if match['sign'] == '#' else 'merge_requests'}/{match['number']}"
+
+
+def _resolve(where: str, address: str) -> str:
+    """What is uploaded belongs to the project or the group; any other path from the root is the instance's."""
+    instance, _, place = where.partition(" ")
+    if address.startswith("/uploads/") and place:
+        return f"{place}/-{address}" if place.startswith(f"{instance}{GROUPS}") else f"{place}{address}"
+    return f"{instance}{address}" if instance and re.match(r"/(?!/)", address) else ""
 
 
 def reference(place: Place, sign: str, number: int, url: str) -> Words:

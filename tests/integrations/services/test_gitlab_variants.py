@@ -525,6 +525,38 @@ def test_references_lead_to_pages_of_the_instance() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("/uploads/9f3a/screen.png", f"{PROJECT}/uploads/9f3a/screen.png"),
+        ("/octo/fonts/-/issues/2", "https://gitlab.com/octo/fonts/-/issues/2"),
+        ("https://octo.example/a", "https://octo.example/a"),
+    ],
+)
+def test_address_without_a_host_is_completed(written: str, address: str) -> None:
+    event = variant(
+        "note.issue", {f"{ATTRIBUTES}.note": f"![Screen]({written}){{width=900 height=600}} and [page]({written})"}
+    )
+
+    assert event.activity is not None
+    assert event.activity.body == f'<p><a href="{address}">Screen</a> and <a href="{address}">page</a></p>'
+
+
+def test_upload_of_a_group_is_the_groups() -> None:
+    event = variant("work_item.open.epic", {f"{ATTRIBUTES}.description": "![Plan](/uploads/9f3a/plan.png)"})
+
+    assert event.activity is not None
+    assert '<a href="https://gitlab.com/groups/octo/-/uploads/9f3a/plan.png">Plan</a>' in event.activity.thread.body
+
+
+@pytest.mark.parametrize("written", ["docs/page.md", "#usage", "//evil.example/a"])
+def test_address_that_leads_nowhere_is_no_link(written: str) -> None:
+    event = variant("note.issue", {f"{ATTRIBUTES}.note": f"[page]({written})"})
+
+    assert event.activity is not None
+    assert event.activity.body == "<p>page</p>"
+
+
 def test_mention_on_an_instance_below_a_path_leads_there() -> None:
     event = variant(
         "note.issue",
