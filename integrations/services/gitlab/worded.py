@@ -10,7 +10,7 @@ from .people import author, person_facts
 
 CONFIDENTIAL = "confidential"
 INTERNAL = "internal"
-NOT_SAID = "GitLab does not say what was done"
+NOT_SAID = "GitLab does not say what was done, as when it tests the webhook"
 
 
 def told(

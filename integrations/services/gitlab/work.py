@@ -19,14 +19,9 @@ from .worded import not_worded, told
 SYSTEM_NOTE = "it is GitLab’s own note of a change, and the change is posted"
 
 
-def action_on(thing: Payload) -> str:
-    """Old versions leave it out, and only what has come to an end tells what was done."""
-    return thing.maybe_text("action") or {"closed": "close", "merged": "merge"}.get(threads.state_of(thing), "")
-
-
 def issue(hook: Hook) -> Told | Unposted:
     thing = hook.attributes
-    action, noun = action_on(thing), threads.noun_of(thing)
+    action, noun = thing.maybe_text("action"), threads.noun_of(thing)
     if action == "update":
         return updated(hook, "issue", ISSUE_CHANGES, lambda: threads.issue(hook, thing))
     entity = threads.issue(hook, thing)
@@ -74,7 +69,7 @@ RESET = {
 
 def merge_request(hook: Hook) -> Told | Unposted:
     thing = hook.attributes
-    action = action_on(thing)
+    action = thing.maybe_text("action")
     if action == "update":
         return updated(hook, "merge_request", MERGE_REQUEST_CHANGES, lambda: _updated_merge_request(hook))
     if action not in MERGE_REQUEST:
