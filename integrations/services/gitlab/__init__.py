@@ -129,7 +129,7 @@ class GitLab(WebhookService):
             Step("Fill in the address and the secret token:", shows_address=True),
             Step(
                 "Leave <b>Signing token</b> empty, if your GitLab shows it: the secret token is enough. "
-                "The bridge’s page on GitLab says how to have deliveries signed."
+                "The bridge’s documentation says how to have deliveries signed."
             ),
             Step(
                 "Under <b>Trigger</b> choose what your team may want to see: what reaches the flow is decided here, by "
@@ -159,18 +159,13 @@ def _is_same(given: str, expected: str) -> bool:
 
 
 def signature(body: bytes, secret: str, message: str, timestamp: str) -> str:
-    """As https://www.standardwebhooks.com describes it; the key is what `signing_token` stands for."""
+    """As https://www.standardwebhooks.com describes it, by the signing token that belongs to our secret.
+
+    GitLab takes tokens of 32 bytes only: the token is "whsec_" and the base64 of the secret's SHA-256.
+    """
     signed = f"{message}.{timestamp}.".encode(errors="replace") + body
-    return f"v1,{b64encode(hmac.new(_key(secret), signed, 'sha256').digest()).decode()}"
-
-
-def signing_token(secret: str) -> str:
-    """The signing token that belongs to our secret. GitLab wants 32 bytes in base64 after the prefix."""
-    return f"whsec_{b64encode(_key(secret)).decode()}"
-
-
-def _key(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
+    key = hashlib.sha256(secret.encode()).digest()
+    return f"v1,{b64encode(hmac.new(key, signed, 'sha256').digest()).decode()}"
 
 
 def _delivery_id(value: str, name: str) -> str:
