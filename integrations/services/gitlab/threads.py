@@ -103,14 +103,18 @@ def _assignees(hook: Hook) -> list[str]:
     return [called(hook.object("assignee"))]
 
 
-def _milestone(thing: Payload) -> tuple[str, bool]:
-    """The title, and whether that is all there is to know: mostly GitLab tells the milestone's internal number only."""
-    title = thing.maybe_text("milestone.title")
-    return title, bool(title) or ("milestone_id" in thing.data and thing.maybe_number("milestone_id") is None)
-
-
-def _of_confidence(thing: Payload) -> str:
-    return "yes" if thing.flag("confidential") else ""
+def _untold(hook: Hook, thing: Payload, *beside: str) -> list[str]:
+    """The fields that this event does not tell of `thing`. Those `beside` it come with object_attributes only."""
+    untold = [] if thing.prefix == "object_attributes." else [*beside]
+    if "description" not in thing.data:
+        untold.append("body")
+    if labels_of(hook, thing) is None:
+        untold.append("Labels")
+    # Mostly GitLab tells the milestone by its internal number only: what it is called stays as it was told before.
+    has_one = "milestone_id" not in thing.data or thing.maybe_number("milestone_id") is not None
+    if has_one and not thing.maybe_text("milestone.title") and "changes.milestone_id" not in hook:
+        untold.append("Milestone")
+    return untold
 
 
 def epic(hook: Hook, thing: Payload) -> Entity:
@@ -124,13 +128,9 @@ def issue(hook: Hook, thing: Payload, noun: str = "") -> Entity:
     noun = noun or noun_of(thing)
     kind = "epic" if noun == "epic" else "issue"
     url = thing.maybe_url("url") or place.page(f"{kind}s/{number}")
-    labels, (milestone, is_told) = labels_of(hook, thing), _milestone(thing)
-    keeps = [
-        *([] if "description" in thing.data else ["body"]),
-        *([] if labels is not None else ["Labels"]),
-        *([] if thing.prefix == "object_attributes." else ["Assignees", "Severity", "Due"]),
-        *([] if is_told or "changes.milestone_id" in hook else ["Milestone"]),
-    ]
+    labels, keeps = labels_of(hook, thing), _untold(hook, thing, "Assignees", "Severity", "Due")
+    if not thing.maybe_text("state") and thing.maybe_number("state_id") is None:
+        keeps.append("status")
     severity = thing.maybe_text("severity") if noun == "incident" else ""
     return Entity(
         f"{place.key}/{kind}:{number}",
@@ -144,10 +144,10 @@ def issue(hook: Hook, thing: Payload, noun: str = "") -> Entity:
                 (noun.capitalize(), reference(place, "&" if noun == "epic" else "#", number, url)),
                 ("Assignees", "" if "Assignees" in keeps else ", ".join(_assignees(hook))),
                 ("Labels", ", ".join(labels or ())),
-                ("Milestone", milestone),
+                ("Milestone", thing.maybe_text("milestone.title")),
                 ("Due", thing.maybe_text("due_date")[:10]),
                 ("Severity", "" if severity == "unknown" else severity),
-                ("Confidential", _of_confidence(thing)),
+                ("Confidential", "yes" if thing.flag("confidential") else ""),
             ),
             keeps=tuple(keeps),
         ),
@@ -180,14 +180,8 @@ def merge_request(
     place, number, title = hook.place, thing.number("iid"), thing.text("title")
     source, target = thing.text("source_branch"), thing.text("target_branch")
     url = thing.maybe_url("url") or place.page(f"merge_requests/{number}")
-    labels, (milestone, is_told) = labels_of(hook, thing), _milestone(thing)
+    labels, keeps = labels_of(hook, thing), _untold(hook, thing, "Assignees", "Reviewers")
     status, is_certain = _state(thing)
-    keeps = [
-        *([] if "description" in thing.data else ["body"]),
-        *([] if labels is not None else ["Labels"]),
-        *([] if thing.prefix == "object_attributes." else ["Assignees", "Reviewers"]),
-        *([] if is_told or "changes.milestone_id" in hook else ["Milestone"]),
-    ]
     if not is_certain:
         status = decided or (IN_REVIEW if starts and is_asked else status)
         keeps += [] if decided or starts or status is CHANGES_REQUESTED else ["status"]
@@ -206,7 +200,7 @@ def merge_request(
                 ("Reviewers", "" if "Reviewers" in keeps else ", ".join(all_called(hook, "reviewers"))),
                 ("Assignees", "" if "Assignees" in keeps else ", ".join(_assignees(hook))),
                 ("Labels", ", ".join(labels or ())),
-                ("Milestone", milestone),
+                ("Milestone", thing.maybe_text("milestone.title")),
             ),
             keeps=tuple(keeps),
         ),

@@ -507,6 +507,13 @@ def test_comment_on_a_group_epic_is_in_the_threads_of_the_group() -> None:
     assert event.activity.body == '<p>See #4 and <a href="https://gitlab.com/lea-cohen">@lea-cohen</a>.</p>'
 
 
+def test_comment_that_does_not_tell_the_state_leaves_it_as_it_was() -> None:
+    event = variant("note.issue.closed", {"issue.state": None, "issue.state_id": None})
+
+    assert event.activity is not None
+    assert "status" in event.activity.thread.keeps
+
+
 def test_comment_on_a_wiki_page_is_in_its_thread() -> None:
     page = {"title": "How we ship", "slug": "How-we-ship"}
     event = variant("note.issue", {"issue": None, "wiki_page": page, f"{ATTRIBUTES}.noteable_type": "WikiPage::Meta"})
