@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from integrations.activity import is_web_address
 from integrations.services.base import LONGEST_ADDRESS, Payload, shorten
 from integrations.services.telling import Told, Unposted
 
@@ -95,7 +96,8 @@ class Hook(Payload):
         if not (number or name):
             return None
         url = self._told_project_url
-        if not url and self.instance and "/" in name:
+        # "Octo / website" is a name and no path.
+        if not url and self.instance and "/" in name and " " not in name:
             url = f"{self.instance}/{quote(name)}"
         avatar = self.absolute(self.maybe_text("project.avatar_url"))
         return Place(f"project:{number or name}", name or f"project {number}", url, avatar)
@@ -125,17 +127,10 @@ class Hook(Payload):
         """An avatar's address. GitLab shortens those of its own host to a path; what is no address is left out."""
         if url.startswith("/") and not url.startswith("//") and self.host:
             url = f"{urlsplit(self.instance).scheme}://{self.host}{url}"
-        return url if url.startswith(("http://", "https://")) and _has_host(url) and len(url) <= LONGEST_ADDRESS else ""
+        return url if is_web_address(url) and len(url) <= LONGEST_ADDRESS else ""
 
 
 Wording = Callable[[Hook], Told | Unposted]
-
-
-def _has_host(url: str) -> bool:
-    try:
-        return bool(urlsplit(url).netloc)
-    except ValueError:
-        return False
 
 
 def _paired(changes: object) -> object:

@@ -391,6 +391,15 @@ def test_job_of_an_old_version_has_no_project_and_no_username() -> None:
     assert event.facts["authors"] == ("Ines Rao",)
 
 
+def test_name_of_a_project_is_taken_for_no_address() -> None:
+    event = variant("build.failed", {"project": None, "repository": None})
+
+    assert event.activity is not None
+    assert event.activity.title.startswith("job rspec")
+    assert event.activity.thread.title == "Octo / website: pipeline for main"
+    assert event.activity.thread.external_url == ""
+
+
 def test_pipeline_of_a_merge_request_of_an_old_version_is_called_by_its_number() -> None:
     event = variant("pipeline.success", {f"{ATTRIBUTES}.ref": "refs/merge-requests/31/head", f"{ATTRIBUTES}.url": None})
 
