@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from . import bell
 from .activity import Activity, InvalidActivity
-from .models import ACTIVITY, TEST, Delivery, Event, Integration, Origin, facts_of
+from .models import Delivery, Event, Integration, Origin, facts_of
+from .services.base import ACTIVITY, TEST, SignatureMismatch, WebhookService
 from .services.base import Event as ReadEvent
-from .services.base import SignatureMismatch, WebhookService
 from .signals import happened
 from .writing import writing
 

@@ -22,8 +22,8 @@ from django.utils.datastructures import CaseInsensitiveMapping
 from . import bell, services
 from .activity import Activity
 from .fields import EncryptedTextField
+from .services.base import TEST, UNSORTED, Service, WebhookService
 from .services.base import Event as ReadEvent
-from .services.base import Service, WebhookService
 
 OLD_SECRET_LIVES = dt.timedelta(hours=1)
 # Read and typed by people: no letter that looks like a digit. 12 of 31 signs are 59 bits.
@@ -87,6 +87,11 @@ class Origin(models.Model):
         """The same, if it is one that sends what happens to our hook."""
         service = self.service_object
         return service if isinstance(service, WebhookService) else None
+
+    @property
+    def unsent(self) -> tuple[str, ...]:
+        """The kinds of events that its service did not send. What an own app says without a kind comes from the app."""
+        return UNSORTED if self.webhook_service else (TEST,)
 
     @property
     def hook_url(self) -> str:
@@ -232,11 +237,6 @@ class Integration(models.Model):
         )
         self.flow_token, self.removed_at, self.problem = "", self.removed_at or timezone.now(), ""
         self.save(update_fields=["flow_token", "removed_at", "problem"])
-
-
-# Kinds of what came without a payload, from commands and pages: no kind of the service's, so no rule applies to them.
-ACTIVITY, TEST = "activity", "test"
-UNSORTED = (ACTIVITY, TEST)
 
 
 def facts_of(kind: str) -> dict[str, tuple[str, ...]]:

@@ -27,6 +27,10 @@ class InvalidOrigin(ValueError):
     """What a person typed names no origin of this service; the text says what to type instead."""
 
 
+# Kinds of what came without a payload, from commands and pages: no kind of the service's, so no rule applies to them.
+ACTIVITY, TEST = "activity", "test"
+UNSORTED = (ACTIVITY, TEST)
+
 LARGEST_NUMBER = 2**63 - 1
 LONGEST_ADDRESS = 2000
 # Control characters have no place in a text, a NUL can stop a database, and half of a surrogate pair is no text at all.
@@ -251,9 +255,9 @@ class Service(abc.ABC):
     def clean_origin(self, typed: str) -> tuple[str, str]:
         """The origin's name and web address from what a person typed. Raises InvalidOrigin."""
 
-    def offered(self) -> tuple[OfferedOrigin, ...]:
-        """All the origins there are, where the service knows them; nothing where people type a name."""
-        return ()
+    def offered(self) -> tuple[OfferedOrigin, ...] | None:
+        """All the origins there are, where the service knows them; None where people type a name."""
+        return None
 
     def decide(self, event: Event, filters: Mapping[str, Any]) -> Verdict:
         """Whether `event` passes, and if not, which rule refused it, in words."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from .base import InvalidOrigin, OfferedOrigin, Preset, Service
+from .base import UNSORTED, InvalidOrigin, OfferedOrigin, Preset, Service
 from .filters import Choice, Rule
 
 EVERYTHING = Preset("everything", "Everything", "Whatever happens there, as it happens.")
@@ -36,18 +36,28 @@ class OwnApp(Service):
         self.origin_noun, self.origin_example = origin_noun, origin_example
         self.origins = origins
         self.presets = tuple(presets)
-        choices = (Choice(kind, words, group) for group, titles in kinds.items() for kind, words in titles.items())
-        self.rules = (Rule("events", "Events", "", choices=tuple(choices)),)
+        choices = tuple(Choice(kind, words, group) for group, titles in kinds.items() for kind, words in titles.items())
+        if reserved := {choice.value for choice in choices} & set(UNSORTED):
+            raise ValueError(f"{min(reserved)!r} is a kind of the bridge's own, to which no filter applies")
+        self.rules = (Rule("events", "Events", "", choices=choices),) if choices else ()
 
     def offered(self) -> tuple[OfferedOrigin, ...]:
         return tuple(self.origins())
 
     def clean_origin(self, typed: str) -> tuple[str, str]:
-        wanted = " ".join(typed.split()).casefold()
         offered = self.offered()
-        for origin in offered:
-            if origin.name.casefold() == wanted:
-                return origin.name, origin.external_url
+        if not offered:
+            raise InvalidOrigin(f"There is no {self.origin_noun} in {self.title} yet, so nothing can be connected.")
+        # As it is spelt, before anything like it: an app may tell RYE from Rye.
+        for same in (str, _loosely):
+            for origin in offered:
+                if same(origin.name) == same(typed):
+                    return origin.name, origin.external_url
         names = ", ".join(origin.name for origin in offered[:MOST_NAMED])
         more = " …" if len(offered) > MOST_NAMED else ""
-        raise InvalidOrigin(f"{self.title} has no such {self.origin_noun}. There are: {names}{more}")
+        problem = f"{self.title} has no such" if _loosely(typed) else "Choose the"
+        raise InvalidOrigin(f"{problem} {self.origin_noun}. There are: {names}{more}")
+
+
+def _loosely(name: str) -> str:
+    return " ".join(name.split()).casefold()

@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from integrations.activity import Activity, InvalidActivity
 from integrations.history import histories
-from integrations.models import UNSORTED, Delivery, Event, Integration
+from integrations.models import Delivery, Event, Integration
 
 from .access import open_integration, signed_in, watch_integration
 from .buttons import button
@@ -65,7 +65,7 @@ def integration(request: HttpRequest, pk: int) -> HttpResponse:
         request,
         "integrations/integration.html",
         _frame(request, subject)
-        | {"log": log, "history": histories([pk])[pk], "is_untried": not request.GET and _is_untried(log)},
+        | {"log": log, "history": histories([pk])[pk], "is_untried": not request.GET and _is_untried(subject, log)},
     )
 
 
@@ -162,9 +162,9 @@ def _log(subject: Integration, query: QueryDict) -> Log:
     )
 
 
-def _is_untried(log: Log) -> bool:
+def _is_untried(subject: Integration, log: Log) -> bool:
     """Whether nothing has come from the service yet: a test activity proves no hook."""
-    return not log.older and all(delivery.event.kind in UNSORTED for delivery in log.deliveries)
+    return not log.older and all(delivery.event.kind in subject.origin.unsent for delivery in log.deliveries)
 
 
 def _search(deliveries: QuerySet[Delivery], sought: str) -> QuerySet[Delivery]:

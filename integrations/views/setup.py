@@ -17,8 +17,8 @@ from integrations.connecting import AlreadyConnected, connect, connected
 from integrations.flowdock.client import Flow
 from integrations.flowdock.errors import FlowdockError, FlowdockUnavailable, SourceRejected
 from integrations.forms import SetupForm
-from integrations.models import TEST, UNSORTED, Delivery, Integration, Origin
-from integrations.services.base import OfferedOrigin
+from integrations.models import Delivery, Integration, Origin
+from integrations.services.base import TEST, OfferedOrigin, Service
 
 from . import errors
 from .access import flowdock_as, open_flow, open_integration, signed_in, watch_integration
@@ -49,6 +49,7 @@ def setup(request: HttpRequest) -> HttpResponse:
         if existing := connected(form.chosen_service, form.name, flow):
             return _already_connected(request, flow, existing)
         return _confirm(request, flow, form)
+    offered = _offered(flow, form.chosen_service)
     return render(
         request,
         "integrations/setup.html",
@@ -59,8 +60,8 @@ def setup(request: HttpRequest) -> HttpResponse:
             "errors": form.errors if "confirm" in request.GET else {},
             "is_untouched": not form.typed,
             "services": services.SERVICES.values(),
-            "offered": _offered(flow, form),
-            "own_origins": [] if form.chosen_service.offered() else _own_origins(person, form),
+            "offered": offered,
+            "own_origins": _own_origins(person, form) if offered is None else [],
             "page": "integrations",
         },
     )
@@ -85,18 +86,12 @@ class Offer:
     is_connected: bool
 
 
-def _offered(flow: Flow, form: SetupForm) -> list[Offer]:
-    service = form.chosen_service
+def _offered(flow: Flow, service: Service) -> list[Offer] | None:
     offered = service.offered()
-    there = (
-        set(
-            Integration.objects.connected()
-            .filter(origin__service=service.name, flow_id=flow.id)
-            .values_list("origin__name", flat=True)
-        )
-        if offered
-        else set()
-    )
+    if offered is None:
+        return None
+    here = Integration.objects.connected().filter(origin__service=service.name, flow_id=flow.id)
+    there = set(here.values_list("origin__name", flat=True))
     return [Offer(origin, origin.name in there) for origin in offered]
 
 
@@ -197,7 +192,7 @@ def may_replace_secret(person: User, integration: Integration) -> bool:
 def first_event(integration: Integration) -> Delivery | None:
     """The first that came from the service itself: what a command or this page posted proves nothing of it."""
     return (
-        integration.deliveries.exclude(event__kind__in=UNSORTED)
+        integration.deliveries.exclude(event__kind__in=integration.origin.unsent)
         .select_related("event")
         .only(
             "id", "created_at", "integration", "event__kind", "event__received_at", "event__summary", "event__subject"

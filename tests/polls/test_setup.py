@@ -24,7 +24,7 @@ def test_set_up_offers_all_polls_and_each_category(member, lea_s):  # noqa: F811
 
     page = member.get(address()).content.decode()
 
-    assert "Which category of Polls?" in page
+    assert "Which category?" in page
     for name in ("All polls", "Lunch"):
         assert f'name="origin" value="{name}"' in page
     assert 'value="decisions"' in page

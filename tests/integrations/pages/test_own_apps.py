@@ -8,7 +8,7 @@ import pytest
 
 from integrations.activity import Activity, Author, Thread
 from integrations.models import Delivery, Integration, Origin
-from integrations.signals import happened, offer
+from integrations.signals import OfferedOrigin, OwnApp, happened, offer
 from tests.integrations.own_app import ALL, RYE, offered
 
 from .flowdock_double import MAIN
@@ -35,10 +35,11 @@ def integration(member) -> Integration:
 
 @pytest.fixture
 def say(django_capture_on_commit_callbacks):
-    def say(kind: str, title: str = "took out a loaf", origin: str = RYE) -> None:
+    def say(kind: str = "", title: str = "took out a loaf", origin: str = RYE) -> None:
+        sorted_as = {"kind": kind} if kind else {}
         loaf = Activity(Author("Lea Cohen"), title=title, thread_id="loaf:1", thread=Thread("Loaf 1"))
         with django_capture_on_commit_callbacks(execute=True):
-            happened.send(sender=None, service="bakery", origin=origin, kind=kind, activity=loaf)
+            happened.send(sender=None, service="bakery", origin=origin, activity=loaf, **sorted_as)
 
     return say
 
@@ -117,6 +118,87 @@ def test_filters_look_at_the_kind_and_so_does_the_rehearsal(member, integration,
     assert states == [("pending", ""), ("filtered", "bread burnt is excluded")]
     assert member.get(page).context["rehearsal"].posted == 1
     assert member.get(page).context["rehearsal"].considered == 2
+
+
+def test_an_app_without_anything_to_connect_says_so(member, bakery):
+    bakery.origins = list
+    nothing = "There is no kind of bread in Bakery yet, so nothing can be connected."
+
+    before = member.get(f"/flowdock/setup?flow={MAIN}&service=bakery").content.decode()
+    after = member.get(address()).content.decode()
+
+    assert before.count(nothing) == after.count(nothing) == 1
+    assert 'name="origin"' not in before + after
+
+
+def test_with_nothing_chosen_one_is_to_be_chosen(member):
+    text = member.get(address(origin="")).content.decode()
+
+    assert "Choose the kind of bread. There are: All bread, Rye" in text
+    assert "no such" not in text
+
+
+def test_what_is_gone_by_the_time_of_confirming_is_not_connected(member, flowdock, bakery):
+    assert "Connect Rye to Main" in member.get(address()).content.decode()
+    bakery.origins = lambda: [OfferedOrigin(ALL)]
+
+    text = member.post(address(), follow=True).content.decode()
+
+    assert "Bakery has no such kind of bread. There are: All bread" in text
+    assert not flowdock.sources
+
+
+def test_names_that_differ_in_case_alone_are_told_apart_where_they_are_spelt_out(member, flowdock, bakery):
+    bakery.origins = lambda: [
+        OfferedOrigin("rye"),
+        OfferedOrigin("Rye", "https://bakery.test/rye/"),
+        OfferedOrigin("Two  blanks"),
+    ]
+
+    member.post(address(origin="Rye"))
+    member.post(address(origin="Two  blanks"))
+
+    assert [source["name"] for source in flowdock.sources.values()] == ["Rye", "Two  blanks"]
+
+
+def test_what_an_app_says_without_a_kind_is_its_first_event_and_a_test_is_not(member, integration, say):
+    arrival = f"{integration.get_absolute_url()}connected/arrival/"
+    member.post(f"{integration.get_absolute_url()}test/", follow=True)
+    assert "Listening for the first event" in member.get(arrival).content.decode()
+    assert "Nothing has happened in Bakery" in member.get(integration.get_absolute_url()).content.decode()
+
+    say()
+
+    assert "It works." in member.get(arrival).content.decode()
+    assert "Nothing has happened in Bakery" not in member.get(integration.get_absolute_url()).content.decode()
+
+
+def test_an_app_without_kinds_has_no_filters_and_all_is_posted(member, say, bakery):
+    bakery.rules = OwnApp(
+        name="bare", title="Bare", icon="package", origin_noun="", origin_example="", kinds={}, origins=list
+    ).rules
+    member.post(address())
+    integration = Integration.objects.get()
+
+    say()
+
+    assert Delivery.objects.get().state == Delivery.State.PENDING
+    page = member.get(f"{integration.get_absolute_url()}filters/")
+    assert (page.status_code, page.context["form"].lines) == (200, [])
+
+
+@pytest.mark.parametrize("kind", ["activity", "test"])
+def test_a_kind_that_filters_would_not_see_is_refused(kind):
+    with pytest.raises(ValueError, match=f"'{kind}' is a kind of the bridge's own"):
+        OwnApp(
+            name="ci",
+            title="CI",
+            icon="check",
+            origin_noun="",
+            origin_example="",
+            kinds={"": {kind: "!"}},
+            origins=list,
+        )
 
 
 def test_what_happens_elsewhere_in_the_app_is_not_posted(member, integration, say):
