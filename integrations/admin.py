@@ -132,7 +132,11 @@ class OriginAdmin(Overseen):
     list_filter = (("service", admin.ChoicesFieldListFilter), CreatedFilter)
     list_select_related = ("created_by",)
     search_fields = ("name", "hook_id", "created_by__email")
-    fields = ("name", "service", "external_url", "hook_url", "created_by", "created_at", "previous_secret_until")
+    fields = ("name", "service", "external_url", "hook", "created_by", "created_at", "previous_secret_until")
+
+    @admin.display(description="hook URL")
+    def hook(self, origin: Origin) -> str:
+        return origin.hook_url if origin.webhook_service else "none: it sends no webhooks"
 
 
 @admin.register(Integration)

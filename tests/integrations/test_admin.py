@@ -191,3 +191,12 @@ def test_people_who_are_not_staff_see_no_list(client: Client, model: str) -> Non
     )
 
     assert client.get(reverse(f"admin:integrations_{model}_changelist")).status_code == 302
+
+
+def test_an_own_app_s_origin_has_no_hook_to_show(staff: Client, integration: Integration) -> None:
+    own = Origin.objects.create(service="polls", name="All polls")
+
+    for origin, is_shown in ((integration.origin, True), (own, False)):
+        page = staff.get(reverse("admin:integrations_origin_change", args=[origin.pk])).content.decode()
+        assert (origin.hook_url in page) is is_shown
+        assert ("none: it sends no webhooks" in page) is not is_shown
