@@ -82,11 +82,14 @@ def for_people(view: View) -> View:
 def change(view: Callable[..., HttpResponse]) -> View:
     """A view that changes the poll: POST only, given the poll. What the poll refuses is said on its page."""
 
-    @for_people
     @wraps(view)
     def wrapped(request: HttpRequest, pk: int, **kwargs: Any) -> HttpResponse:
         if request.method != "POST":
             return wrong_method(request, pk)
+        return changing(request, pk=pk, **kwargs)
+
+    @for_people
+    def changing(request: HttpRequest, pk: int, **kwargs: Any) -> HttpResponse:
         poll = find(pk)
         try:
             return view(request, poll, **kwargs)

@@ -446,6 +446,7 @@ def test_whoever_is_not_signed_in_signs_in_and_comes_back(poll):
     assert stranger.get(f"/polls/{poll.pk}/")["Location"] == f"/sign-in/?next=/polls/{poll.pk}/"
     assert vote(stranger, poll, "Pizza")["Location"] == f"/sign-in/?next=/polls/{poll.pk}/"
     assert stranger.post("/polls/new/")["Location"] == "/sign-in/?next=/polls/"
+    assert stranger.get(f"/polls/{poll.pk}/close/").status_code == 405, "no way back to a button's address"
     assert stranger.get(f"/polls/{poll.pk}/live/", headers=HTMX)["HX-Refresh"] == "true"
     assert not Vote.objects.exists()
 
