@@ -39,7 +39,7 @@ def title_changed(hook: Hook) -> Iterator[Clause]:
     before, after = hook.maybe_text("changes.title.previous"), hook.maybe_text("changes.title.current")
     # A merge request turns into a draft, and back, by the beginning of its title.
     if before and _without_draft(before) != _without_draft(after or hook.attributes.maybe_text("title")):
-        yield Clause("edited", Words(f"changed the title from “{before}”"), "to")
+        yield Clause("edited", Words(f"changed the title from “{_without_draft(before)}”"), "to")
 
 
 def _without_draft(title: str) -> str:
@@ -154,7 +154,8 @@ def type_changed(hook: Hook) -> Iterator[Clause]:
     for name in ("type", "issue_type"):
         before, after = (hook.maybe_text(f"changes.{name}.{end}").replace("_", " ").lower() for end in ENDS)
         if before and after:
-            yield Clause("edited", Words(f"turned the {before} into the {after}"), ":")
+            article = "an" if after[0] in "aeiou" else "a"
+            yield Clause("edited", Words(f"turned the {before} into {article} {after}"), ":")
             return
 
 

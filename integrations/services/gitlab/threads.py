@@ -82,6 +82,10 @@ def state_of(thing: Payload) -> str:
     return thing.maybe_text("state") or STATES.get(thing.maybe_number("state_id") or 1, "opened")
 
 
+def is_over(thing: Payload) -> bool:
+    return state_of(thing) in {"closed", "merged"}
+
+
 def labels_of(hook: Hook, thing: Payload) -> tuple[str, ...] | None:
     """None where the event does not tell them. Old versions tell them beside the thing."""
     for holder in (thing, hook):
@@ -211,8 +215,11 @@ def merge_request(
 def _state(thing: Payload) -> tuple[Status, bool]:
     """The state, and whether it is certain: an open merge request may be in the midst of a review."""
     state = state_of(thing)
-    if state in {"merged", "closed"}:
-        return (MERGED if state == "merged" else CHANGE_CLOSED), True
+    # While it is being merged, and sometimes still when that is told, it is locked.
+    if state == "merged" or thing.maybe_text("action") == "merge":
+        return MERGED, True
+    if state == "closed":
+        return CHANGE_CLOSED, True
     if is_draft(thing):
         return DRAFT, True
     asked = thing.maybe_text("detailed_merge_status") == "requested_changes"

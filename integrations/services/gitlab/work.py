@@ -17,6 +17,8 @@ from .people import all_called
 from .worded import not_worded, told
 
 SYSTEM_NOTE = "it is GitLab’s own note of a change, and the change is posted"
+# The button Test sends the newest issue or merge request as "open", whatever became of it.
+TESTED = "it tests the webhook: GitLab sends what is over as if it had just been opened"
 
 
 def issue(hook: Hook) -> Told | Unposted:
@@ -24,6 +26,8 @@ def issue(hook: Hook) -> Told | Unposted:
     action, noun = thing.maybe_text("action"), threads.noun_of(thing)
     if action == "update":
         return updated(hook, "issue", ISSUE_CHANGES, lambda: threads.issue(hook, thing))
+    if action == "open" and threads.is_over(thing):
+        return Unposted(TESTED)
     entity = threads.issue(hook, thing)
     if action == "close":
         how = {"duplicate": " as a duplicate", "moved": " as it was moved"}
@@ -74,6 +78,8 @@ def merge_request(hook: Hook) -> Told | Unposted:
         return updated(hook, "merge_request", MERGE_REQUEST_CHANGES, lambda: _updated_merge_request(hook))
     if action not in MERGE_REQUEST:
         return not_worded("merge_request", action)
+    if action == "open" and threads.is_over(thing):
+        return Unposted(TESTED)
     what = MERGE_REQUEST[action]
     did, about = what.did, what.about
     if action == "open" and threads.is_draft(thing):

@@ -115,7 +115,7 @@ WORDED: list[tuple[str, dict[str, Any], str, str, str]] = [
     (
         "issue.update.title",
         changed("type", "Issue", "Incident"),
-        "turned the issue into the incident:",
+        "turned the issue into an incident:",
         "open green",
         "issue.edited",
     ),
