@@ -13,6 +13,7 @@ from integrations.services.code_hosts import (
     PASSED,
     WAITING,
     Outcome,
+    short_sha,
     titled_sha,
 )
 from integrations.services.telling import Entity, Link, Told, Unposted, Words
@@ -52,7 +53,7 @@ def took(came: Outcome, hook: Hook, prefix: str) -> str:
 def _checked(hook: Hook) -> Entity | None:
     """The merge request whose pipeline it is, if it goes into this project."""
     if "merge_request" not in hook:
-        return None
+        return threads.numbered(hook, hook.text("object_attributes.ref"))
     thing = hook.object("merge_request")
     target, here = thing.maybe_number("target_project_id"), hook.maybe_number("project.id")
     return threads.merge_request(hook, thing) if target is None or here is None or target == here else None
@@ -61,7 +62,7 @@ def _checked(hook: Hook) -> Entity | None:
 def _branch_pipeline(hook: Hook, thing: Payload, came: Outcome, url: str) -> Entity:
     sha = thing.maybe_text("sha")
     title = titled_sha(sha, hook.maybe_text("commit.message"))
-    address = hook.maybe_url("commit.url") or hook.place.page(f"commit/{sha}")
+    address = hook.link("commit.url") or hook.place.page(f"commit/{sha}")
     return threads.pipeline(
         hook,
         thing.text("ref"),
@@ -109,7 +110,7 @@ def build(hook: Hook) -> Told | Unposted:
     sha = hook.maybe_text("sha")
     commit = Link(titled_sha(sha, hook.maybe_text("commit.message")), hook.place.page(f"commit/{sha}"))
     pipeline_number = hook.maybe_number("pipeline_id") or hook.maybe_number("commit.id")
-    entity = threads.pipeline(
+    entity = threads.numbered(hook, ref) or threads.pipeline(
         hook,
         ref,
         FAILED.status,
@@ -136,8 +137,8 @@ def deployment(hook: Hook) -> Told | Unposted:
     if status not in DEPLOYMENTS:
         return not_worded("deployment", status)
     word, verb, to, worked = DEPLOYMENTS[status]
-    what = hook.maybe_text("ref") or hook.maybe_text("short_sha")
-    where = Link(hook.text("environment"), hook.maybe_url("environment_external_url"))
+    what = hook.maybe_text("ref") or short_sha(hook.maybe_text("short_sha"))
+    where = Link(hook.text("environment"), hook.link("environment_external_url"))
     did = Words(f"{verb} {what} {to} ".replace("  ", " "), where)
     entity = threads.environment(hook, worked)
     return told(hook, f"deployment.{word}", did, entity, about="for")

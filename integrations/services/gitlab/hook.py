@@ -123,6 +123,11 @@ class Hook(Payload):
         url = f"{self.instance}{GROUPS}{quote(name)}" if self.instance and name else ""
         return Place(f"group:{number or name}", name or f"group {number}", url)
 
+    def link(self, path: str) -> str:
+        """An address that only leads on: nothing where it is none that a browser opens, as that of an environment."""
+        url = self.maybe_text(path)
+        return url if is_web_address(url) and len(url) <= LONGEST_ADDRESS else ""
+
     def absolute(self, url: str) -> str:
         """An avatar's address. GitLab shortens those of its own host to a path; what is no address is left out."""
         if url.startswith("/") and not url.startswith("//") and self.host:

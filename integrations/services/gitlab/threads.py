@@ -373,14 +373,36 @@ def feature_flag(hook: Hook) -> Entity:
     )
 
 
+def numbered(hook: Hook, ref: str) -> Entity | None:
+    """The merge request that a job's or an old pipeline's `ref` stands for: its number is all there is to know."""
+    match = MERGE_REQUEST_REF.fullmatch(ref)
+    if match is None:
+        return None
+    place, number = hook.place, int(match["number"])
+    url = place.page(f"merge_requests/{number}")
+    return Entity(
+        f"{place.key}/mr:{number}",
+        f"{place.name} !{number}",
+        Thread(
+            title=f"Merge request !{number}",
+            external_url=url,
+            fields=fields(("Merge request", reference(place, "!", number, url))),
+            keeps=("title", "external_url", "status", "body", *ITS_FIELDS),
+        ),
+    )
+
+
+# Of a merge request, beside its number.
+ITS_FIELDS = ("Branch", "Reviewers", "Assignees", "Labels", "Milestone")
+
+
 def pipeline(hook: Hook, ref: str, status: Status, *, is_tag: bool, url: str, commit: Words, started_by: str) -> Entity:
-    """The pipelines of a branch, of a tag, or of a merge request by its number: the newest gives the state."""
+    """The pipelines of a branch or of a tag: the newest gives the state."""
     place = hook.place
     label = "Tag" if is_tag else "Branch"
-    if of_merge_request := MERGE_REQUEST_REF.fullmatch(ref):
-        ref, label = f"!{of_merge_request['number']}", "Merge request"
     return Entity(
-        f"{place.key}/pipeline:{ref}",
+        # No branch has a name with a colon.
+        f"{place.key}/pipeline:tag:{ref}" if is_tag else f"{place.key}/pipeline:{ref}",
         f"{place.name}: {ref}",
         Thread(
             title=title_html(f"{place.name}: pipeline for {ref}"),
@@ -392,14 +414,14 @@ def pipeline(hook: Hook, ref: str, status: Status, *, is_tag: bool, url: str, co
                 ("Started by", started_by),
             ),
         ),
-        {"branches": (ref,)} if label == "Branch" else {},
+        {} if is_tag else {"branches": (ref,)},
     )
 
 
 def environment(hook: Hook, worked: bool | None) -> Entity:
     """Where a deployment goes to. `worked` is None where it ended without a change."""
     place, name = hook.place, hook.text("environment")
-    sha, url = hook.maybe_text("short_sha"), hook.maybe_url("commit_url")
+    sha, url = hook.maybe_text("short_sha"), hook.link("commit_url")
     commit = Words(Link(titled_sha(sha, hook.maybe_text("commit_title")), url)) if sha else ""
     return Entity(
         f"{place.key}/environment:{name}",

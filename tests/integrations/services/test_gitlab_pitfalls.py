@@ -65,3 +65,46 @@ def test_mark_of_a_draft_is_no_part_of_the_old_title(before: str) -> None:
 )
 def test_issue_turns_into_something_else(after: str, turned: str) -> None:
     assert line(variant("issue.update.title", {"changes": {"type": ["Issue", after]}})) == turned
+
+
+@pytest.mark.parametrize("ref", ["refs/merge-requests/31/head", "refs/merge-requests/31/merge"])
+def test_failed_job_of_a_merge_request_is_told_in_its_thread_and_changes_nothing_about_it(ref: str) -> None:
+    """A job says of its merge request no more than the number, and that only by the ref."""
+    opened = told(variant("merge_request.open", {})).thread
+
+    event = variant("build.failed", {"ref": ref})
+
+    assert told(event).thread_id == "project:4242/mr:31"
+    assert told(event).thread.title == "Merge request !31"
+    assert told(event).thread.external_url == f"{WEB}/-/merge_requests/31"
+    assert told(event).thread.over(opened) == opened
+    assert "branches" not in event.facts, "which it goes into is not known"
+
+
+def test_pipeline_that_names_its_merge_request_by_the_ref_alone_is_told_in_its_thread() -> None:
+    changes = {"object_attributes.ref": "refs/merge-requests/31/head", "merge_request": None}
+
+    assert told(variant("pipeline.failed.merge_request", changes)).thread_id == "project:4242/mr:31"
+
+
+def test_pipelines_of_a_tag_and_of_a_branch_with_its_name_are_kept_apart() -> None:
+    branch = told(variant("pipeline.success", {"object_attributes.ref": "v3.2.0"}))
+
+    assert told(variant("pipeline.success.tag", {})).thread_id == "project:4242/pipeline:tag:v3.2.0"
+    assert branch.thread_id == "project:4242/pipeline:v3.2.0"
+
+
+ADDRESSES = ["review.octo.example", "shopapp://open/31", "https://e.example/" + "a" * 3000, "https://[half", ""]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_deployment_to_where_no_browser_goes_is_told_without_a_link(address: str) -> None:
+    """An environment's address may be of any scheme, and as long as people like."""
+    activity = told(variant("deployment.success", {"environment_external_url": address, "commit_url": address}))
+
+    assert activity.title == "deployed main to production"
+    assert {field.label: field.value for field in activity.thread.fields}["Commit"].startswith("045d203 ")
+
+
+def test_deployment_without_a_ref_is_known_by_its_commit() -> None:
+    assert line(variant("deployment.success", {"ref": None})) == "deployed 045d203 to production for"
