@@ -38,7 +38,9 @@ def push(hook: Hook) -> Told | Unposted:
         return told(hook, "push", did, entity, about="in")
     to = f" to new branch {branch}" if created else f" to {branch}"
     did = Words("pushed ", Link(counted(total, "commit"), whole), to)
-    return told(hook, "push", did, entity, about="in", body=commit_list(_by_others(hook, commits), total, whole))
+    # System hooks list none of them.
+    body = commit_list(_by_others(hook, commits), total, whole) if commits else ""
+    return told(hook, "push", did, entity, about="in", body=body)
 
 
 def _newest(hook: Hook, commits: list[Payload], after: str) -> Words:
@@ -87,7 +89,10 @@ def release(hook: Hook) -> Told | Unposted:
     if action not in RELEASE:
         return not_worded("release", action)
     did, word = RELEASE[action]
-    return told(hook, f"release.{word}", did, threads.release(hook, deleted=action == "delete"))
+    about = ""
+    if action == "create" and (date := threads.upcoming(hook)):
+        did, about = f"announced release, due {date}", ":"
+    return told(hook, f"release.{word}", did, threads.release(hook, deleted=action == "delete"), about=about)
 
 
 WIKI = {"create": "created", "update": "edited", "delete": "deleted"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -127,6 +128,14 @@ class Hook(Payload):
         """An address that only leads on: nothing where it is none that a browser opens, as that of an environment."""
         url = self.maybe_text(path)
         return url if is_web_address(url) and len(url) <= LONGEST_ADDRESS else ""
+
+    def time(self, path: str) -> dt.datetime | None:
+        """None where GitLab writes a time in yet another way than in ISO 8601, or as "2026-01-15 14:31:09 UTC"."""
+        try:
+            time = dt.datetime.fromisoformat(self.maybe_text(path).replace(" UTC", "+00:00"))
+        except ValueError:
+            return None
+        return time if time.tzinfo else None
 
     def absolute(self, url: str) -> str:
         """An avatar's address. GitLab shortens those of its own host to a path; what is no address is left out."""

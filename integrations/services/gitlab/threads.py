@@ -21,6 +21,7 @@ from integrations.services.code_hosts import (
     RELEASED,
     TAG_DELETED,
     TAGGED,
+    seconds_between,
     short_sha,
     subject_of,
     titled_sha,
@@ -35,6 +36,9 @@ MOVED = Status("moved", "grey")
 ON = Status("on", "green")
 OFF = Status("off", "grey")
 EXPIRING = Status("expiring", "orange")
+UPCOMING = Status("upcoming", "blue")
+# Seconds by which a release has to lie ahead to be one that is still to come.
+A_WHILE = 3600
 # "#42" is an issue, "!42" a merge request, "@lea-cohen" an account and "@octo/design" a group.
 REFERENCE = re.compile(
     r"(?<![\w/@#!&.-])"
@@ -297,23 +301,30 @@ def tag(hook: Hook, name: str, *, deleted: bool = False) -> Entity:
     )
 
 
+def upcoming(hook: Hook) -> str:
+    """The day of a release that is created before it is out, else nothing. GitLab does not tell of it again then."""
+    ahead = seconds_between(hook.time("created_at"), hook.time("released_at"))
+    return hook.maybe_text("released_at")[:10] if ahead > A_WHILE else ""
+
+
 def release(hook: Hook, *, deleted: bool = False) -> Entity:
     place, tag_name = hook.place, hook.text("tag")
     title = hook.maybe_text("name").strip()
     # A release without a name of its own is named after its tag.
     title = f"{place.name} {tag_name}" if title in {"", tag_name} else title
     url = hook.maybe_url("url") or place.page(f"releases/{tag_name}")
-    files = len(list(hook.objects("assets.links")))
+    files, date = len(list(hook.objects("assets.links"))), upcoming(hook)
     return Entity(
         f"{place.key}/release:{tag_name}",
         title,
         Thread(
             title=title_html(title),
             external_url=url,
-            status=DELETED if deleted else RELEASED,
+            status=DELETED if deleted else UPCOMING if date else RELEASED,
             body=markdown(hook, hook.maybe_text("description"), url),
             fields=fields(
                 ("Tag", tag_name),
+                ("Date", date),
                 ("Files", str(files) if files else ""),
             ),
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -143,6 +144,8 @@ NOTED: tuple[tuple[str, str, Callable[[Hook, Payload], Entity]], ...] = (
     ("epic", "issue", threads.epic),
     ("commit", "commit", threads.commit),
     ("snippet", "snippet", threads.snippet),
+    # A reaction names it after its class.
+    ("project_snippet", "snippet", threads.snippet),
     ("wiki_page", "wiki_page", threads.wiki_page),
 )
 
@@ -160,6 +163,10 @@ EMOJI = {
 }  # fmt: skip
 
 
+# The colour of a skin: thumbsup_tone3.
+TONE = re.compile(r"_tone[1-5]$")
+
+
 def emoji(hook: Hook) -> Told | Unposted:
     thing = hook.attributes
     action = thing.maybe_text("action") or hook.maybe_text("event_type")
@@ -170,7 +177,7 @@ def emoji(hook: Hook) -> Told | Unposted:
     found = noted(hook)
     if found is None:
         return Unposted("GitLab does not say what the reaction is to")
-    name = thing.text("name")
+    name = TONE.sub("", thing.text("name"))
     did: Words | str = f"reacted with {EMOJI.get(name, f':{name}:')}"
     about = "to"
     if "note" in hook:

@@ -108,3 +108,64 @@ def test_deployment_to_where_no_browser_goes_is_told_without_a_link(address: str
 
 def test_deployment_without_a_ref_is_known_by_its_commit() -> None:
     assert line(variant("deployment.success", {"ref": None})) == "deployed 045d203 to production for"
+
+
+def test_commits_that_are_not_listed_are_counted_only() -> None:
+    """System hooks list none."""
+    activity = told(variant("push", {"commits": []}))
+
+    assert ">2 commits</a> to main" in activity.title
+    assert activity.body == ""
+
+
+def test_reaction_to_a_snippet_is_told_in_its_thread() -> None:
+    snippet = {"id": 620, "title": "Rates of the day", "url": f"{WEB}/-/snippets/620"}
+
+    activity = told(variant("emoji.award.issue", {"issue": None, "project_snippet": snippet}))
+
+    assert activity.thread_id == "project:4242/snippet:620"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("thumbsup_tone3", "👍"), ("party_parrot", ":party_parrot:"), ("tone3", ":tone3:")]
+)
+def test_reaction_is_shown_without_the_colour_of_its_skin(name: str, shown: str) -> None:
+    assert told(variant("emoji.award.issue", {"object_attributes.name": name})).title == f"reacted with {shown}"
+
+
+def test_release_that_is_still_to_come_is_not_said_to_be_out() -> None:
+    event = variant("release.create", {"released_at": "2027-01-15 14:31:09 UTC"})
+
+    assert line(event) == "announced release, due 2027-01-15:"
+    assert status_of(event) == "upcoming blue"
+    assert {field.label: field.value for field in told(event).thread.fields}["Date"] == "2027-01-15"
+
+
+@pytest.mark.parametrize(
+    "released",
+    [
+        "2026-01-15 14:31:09 UTC",
+        "2026-01-15T14:31:10Z",
+        "2015-01-15 14:31:09 UTC",
+        "15 January 2027",
+        "2027-01-15",
+        None,
+    ],
+)
+def test_release_is_out_unless_its_time_lies_ahead(released: str | None) -> None:
+    event = variant("release.create", {"released_at": released})
+
+    assert line(event) == "published release"
+    assert status_of(event) == "released cyan"
+
+
+TIMES = ["2026-01-12 08:14:09 UTC", "2026-01-12T08:14:09Z", "2015-04-08T21: 00:25-07:00", "yesterday"]
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_nothing_is_refused_for_the_way_a_time_is_written(time: str) -> None:
+    created = {"object_attributes.created_at": time, "object_attributes.last_commit.timestamp": time}
+    told(variant("merge_request.open", created))
+    told(variant("pipeline.failed", {"object_attributes.finished_at": time, "commit.timestamp": time}))
+    told(variant("deployment.success", {"status_changed_at": time}))
+    told(variant("release.create", {"created_at": time, "released_at": time}))
