@@ -15,7 +15,9 @@ from .hook import Hook
 # What GitLab itself shows in place of an account that is gone.
 GHOST = "Ghost User"
 # The accounts of access tokens are project_4242_bot_1 and group_77_bot_9f3a; people end a bot's name in -bot or _bot.
-BOT = re.compile(r"(?:project|group)_\d+_bot(?:_?\w+)?|service_account_\w+|(?:.*[-_])?bot|.*\[bot\]", re.IGNORECASE)
+BOT = re.compile(
+    r"(?:project|group)_\d+_bot(?:_?\w+)?|service_account_\w+|(?:.*[-_])?bot|.*\[bot\]|GitLabDuo", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ GITLAB = Author("GitLab")
 
 def member(did: str, about: str, hook: Hook) -> Told:
     """GitLab does not tell who gave or took it: the line is about who has it. `{}` stands for the role."""
-    role = hook.maybe_text("group_access") or hook.maybe_text("access_level") or "member"
+    role = hook.maybe_text("group_access") or hook.maybe_text("access_level") or "a member"
     told_of = told(hook, "member", did.format(shorten(role, 40)), threads.standing(hook), about=about)
     return told_of.with_facts(authors=None, bots=None)
 
@@ -52,7 +52,7 @@ def expiring(noun: str, project_page: str, group_page: str, hook: Hook) -> Told:
     return told(hook, "token.expiring", f"has {article} {noun} that expires{when}", entity, about=":")
 
 
-JOINED = partial(member, "became {}", "of")
+JOINED = partial(member, "joined as {}", "in")
 CHANGED = partial(member, "is now {}", "of")
 LEFT = partial(member, "is no longer a member", "of")
 ASKED = partial(member, "asked for access", "to")

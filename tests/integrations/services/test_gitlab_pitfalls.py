@@ -169,3 +169,26 @@ def test_nothing_is_refused_for_the_way_a_time_is_written(time: str) -> None:
     told(variant("pipeline.failed", {"object_attributes.finished_at": time, "commit.timestamp": time}))
     told(variant("deployment.success", {"status_changed_at": time}))
     told(variant("release.create", {"created_at": time, "released_at": time}))
+
+
+@pytest.mark.parametrize(
+    ("role", "joined", "changed"),
+    [
+        ("Developer", "joined as Developer in", "is now Developer of"),
+        ("Minimal Access", "joined as Minimal Access in", "is now Minimal Access of"),
+        (None, "joined as a member in", "is now a member of"),
+    ],
+)
+def test_member_has_whatever_role_gitlab_names(role: str | None, joined: str, changed: str) -> None:
+    assert line(variant("user_add_to_group", {"group_access": role})) == joined
+    assert line(variant("user_update_for_group", {"group_access": role})) == changed
+
+
+def test_gitlab_duo_is_no_person() -> None:
+    assert variant("note.merge_request", {"user.username": "GitLabDuo"}).facts["bots"] == ("bot",)
+
+
+def test_what_happened_to_a_group_is_not_taken_for_what_happened_to_a_project_of_its_number() -> None:
+    group = told(variant("milestone.create.group", {"object_attributes.iid": 4, "group.group_id": 4242}))
+
+    assert group.thread_id != told(variant("milestone.create", {})).thread_id

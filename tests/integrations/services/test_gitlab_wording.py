@@ -247,7 +247,7 @@ LOG = {
     "milestone.close": ("octo/website closed milestone", "Spring relaunch"),
     "release.create": ("octo/website published release", "3.2 <Relaunch>"),
     "project_rename": ("octo renamed the project from octo/typefaces to", "octo/fonts"),
-    "user_add_to_team": ("Mira Okafor became Developer of", "octo/website"),
+    "user_add_to_team": ("Mira Okafor joined as Developer in", "octo/website"),
     "access_token.expiring.group": ("octo has an access token that expires on 2026-01-20:", "Access token mirror"),
     "build.success": ("Ines Rao: build success", "rspec"),
     "vulnerability.confirmed": ("vulnerability confirmed", "Nokogiri follows <xi:include>"),
