@@ -64,7 +64,8 @@ def _hooks(env: Mapping[str, str]) -> dict[str, str]:
         hooks = json.loads(_file(env).read_text())
     except FileNotFoundError:
         return {}
-    return {str(service): str(hook) for service, hook in hooks.items()}
+    # Earlier there was one, and it was GitHub's.
+    return {"github" if service == "hook_id" else str(service): str(hook) for service, hook in hooks.items()}
 
 
 def _file(env: Mapping[str, str]) -> Path:

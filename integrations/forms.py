@@ -12,6 +12,7 @@ from django import forms
 from django.http import QueryDict
 
 from . import services
+from .models import Origin
 from .services.base import InvalidOrigin, Preset, Service
 from .services.filters import Choice, Rule, clean
 
@@ -61,10 +62,17 @@ class SetupForm(forms.Form):
         cleaned = super().clean() or self.cleaned_data
         if "service" in cleaned and not self.errors:
             try:
-                self.name, self.external_url = self.chosen_service.clean_origin(cleaned["origin"] or cleaned["reuse"])
+                self.name, self.external_url = self._origin(cleaned["origin"], cleaned["reuse"])
             except InvalidOrigin as error:
                 self.add_error("origin", str(error))
         return cleaned
+
+    def _origin(self, typed: str, reused: str) -> tuple[str, str]:
+        """The origin's name and address. A name alone may not do: that of a GitHub organisation needs its address."""
+        service = self.chosen_service
+        if not typed and (known := Origin.objects.filter(service=service.name, name=reused).first()):
+            return service.clean_origin(known.external_url or known.name)
+        return service.clean_origin(typed or reused)
 
 
 @dataclass(frozen=True, slots=True)

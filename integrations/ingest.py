@@ -6,7 +6,7 @@ import html
 import logging
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -246,14 +246,17 @@ def _post_quietly(
     service: str, name: str, activity: Activity | Callable[[], Activity], kind: str, delivery_id: str
 ) -> None:
     try:
-        origins: Iterable[Origin] = Origin.objects.filter(service=service, name=name).order_by("pk")
-        for origin in origins:
-            try:
-                post(origin, activity, delivery_id, kind=kind)
-            except NobodyListens:
-                logger.debug("%s of %s is connected to no flow", name, service)
+        origins = list(Origin.objects.filter(service=service, name=name).order_by("pk"))
     except DatabaseError:
         logger.exception("an activity of %s of %s was not posted", name, service)
+        return
+    for origin in origins:
+        try:
+            post(origin, activity, delivery_id, kind=kind)
+        except NobodyListens:
+            logger.debug("%s of %s is connected to no flow", name, service)
+        except DatabaseError:
+            logger.exception("an activity of %s of %s was not posted", name, service)
 
 
 happened.connect(post_what_happened, dispatch_uid="integrations.ingest")

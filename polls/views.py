@@ -191,7 +191,11 @@ def poll(request: HttpRequest, pk: int) -> HttpResponse:
 @for_people
 def live(request: HttpRequest, pk: int) -> HttpResponse:
     """The changing parts of the page, for one that is open; 204 while nothing has changed."""
-    subject = find(pk)
+    try:
+        subject = find(pk)
+    except Http404:
+        # The page is asked for anew, says that there is no such poll, and asks no more.
+        return HttpResponse(status=HTTPStatus.NOT_FOUND, headers={"HX-Refresh": "true"})
     if request.GET.get("version") == str(subject.version):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     return render(request, "polls/_live.html", whole(request, subject) | {"is_live": True})

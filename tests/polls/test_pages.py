@@ -451,6 +451,14 @@ def test_whoever_is_not_signed_in_signs_in_and_comes_back(poll):
     assert not Vote.objects.exists()
 
 
+def test_a_page_of_a_poll_that_is_deleted_is_asked_for_anew_and_asks_no_more(lea_s, poll):
+    pk = poll.pk
+    poll.delete()
+
+    assert lea_s.get(f"/polls/{pk}/live/?version=1", headers=HTMX)["HX-Refresh"] == "true"
+    assert lea_s.get(f"/polls/{pk}/").status_code == 404
+
+
 def test_changes_need_the_token_against_forgery(lea, poll):
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(lea)

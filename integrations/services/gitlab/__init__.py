@@ -41,6 +41,7 @@ DELIVERY_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}", re.ASCII)
 KIND = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 TOKEN, KEY, EVENT_UUID = "X-Gitlab-Token", "Idempotency-Key", "X-Gitlab-Event-UUID"
+MOST_SIGNATURES = 10
 INSTANCE, TRIGGER = "X-Gitlab-Instance", "X-Gitlab-Event"
 # What GitLab calls the kinds whose names do not simply end in "Hook".
 TRIGGERS = {
@@ -68,9 +69,11 @@ class GitLab(WebhookService):
         """By the signature where there is one, else by the secret token, which GitLab sends as it is."""
         given = header(headers, SIGNATURE)
         if given:
-            expected = signature(body, secret, header(headers, ID), header(headers, TIMESTAMP))
+            expected = [
+                signature(body, key, header(headers, ID), header(headers, TIMESTAMP)) for key in signing_keys(secret)
+            ]
             # While a signing token is replaced there may be a signature by each of the two.
-            is_right = any(_is_same(each, expected) for each in given.split(" "))
+            is_right = any(_is_same(each, right) for each in given.split(" ")[:MOST_SIGNATURES] for right in expected)
         else:
             is_right = _is_same(header(headers, TOKEN), secret)
         if not (secret and is_right):
@@ -78,7 +81,7 @@ class GitLab(WebhookService):
 
     def sign(self, body: bytes, secret: str) -> dict[str, str]:
         message, now = str(uuid.uuid4()), str(int(time.time()))
-        return {ID: message, TIMESTAMP: now, SIGNATURE: signature(body, secret, message, now)}
+        return {ID: message, TIMESTAMP: now, SIGNATURE: signature(body, signing_keys(secret)[0], message, now)}
 
     def announce(self, kind: str, delivery_id: str) -> dict[str, str]:
         return {
@@ -158,13 +161,18 @@ def _is_same(given: str, expected: str) -> bool:
     return constant_time_compare(given.encode(errors="replace"), expected.encode())
 
 
-def signature(body: bytes, secret: str, message: str, timestamp: str) -> str:
-    """As https://www.standardwebhooks.com describes it, by the signing token that belongs to our secret.
+def signing_keys(secret: str) -> tuple[bytes, bytes]:
+    """What a delivery may be signed with: the signing token that belongs to our secret, or the secret as it is.
 
-    GitLab takes tokens of 32 bytes only: the token is "whsec_" and the base64 of the secret's SHA-256.
+    GitLab takes tokens of 32 bytes only: the token is "whsec_" and the base64 of the secret's SHA-256. What stands
+    before a GitLab and signs in its place knows no such limit.
     """
+    return hashlib.sha256(secret.encode()).digest(), secret.encode()
+
+
+def signature(body: bytes, key: bytes, message: str, timestamp: str) -> str:
+    """As https://www.standardwebhooks.com describes it."""
     signed = f"{message}.{timestamp}.".encode(errors="replace") + body
-    key = hashlib.sha256(secret.encode()).digest()
     return f"v1,{b64encode(hmac.new(key, signed, 'sha256').digest()).decode()}"
 
 

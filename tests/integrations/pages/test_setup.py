@@ -68,6 +68,17 @@ def test_confirming_creates_the_source_and_leads_to_what_is_left_to_do(member, f
     assert "Listening for the first event" in page
 
 
+def test_a_whole_organisation_is_chosen_again_by_its_name(member, flowdock):
+    member.post(address(origin="https://github.com/octo"))
+
+    offered = member.get(f"/flowdock/setup?flow={LOBBY}&service=github").content.decode()
+    member.post(address(flow=LOBBY, origin="", reuse="octo"))
+
+    assert 'name="reuse" value="octo"' in offered
+    assert [integration.flow_id for integration in Integration.objects.order_by("pk")] == [MAIN, LOBBY]
+    assert Origin.objects.count() == 1
+
+
 def test_a_test_activity_is_posted_and_proves_no_hook(member):
     member.post(address())
     integration = Integration.objects.get()

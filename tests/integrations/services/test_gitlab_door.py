@@ -62,6 +62,20 @@ def test_signature_is_that_of_standard_webhooks() -> None:
     assert headers == signed(message=headers["webhook-id"], timestamp=headers["webhook-timestamp"])
 
 
+def test_the_secret_itself_is_a_key_too() -> None:
+    """For what signs in GitLab's place, which need not know of the token's 32 bytes."""
+    digest = hmac.new(SECRET.encode(), b"msg_1.1700000000." + BODY, "sha256").digest()
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": "1700000000",
+        "webhook-signature": f"v1,{b64encode(digest).decode()}",
+    }
+
+    GITLAB.verify(BODY, headers, SECRET)
+    with pytest.raises(SignatureMismatch):
+        GITLAB.verify(BODY, headers, "another")
+
+
 def test_one_of_several_signatures_is_enough() -> None:
     right = signed()
     wrong = signed(secret="another")["webhook-signature"]
