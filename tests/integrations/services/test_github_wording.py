@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
 
-from integrations.activity import Activity
-from integrations.services import SERVICES
-from integrations.services.base import Event
-
 from .recorded import HERE, Recorded
+from .wording import Wording
 
-GITHUB = SERVICES["github"]
+WORDING = Wording("github")
+read, activity_of = WORDING.read, WORDING.activity_of
 REPOSITORY = "https://github.com/octo/hello"
-LINK = re.compile(r'<a href="[^"]+">(.*?)</a>')
 SHA = "6f2a8c1e0b7d4935a1c2e3f405162738495a6b7c"
-
-
-def read(name: str) -> Event:
-    return Recorded(GITHUB, HERE / "github" / f"{name}.json").read()
-
-
-def activity_of(name: str) -> Activity:
-    activity = read(name).activity
-    assert activity is not None
-    return activity
 
 
 def link(text: str, path: str) -> str:
     return f'<a href="{REPOSITORY}{path}">{text}</a>'
-
-
-def rows() -> list[tuple[str, ...]]:
-    """Each line: the file | who | what, links in brackets | which thread | its status and colour | the event's word."""
-    lines = (HERE / "github" / "wording.txt").read_text().splitlines()
-    return [tuple(cell.strip() for cell in line.split("|")) for line in lines]
 
 
 KEPT = {
@@ -66,21 +46,9 @@ KEPT = {
 }
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", WORDING.rows(), ids=lambda row: row[0])
 def test_payload_is_worded(row: tuple[str, ...]) -> None:
-    event = read(row[0])
-
-    activity = event.activity
-    assert activity is not None, event.why_not
-    status = activity.thread.status
-    assert (
-        row[0],
-        activity.author.name,
-        LINK.sub(r"[\1]", activity.title),
-        activity.thread_id,
-        f"{status.value} {status.color}" if status else "-",
-        *event.facts["events"],
-    ) == row
+    assert WORDING.row(row[0]) == row
 
 
 LINKS = {
@@ -110,9 +78,7 @@ def test_payload_is_kept_and_not_posted_for_a_reason(name: str, why_not: str) ->
 
 
 def test_every_recorded_payload_has_its_line() -> None:
-    files = {path.stem for path in (HERE / "github").glob("*.json")}
-
-    assert files == {row[0] for row in rows()} | set(KEPT)
+    assert WORDING.files() == {row[0] for row in WORDING.rows()} | set(KEPT)
 
 
 FIELDS: list[tuple[str, dict[str, str]]] = [
@@ -275,7 +241,7 @@ def test_rule_does_not_apply_where_the_event_has_no_such_fact(name: str, rule: s
 
 
 def test_name_is_read_where_github_sends_one() -> None:
-    recorded = Recorded(GITHUB, HERE.parents[2] / "demo" / "github" / "11-pull_request.review_requested.json")
+    recorded = Recorded(WORDING.service, HERE.parents[2] / "demo" / "github" / "11-pull_request.review_requested.json")
 
     activity = recorded.read().activity
 
@@ -285,7 +251,7 @@ def test_name_is_read_where_github_sends_one() -> None:
 
 
 def test_webhook_of_an_organisation_tells_the_threads_of_its_repositories_apart() -> None:
-    recorded = Recorded(GITHUB, HERE / "github" / "pull_request.opened.json")
+    recorded = Recorded(WORDING.service, HERE / "github" / "pull_request.opened.json")
 
     activity = recorded.read(**{"X-GitHub-Hook-Installation-Target-Type": "organization"}).activity
 
