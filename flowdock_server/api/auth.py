@@ -1,7 +1,8 @@
 """Who calls, and what they may.
 
-A flow token comes before a bearer token, and that before Basic authentication. A view names the scopes of which a
-bearer token needs one; Basic authentication has them all.
+A flow token comes before a bearer token, and that before Basic authentication, and the first that was sent decides: a
+wrong one is refused, whatever else was sent. A view names the scopes of which a bearer token needs one; Basic
+authentication has them all.
 """
 
 import base64
@@ -86,6 +87,8 @@ class Basic(_Key):
             name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError, ValueError) as error:
             raise AuthenticationError from error
+        if "\0" in name:  # PostgreSQL raises on it
+            raise AuthenticationError
         if "@" in name:
             user = authenticate(request, username=name, password=password)
         else:

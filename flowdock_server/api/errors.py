@@ -8,7 +8,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 
 from flowdock_server.drafts import BLANK, Rejected
 
-from .params import TooLarge, Unreadable
+from .params import TooLarge, Unreadable, Unsupported
 
 MESSAGES = {
     400: "The request cannot be understood",
@@ -17,6 +17,7 @@ MESSAGES = {
     404: "Not found",
     405: "This address does not know this method",
     413: "The body is too large",
+    415: "This format cannot be read",
     500: "Internal server error",
 }
 
@@ -39,7 +40,7 @@ def failure(status: int, message: str = "", errors: dict[str, list[str]] | None 
     answer: dict[str, Any] = {"message": message or MESSAGES.get(status, "Failed")}
     if errors:
         answer["errors"] = errors
-    response = JsonResponse(answer, status=status)
+    response = JsonResponse(answer, status=status, content_type="application/json; charset=utf-8")
     if status == 401:
         response["WWW-Authenticate"] = 'Basic realm="Flowdock"'
     return response
@@ -89,6 +90,10 @@ def register(api: NinjaAPI) -> None:
     @api.exception_handler(Unreadable)
     def unreadable(request: HttpRequest, error: Unreadable) -> HttpResponse:
         return failure(400, str(error))
+
+    @api.exception_handler(Unsupported)
+    def unsupported(request: HttpRequest, error: Unsupported) -> HttpResponse:
+        return failure(415, str(error))
 
     @api.exception_handler(TooLarge)
     def too_large(request: HttpRequest, error: TooLarge) -> HttpResponse:

@@ -71,13 +71,13 @@ def _listed(caller: Caller, flows: QuerySet[Flow], users: bool) -> list[FlowShap
     return [_shape(caller, flow, users=users, joined=getattr(flow, "joined", True)) for flow in flows]
 
 
-@router.get("/flows", auth=person("flow", "manage"), response=list[FlowShape])
+@router.get("/flows", auth=person("flow"), response=list[FlowShape])
 def joined_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
     """The flows that the caller is in; with `users=1` also who else is."""
     return _listed(request.auth, _flows(request.auth), users)
 
 
-@router.get("/flows/all", auth=person("flow", "manage"), response=list[FlowShape])
+@router.get("/flows/all", auth=person("flow"), response=list[FlowShape])
 def all_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
     """The same, and those that the caller may join because they are in the organization."""
     user = request.auth.user
@@ -90,13 +90,13 @@ def all_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
     return _listed(request.auth, flows.select_related("organization"), users=False)
 
 
-@router.get("/flows/find", auth=person("flow", "integration", "manage"), response=FlowShape)
+@router.get("/flows/find", auth=person("flow", "integration"), response=FlowShape)
 def find_flow(request: HttpRequest, id: str) -> FlowShape:
     """One flow by its id, as a set-up address gives it."""
     return _whole(request.auth, open_flow_by_id(request.auth, id))
 
 
-@router.get("/flows/{organization}", auth=person("flow", "manage"), response=list[FlowShape])
+@router.get("/flows/{organization}", auth=person("flow"), response=list[FlowShape])
 def flows_of_organization(request: HttpRequest, organization: str, users: bool = False) -> list[FlowShape]:
     """The flows of one organization that the caller is in."""
     if not Organization.objects.of(request.auth.user).filter(parameterized_name=organization).exists():
@@ -105,7 +105,7 @@ def flows_of_organization(request: HttpRequest, organization: str, users: bool =
     return _listed(request.auth, flows, users)
 
 
-@router.get("/flows/{organization}/{flow}", auth=person("flow", "integration", "manage"), response=FlowShape)
+@router.get("/flows/{organization}/{flow}", auth=person("flow", "integration"), response=FlowShape)
 def one_flow(request: HttpRequest, organization: str, flow: str) -> FlowShape:
     """One flow, with its users."""
     return _whole(request.auth, open_flow(request.auth, organization, flow))
@@ -116,7 +116,7 @@ def _whole(caller: Caller, flow: Flow) -> FlowShape:
     return _shape(caller, loaded, users=True)
 
 
-@router.get("/flows/{organization}/{flow}/users", auth=person("flow", "manage"), response=list[UserShape])
+@router.get("/flows/{organization}/{flow}/users", auth=person("flow"), response=list[UserShape])
 def flow_users(request: HttpRequest, organization: str, flow: str) -> list[UserShape]:
     """Who is in the flow."""
     users = User.objects.filter(flow_memberships__flow=open_flow(request.auth, organization, flow))

@@ -8,11 +8,13 @@ from django.utils.cache import patch_vary_headers
 
 from .errors import failure
 
-# The rest of the host belongs to pages.
-_CALL = re.compile(
-    r"\A(?:/v1)?(/(?:activities|comments|flows|messages|oauth/applications|openapi|organizations|private|sources|users?)(?:/.*)?)\Z",
-    re.DOTALL,
-)
+_ROOTS = "activities|comments|files|flows|messages|oauth/applications|openapi|organizations|private|sources|users?"
+_CALL = re.compile(rf"\A/(?:{_ROOTS})(?:/.*)?\Z", re.DOTALL)
+# They have formats of their own, for errors too: flowdock_server.oauth.
+_KEYS = ("/oauth/token", "/oauth/revoke")
+# What people open in a browser. Anything else that is not there is a program's mistake, unless it asks for a page.
+_PAGES = re.compile(r"\A/(?:app|account|login|oauth|static)?(?:/.*)?\Z", re.DOTALL)
+
 _ALLOW_METHODS = "POST, PUT, PATCH, DELETE, GET, OPTIONS"
 _ALLOW_HEADERS = (
     "Origin, Accept, Content-type, Authorization, X-CSRF-Token, X-Requested-With, X-Prototype-Version, "
@@ -27,14 +29,16 @@ class ApiMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        # /v1/flows.json, /v1/flows and /flows are one address.
-        if call := _CALL.match(request.path_info.removesuffix(".json")):
-            request.path_info = call[1].rstrip("/")
-            return _open_to_other_sites(request, self._answer(request))
-        if request.path_info == "/oauth/token":
+        request.path_info = _plain(request.path_info)
+        if _CALL.match(request.path_info):
+            return open_to_other_sites(request, self._answer(request))
+        if request.path_info in _KEYS:
             preflight = request.method == "OPTIONS"
-            return _open_to_other_sites(request, HttpResponse() if preflight else self.get_response(request))
-        return self.get_response(request)
+            return open_to_other_sites(request, HttpResponse() if preflight else self.get_response(request))
+        response = self.get_response(request)
+        if response.status_code == 404 and _by_program(request):
+            return open_to_other_sites(request, failure(404))
+        return response
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         if request.method == "OPTIONS":
@@ -47,7 +51,7 @@ class ApiMiddleware:
             response = failure(400, "A text has a character that cannot be stored")
         else:
             response = self.get_response(request)
-        if response.status_code >= 400 and response.get("Content-Type") != "application/json":
+        if response.status_code >= 400 and not response.get("Content-Type", "").startswith("application/json"):
             allow = response.get("Allow")
             response = failure(response.status_code)
             if allow:
@@ -59,12 +63,27 @@ class ApiMiddleware:
         return response
 
 
-def _open_to_other_sites(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+def _plain(path: str) -> str:
+    """/v1/flows.json, /v1/flows/ and /flows are one address, and so are /v1/oauth/token and /oauth/token."""
+    plain = path.removeprefix("/v1") if path.startswith("/v1/") else path
+    if plain.startswith("/files/"):
+        return plain  # its ending is the file's name
+    shorter = plain.removesuffix(".json").rstrip("/")
+    return shorter if _CALL.match(shorter) or shorter in _KEYS else path
+
+
+def _by_program(request: HttpRequest) -> bool:
+    """Whether a page that says "not found" would be of no use to the caller."""
+    is_page = _PAGES.match(request.path_info) or "text/html" in request.headers.get("Accept", "")
+    return request.path_info.startswith("/v1/") or not is_page
+
+
+def open_to_other_sites(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """CORS, without cookies: a caller's page has to bring a key of its own."""
     if origin := request.headers.get("Origin"):
         response["Access-Control-Allow-Origin"] = origin
         response["Access-Control-Allow-Methods"] = _ALLOW_METHODS
         response["Access-Control-Allow-Headers"] = _ALLOW_HEADERS
-        response["Access-Control-Expose-Headers"] = "Flowdock-User, Link"
+        response["Access-Control-Expose-Headers"] = "Flowdock-User, Link, Retry-After"
         patch_vary_headers(response, ["Origin"])
     return response

@@ -22,6 +22,10 @@ class Unreadable(ValueError):
     """400: the parameters cannot be read; the text says why."""
 
 
+class Unsupported(ValueError):
+    """415: the body is in no format that this server reads."""
+
+
 class TooLarge(Exception):
     """413: the body is over the limit."""
 
@@ -34,7 +38,7 @@ def of(request: HttpRequest) -> dict[str, Any]:
 
 
 def read(request: HttpRequest) -> dict[str, Any]:
-    """All parameters of `request`, nested ones as objects and lists. Raises Unreadable or TooLarge."""
+    """All parameters of `request`, nested ones as objects and lists. Raises Unreadable, Unsupported or TooLarge."""
     parameters = unbracket(request.GET)
     try:
         if len(request.body) > settings.MAX_BODY_BYTES:
@@ -46,7 +50,7 @@ def read(request: HttpRequest) -> dict[str, Any]:
         elif request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
             parameters |= unbracket(_form(request))
         elif request.body.strip():
-            raise Unreadable("Send the body as application/json or application/x-www-form-urlencoded")
+            raise Unsupported("Send the body as application/json or application/x-www-form-urlencoded")
     except RequestDataTooBig as error:
         raise TooLarge from error
     except (MultiPartParserError, TooManyFieldsSent) as error:

@@ -45,7 +45,7 @@ def _own(caller: Caller, source: Source) -> bool:
     return caller.application is not None and caller.application == source.application
 
 
-@router.get("/sources", auth=person_or_source("flow", "integration"), response=list[SourceShape])
+@router.get("/sources", auth=person_or_source("flow"), response=list[SourceShape])
 def sources(request: HttpRequest) -> list[SourceShape]:
     """The sources of all the caller's flows; with a flow token that one source."""
     caller: Caller = request.auth
@@ -120,9 +120,9 @@ def _delete_source(request: HttpRequest, organization: str, flow: str, source_id
 for name in ("sources", "integrations"):
     of_flow, one = f"/flows/{{organization}}/{{flow}}/{name}", f"/flows/{{organization}}/{{flow}}/{name}/{{source_id}}"
     hidden = {"include_in_schema": name == "sources"}
-    router.get(of_flow, auth=person("flow", "integration"), response=list[SourceShape], **hidden)(_list_sources)
+    router.get(of_flow, auth=person("flow"), response=list[SourceShape], **hidden)(_list_sources)
     router.post(of_flow, auth=person("integration"), response={201: SourceShape}, **hidden)(_create_source)
-    router.get(one, auth=person("flow", "integration"), response=SourceShape, **hidden)(_one_source)
+    router.get(one, auth=person("flow"), response=SourceShape, **hidden)(_one_source)
     router.api_operation(["PUT", "PATCH"], one, auth=person("integration"), response=SourceShape, **hidden)(
         _change_source
     )

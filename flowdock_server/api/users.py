@@ -37,19 +37,19 @@ def _mates_of(user: User):
     )
 
 
-@router.get("/organizations", auth=person("flow", "manage"), response=list[OrganizationShape])
+@router.get("/organizations", auth=person("manage"), response=list[OrganizationShape])
 def organizations(request: HttpRequest) -> list[OrganizationShape]:
     """The caller's organizations."""
     return [organization_shape(organization, organization.user_count) for organization in _organizations_of(request)]
 
 
-@router.get("/organizations/find", auth=person("flow", "manage"), response=OrganizationShape)
+@router.get("/organizations/find", auth=person("manage"), response=OrganizationShape)
 def find_organization(request: HttpRequest, id: int) -> OrganizationShape:
     """One of them by its id."""
     return _with_users(get_object_or_404(_organizations_of(request), pk=id))
 
 
-@router.get("/organizations/{organization}", auth=person("flow", "manage"), response=OrganizationShape)
+@router.get("/organizations/{organization}", auth=person("manage"), response=OrganizationShape)
 def one_organization(request: HttpRequest, organization: str) -> OrganizationShape:
     """One of them by its name in addresses."""
     return _with_users(get_object_or_404(_organizations_of(request), parameterized_name=organization))

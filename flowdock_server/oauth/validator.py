@@ -2,6 +2,11 @@ from typing import Any
 
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauthlib.common import Request
+from oauthlib.oauth2.rfc6749.errors import (
+    InvalidGrantError,
+    UnsupportedGrantTypeError,
+    UnsupportedResponseTypeError,
+)
 
 GRANTS = ("authorization_code", "password", "refresh_token")
 
@@ -18,12 +23,25 @@ class FlowdockValidator(OAuth2Validator):
     def validate_response_type(
         self, client_id: str, response_type: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        return response_type == "code"
+        if response_type != "code":
+            raise UnsupportedResponseTypeError(request=request)
+        return True
 
     def validate_grant_type(
         self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        return grant_type in GRANTS
+        if grant_type not in GRANTS:
+            raise UnsupportedGrantTypeError(request=request)
+        return True
+
+    def confirm_redirect_uri(
+        self, client_id: str, code: str, redirect_uri: str | None, client: Any, *args: Any, **kwargs: Any
+    ) -> bool:
+        # An application has one address, and the code went there: to leave it out says nothing else.
+        if redirect_uri and not super().confirm_redirect_uri(client_id, code, redirect_uri, client, *args, **kwargs):
+            # RFC 6749 5.2 counts it among the wrong grants; oauthlib would say invalid_request.
+            raise InvalidGrantError("The redirect_uri is not the one that the code was sent to.")
+        return True
 
     def _save_bearer_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> None:
         # `token` becomes the answer, so what is taken out here is neither stored nor given.
