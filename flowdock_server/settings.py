@@ -19,6 +19,8 @@ if not SECRET_KEY:
         "FLOWDOCK_SERVER_SECRET_KEY is not set. Put a long random text into the environment or into .env, for example: "
         'python -c "import secrets; print(secrets.token_urlsafe(50))"'
     )
+# Former keys, after a change: what was signed or sealed with them can still be read.
+SECRET_KEY_FALLBACKS = env.list("FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS", default=[])
 DEBUG = env.bool("FLOWDOCK_SERVER_DEBUG", default=False)
 # Offers the demonstration accounts on the sign-in page. Never on a server that others can reach.
 DEMO = env.bool("FLOWDOCK_SERVER_DEMO", default=False)

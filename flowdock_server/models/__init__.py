@@ -1,29 +1,36 @@
 """What the server keeps.
 
     people.py        User, Organization, Membership, ApiToken
-    flows.py         Flow, FlowMembership
+    flows.py         Flow, FlowMembership, Invitation
     applications.py  Application, Source
-    messages.py      Thread, Message, Tag
+    messages.py      Thread, Message, Attachment, Tag, ThreadMark
+    private.py       Conversation, PrivateMessage
 
 Writing messages is `flowdock_server.messages.post`; nothing else creates a Message or changes a Thread's state.
 Strangers' HTML is stored as it came: show it through the properties that begin with `safe_`.
 """
 
 from .applications import Application, Source
-from .flows import Flow, FlowMembership
-from .messages import Message, Tag, Thread
+from .flows import Flow, FlowMembership, Invitation
+from .messages import Attachment, Message, Tag, Thread, ThreadMark
 from .people import ApiToken, Membership, Organization, User
+from .private import Conversation, PrivateMessage
 
 __all__ = [
     "ApiToken",
     "Application",
+    "Attachment",
+    "Conversation",
     "Flow",
     "FlowMembership",
+    "Invitation",
     "Membership",
     "Message",
     "Organization",
+    "PrivateMessage",
     "Source",
     "Tag",
     "Thread",
+    "ThreadMark",
     "User",
 ]

@@ -107,7 +107,7 @@ def message_shape(message: Message, thread: ThreadShape | None) -> MessageShape:
         "sent": message.sent,
         "created_at": moment(message.created_at),
         "flow": str(message.flow_id),
-        "attachments": message.attachments,
+        "attachments": [],
         "app": "influx" if in_inbox else "chat",
     }
     if message.edited_at:
