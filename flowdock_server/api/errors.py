@@ -57,6 +57,8 @@ def in_words(error: dict[str, Any]) -> tuple[str, str]:
             return name, BLANK
         case "string_too_short":
             return name, BLANK
+        case "string_pattern_mismatch" if context["pattern"] == r"\S":
+            return name, BLANK
         case "string_too_long":
             return name, f"is too long (maximum is {context['max_length']} characters)"
         case "too_long":
@@ -81,6 +83,9 @@ def register(api: NinjaAPI) -> None:
 
     @api.exception_handler(ValidationError)
     def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+        if any(each["loc"][0] == "path" for each in error.errors):
+            # An id of a form that none has is one that nothing has.
+            return failure(404)
         return failure(400, "Validation error", by_field(error.errors))
 
     @api.exception_handler(Rejected)

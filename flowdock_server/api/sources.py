@@ -73,8 +73,11 @@ def _create_source(
     caller: Caller = request.auth
     if caller.application is None:
         raise Forbidden("Only an application can create a source: authorize with OAuth")
+    opened = open_flow(caller, organization, flow)
+    if opened.disabled:
+        raise Forbidden("The flow is archived")
     source, token = Source.connect(
-        flow=open_flow(caller, organization, flow),
+        flow=opened,
         application=caller.application,
         creator=caller.user,
         name=new.name,

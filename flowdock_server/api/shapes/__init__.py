@@ -8,9 +8,31 @@ Strangers' HTML leaves cleaned. Keys that are not required are absent where they
 """
 
 from .common import ErrorShape, moment
-from .flows import ApplicationShape, FlowShape, LinkShape, SourceShape, application_shape, flow_shape, source_shape
+from .flows import (
+    ApplicationShape,
+    FlowShape,
+    ImportedShape,
+    InvitationShape,
+    LinkShape,
+    Offers,
+    SourceShape,
+    application_shape,
+    flow_shape,
+    invitation_shape,
+    source_shape,
+)
 from .messages import AuthorShape, CommentShape, MessageShape, StatusShape, ThreadShape, message_shape, thread_shape
-from .people import FlowUserShape, OrganizationShape, UserShape, flow_user_shape, organization_shape, user_shape
+from .people import (
+    FlowUserShape,
+    MemberShape,
+    OrganizationShape,
+    OrganizationUserShape,
+    UserShape,
+    flow_user_shape,
+    organization_shape,
+    user_shape,
+    whole_organization_shape,
+)
 
 __all__ = [
     "ApplicationShape",
@@ -19,9 +41,14 @@ __all__ = [
     "ErrorShape",
     "FlowShape",
     "FlowUserShape",
+    "ImportedShape",
+    "InvitationShape",
     "LinkShape",
+    "MemberShape",
     "MessageShape",
+    "Offers",
     "OrganizationShape",
+    "OrganizationUserShape",
     "SourceShape",
     "StatusShape",
     "ThreadShape",
@@ -29,10 +56,12 @@ __all__ = [
     "application_shape",
     "flow_shape",
     "flow_user_shape",
+    "invitation_shape",
     "message_shape",
     "moment",
     "organization_shape",
     "source_shape",
     "thread_shape",
     "user_shape",
+    "whole_organization_shape",
 ]
