@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import authenticate
+from django.db.models import Model
 from django.http import HttpRequest
 from ninja.errors import AuthenticationError
 from ninja.security.base import AuthBase
@@ -32,6 +33,7 @@ class Caller:
     application: Application | None = None
     scopes: frozenset[str] | None = None  # None: all
     source: Source | None = None
+    key: Model | None = None  # the ApiToken or access token that was shown: with its row gone, so is the right
 
     def may(self, *scopes: str) -> bool:
         """Whether one of `scopes` is granted."""
@@ -71,7 +73,8 @@ class BearerToken(_Key):
         found = tokens.filter(token_checksum=digest(str(token).strip())).first()
         if found is None or found.is_expired() or found.user is None or not found.user.is_active:
             raise AuthenticationError
-        return Caller(user=found.user, application=found.application, scopes=frozenset(found.scope.split()))
+        scopes = frozenset(found.scope.split())
+        return Caller(user=found.user, application=found.application, scopes=scopes, key=found)
 
 
 class Basic(_Key):
@@ -89,6 +92,7 @@ class Basic(_Key):
             raise AuthenticationError from error
         if "\0" in name:  # PostgreSQL raises on it
             raise AuthenticationError
+        token = None
         if "@" in name:
             user = authenticate(request, username=name, password=password)
         else:
@@ -96,7 +100,7 @@ class Basic(_Key):
             user = token.user if token and token.user.is_active else None
         if user is None:
             raise AuthenticationError
-        return Caller(user=user)
+        return Caller(user=user, key=token)
 
 
 class FlowToken(_Key):
