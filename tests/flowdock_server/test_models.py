@@ -111,12 +111,16 @@ def test_links_of_strangers_tell_nothing_and_pictures_need_a_setting(settings):
     picture = '<img src="https://x.test/p.png" alt="p">'
 
     assert clean_line(f"{link}<b>b</b>") == f"{safe}b"
-    assert clean_body(f"{link}<b>b</b>{picture}") == f'{safe}<b>b</b><img alt="p">'
+    assert clean_body(f"{link}<b>b</b>{picture}") == (
+        f'{safe}<b>b</b><a href="https://x.test/p.png" rel="noopener noreferrer nofollow">p</a>'
+    )
     assert without_tags(f"{link} & <b>b</b>") == "x &amp; b"
     settings.REMOTE_IMAGES = True
-    assert clean_body(picture) == '<img src="https://x.test/p.png" alt="p">'
+    assert clean_body(picture) == (
+        '<img src="https://x.test/p.png" alt="p" loading="lazy" referrerpolicy="no-referrer">'
+    )
     assert clean_body('<img src="data:image/svg+xml,x"><a href="/account">a</a>') == (
-        '<img><a rel="noopener noreferrer nofollow">a</a>'
+        '<a rel="noopener noreferrer nofollow">a</a>'
     )
 
 

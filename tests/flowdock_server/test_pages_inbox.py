@@ -458,7 +458,9 @@ def test_what_strangers_send_does_nothing_on_any_page(world, connect, rest):
 def test_pictures_from_elsewhere_are_words_unless_they_are_allowed(world, connect, settings):
     thread = hostile_thread(world, connect)
     person = browser(world.ines)
-    assert "who-reads.png" not in person.get(thread.get_absolute_url()).content.decode()
+    seen = see(person.get(thread.get_absolute_url()))
+    assert {given.get("src") for given in seen.all("img")} == {"/static/logo.svg"}
+    assert seen.links().count("https://evil.test/who-reads.png") == 1  # who wants to see it may
 
     settings.REMOTE_IMAGES = True
 
