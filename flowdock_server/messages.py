@@ -159,6 +159,7 @@ def _count(thread: Thread, message: Message) -> None:
     else:
         thread.internal_comments += 1
     thread.empty = False
+    thread.last_number = message.number
     thread.last_event = message.event
     thread.last_author = message.speaker[:255]
     thread.last_title = message.title if message.by_integration else message.content

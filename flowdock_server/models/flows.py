@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
@@ -78,7 +79,9 @@ class FlowMembership(models.Model):
     """What opens a flow to a person.
 
     `open` is whether the flow is among those they have open. One who is `disabled` is blocked: sees and posts nothing.
-    `last_read_number` is the number of the latest message they have seen.
+    `last_read_number` is the number of the latest message of the chat that they have seen, `inbox_read_number` the
+    one up to which they have seen the whole inbox; a ThreadMark says so of one thread. What was there before they
+    came in is nothing they missed.
     """
 
     flow = models.ForeignKey(Flow, models.CASCADE, related_name="memberships")
@@ -86,6 +89,7 @@ class FlowMembership(models.Model):
     open = models.BooleanField(default=True)
     disabled = models.BooleanField(default=False)
     last_read_number = models.BigIntegerField(default=0)
+    inbox_read_number = models.BigIntegerField(default=0)
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -93,6 +97,11 @@ class FlowMembership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.flow}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self._state.adding and not self.last_read_number:
+            self.last_read_number = self.inbox_read_number = self.flow.last_number
+        super().save(*args, **kwargs)
 
 
 class Invitation(models.Model):

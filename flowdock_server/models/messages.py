@@ -67,6 +67,7 @@ class Thread(models.Model):
     fields = models.JSONField(default=list)
     actions = models.JSONField(default=list)
     initial_number = models.BigIntegerField(default=0, help_text="Number of its first message")
+    last_number = models.BigIntegerField(default=0, help_text="Number of its latest message")
     activities = models.PositiveIntegerField(default=0)
     internal_comments = models.PositiveIntegerField(default=0, help_text="Chat messages in it")
     external_comments = models.PositiveIntegerField(default=0, help_text="Discussions in it")
@@ -91,6 +92,7 @@ class Thread(models.Model):
         indexes = [
             models.Index(fields=["flow", "-updated_at", "-id"], name="threads_newest_first"),
             models.Index(fields=["source", "-updated_at", "-id"], name="threads_of_a_source"),
+            models.Index(fields=["flow", "last_number"], name="threads_by_last_number"),
         ]
 
     def __str__(self) -> str:
