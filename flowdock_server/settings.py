@@ -112,6 +112,16 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 THREADS = env.int("FLOWDOCK_SERVER_THREADS", default=8)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Invitations go out by mail: smtp+tls://user:password@host:587. Without a mail server they are put into files.
+_email = env.email_url_config(env.str("FLOWDOCK_SERVER_EMAIL_URL", default="") or f"filemail:///{DATA_DIR / 'mail'}")
+EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = _email["EMAIL_HOST"] or "localhost", _email["EMAIL_PORT"] or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_USER"] or "", _email["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = _email.get("EMAIL_USE_TLS", False), _email.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH = _email["EMAIL_FILE_PATH"]
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = env.str("FLOWDOCK_SERVER_EMAIL_FROM", default="") or f"flowdock@{urlsplit(SERVER_URL).hostname}"
+
 AUTH_USER_MODEL = "flowdock_server.User"
 LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/app"

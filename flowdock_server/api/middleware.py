@@ -13,7 +13,7 @@ _CALL = re.compile(rf"\A/(?:{_ROOTS})(?:/.*)?\Z", re.DOTALL)
 # They have formats of their own, for errors too: flowdock_server.oauth.
 _KEYS = ("/oauth/token", "/oauth/revoke")
 # What people open in a browser. Anything else that is not there is a program's mistake, unless it asks for a page.
-_PAGES = re.compile(r"\A/(?:app|account|login|oauth|static)?(?:/.*)?\Z", re.DOTALL)
+_PAGES = re.compile(r"\A/(?:app|account|invitations|join|login|oauth|static)?(?:/.*)?\Z", re.DOTALL)
 
 _ALLOW_METHODS = "POST, PUT, PATCH, DELETE, GET, OPTIONS"
 _ALLOW_HEADERS = (

@@ -1,7 +1,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from . import account, applications, entry, events, inbox, sources
+from . import account, applications, entry, events, inbox, joining, sources
 
 _flow = [
     path("", inbox.show, name="inbox"),
@@ -23,6 +23,9 @@ urlpatterns = [
     path("", entry.home, name="home"),
     path("login", entry.SignIn.as_view(), name="sign-in"),
     path("account/sign-out", LogoutView.as_view(), name="sign-out"),
+    path("invitations/<str:token>", joining.accept, name="accept-invitation"),
+    path("join/<uuid:flow_id>", joining.join, name="join"),
+    path("join/<uuid:flow_id>/<str:key>", joining.join, name="join-by-link"),
     path("app", entry.flows, name="flows"),
     path("app/<str:organization>/<str:flow>", include(_flow)),
     path("account", account.show, name="account"),
