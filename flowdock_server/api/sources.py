@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Router, Status
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from flowdock_server.drafts import Address, Shape
 from flowdock_server.models import Source
@@ -20,16 +20,20 @@ from .shapes import SourceShape, source_shape
 router = Router(tags=["sources"])
 
 
+def _none_is_empty(value: Any) -> Any:
+    return "" if value is None else value
+
+
 class NewSource(Shape):
     name: Annotated[str, Field(min_length=1, max_length=255)]
     external_url: Address = ""
 
 
 class SourceChange(Shape):
-    """What is absent stays; an empty text clears."""
+    """What is absent stays; an empty text clears, and so does JSON's null."""
 
-    error_message: Annotated[str | None, Field(max_length=10_000)] = None
-    configuration_url: Address | None = None
+    error_message: Annotated[str, Field(max_length=10_000), BeforeValidator(_none_is_empty)] = ""
+    configuration_url: Address = ""
 
 
 def _loaded() -> QuerySet[Source]:
@@ -106,7 +110,7 @@ def _change_source(
 
 
 def _changed(source: Source, change: SourceChange) -> SourceShape:
-    source.change(error_message=change.error_message, configuration_url=change.configuration_url)
+    source.change(**change.model_dump(exclude_unset=True))
     return source_shape(source)
 
 
