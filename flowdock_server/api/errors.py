@@ -6,7 +6,8 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from flowdock_server.drafts import BLANK, Rejected
+from flowdock_server.drafts import BLANK, Refused, Rejected
+from flowdock_server.signin import TooManyAttempts
 
 from .params import TooLarge, Unreadable, Unsupported
 
@@ -18,6 +19,7 @@ MESSAGES = {
     405: "This address does not know this method",
     413: "The body is too large",
     415: "This format cannot be read",
+    429: "Too many requests",
     500: "Internal server error",
 }
 
@@ -43,6 +45,13 @@ def failure(status: int, message: str = "", errors: dict[str, list[str]] | None 
     response = JsonResponse(answer, status=status, content_type="application/json; charset=utf-8")
     if status == 401:
         response["WWW-Authenticate"] = 'Basic realm="Flowdock"'
+    return response
+
+
+def later(message: str, retry_after: int) -> HttpResponse:
+    """429: the caller may ask again after so many seconds."""
+    response = failure(429, message)
+    response["Retry-After"] = str(retry_after)
     return response
 
 
@@ -92,6 +101,10 @@ def register(api: NinjaAPI) -> None:
     def rejected(request: HttpRequest, error: Rejected) -> HttpResponse:
         return failure(400, "Validation error", error.errors)
 
+    @api.exception_handler(Refused)
+    def not_allowed(request: HttpRequest, error: Refused) -> HttpResponse:
+        return failure(403, str(error))
+
     @api.exception_handler(Unreadable)
     def unreadable(request: HttpRequest, error: Unreadable) -> HttpResponse:
         return failure(400, str(error))
@@ -111,6 +124,10 @@ def register(api: NinjaAPI) -> None:
     @api.exception_handler(AuthenticationError)
     def unauthenticated(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
         return failure(401)
+
+    @api.exception_handler(TooManyAttempts)
+    def guessing(request: HttpRequest, error: TooManyAttempts) -> HttpResponse:
+        return later(str(error), error.retry_after)
 
     @api.exception_handler(HttpError)
     def refused(request: HttpRequest, error: HttpError) -> HttpResponse:

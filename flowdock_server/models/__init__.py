@@ -1,10 +1,11 @@
 """What the server keeps.
 
-    people.py        User, Organization, Membership, ApiToken
+    people.py        User, Organization, Membership, ApiToken, SignInFailures
     flows.py         Flow, FlowMembership, Invitation
     applications.py  Application, Source
     messages.py      Thread, Message, Attachment, Tag, ThreadMark
     private.py       Conversation, PrivateMessage
+    search.py        Indexed
 
 Writing messages is `flowdock_server.messages.post`; nothing else creates a Message or changes a Thread's state.
 Strangers' HTML is stored as it came: show it through the properties that begin with `safe_`.
@@ -13,8 +14,9 @@ Strangers' HTML is stored as it came: show it through the properties that begin 
 from .applications import Application, Source
 from .flows import Flow, FlowMembership, Invitation
 from .messages import Attachment, Message, Tag, Thread, ThreadMark
-from .people import ApiToken, Membership, Organization, User
+from .people import ApiToken, Membership, Organization, SignInFailures, User
 from .private import Conversation, PrivateMessage
+from .search import Indexed
 
 __all__ = [
     "ApiToken",
@@ -23,11 +25,13 @@ __all__ = [
     "Conversation",
     "Flow",
     "FlowMembership",
+    "Indexed",
     "Invitation",
     "Membership",
     "Message",
     "Organization",
     "PrivateMessage",
+    "SignInFailures",
     "Source",
     "Tag",
     "Thread",

@@ -5,7 +5,9 @@ from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
-from django.db import models
+from django.core.files.storage import storages
+from django.db import models, transaction
+from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -118,7 +120,11 @@ class Thread(models.Model):
 
     @property
     def safe_body(self) -> SafeString:
-        return clean_body(self.body)
+        """With the pictures that came with its messages, which are looked up where it has some."""
+        if "cid:" not in self.body:
+            return clean_body(self.body)
+        named = Attachment.objects.filter(message__thread=self).exclude(content_id="").order_by("pk")
+        return clean_body(self.body, {attachment.content_id: attachment.path for attachment in named})
 
     @property
     def safe_fields(self) -> list[dict[str, Any]]:
@@ -142,9 +148,10 @@ class Message(models.Model):
     `event` decides which fields speak: "activity" and "discussion" have `title`, `body` and an author in
     `author_name`, `author_email`, `author_avatar`; "message", "comment" and "status" have `content`, plain text, and
     a `user` (or `external_user_name`). "mail" (what the push API brings to the inbox) has `title`, `body` and an
-    author, and its other fields in `data`. The rest have their content in `data`: "file" {"file_name", ...}, "action"
-    {"type", "description"}, "tag-change" {"message", "add", "remove"}, "message-edit" {"message", "updated_content"}.
-    `thread` is None for chat outside any thread. `parent` is what a comment is about. `attachments` are its files.
+    author, and in `data` its {"source", "project", "reply_to", "link"}. "file" is its one attachment. What happened
+    has its content in `data`: "action" {"type", "description"}, "tag-change" {"message", "add", "remove"},
+    "message-edit" {"message", "updated_content"}. `thread` is None for chat outside any thread. `parent` is what a
+    comment is about. A message that has `attachments` has the tag ":file" and never loses it.
     """
 
     class Event(models.TextChoices):
@@ -233,7 +240,10 @@ class Message(models.Model):
 
     @property
     def safe_body(self) -> SafeString:
-        return clean_body(self.body)
+        """With the pictures that came with it: prefetch `attachments` in lists."""
+        if ":file" not in self.tags:
+            return clean_body(self.body)
+        return clean_body(self.body, {attachment.content_id: attachment.path for attachment in self.attachments.all()})
 
 
 class Attachment(models.Model):
@@ -278,7 +288,19 @@ class Attachment(models.Model):
 
     @property
     def thumbnail_path(self) -> str:
-        return f"/files/{self.thumbnail_key}/{quote(self.file_name, safe='')}"
+        return f"/files/{self.key}/thumb/{quote(self.file_name, safe='')}"
+
+
+@receiver(models.signals.post_delete, sender=Attachment)
+def _delete_bytes(instance: Attachment, **kwargs: Any) -> None:
+    # A signal, since an attachment mostly goes with its message or flow, of which no method of its own is told.
+    keys = [instance.key, *([instance.thumbnail_key] if instance.has_thumbnail else [])]
+
+    def delete() -> None:
+        for key in keys:
+            storages["attachments"].delete(key)
+
+    transaction.on_commit(delete)
 
 
 class ThreadMark(models.Model):
