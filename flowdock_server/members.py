@@ -4,15 +4,20 @@ An organization's admins manage it and its people; what is inside a flow is for 
 """
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from flowdock_server.models import Flow, FlowMembership, Membership, Organization, User
+from flowdock_server.names import parameterized
 
 
 class LastAdmin(Exception):
     """An organization would be left without anybody who may manage it."""
+
+
+class NoAddressLeft(Exception):
+    """There are too many flows of this name in the organization."""
 
 
 def is_admin(user: User, organization: Organization) -> bool:
@@ -42,6 +47,25 @@ def joinable_by(user: User) -> QuerySet[Flow]:
     return Flow.objects.filter(
         organization__in=inside, access_mode=Flow.AccessMode.ORGANIZATION, disabled=False
     ).exclude(memberships__user=user)
+
+
+def make_flow(organization: Organization, name: str, access_mode: str, *, by: User) -> Flow:
+    """A flow that `by` is in, at the first address that is free: releases, releases-2. Raises NoAddressLeft."""
+    address = parameterized(name)[:90] or "flow"
+    for number in range(1, 1000):
+        free = address if number == 1 else f"{address}-{number}"
+        if organization.flows.filter(parameterized_name=free).exists():
+            continue
+        try:
+            with transaction.atomic():
+                flow = Flow.objects.create(
+                    organization=organization, name=name.strip(), parameterized_name=free, access_mode=access_mode
+                )
+        except IntegrityError:  # somebody was faster
+            continue
+        add(flow, by)
+        return flow
+    raise NoAddressLeft
 
 
 @transaction.atomic

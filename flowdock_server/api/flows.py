@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest
@@ -14,7 +14,6 @@ from pydantic import Field
 from flowdock_server import members
 from flowdock_server.drafts import Shape
 from flowdock_server.models import Flow, FlowMembership, Membership, Organization, Tag, User
-from flowdock_server.names import parameterized
 
 from .auth import Caller, person
 from .errors import Forbidden
@@ -157,33 +156,15 @@ def flows_of_organization(request: HttpRequest, organization: str, users: bool =
 def create_flow(request: HttpRequest, organization: str, new: Annotated[NewFlow, Merged(...)]) -> Status[FlowShape]:
     """Make a flow, which the caller is in. Its name in addresses is made from `name`."""
     user = request.auth.user
-    flow = _made(_organization(user, organization), new)
-    members.add(flow, user)
+    try:
+        flow = members.make_flow(_organization(user, organization), new.name, new.access_mode, by=user)
+    except members.NoAddressLeft as error:
+        raise Forbidden("There are too many flows of this name") from error
     return Status(201, _whole(request.auth, flow))
 
 
 def _organization(user: User, organization: str) -> Organization:
     return get_object_or_404(Organization.objects.of(user), parameterized_name=organization)
-
-
-def _made(organization: Organization, new: NewFlow) -> Flow:
-    """A flow at the first address that is free: releases, releases-2, releases-3."""
-    name = parameterized(new.name)[:90] or "flow"
-    for number in range(1, 1000):
-        address = name if number == 1 else f"{name}-{number}"
-        if organization.flows.filter(parameterized_name=address).exists():
-            continue
-        try:
-            with transaction.atomic():
-                return Flow.objects.create(
-                    organization=organization,
-                    name=new.name.strip(),
-                    parameterized_name=address,
-                    access_mode=new.access_mode,
-                )
-        except IntegrityError:  # somebody was faster
-            continue
-    raise Forbidden("There are too many flows of this name")
 
 
 @router.get(ONE, auth=person("flow", "integration"), response=FlowShape)
