@@ -3,10 +3,14 @@
 import re
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from .errors import failure
+from flowdock_server import limits
+
+from . import params
+from .errors import failure, later
 
 _ROOTS = "activities|comments|files|flows|messages|oauth/applications|openapi|organizations|private|sources|users?"
 _CALL = re.compile(rf"\A/(?:{_ROOTS})(?:/.*)?\Z", re.DOTALL)
@@ -49,6 +53,8 @@ class ApiMiddleware:
             response = failure(404)
         elif "%00" in request.META.get("QUERY_STRING", ""):
             response = failure(400, "A text has a character that cannot be stored")
+        elif settings.RATE_LIMIT and (wait := limits.seconds_to_wait(_caller(request))):
+            response = later(f"Too many requests. Try again in {wait} seconds.", wait)
         else:
             response = self.get_response(request)
         if response.status_code >= 400 and not response.get("Content-Type", "").startswith("application/json"):
@@ -70,6 +76,18 @@ def _plain(path: str) -> str:
         return plain  # its ending is the file's name
     shorter = plain.removesuffix(".json").rstrip("/")
     return shorter if _CALL.match(shorter) or shorter in _KEYS else path
+
+
+def _caller(request: HttpRequest) -> str:
+    """Who is counted as one: a key, or an address where there is none."""
+    if header := request.headers.get("Authorization"):
+        return header
+    try:
+        parameters = params.of(request)
+    except (params.Unreadable, params.Unsupported, params.TooLarge):
+        parameters = {}
+    keys = (parameters.get(name) for name in ("flow_token", "access_token", "token"))
+    return str(next(filter(None, keys), limits.client_address(request)))
 
 
 def _by_program(request: HttpRequest) -> bool:

@@ -137,3 +137,17 @@ class ApiToken(models.Model):
     def issue(cls, user: User, name: str) -> tuple[ApiToken, str]:
         token = new_token()
         return cls.objects.create(user=user, name=name, digest=digest(token)), token
+
+
+class SignInFailures(models.Model):
+    """How often a password was wrong in a row, for one account or from one address: `key` is a digest of which.
+
+    Belongs to `flowdock_server.signin`.
+    """
+
+    key = models.CharField(primary_key=True, max_length=64, editable=False)
+    count = models.PositiveIntegerField()
+    last_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.count} until {self.last_at}"

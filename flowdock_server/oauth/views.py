@@ -35,6 +35,7 @@ from oauthlib.oauth2.rfc6749.errors import (
 from flowdock_server.api import params
 from flowdock_server.models import Application
 from flowdock_server.models.applications import OUT_OF_BAND
+from flowdock_server.signin import TooManyAttempts
 
 from .cores import AuthorizeCore, TokenCore
 from .scopes import in_words
@@ -143,6 +144,10 @@ class KeyView(OAuthLibMixin, View):
             return _answer(request, _invalid_request(str(error)), 415)
         except params.Unreadable as error:
             return _answer(request, _invalid_request(str(error)), 400)
+        except TooManyAttempts as error:
+            response = _answer(request, {"error": "temporarily_unavailable", "error_description": str(error)}, 429)
+            response["Retry-After"] = str(error.retry_after)
+            return response
         response = _answer(request, json.loads(body), status) if body else HttpResponse(status=status)
         if "WWW-Authenticate" in headers:
             response["WWW-Authenticate"] = headers["WWW-Authenticate"]
