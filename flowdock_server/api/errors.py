@@ -6,7 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from flowdock_server.drafts import BLANK, Rejected
+from flowdock_server.drafts import BLANK, Refused, Rejected
 from flowdock_server.signin import TooManyAttempts
 
 from .params import TooLarge, Unreadable, Unsupported
@@ -100,6 +100,10 @@ def register(api: NinjaAPI) -> None:
     @api.exception_handler(Rejected)
     def rejected(request: HttpRequest, error: Rejected) -> HttpResponse:
         return failure(400, "Validation error", error.errors)
+
+    @api.exception_handler(Refused)
+    def not_allowed(request: HttpRequest, error: Refused) -> HttpResponse:
+        return failure(403, str(error))
 
     @api.exception_handler(Unreadable)
     def unreadable(request: HttpRequest, error: Unreadable) -> HttpResponse:

@@ -5,6 +5,7 @@
     applications.py  Application, Source
     messages.py      Thread, Message, Attachment, Tag, ThreadMark
     private.py       Conversation, PrivateMessage
+    search.py        Indexed
 
 Writing messages is `flowdock_server.messages.post`; nothing else creates a Message or changes a Thread's state.
 Strangers' HTML is stored as it came: show it through the properties that begin with `safe_`.
@@ -15,6 +16,7 @@ from .flows import Flow, FlowMembership, Invitation
 from .messages import Attachment, Message, Tag, Thread, ThreadMark
 from .people import ApiToken, Membership, Organization, SignInFailures, User
 from .private import Conversation, PrivateMessage
+from .search import Indexed
 
 __all__ = [
     "ApiToken",
@@ -23,6 +25,7 @@ __all__ = [
     "Conversation",
     "Flow",
     "FlowMembership",
+    "Indexed",
     "Invitation",
     "Membership",
     "Message",
