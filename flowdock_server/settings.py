@@ -32,10 +32,14 @@ DATA_DIR.mkdir(parents=True, exist_ok=True)
 SERVER_URL = (
     env.str("FLOWDOCK_SERVER_URL", default="") or f"http://127.0.0.1:{env.int('FLOWDOCK_PORT', default=8001)}"
 ).rstrip("/")
+# The base of the streaming API, whose paths are the same: another host, or another port.
+STREAM_PORT = env.int("STREAM_PORT", default=8002)
+STREAM_URL = (env.str("FLOWDOCK_STREAM_URL", default="") or f"http://127.0.0.1:{STREAM_PORT}").rstrip("/")
+STREAM_KEEP_ALIVE = env.float("FLOWDOCK_STREAM_KEEP_ALIVE", default=30.0)  # seconds of silence
 SERVED_OVER_TLS = SERVER_URL.startswith("https://")
 ALLOWED_HOSTS = env.list(
     "FLOWDOCK_SERVER_ALLOWED_HOSTS",
-    default=["127.0.0.1", "localhost", "[::1]", urlsplit(SERVER_URL).hostname],
+    default=["127.0.0.1", "localhost", "[::1]", urlsplit(SERVER_URL).hostname, urlsplit(STREAM_URL).hostname],
 )
 CSRF_TRUSTED_ORIGINS = [SERVER_URL]
 
@@ -50,7 +54,9 @@ BRIDGE_CLIENT_SECRET = env.str("FLOWDOCK_CLIENT_SECRET", default="")
 REMOTE_IMAGES = env.bool("FLOWDOCK_SERVER_REMOTE_IMAGES", default=False)
 # 202 with an empty body for a post, as Flowdock answered under load, instead of 201 with the message.
 ANSWER_POSTS_WITH_202 = env.bool("FLOWDOCK_SERVER_ANSWER_202", default=False)
-MAX_BODY_BYTES = env.int("FLOWDOCK_SERVER_MAX_BODY_BYTES", default=5 * 1024 * 1024)
+MAX_FILE_BYTES = env.int("FLOWDOCK_SERVER_MAX_FILE_BYTES", default=10 * 1024 * 1024)
+# Of a request. JSON carries a file in Base64, which is a third longer.
+MAX_BODY_BYTES = env.int("FLOWDOCK_SERVER_MAX_BODY_BYTES", default=MAX_FILE_BYTES * 4 // 3 + 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
 INSTALLED_APPS = [
@@ -64,6 +70,7 @@ INSTALLED_APPS = [
     "oauth2_provider",
 ]
 MIDDLEWARE = [
+    "flowdock_server.streaming.base.StreamingMiddleware",
     "flowdock_server.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -211,6 +218,20 @@ SILENCED_SYSTEM_CHECKS = [
     "oauth2_provider.W008",
     "oauth2_provider.W010",
 ]
+
+# Where the bytes of attachments are: another storage of Django's may take their place.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "attachments": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": DATA_DIR / "files",
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
+}
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
