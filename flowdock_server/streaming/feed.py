@@ -28,9 +28,7 @@ log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds
 # How often the database is asked whether there are messages that no note told of.
-LOOK = 15.0
-# How often it is asked whether the keys that opened the streams are still good.
-CHECK = 30.0
+LOOK = 5.0
 
 Out = Callable[[bytes], Awaitable[None]]
 
@@ -206,12 +204,13 @@ class Feed:
     async def _tick(self) -> None:
         began = time.monotonic()
         due = dict.fromkeys((self._look, self._check, self._touch), began)
-        every = {self._look: LOOK, self._check: CHECK, self._touch: presence.REFRESH}
+        keep_alive = settings.STREAM_KEEP_ALIVE
+        every = {self._look: LOOK, self._check: keep_alive, self._touch: presence.REFRESH}
         while True:
             await asyncio.sleep(TICK)
             now = time.monotonic()
             for stream in tuple(self.streams):
-                stream.look_after(now, settings.STREAM_KEEP_ALIVE)
+                stream.look_after(now, keep_alive)
             for task, last in due.items():
                 if now - last >= every[task]:
                     due[task] = now
