@@ -30,6 +30,7 @@ from flowdock_server.models import Attachment, Flow, User
 
 THUMBNAIL = (320, 320)  # pixels that a thumbnail fits into
 MAX_PIXELS = 50_000_000  # of a picture: what is packed into few bytes may unpack to all of the memory
+THUMBNAIL_ENDING = ".thumbnail"  # of its key
 LASTS = 300  # seconds that an address to download from can be used
 UNKNOWN = "application/octet-stream"
 
@@ -130,6 +131,11 @@ def address_of(attachment: Attachment, *, thumbnail: bool = False) -> str:
     key = attachment.thumbnail_key if thumbnail else attachment.key
     token = TimestampSigner(salt="flowdock_server.files").sign(key).removeprefix(f"{key}:")
     return f"{settings.SERVER_URL}/downloads/{key}/{token}/{quote(attachment.file_name, safe='')}"
+
+
+def thumbnail_type(attachment: Attachment) -> str:
+    """As `_measured` writes them."""
+    return "image/jpeg" if attachment.content_type == "image/jpeg" else "image/png"
 
 
 def is_signed(key: str, token: str) -> bool:

@@ -40,7 +40,7 @@ class Caller:
         return self.scopes is None or not self.scopes.isdisjoint(scopes)
 
 
-class _Key(AuthBase):
+class Key(AuthBase):
     """One way to authenticate, for views that need one of `scopes` (none: any token will do)."""
 
     def __init__(self, *scopes: str) -> None:
@@ -58,7 +58,7 @@ class _Key(AuthBase):
         """The caller; None where no key of this kind was sent; AuthenticationError for a wrong one."""
 
 
-class BearerToken(_Key):
+class BearerToken(Key):
     openapi_type = "http"
     openapi_scheme = "bearer"
     openapi_description = "An OAuth access token, in the header or as the parameter access_token"
@@ -77,7 +77,7 @@ class BearerToken(_Key):
         return Caller(user=found.user, application=found.application, scopes=scopes, key=found)
 
 
-class Basic(_Key):
+class Basic(Key):
     openapi_type = "http"
     openapi_scheme = "basic"
     openapi_description = "A personal API token as user name (the password is ignored), or e-mail address and password"
@@ -103,7 +103,7 @@ class Basic(_Key):
         return Caller(user=user, key=token)
 
 
-class FlowToken(_Key):
+class FlowToken(Key):
     openapi_type = "apiKey"
     openapi_in = "query"
     openapi_name = "flow_token"
