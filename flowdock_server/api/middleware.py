@@ -19,6 +19,8 @@ _KEYS = ("/oauth/token", "/oauth/revoke")
 # What people open in a browser. Anything else that is not there is a program's mistake, unless it asks for a page.
 _PAGES = re.compile(r"\A/(?:app|account|invitations|join|login|oauth|static)?(?:/.*)?\Z", re.DOTALL)
 
+_SLASHES = re.compile("//+")
+
 _ALLOW_METHODS = "POST, PUT, PATCH, DELETE, GET, OPTIONS"
 _ALLOW_HEADERS = (
     "Origin, Accept, Content-type, Authorization, X-CSRF-Token, X-Requested-With, X-Prototype-Version, "
@@ -70,8 +72,12 @@ class ApiMiddleware:
 
 
 def _plain(path: str) -> str:
-    """/v1/flows.json, /v1/flows/ and /flows are one address, and so are /v1/oauth/token and /oauth/token."""
-    plain = path.removeprefix("/v1") if path.startswith("/v1/") else path
+    """/v1/flows.json, /v1/flows/, //flows and /flows are one address, and so are /v1/oauth/token and /oauth/token.
+
+    Clients put a slash between their base and a path that begins with one: aioflowdock, flowdock-api-wrapper.
+    """
+    plain = _SLASHES.sub("/", path)
+    plain = plain.removeprefix("/v1") if plain.startswith("/v1/") else plain
     if plain.startswith("/files/"):
         return plain  # its ending is the file's name
     shorter = plain.removesuffix(".json").rstrip("/")

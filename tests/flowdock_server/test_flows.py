@@ -61,7 +61,7 @@ def test_find_tells_the_flow_by_id_in_new_and_old_form(world, with_scopes):
 def test_the_list_has_the_joined_flows_in_all_spellings(world, as_person):
     client = as_person(world.ines)
 
-    for path in ("/flows", "/flows/", "/v1/flows", "/flows.json", "/v1/flows.json", "/flows/acme"):
+    for path in ("/flows", "/flows/", "/v1/flows", "/v1//flows", "/flows.json", "/v1/flows.json", "/flows//acme"):
         flows = client.get(path).json()
         assert [flow["name"] for flow in flows] == ["Lobby", "Main"]
         assert "users" not in flows[0]
