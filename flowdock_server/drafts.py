@@ -4,9 +4,10 @@ Flowdock's field names. Errors are pydantic's; `flowdock_server.api.errors` word
 """
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from django.core.files.uploadedfile import UploadedFile
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 MAX_CONTENT = 8096  # characters of a chat message: Flowdock's own limit
@@ -14,6 +15,7 @@ MAX_TITLE = 10_000
 MAX_BODY = 1_000_000
 MAX_FIELDS = 100
 
+ACTION_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 COLORS = ("red", "green", "yellow", "cyan", "orange", "grey", "black", "lime", "purple", "blue")
 INBOX_EVENTS = ("activity", "discussion")
 # What people say, in words that can have hashtags, mentions and links in them.
@@ -48,6 +50,34 @@ def _web_address(value: Any) -> Any:
         return ""
     if not isinstance(value, str) or not value.lower().startswith(("http://", "https://")):
         raise PydanticCustomError("address", "must begin with http:// or https://")
+    return value
+
+
+def is_web_address(address: Any) -> bool:
+    """Whether it is one that can be followed or called."""
+    if not isinstance(address, str) or len(address) > 2000 or not address.isprintable() or " " in address:
+        return False
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _action(value: dict[str, Any]) -> dict[str, Any]:
+    """A schema.org action: what ViewAction links to and UpdateAction calls must be web addresses. Others are kept."""
+    match value.get("@type"):
+        case "ViewAction":
+            if not is_web_address(value.get("url")):
+                raise PydanticCustomError("action", "url must be an address that begins with http:// or https://")
+        case "UpdateAction":
+            target = value.get("target")
+            if not isinstance(target, dict) or not is_web_address(target.get("urlTemplate")):
+                raise PydanticCustomError(
+                    "action", "target.urlTemplate must be an address that begins with http:// or https://"
+                )
+            if target.get("httpMethod", "POST") not in ACTION_METHODS:
+                raise PydanticCustomError("action", f"target.httpMethod must be one of {', '.join(ACTION_METHODS)}")
     return value
 
 
@@ -105,6 +135,7 @@ Files = Annotated[
     WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": FILE_SCHEMA}, {"type": "null"}]}),
 ]
 Address = Annotated[str, Field(max_length=2000), BeforeValidator(_web_address)]
+Action = Annotated[dict[str, Any], AfterValidator(_action)]
 Tags = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100), BeforeValidator(_tags)]
 
 
@@ -140,7 +171,7 @@ class ThreadState(Shape):
     external_url: Address = ""
     status: Status | None = None
     fields: Annotated[list[ThreadField], Field(max_length=MAX_FIELDS), BeforeValidator(_none_is_no_entry)] = []
-    actions: Annotated[list[dict[str, Any]], Field(max_length=MAX_FIELDS), BeforeValidator(_none_is_no_entry)] = []
+    actions: Annotated[list[Action], Field(max_length=MAX_FIELDS), BeforeValidator(_none_is_no_entry)] = []
 
 
 class Draft(Shape):

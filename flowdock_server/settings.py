@@ -133,6 +133,11 @@ DEFAULT_FROM_EMAIL = env.str("FLOWDOCK_SERVER_EMAIL_FROM", default="") or f"flow
 RATE_LIMIT = env.int("FLOWDOCK_SERVER_RATE_LIMIT", default=0)
 # Behind a proxy that adds its caller's address to X-Forwarded-For, and only there.
 TRUST_FORWARDED_FOR = env.bool("FLOWDOCK_SERVER_TRUST_FORWARDED_FOR", default=False)
+# Where buttons of threads may lead, which integrations choose: "public" addresses, those and this machine's own
+# ("loopback", as in the demonstration), or also those of the network around it ("internal").
+CALLS_TO = env.str("FLOWDOCK_SERVER_CALLS_TO", default="") or ("loopback" if DEMO or DEBUG else "public")
+if CALLS_TO not in ("public", "loopback", "internal"):
+    raise ImproperlyConfigured("FLOWDOCK_SERVER_CALLS_TO is public, loopback or internal.")
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     # Apart, since a crowd of callers would crowd out what else is remembered.

@@ -1,7 +1,20 @@
 from django.urls import path
 from ninja import NinjaAPI
 
-from . import actions, applications, errors, files, flows, invitations, messages, organizations, sources, threads, users
+from . import (
+    actions,
+    applications,
+    errors,
+    files,
+    flows,
+    invitations,
+    messages,
+    organizations,
+    private,
+    sources,
+    threads,
+    users,
+)
 
 # docs_url: its page needs scripts from elsewhere and inline, which the policy forbids. openapi.json is for tools.
 api = NinjaAPI(title="Flowdock", version="1", urls_namespace="api", docs_url=None, openapi_url="/openapi")

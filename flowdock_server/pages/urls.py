@@ -1,7 +1,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from . import account, applications, entry, events, inbox, joining, sources
+from . import account, actions, applications, entry, events, inbox, joining, sources
 
 _flow = [
     path("", inbox.show, name="inbox"),
@@ -10,6 +10,7 @@ _flow = [
     path("/threads/<str:thread_id>", inbox.show_thread, name="thread"),
     path("/threads/<str:thread_id>/pane", inbox.thread_pane, name="thread-pane"),
     path("/threads/<str:thread_id>/comments", inbox.comment, name="comment"),
+    path("/threads/<str:thread_id>/actions/<int:number>", actions.press, name="press-action"),
     path("/settings", sources.settings, name="inbox-settings"),
     path("/sources/<int:source_id>/remove", sources.remove, name="remove-source"),
 ]

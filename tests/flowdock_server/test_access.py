@@ -40,6 +40,7 @@ WRITE = [
     ("post", "/flows/acme/main/invitations", 201),
     ("post", "/flows/acme/main/invitations/import", 201),
     ("delete", "/flows/acme/main/invitations/{invitation}", 204),
+    ("post", "/flows/acme/main/threads/{thread}/actions/0?signature=none", 404),
 ]
 ALL_SCOPES = "flow private manage profile integration"
 
@@ -115,6 +116,7 @@ def test_every_flow_call_of_the_api_is_tried_here(client):
         .replace("{invitation}", "{invitation_id}")
         .replace("{otto}", "{user_id}")
         .replace("messages/1", "messages/{number}")
+        .replace("actions/0", "actions/{number}")
         for path in tried
     }
 

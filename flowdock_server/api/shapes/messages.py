@@ -3,14 +3,17 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NotRequired
 
+from django.conf import settings
 from django.db.models import QuerySet, prefetch_related_objects
 from typing_extensions import TypedDict
 
+from flowdock_server.actions import offered
 from flowdock_server.html import clean_body, clean_line
-from flowdock_server.models import Attachment, Message, PrivateMessage, Thread
+from flowdock_server.models import Attachment, Conversation, Message, PrivateMessage, Thread, User
 
 from .common import moment
 from .flows import SourceShape, source_shape
+from .people import UserShape, user_shape
 
 
 class StatusShape(TypedDict):
@@ -100,7 +103,7 @@ def thread_shape(thread: Thread) -> ThreadShape:
         "external_url": thread.external_url,
         "status": {"value": thread.status_value, "color": thread.status_color} if has_status else None,
         "fields": thread.safe_fields,
-        "actions": thread.actions,
+        "actions": offered(thread),
         "source": source,
         "activities": thread.activities,
         "internal_comments": thread.internal_comments,
@@ -124,6 +127,21 @@ class PrivateMessageShape(TypedDict):
     attachments: list[AttachmentShape]
     app: str
     edited: NotRequired[int]
+
+
+class ActivityShape(TypedDict):
+    inbox: bool
+    mentions: int
+    chat: bool
+
+
+class ConversationShape(TypedDict):
+    id: int
+    url: str
+    name: str
+    open: bool
+    activity: ActivityShape
+    users: list[UserShape]
 
 
 class _ByName(Mapping[str, str]):
@@ -199,6 +217,23 @@ def message_shape(message: Message, thread: ThreadShape | None) -> MessageShape:
     if thread:
         shape["thread_id"], shape["thread"] = thread["id"], thread
     return shape
+
+
+def conversation_shape(conversation: Conversation, user: User) -> ConversationShape:
+    """As `user`, one of the two, sees it: both are loaded."""
+    other, side = conversation.other(user), conversation.side(user)
+    return {
+        "id": other.pk,
+        "url": f"{settings.SERVER_URL}/private/{other.pk}",
+        "name": f"@{other.nick}",
+        "open": getattr(conversation, f"{side}_open"),
+        "activity": {
+            "inbox": False,
+            "mentions": 0,
+            "chat": conversation.last_number > getattr(conversation, f"{side}_read_number"),
+        },
+        "users": [user_shape(user), user_shape(other)],
+    }
 
 
 def private_message_shape(message: PrivateMessage) -> PrivateMessageShape:
