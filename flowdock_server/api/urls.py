@@ -10,7 +10,6 @@ from . import (
     invitations,
     messages,
     organizations,
-    private,
     sources,
     threads,
     users,
