@@ -69,16 +69,17 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         head = {"type": "http.response.start", "status": status, "headers": headers}
         if opening and scope["method"] == "GET":
             if not await respond(opening, head, receive, send):
-                _abort(scope)
+                await _abort(scope)
         else:
             await send(head)
             await send({"type": "http.response.body", "body": answer})
 
 
-def _abort(scope: Scope) -> None:
+async def _abort(scope: Scope) -> None:
     """Close the connection at once where the server can: what waits in its buffers has no reader."""
     if abort := scope.get("extensions", {}).get("flowdock.abort"):
         abort["abort"]()
+        await asyncio.sleep(0)  # so that the server knows, and does not wonder at an answer without an end
 
 
 async def _body(receive: Receive) -> bytes:

@@ -20,7 +20,7 @@ from django.db import Error as DatabaseTrouble
 from flowdock_server.live import Note, Topic, hub
 
 from . import presence, store
-from .opening import flow_key
+from .opening import conversation_id_of, conversation_key, flow_key, is_conversation
 from .store import in_thread
 from .stream import Stream, Waiting
 
@@ -144,6 +144,50 @@ class FlowChannel(Channel):
         return await in_thread(store.flow_messages, self.flow_id, stream.positions[key], up_to)
 
 
+class Mailbox(Channel):
+    """What is said to one person in private, and by them."""
+
+    def __init__(self, user_id: int, positions: dict[str, int]) -> None:
+        self.user_id = user_id
+        self._due: set[int] = set()
+        self._is_to_look = False
+        super().__init__(user_id, positions)
+
+    def put(self, note: Note) -> None:
+        if note.kind == "private" and note.conversation_id is not None:
+            self._due.add(note.conversation_id)
+            self.wake()
+
+    def catch_up(self) -> None:
+        self._is_to_look = True
+        self.wake()
+
+    async def tell(self) -> None:
+        if self._is_to_look:
+            self._is_to_look = False
+            self._due |= {row[0] for row in await in_thread(store.conversations, [self.user_id]) if self.lacks(row)}
+        while self._due:
+            conversation_id = next(iter(self._due))
+            key = conversation_key(conversation_id)
+            after = self.positions.get(key, 0)
+            page = await in_thread(store.private_messages, self.user_id, conversation_id, after)
+            may_hear = {self.user_id} - await in_thread(store.blocked, [self.user_id])
+            for told in page:
+                self.hand_out(key, told, may_hear)
+                await asyncio.sleep(0)
+            if len(page) < store.PAGE:
+                self._due.discard(conversation_id)
+
+    def lacks(self, row: tuple[int, int, int, int]) -> bool:
+        """Whether the conversation, as `store.conversations` has it, has more than was told."""
+        conversation_id, _, _, number = row
+        return number > self.positions.get(conversation_key(conversation_id), 0)
+
+    async def read(self, stream: Stream, key: str, up_to: int | None) -> list[store.Told]:
+        after = stream.positions.get(key, 0)
+        return await in_thread(store.private_messages, self.user_id, conversation_id_of(key), after, up_to)
+
+
 class Feed:
     """Every stream of one event loop."""
 
@@ -169,17 +213,29 @@ class Feed:
             elif channel.positions[key] > stream.positions[key]:
                 gaps.append(Gap(channel, key, channel.positions[key]))
             channel.streams.add(stream)
+        if stream.opening.private:
+            gaps += self._join_mailbox(stream)
         for channel in self._channels_of(stream):
-            channel.wake()
+            channel.catch_up()
         if self._ticking is None:
             self._ticking = asyncio.create_task(self._tick())
         return gaps
 
+    def _join_mailbox(self, stream: Stream) -> list[Gap]:
+        channel = self.channels.get(stream.user_id)
+        if channel is None:
+            conversations = {key: number for key, number in stream.positions.items() if is_conversation(key)}
+            channel = self._open(Mailbox(stream.user_id, conversations))
+        channel.streams.add(stream)
+        behind = [key for key, number in channel.positions.items() if number > stream.positions.get(key, 0)]
+        return [Gap(channel, key, channel.positions[key]) for key in behind]
+
     def missed(self, stream: Stream) -> list[Gap]:
         """All that a stream has missed while it was not there."""
-        return [
-            Gap(FlowChannel(flow_id, stream.positions[key]), key, None) for key, flow_id in stream.opening.flows.items()
-        ]
+        flows = stream.opening.flows
+        gaps = [Gap(FlowChannel(flow_id, stream.positions[key]), key, None) for key, flow_id in flows.items()]
+        mailbox = Mailbox(stream.user_id, {})
+        return gaps + [Gap(mailbox, key, None) for key in stream.positions if is_conversation(key)]
 
     def _open(self, channel: Channel) -> Channel:
         self.channels[channel.topic] = channel
@@ -218,12 +274,18 @@ class Feed:
                         await task()
 
     async def _look(self) -> None:
-        """Wake the channels of flows that have more than was told."""
+        """Wake the channels that have more than was told."""
         flows = {topic for topic in self.channels if isinstance(topic, UUID)}
         for flow_id, number in (await in_thread(store.latest_numbers, flows)).items():
             channel = self.channels.get(flow_id)
             if channel and number > channel.positions[flow_key(flow_id)]:
                 channel.wake()
+        people = {topic for topic in self.channels if isinstance(topic, int)}
+        for row in await in_thread(store.conversations, people) if people else ():
+            for user_id in row[1:3]:
+                mailbox = self.channels.get(user_id)
+                if isinstance(mailbox, Mailbox) and mailbox.lacks(row):
+                    mailbox.catch_up()
 
     async def _check(self) -> None:
         """End the streams whose key has been revoked or whose user's account was closed."""

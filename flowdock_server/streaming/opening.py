@@ -21,6 +21,7 @@ from flowdock_server.drafts import Rejected
 from flowdock_server.models import Conversation, Flow
 
 EVENT_STREAM = "text/event-stream"
+_NUMBER = re.compile(r"\A[0-9]{1,18}\Z")
 _POSITION = re.compile(r"\A[0-9a-z]{1,20}:[0-9]{1,18}\Z")
 
 
@@ -61,6 +62,14 @@ def flow_key(flow_id: UUID) -> str:
 
 def conversation_key(conversation_id: int) -> str:
     return f"p{conversation_id}"
+
+
+def conversation_id_of(key: str) -> int:
+    return int(key.removeprefix("p"))
+
+
+def is_conversation(key: str) -> bool:
+    return key.startswith("p")  # which no hexadecimal digit is
 
 
 def _names(value: Any) -> Any:
@@ -170,20 +179,21 @@ def _resumed(now: dict[str, int], last_seen: str) -> dict[str, int]:
 
     A conversation that was not there yet is told from its beginning; a flow that was not asked for then, from now on.
     """
-    if last_seen.isascii() and last_seen.isdigit() and len(last_seen) < 19 and len(now) == 1:
-        return {key: int(last_seen) for key in now}
+    flows = [key for key in now if not is_conversation(key)]
+    if len(flows) == 1 and _NUMBER.match(last_seen):
+        last_seen = f"{flows[0]}:{last_seen}"
     parts = last_seen.split(",")
     if not all(_POSITION.match(part) for part in parts):
         raise Rejected({"Last-Event-ID": ["is no id of an event of this stream"]})
     then = {key: int(number) for key, _, number in (part.partition(":") for part in parts)}
-    return {key: then.get(key, 0 if key.startswith("p") else number) for key, number in now.items()}
+    return {key: then.get(key, 0 if is_conversation(key) else number) for key, number in now.items()}
 
 
 def event_id(positions: dict[str, int]) -> str:
     """Up to where a stream was told: the message's number where there is one flow, else that of every flow."""
     if len(positions) == 1:
         ((key, number),) = positions.items()
-        if not key.startswith("p"):
+        if not is_conversation(key):
             return str(number)
     return ",".join(f"{key}:{number}" for key, number in positions.items())
 

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import close_old_connections, connections
+from django.db.models import Q
 from oauth2_provider.models import get_access_token_model
 
-from flowdock_server.api import messages as api_messages
-from flowdock_server.models import ApiToken, Flow, FlowMembership, User
+from flowdock_server.api.shapes import loaded, message_shapes, private_message_shape
+from flowdock_server.models import ApiToken, Conversation, Flow, FlowMembership, Message, PrivateMessage, User
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,12 +45,11 @@ def line(shape: Any) -> bytes:
 
 def flow_messages(flow_id: UUID, after: int, up_to: int | None = None) -> list[Told]:
     """The flow's next messages, in the order of their numbers: at most PAGE."""
-    found = api_messages._loaded(Flow(pk=flow_id).messages.filter(number__gt=after))
+    found = loaded(Message.objects.filter(flow_id=flow_id, number__gt=after))
     if up_to is not None:
         found = found.filter(number__lte=up_to)
     page = list(found.order_by("number")[:PAGE])
-    shapes = api_messages._shapes(page)
-    return [(message.number, line(shape)) for message, shape in zip(page, shapes, strict=True)]
+    return [(message.number, line(shape)) for message, shape in zip(page, message_shapes(page), strict=True)]
 
 
 def allowed(flow_id: UUID, user_ids: Collection[int]) -> set[int]:
@@ -63,6 +63,22 @@ def flow_news(flow_id: UUID, after: int, user_ids: Collection[int]) -> tuple[lis
     # In this order: whoever was removed before a message was posted is not told it.
     news = flow_messages(flow_id, after)
     return news, allowed(flow_id, user_ids) if news else set()
+
+
+def private_messages(user_id: int, conversation_id: int, after: int, up_to: int | None = None) -> list[Told]:
+    """The next messages of a conversation that the user is one of the two of: at most PAGE."""
+    either = Q(conversation__first=user_id) | Q(conversation__second=user_id)
+    found = PrivateMessage.objects.filter(either, conversation=conversation_id, number__gt=after)
+    if up_to is not None:
+        found = found.filter(number__lte=up_to)
+    page = found.select_related("conversation").order_by("number")[:PAGE]
+    return [(message.number, line(private_message_shape(message))) for message in page]
+
+
+def conversations(user_ids: Collection[int]) -> list[tuple[int, int, int, int]]:
+    """Those of the users: each with its id, its two users and the number of its latest message."""
+    either = Q(first__in=user_ids) | Q(second__in=user_ids)
+    return list(Conversation.objects.filter(either).values_list("pk", "first_id", "second_id", "last_number"))
 
 
 def latest_numbers(flow_ids: Iterable[UUID]) -> dict[UUID, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from .conftest import activity
-from .serving import Server
+from .serving import Server, Stream
 
 MAIN, LOBBY = "/flows/acme/main", "/flows/acme/lobby"
 EVENTS = {"Accept": "text/event-stream"}
@@ -335,3 +337,77 @@ def test_a_stop_ends_streams_cleanly_and_soon(tmp_path: Path) -> None:
         code, took = server.stop()
         assert (code, stream.chunk(), events.chunk()) == (0, b"", b"")
         assert took < 3
+
+
+def test_edits_tags_and_statuses_come_as_they_are_listed(running: Running, ines: str) -> None:
+    with running.stream(MAIN, ines) as stream:
+        said = running.say("hello wrold", ines)
+        assert stream.next() == said
+        path = f"{MAIN}/messages/{said['id']}"
+        assert running.call("PUT", path, ines, {"content": "hello world"})[0] == 200
+        edited = stream.next()
+        assert edited["event"] == "message-edit"
+        assert edited["content"] == {"message": said["id"], "updated_content": "hello world"}
+        assert running.call("PUT", path, ines, {"tags": ["greeting"]})[0] == 200
+        tagged = stream.next()
+        assert tagged["event"] == "tag-change"
+        assert tagged["content"] == {"message": said["id"], "add": ["greeting"], "remove": []}
+        status = running.call("POST", f"{MAIN}/messages", ines, {"event": "status", "content": "away"})[2]
+        assert stream.next() == status
+        assert running.call("DELETE", path, ines)[0] == 200
+        assert stream.next()["content"] == {"message": said["id"], "updated_content": ""}
+
+
+def drain(stream: Stream) -> None:
+    """Read to its proper end; ValueError where it has none."""
+    while stream.chunk():
+        pass
+
+
+def test_a_reader_that_takes_nothing_is_cut_off_and_harms_nobody(tmp_path: Path) -> None:
+    server = Server(tmp_path, FLOWDOCK_SERVER_MAX_BODY_BYTES="2000000")
+    keys = server.seed()
+    large = activity(flow_token=keys["flow_token"], body="<p>" + "x" * 900_000 + "</p>")
+    with server.running(), server.stream(MAIN, keys["ines"]) as slow, server.stream(MAIN, keys["ines"]) as quick:
+        for number in range(30):
+            began = time.monotonic()
+            assert server.call("POST", "/messages", body=large | {"title": f"large {number}"})[0] == 201
+            assert quick.next()["title"] == f"large {number}"
+            assert time.monotonic() - began < 10
+        # What was on its way, and then no proper end.
+        with pytest.raises((ValueError, ConnectionError)):
+            drain(slow)
+        assert server.say("still here", keys["ines"]) == quick.next()
+        assert server.stop()[0] == 0
+
+
+def test_a_head_without_end_is_not_read_to_its_end(running: Running) -> None:
+    with socket.create_connection(("127.0.0.1", running.port), timeout=30) as link:
+        link.sendall(b"GET /flows HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ")
+        with pytest.raises(ConnectionError):
+            link.sendall(b"x" * 20_000_000)
+
+
+def test_a_large_body_beside_its_head_is_read(running: Running, ines: str) -> None:
+    said = running.call("POST", "/messages", body=activity(flow_token=running.keys["flow_token"], body="y" * 300_000))
+    assert said[0] == 201
+
+
+def test_streams_whose_readers_left_are_forgotten(running: Running, ines: str) -> None:
+    pid = running.process.pid if running.process else 0
+
+    def connections() -> int:
+        links = [os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()]
+        return sum(link.startswith("socket:") for link in links)
+
+    before = connections()
+    streams = [running.stream(MAIN, ines) for _ in range(30)]
+    assert connections() >= before + 30
+    for number, stream in enumerate(streams):
+        if number % 2:  # some say good-bye, some reset
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        stream.close()
+    deadline = time.monotonic() + 10
+    while connections() > before + 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
