@@ -58,6 +58,7 @@ class ApiMiddleware:
         elif settings.RATE_LIMIT and (wait := limits.seconds_to_wait(_caller(request))):
             response = later(f"Too many requests. Try again in {wait} seconds.", wait)
         else:
+            _read_conditions(request)
             response = self.get_response(request)
         if response.status_code >= 400 and not response.get("Content-Type", "").startswith("application/json"):
             allow = response.get("Allow")
@@ -82,6 +83,21 @@ def _plain(path: str) -> str:
         return plain  # its ending is the file's name
     shorter = plain.removesuffix(".json").rstrip("/")
     return shorter if _CALL.match(shorter) or shorter in _KEYS else path
+
+
+def _read_conditions(request: HttpRequest) -> None:
+    """Put what a GET has in a JSON body, as flowdock-api-wrapper sends the conditions of lists, beside its query."""
+    if request.method != "GET" or request.content_type != "application/json":
+        return
+    try:
+        given = params.of(request)
+    except (params.Unreadable, params.TooLarge):
+        return  # a body that a GET has no need of
+    query = request.GET.copy()
+    for name, value in given.items():
+        if name not in query and isinstance(value, str | int | float):
+            query[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    request.GET = query  # type: ignore[assignment]
 
 
 def _caller(request: HttpRequest) -> str:
