@@ -52,6 +52,8 @@ BRIDGE_CLIENT_SECRET = env.str("FLOWDOCK_CLIENT_SECRET", default="")
 
 # People's avatars and pictures in bodies come from anywhere, and loading them tells their hosts who reads.
 REMOTE_IMAGES = env.bool("FLOWDOCK_SERVER_REMOTE_IMAGES", default=False)
+# Lets whoever finds this server make an account and an organization. Otherwise people come in by invitation only.
+SIGN_UP = env.bool("FLOWDOCK_SERVER_SIGN_UP", default=False)
 # 202 with an empty body for a post, as Flowdock answered under load, instead of 201 with the message.
 ANSWER_POSTS_WITH_202 = env.bool("FLOWDOCK_SERVER_ANSWER_202", default=False)
 MAX_FILE_BYTES = env.int("FLOWDOCK_SERVER_MAX_FILE_BYTES", default=10 * 1024 * 1024)
@@ -116,6 +118,12 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 # The threads of asgi.py live as long as the process, and so do their connections.
 DATABASES["default"]["CONN_MAX_AGE"] = None
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# How several processes tell each other what happens: "postgres", on their database, or redis://...
+LIVE_URL = env.str("FLOWDOCK_SERVER_LIVE_URL", default="")
+if LIVE_URL == "postgres" and "postgresql" not in DATABASES["default"]["ENGINE"]:
+    raise ImproperlyConfigured("FLOWDOCK_SERVER_LIVE_URL=postgres needs a PostgreSQL FLOWDOCK_SERVER_DATABASE_URL")
+if LIVE_URL not in ("", "postgres") and not LIVE_URL.startswith(("redis://", "rediss://", "unix://")):
+    raise ImproperlyConfigured("FLOWDOCK_SERVER_LIVE_URL must be empty, postgres, or begin with redis://")
 THREADS = env.int("FLOWDOCK_SERVER_THREADS", default=8)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
