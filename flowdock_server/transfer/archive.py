@@ -241,8 +241,23 @@ def _message(original: Original, survey: _Survey) -> Record:
         "event": "mail",
         "title": _title(original),
         "body": body if isinstance(body, str) else "",
-        "data": {"original_event": event, "original_content": content},
+        "data": _mail(event, content),
     }  # fmt: skip
+
+
+def _mail(event: str, content: Any) -> Original:
+    """What a mail of this server's has beside its text, and the original as it was."""
+    told = content if isinstance(content, dict) else {}
+    replies = told.get("reply_to")
+    reply_to = replies[0].get("address") if isinstance(replies, list) and replies else ""
+    return {
+        "source": str(told.get("source") or event),
+        "project": str(told.get("project") or ""),
+        "link": str(told.get("link") or ""),
+        "reply_to": str(reply_to or ""),
+        "original_event": event,
+        "original_content": content,
+    }
 
 
 def thread_of(original: Original) -> str | None:

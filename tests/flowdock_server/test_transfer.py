@@ -408,7 +408,8 @@ ORIGINAL = [
     },
     {
         "id": 14, "event": "mail", "user": "0", "sent": 1417397499000, "flow": FLOW_ID, "tags": [], "app": "influx",
-        "content": {"subject": "Storm", "content": "<b>West</b>", "from": [{"name": "Met", "address": "met@x.test"}]},
+        "content": {"subject": "Storm", "content": "<b>West</b>", "from": [{"name": "Met", "address": "met@x.test"}],
+                    "source": "Buoy", "reply_to": [{"address": "re@x.test"}]},
     },
     {
         "id": 15, "event": "message", "content": "Built", "user": "0", "external_user_name": "ci",
@@ -481,6 +482,7 @@ class TestArchives:
         assert push.title == "push"
         assert (storm.title, storm.body, storm.author_name) == ("Storm", "<b>West</b>", "Met")
         assert storm.thread.title == "Storm"
+        assert (storm.data["source"], storm.data["reply_to"], push.data["source"]) == ("Buoy", "re@x.test", "vcs")
 
     def test_files_are_found_in_the_zip(self, world, archive):
         self.read(archive)
