@@ -2,6 +2,9 @@
 
 from django.utils.text import slugify
 
+# The first parts of pages' addresses that are no organization's.
+RESERVED = frozenset({"private"})
+
 
 def parameterized(name: str) -> str:
     """ "Böring & Söns" gives "boring-sons": lower case, accents dropped, hyphens for what no address should hold.

@@ -92,7 +92,7 @@ def _read_conditions(request: HttpRequest) -> None:
     try:
         given = params.of(request)
     except (params.Unreadable, params.TooLarge):
-        return  # a body that a GET has no need of
+        return  # who reads the parameters says so
     query = request.GET.copy()
     for name, value in given.items():
         if name not in query and isinstance(value, str | int | float):

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from flowdock_server.management import finding
 from flowdock_server.models import Membership, Organization
-from flowdock_server.names import parameterized
+from flowdock_server.names import RESERVED, parameterized
 
 EXAMPLE = """
   python -m flowdock_server create_organization "Acme Shipping"
@@ -56,6 +56,8 @@ class Command(BaseCommand):
             raise CommandError(
                 "A name has at most 100 characters; one without Latin letters needs --parameterized-name", returncode=2
             )
+        if address in RESERVED:
+            raise CommandError(f"{address} is a page's address: choose another by --parameterized-name", returncode=2)
         admins = [finding.user(email) for email in admin]
         organization, made = Organization.objects.get_or_create(parameterized_name=address, defaults={"name": name})
         if not made and not exist_ok:
