@@ -104,7 +104,8 @@ class Archive:
             yield self._person(number)
             if self.members and number in self.people:
                 yield {"type": "colleague", "user": int(number)}
-                yield {"type": "member", "user": int(number), "last_read_number": survey.last_number}
+                read = survey.last_number
+                yield {"type": "member", "user": int(number), "last_read_number": read, "inbox_read_number": read}
         for source in survey.sources.values():
             yield source.application
             yield source.record

@@ -55,6 +55,7 @@ from .kinds import (
 )
 
 BATCH = 500  # messages or threads in one transaction
+_THREAD_ID = re.compile(rf"\A[\w-]{{{THREAD_ID_LENGTH}}}\Z", re.ASCII)
 _OF_PERSON = re.compile(r"\A(:(?:user|unread|highlight):)(\d+)\Z")
 
 
@@ -340,7 +341,7 @@ class Loader:
         return None if number is None else self.flow.messages.values_list("pk", flat=True).get(number=number)
 
     def _thread_id(self, thread_id: str) -> str:
-        if not self._copying and len(thread_id) == THREAD_ID_LENGTH:
+        if not self._copying and _THREAD_ID.match(thread_id):
             return thread_id
         return base64.urlsafe_b64encode(self._derived(thread_id)[:20]).decode().rstrip("=")
 

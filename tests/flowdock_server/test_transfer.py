@@ -282,6 +282,17 @@ def test_every_field_is_in_the_file_or_left_out_by_name(kind: Kind):
     assert "organization" in FLOW.left_out
 
 
+def test_every_model_of_a_flow_is_in_the_file():
+    of_a_flow = {
+        related.related_model
+        for model in (Flow, Thread, Message, Source, Attachment)
+        for related in model._meta.related_objects
+    }
+
+    left_out = {model.__name__ for model in of_a_flow - {kind.model for kind in KINDS}}
+    assert left_out == {"Tag", "Indexed"}  # both follow from the messages
+
+
 class TestRefusals:
     def test_the_address_is_another_flows(self, rich, tmp_path):
         path = exported(rich, tmp_path / "main.jsonl")
