@@ -13,6 +13,7 @@ import subprocess
 import venv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -201,6 +202,7 @@ def npm(flowdock: Flowdock, tmp_path_factory: pytest.TempPathFactory) -> Callabl
         if shutil.which(program) is None:
             missing(f"there is no {program}")
 
+    @cache
     def installed(*packages: str) -> Clients:
         folder = tmp_path_factory.mktemp("npm")
         (folder / "package.json").write_text("{}")
@@ -215,6 +217,7 @@ def npm(flowdock: Flowdock, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 def pypi(flowdock: Flowdock, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Clients]:
     """Install packages of PyPI into a virtual environment of their own: `pypi("pyflowdock==0.3.35")`."""
 
+    @cache
     def installed(*packages: str) -> Clients:
         folder = tmp_path_factory.mktemp("pypi")
         venv.create(folder, with_pip=True)
