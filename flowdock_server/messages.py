@@ -38,11 +38,11 @@ def post(
     draft.check()
     if draft.event == Event.STATUS and (user is None or draft.external_user_name):
         raise Rejected({"event": ["is a person's own, and nobody else has one"]})
-    with files.kept(_uploads(draft), flow, user) as attachments, _turn(), transaction.atomic():
+    with files.kept(_uploads(draft), flow, user) as attachments, turn(), transaction.atomic():
         number = _next_number(flow)
         if draft.uuid and (first := _posted_before(draft.uuid, flow, source, user)):
             return first
-        now = _now()
+        moment = now()
         parent = _parent(draft, flow)
         if thread:
             # As it is now that it is our turn, and not as the caller saw it.
@@ -50,7 +50,7 @@ def post(
         elif draft.event != Event.STATUS:
             thread = parent.thread if parent and parent.thread else _find_thread(draft, flow, source)
         if draft.thread or draft.belongs_in_inbox or draft.external_thread_id:
-            thread = _bring_up_to_date(thread, draft, flow, source, number, now)
+            thread = _bring_up_to_date(thread, draft, flow, source, number, moment)
         message = Message(
             flow=flow,
             number=number,
@@ -69,7 +69,7 @@ def post(
             external_user_name=draft.external_user_name or _name_of(source, draft),
             tags=_tags(draft, flow, user, parent, attachments),
             uuid=draft.uuid or None,
-            created_at=now,
+            created_at=moment,
         )
         if thread:
             _count(thread, message, attachments)
@@ -81,14 +81,14 @@ def post(
 
 def record(flow: Flow, event: str, data: dict[str, Any], user: User | None) -> Message:
     """Store what happened in the flow: an "action" {"type", "description"}, or a bookkeeping event of a message."""
-    with _turn(), transaction.atomic():
+    with turn(), transaction.atomic():
         message = Message(
             flow=flow,
             number=_next_number(flow, also_archived=True),
             event=event,
             data=data,
             user=user,
-            created_at=_now(),
+            created_at=now(),
         )
         _store(message)
     return message
@@ -100,7 +100,7 @@ def edit(message: Message, user: User, *, content: str | None = None, tags: Iter
     `tags` is the whole new list. What was said before is gone; a "message-edit" and a "tag-change" tell of it. Raises
     Rejected and Refused.
     """
-    with _turn(), transaction.atomic():
+    with turn(), transaction.atomic():
         _next_number(message.flow)  # from here on it is our turn
         message = Message.objects.select_related("flow", "thread").get(pk=message.pk)
         new_tags = message.tags
@@ -127,7 +127,7 @@ def delete(message: Message, user: User) -> bool:
 
     Anybody in the flow may remove what is in the inbox. Raises Refused.
     """
-    with _turn(), transaction.atomic():
+    with turn(), transaction.atomic():
         _next_number(message.flow)
         message = Message.objects.select_related("flow", "thread").get(pk=message.pk)
         if message.by_integration or (message.event == Event.FILE and _is_own(message, user)):
@@ -147,7 +147,7 @@ _waiting = threading.Lock()
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
+def turn() -> Iterator[None]:
     """One post at a time on SQLite, which has one writer anyhow.
 
     Those who wait for its lock sleep longer and longer while others go first; those who wait for ours are woken.
@@ -168,10 +168,10 @@ def _next_number(flow: Flow, *, also_archived: bool = False) -> int:
     return last + 1
 
 
-def _now() -> datetime:
+def now() -> datetime:
     """To the millisecond, which is all that the API can say."""
-    now = timezone.now()
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    moment = timezone.now()
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def _uploads(draft: Draft) -> list[files.Upload]:
@@ -216,7 +216,7 @@ def _find_thread(draft: Draft, flow: Flow, source: Source | None) -> Thread | No
 
 
 def _bring_up_to_date(
-    thread: Thread | None, draft: Draft, flow: Flow, source: Source | None, number: int, now: datetime
+    thread: Thread | None, draft: Draft, flow: Flow, source: Source | None, number: int, moment: datetime
 ) -> Thread:
     """The thread in the state that the draft tells; a new one for a key that was not seen before."""
     state = draft.thread
@@ -231,7 +231,7 @@ def _bring_up_to_date(
             source=source,
             external_thread_id=key or None,
             initial_number=number,
-            created_at=now,
+            created_at=moment,
         )
     elif state and thread.source_id != (source.pk if source else None):
         raise Rejected({"thread": ["belongs to another source, which alone may change it"]})
@@ -305,7 +305,7 @@ def _after_edit(message: Message, content: str, people: People) -> list[str]:
 
 
 def _say_anew(message: Message, content: str, user: User) -> None:
-    message.content, message.edited_at = content, _now()
+    message.content, message.edited_at = content, now()
     message.save(update_fields=["content", "edited_at"])
     search.add([message])
     thread = message.thread

@@ -48,7 +48,7 @@ def _blank_is_absent(value: Any) -> Any:
 Number = Annotated[int | None, Field(ge=0, le=2**62), BeforeValidator(_blank_is_absent)]
 
 
-class Selection(BaseModel):
+class Paging(BaseModel):
     """Which messages a list shows, and how it is paged."""
 
     event: Annotated[str, Field(max_length=1000)] = ""
@@ -57,9 +57,29 @@ class Selection(BaseModel):
     since_id: Number = None
     until_id: Number = None
     skip: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    search: Annotated[str, Field(max_length=500)] = ""
+
+    @property
+    def events(self) -> list[str]:
+        return [event.strip() for event in self.event.split(",") if event.strip()]
+
+    def between(self, found: QuerySet[Any]) -> QuerySet[Any]:
+        """Those after `since_id` and before `until_id`: ignored in a search, which is paged by `skip`."""
+        if self.since_id is not None:
+            found = found.filter(number__gt=self.since_id)
+        if self.until_id is not None:
+            found = found.filter(number__lt=self.until_id)
+        return found
+
+    def page(self, found: QuerySet[Any], order: str = "number") -> list[Any]:
+        """The newest or the oldest of them, by number in both cases."""
+        found = found.order_by(f"-{order}" if self.sort == "desc" else order)
+        return sorted(found[self.skip : self.skip + self.limit], key=lambda message: message.number)
+
+
+class Selection(Paging):
     tags: Annotated[str, Field(max_length=1000)] = ""
     tag_mode: Literal["and", "or"] = "and"
-    search: Annotated[str, Field(max_length=500)] = ""
 
 
 def _post(request: HttpRequest, draft: Draft, flow: Flow, response: HttpResponse, thread: Thread | None = None):
@@ -126,7 +146,7 @@ def comment_on(
 ) -> Any:
     """Comment on a message."""
     opened = open_flow(request.auth, organization, flow)
-    get_object_or_404(opened.messages, number=_number(number))
+    get_object_or_404(opened.messages, number=as_number(number))
     return _post(request, draft.model_copy(update={"message": number}), opened, response)
 
 
@@ -190,10 +210,10 @@ def delete_message(request: HttpRequest, organization: str, flow: str, number: i
 
 def _one(caller: Caller, organization: str, flow: str, number: int) -> Message:
     opened = open_flow(caller, organization, flow)
-    return get_object_or_404(loaded(opened.messages.all()), number=_number(number))
+    return get_object_or_404(loaded(opened.messages.all()), number=as_number(number))
 
 
-def _number(number: int) -> int:
+def as_number(number: int) -> int:
     """A number that a database can compare."""
     if not 0 <= number < 2**62:
         raise Http404
@@ -201,22 +221,12 @@ def _number(number: int) -> int:
 
 
 def _listed(found: QuerySet[Message], flow: Flow, selection: Selection) -> list[MessageShape]:
-    if events := [event.strip() for event in selection.event.split(",") if event.strip()]:
+    if events := selection.events:
         found = found.filter(event__in=events)
-    found = _tagged(found, flow, selection)
-    order = "number"
+    found = loaded(_tagged(found, flow, selection))
     if selection.search.strip():
-        found = search.matching(found, flow.pk, selection.search)
-        order = "indexed"
-    else:
-        # Ignored in a search, which is paged by `skip`.
-        if selection.since_id is not None:
-            found = found.filter(number__gt=selection.since_id)
-        if selection.until_id is not None:
-            found = found.filter(number__lt=selection.until_id)
-    page = loaded(found).order_by(f"-{order}" if selection.sort == "desc" else order)
-    page = page[selection.skip : selection.skip + selection.limit]
-    return message_shapes(sorted(page, key=lambda message: message.number))
+        return message_shapes(selection.page(search.matching(found, flow.pk, selection.search), "indexed"))
+    return message_shapes(selection.page(selection.between(found)))
 
 
 def _tagged(found: QuerySet[Message], flow: Flow, selection: Selection) -> QuerySet[Message]:
@@ -234,7 +244,3 @@ def _tagged(found: QuerySet[Message], flow: Flow, selection: Selection) -> Query
 
 def _has_tag(names: list[str]) -> Q:
     return Q(pk__in=Tag.objects.filter(name__in=names).values("message"))
-
-
-# What streams read messages with.
-_loaded, _shapes = loaded, message_shapes

@@ -10,6 +10,8 @@ from . import (
     invitations,
     messages,
     organizations,
+    private,
+    push,
     sources,
     threads,
     users,
@@ -18,7 +20,20 @@ from . import (
 # docs_url: its page needs scripts from elsewhere and inline, which the policy forbids. openapi.json is for tools.
 api = NinjaAPI(title="Flowdock", version="1", urls_namespace="api", docs_url=None, openapi_url="/openapi")
 errors.register(api)
-for module in (users, organizations, flows, invitations, sources, messages, threads, actions, files, applications):
+for module in (
+    users,
+    organizations,
+    flows,
+    invitations,
+    sources,
+    messages,
+    threads,
+    actions,
+    private,
+    push,
+    files,
+    applications,
+):
     api.add_router("", module.router)
 
 urlpatterns = [
