@@ -51,6 +51,11 @@ class TestOrganizations:
         assert "Acme is there" in run("create_organization", "Acme", "--exist-ok", "--admin", "otto@example.com")
         assert world.acme.memberships.get(user=world.otto).admin
 
+    def test_an_address_that_is_a_pages_is_refused(self):
+        said, code = refused("create_organization", "Private")
+
+        assert (code, "--parameterized-name" in said) == (2, True)
+
     def test_an_admin_who_is_nobody_makes_nothing(self):
         assert refused("create_organization", "Acme", "--admin", "who@example.com")[1] == 1
         assert not Organization.objects.exists()
@@ -161,6 +166,14 @@ class TestTokens:
 
         assert basic(token).get("/user").json()["id"] == world.ines.pk
         assert world.ines.api_tokens.get().name == "laptop"
+
+    def test_a_flows_opens_the_push_api_and_ends_the_one_before(self, world, client):
+        first, second = (run("issue_token", "acme/main").strip() for _ in range(2))
+
+        said = {"content": "Built", "external_user_name": "ci"}
+        assert client.post(f"/messages/chat/{first}", said).status_code == 401
+        assert client.post(f"/messages/chat/{second}", said).status_code == 200
+        assert world.main.messages.get().content == "Built"
 
     def test_nobodys_is_refused(self, world):
         world.otto.is_active = False
