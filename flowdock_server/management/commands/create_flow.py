@@ -9,8 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
+from flowdock_server import members
 from flowdock_server.management import finding
-from flowdock_server.models import Flow, FlowMembership, Membership
+from flowdock_server.models import Flow
 from flowdock_server.names import parameterized
 
 EXAMPLE = """
@@ -72,15 +73,14 @@ class Command(BaseCommand):
             raise CommandError(
                 "A name has at most 100 characters; one without Latin letters needs --parameterized-name", returncode=2
             )
-        members = [finding.user(email) for email in member]
+        people = [finding.user(email) for email in member]
         flow, made = Flow.objects.get_or_create(
             organization=owner, parameterized_name=address, defaults={"name": name, "access_mode": access_mode}
         )
         if not made and not exist_ok:
             raise CommandError(f"There is a flow {organization}/{address} already")
-        for user in members:
-            Membership.objects.get_or_create(organization=owner, user=user)
-            FlowMembership.objects.get_or_create(flow=flow, user=user)
+        for user in people:
+            members.join(flow, user)
         if options["json"]:
             self.stdout.write(
                 json.dumps({"id": str(flow.pk), "name": flow.name, "url": flow.url, "web_url": flow.web_url})

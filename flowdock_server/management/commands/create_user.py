@@ -10,8 +10,9 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
+from flowdock_server import members
 from flowdock_server.management import finding, passwords
-from flowdock_server.models import FlowMembership, Membership, User
+from flowdock_server.models import Membership, User
 
 EXAMPLE = """
 The password is read from FLOWDOCK_PASSWORD, else from standard input, else asked for at the terminal. It is no
@@ -85,8 +86,7 @@ class Command(BaseCommand):
         for each in organizations:
             Membership.objects.update_or_create(organization=each, user=user, defaults={"admin": True} if admin else {})
         for each in flows:
-            Membership.objects.get_or_create(organization=each.organization, user=user)
-            FlowMembership.objects.get_or_create(flow=each, user=user)
+            members.join(each, user)
         if options["json"]:
             self.stdout.write(json.dumps({"id": user.pk, "email": user.email, "name": user.name, "nick": user.nick}))
         else:
