@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sqlite3
@@ -397,8 +398,11 @@ def test_streams_whose_readers_left_are_forgotten(running: Running, ines: str) -
     pid = running.process.pid if running.process else 0
 
     def connections() -> int:
-        links = [os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()]
-        return sum(link.startswith("socket:") for link in links)
+        count = 0
+        for each in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                count += os.readlink(each).startswith("socket:")
+        return count
 
     before = connections()
     streams = [running.stream(MAIN, ines) for _ in range(30)]
@@ -411,3 +415,59 @@ def test_streams_whose_readers_left_are_forgotten(running: Running, ines: str) -
     while connections() > before + 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def write(running: Running, content: str, sender: str, to: str) -> dict[str, Any]:
+    """Say something in private; as the REST API lists it."""
+    path = f"/private/{running.keys['ids'][to]}/messages"
+    assert running.call("POST", path, running.keys[sender], {"event": "message", "content": content})[0] < 300
+    return running.call("GET", f"{path}?limit=1", running.keys[sender])[2][0]
+
+
+def test_private_messages_come_to_both_and_to_nobody_else(running: Running, ines: str) -> None:
+    otto, sam = running.keys["otto"], running.keys["sam"]
+    with (
+        running.stream("/flows?user=1", ines) as one,
+        running.stream("/flows?user=1&filter=acme/lobby", otto) as other,
+        running.stream("/flows?user=1", sam) as stranger,
+        running.stream(LOBBY, ines) as without,
+    ):
+        said = [write(running, "psst", "ines", "otto"), write(running, "what?", "otto", "ines")]
+        assert [one.next() for _ in said] == said
+        assert [other.next() for _ in said] == said
+        assert said[0]["to"] == str(running.keys["ids"]["otto"])
+        assert "flow" not in said[0]
+        assert stranger.is_silent()
+        assert without.is_silent()
+
+
+def test_private_messages_resume_with_the_flow(running: Running, ines: str) -> None:
+    path = "/flows?user=1&filter=acme/lobby"
+    with running.stream(path, ines, **EVENTS) as stream:
+        said = running.say("before", ines, "acme/lobby")
+        last, message = stream.next()
+        assert message == said
+    missed = [write(running, "psst", "otto", "ines"), running.say("after", ines, "acme/lobby")]
+    with running.stream(path, ines, Last_Event_ID=last, **EVENTS) as stream:
+        heard = [stream.next() for _ in missed]
+        assert sorted(message["content"] for _, message in heard) == ["after", "psst"]
+        assert stream.is_silent()
+    with running.stream(path, ines, Last_Event_ID=heard[-1][0], **EVENTS) as stream:
+        assert stream.is_silent()
+
+
+def test_a_first_private_message_is_not_missed(running: Running) -> None:
+    """Its conversation did not exist when the stream was opened, nor when the last event was told."""
+    otto = running.keys["otto"]
+    running.say("seen", otto, "acme/lobby")
+    running.sql("delete from flowdock_server_privatemessage")
+    running.sql("delete from flowdock_server_conversation")
+    path = "/flows?user=1&filter=acme/lobby"
+    with running.stream(path, otto, **EVENTS) as stream:
+        running.say("before", otto, "acme/lobby")
+        last, _ = stream.next()
+        assert last.isdigit()
+        first = write(running, "hello", "ines", "otto")
+        assert stream.next()[1] == first
+    with running.stream(path, otto, Last_Event_ID=last, **EVENTS) as stream:
+        assert stream.next()[1] == first
