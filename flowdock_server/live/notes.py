@@ -13,9 +13,10 @@ Topic = UUID | int
 class Note:
     """Something changed in a flow, or for the person `user_id` where `flow_id` is None.
 
-    `kind` is, of a flow, "message" (number and, for a threaded one, thread_id are set), "thread" (its state changed
-    without a message), "source" (connected, changed or removed) or "presence" (user_id was active at the time `at`,
-    in milliseconds); of a person, "private" (a message with that number in conversation_id).
+    `kind` is, of a flow, "message" (there is a new one: number and, for a threaded one, thread_id are set), "edit"
+    and "delete" (of the message with that number: what streams tell of it is a "message" of its own), "thread" (its
+    state changed without a message), "source" (connected, changed or removed) or "presence" (user_id was active at
+    the time `at`, in milliseconds); of a person, "private" (a message with that number in conversation_id).
     """
 
     flow_id: UUID | None

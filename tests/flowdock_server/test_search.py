@@ -37,8 +37,9 @@ def say(client, *contents, flow="main"):
     "words",
     [
         "deploy", "DEPLOYED", "deployed größe", "grosse", "grösse", "Große", "octo hello", "octo/hello", "v2", "14",
-        "v2.14.0", "низкая вода", "日本", "low-tide", "low_tide", "a", "deployed deployed", "  deployed  ", "été", "ete",
-        '"deployed"', "deployed OR", "-deployed", "deployed*", "(deployed)", "it's", "deployed'", "NEAR deployed",
+        "v2.14.0", "низкая вода", "日本", "low-tide", "low_tide", "a", "deployed deployed", "été", "ete",
+        "  deployed  ", '"deployed"', "deployed OR", "-deployed",
+        "deployed*", "(deployed)", "it's", "deployed'", "NEAR deployed",
     ],
 )  # fmt: skip
 def test_every_word_begins_a_word(ines, find, words):
