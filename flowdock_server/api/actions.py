@@ -15,6 +15,7 @@ from .auth import person
 from .errors import failure
 from .flows import open_flow
 from .params import Merged
+from .shapes import ErrorShape
 
 router = Router(tags=["threads"])
 
@@ -30,7 +31,7 @@ class PressedShape(TypedDict):
 @router.post(
     "/flows/{organization}/{flow}/threads/{thread_id}/actions/{number}",
     auth=person("flow"),
-    response={200: PressedShape},
+    response={200: PressedShape, 424: ErrorShape},
 )
 def press(
     request: HttpRequest,

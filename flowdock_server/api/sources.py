@@ -126,11 +126,17 @@ def _delete_source(request: HttpRequest, organization: str, flow: str, source_id
 
 for name in ("sources", "integrations"):
     of_flow, one = f"/flows/{{organization}}/{{flow}}/{name}", f"/flows/{{organization}}/{{flow}}/{name}/{{source_id}}"
-    hidden = {"include_in_schema": name == "sources"}
-    router.get(of_flow, auth=person("flow"), response=list[SourceShape], **hidden)(_list_sources)
-    router.post(of_flow, auth=person("integration"), response={201: SourceShape}, **hidden)(_create_source)
-    router.get(one, auth=person("flow"), response=SourceShape, **hidden)(_one_source)
-    router.api_operation(["PUT", "PATCH"], one, auth=person("integration"), response=SourceShape, **hidden)(
-        _change_source
+
+    def said(verb: str, name: str = name) -> dict[str, Any]:
+        """How the description calls it; the same under its name of October 2014 is deprecated."""
+        return {"operation_id": f"{verb}_{name}", "deprecated": name == "integrations"}
+
+    router.get(of_flow, auth=person("flow"), response=list[SourceShape], **said("list"))(_list_sources)
+    router.post(of_flow, auth=person("integration"), response={201: SourceShape}, **said("create"))(_create_source)
+    router.get(one, auth=person("flow"), response=SourceShape, **said("one_of"))(_one_source)
+    router.api_operation(
+        ["PUT", "PATCH"], one, auth=person("integration"), response=SourceShape, **said("change_one_of")
+    )(_change_source)
+    router.delete(one, auth=person("manage", "integration"), response={204: None}, **said("delete_one_of"))(
+        _delete_source
     )
-    router.delete(one, auth=person("manage", "integration"), response={204: None}, **hidden)(_delete_source)

@@ -1,5 +1,4 @@
 from django.urls import path
-from ninja import NinjaAPI
 
 from . import (
     actions,
@@ -16,9 +15,10 @@ from . import (
     threads,
     users,
 )
+from .description import FlowdockAPI
 
 # docs_url: its page needs scripts from elsewhere and inline, which the policy forbids. openapi.json is for tools.
-api = NinjaAPI(title="Flowdock", version="1", urls_namespace="api", docs_url=None, openapi_url="/openapi")
+api = FlowdockAPI(title="Flowdock", version="1", urls_namespace="api", docs_url=None, openapi_url="/openapi")
 errors.register(api)
 for module in (
     users,
