@@ -35,6 +35,7 @@ from flowdock_server.models import (
     ThreadMark,
     User,
 )
+from flowdock_server.names import RESERVED
 from flowdock_server.tokens import THREAD_ID_LENGTH, digest, new_token
 
 from . import FORMAT, Unfit
@@ -124,6 +125,8 @@ class Loader:
         if self.into and self.into[0] != values["parameterized_name"]:
             # The file's organization is another one: only its name may be taken over.
             values = {"parameterized_name": self.into[0], "name": self.into[0]}
+        if values["parameterized_name"] in RESERVED:
+            raise Unfit(f"{values['parameterized_name']} is a page's address: choose another organization by --into")
         self.organization, made = _get_or_make(
             Organization, {"parameterized_name": values.pop("parameterized_name")}, values
         )

@@ -337,6 +337,7 @@ class TestRefusals:
             ('{"type": "flow", "id": "x"}', "flow.id"),
             ('{"type": "message", "number": 1}', "the flow itself is missing"),
             ('{"type": "organization", "name": "x"}', "parameterized_name"),
+            ('{"type": "organization", "parameterized_name": "private", "name": "x"}', "is a page's address"),
             ('{"type": "organization", "parameterized_name": "x", "name": null}', "organization.name is null"),
             ('{"type": "user", "id": 1, "email": "a@b.cc", "name": "' + "x" * 101 + '"}', "longer than 100"),
             ('{"type": "member", "user": 99}', "99 is missing"),
