@@ -134,15 +134,16 @@ class Hub:
             if not loops:
                 del self._listeners[topic]
 
-    async def listen(self, topic: Topic, keep_alive: float = KEEP_ALIVE) -> AsyncIterator[Note | None]:
-        """The topic's notes as they come; None after `keep_alive` seconds of silence, to be sent as a sign of life.
+    async def listen(self, *topics: Topic, keep_alive: float = KEEP_ALIVE) -> AsyncIterator[Note | None]:
+        """The topics' notes as they come; None after `keep_alive` seconds of silence, to be sent as a sign of life.
 
         The first is None: from there on nothing is missed, so what was stored before can be read then. So can it at
         every other None, which also comes where notes may have been lost on their way from another process. Ends
         when the reader has fallen behind by more than BACKLOG notes, and when the server stops.
         """
         reader = Reader()
-        self.join(topic, reader)
+        for topic in topics:
+            self.join(topic, reader)
         try:
             yield None
             while not (self._ended or (reader.cut_off and reader.queue.empty())):
@@ -154,7 +155,8 @@ class Hub:
                     return
                 yield note
         finally:
-            self.leave(topic, reader)
+            for topic in topics:
+                self.leave(topic, reader)
 
     def _connection(self) -> Relay | None:
         """Made when it is first needed, and so by the process that needs it: servers fork after loading."""

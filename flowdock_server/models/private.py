@@ -80,3 +80,11 @@ class PrivateMessage(models.Model):
     def sent(self) -> int:
         """Milliseconds since 1970."""
         return round(self.created_at.timestamp() * 1000)
+
+    @property
+    def speaker(self) -> str:
+        return self.user.name
+
+    @property
+    def speaker_avatar(self) -> str:
+        return self.user.avatar

@@ -55,7 +55,7 @@ class SignIn(LoginView):
         return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        context = super().get_context_data(**kwargs)
+        context = super().get_context_data(**kwargs) | {"sign_up": settings.SIGN_UP}
         if settings.DEMO:
             context["demo_accounts"] = User.objects.filter(email__in=DEMO_ACCOUNTS, is_active=True).order_by("pk")
             context["demo_password"] = DEMO_PASSWORD
