@@ -39,8 +39,25 @@ def invite(flow: Flow, email: str, *, by: User, message: str = "") -> Invitation
     if FlowMembership.objects.filter(flow=flow, user__email=email.lower()).exists():
         raise AlreadyInFlow
     invitation, token = Invitation.issue(flow=flow, email=email, invited_by=by, message=message)
+    members.tell(flow, "invite", {"email": invitation.email}, by=by)
     transaction.on_commit(lambda: _send(invitation, token))
     return invitation
+
+
+@transaction.atomic
+def take_back(invitation: Invitation, *, by: User) -> None:
+    """The address in its mail leads nowhere any more."""
+    members.tell(invitation.flow, "uninvite", {"email": invitation.email}, by=by)
+    invitation.delete()
+
+
+@transaction.atomic
+def accept(invitation: Invitation, user: User) -> None:
+    """Let `user` in by it, and tell the flow."""
+    was_in = FlowMembership.objects.filter(flow=invitation.flow, user=user).exists()
+    invitation.accept(user)
+    if not was_in:
+        members.tell(invitation.flow, "join", "", by=user)
 
 
 @dataclass
@@ -71,7 +88,7 @@ def import_addresses(flow: Flow, text: str, *, by: User, message: str = "") -> I
             continue
         email = email.lower()
         if user := mates.get(email):
-            if members.add(flow, user):
+            if members.add(flow, user, by=by):
                 outcome.added_users.append(user)
             continue
         try:

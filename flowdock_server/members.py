@@ -8,7 +8,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from flowdock_server.models import Flow, FlowMembership, Membership, Organization, User
+from flowdock_server import messages
+from flowdock_server.models import Flow, FlowMembership, Membership, Message, Organization, User
 from flowdock_server.names import parameterized
 
 
@@ -69,19 +70,32 @@ def make_flow(organization: Organization, name: str, access_mode: str, *, by: Us
 
 
 @transaction.atomic
-def add(flow: Flow, user: User) -> bool:
+def add(flow: Flow, user: User, *, by: User | None = None) -> bool:
     """Let somebody of the organization into the flow; whether they were not in it before.
 
-    One who is blocked stays blocked.
+    One who is blocked stays blocked. The flow is told who let them in, or that they came by themselves; of a new
+    flow's first member, `by` nobody, it is not.
     """
     _, is_new = FlowMembership.objects.get_or_create(flow=flow, user=user)
+    if is_new and by == user:
+        tell(flow, "join", "", by=user)
+    elif is_new and by:
+        tell(flow, "add_people", user.nick, by=by)
     return is_new
 
 
+@transaction.atomic
 def block(membership: FlowMembership, *, by: User, disabled: bool) -> None:
-    """Shut somebody out of a flow, or let them in again."""
+    """Shut somebody out of a flow, which is told of it, or let them in again."""
+    if disabled and not membership.disabled:
+        tell(membership.flow, "block", {"user": str(membership.user_id)}, by=by)
     membership.disabled = disabled
     membership.save(update_fields=["disabled"])
+
+
+def tell(flow: Flow, kind: str, description: str | dict[str, str], *, by: User) -> None:
+    """Let those in the flow know what happened, by an "action" of Flowdock's kinds."""
+    messages.record(flow, Message.Event.ACTION, {"type": kind, "description": description}, by)
 
 
 @transaction.atomic
@@ -124,4 +138,4 @@ def may_join(flow: Flow, user: User, key: str = "") -> bool:
 def join(flow: Flow, user: User) -> None:
     """Come in oneself, after `may_join`; a link leads into the organization too. One who is blocked stays blocked."""
     Membership.objects.get_or_create(organization=flow.organization, user=user)
-    add(flow, user)
+    add(flow, user, by=user)

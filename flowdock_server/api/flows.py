@@ -195,7 +195,7 @@ def change_flow(
             setattr(found, field, value)
         found.save(update_fields=list(for_admins))
         if change.open:
-            members.add(found, caller.user)
+            members.add(found, caller.user, by=caller.user)
         if change.open is not None:
             FlowMembership.objects.filter(flow=found, user=caller.user).update(open=change.open)
     return _whole(caller, found)
@@ -215,7 +215,7 @@ def add_flow_user(
     """Let somebody of the organization into the flow."""
     opened = open_flow(request.auth, organization, flow)
     user = get_object_or_404(User, memberships__organization=opened.organization, pk=added.id)
-    members.add(opened, user)
+    members.add(opened, user, by=request.auth.user)
     return {}
 
 

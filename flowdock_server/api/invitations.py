@@ -96,7 +96,7 @@ def uninvite(request: HttpRequest, organization: str, flow: str, invitation_id: 
     user = request.auth.user
     if invitation.invited_by != user and not members.is_admin(user, opened.organization):
         raise Forbidden("This is for who has sent the invitation, and for the organization's admins")
-    invitation.delete()
+    invitations.take_back(invitation, by=user)
     return Status(204, None)
 
 

@@ -125,7 +125,7 @@ def uninvite(request: HttpRequest, flow: Flow, invitation_id: int) -> HttpRespon
         return _to("flow-people", flow)
     if invitation.invited_by_id != request.user.pk:
         _for_admins(request, flow)
-    invitation.delete()
+    invitations.take_back(invitation, by=request.user)
     messages.success(request, f"The invitation of {invitation.email} leads nowhere any more.")
     return _to("flow-people", flow)
 

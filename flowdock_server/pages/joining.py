@@ -71,7 +71,7 @@ def accept(request: HttpRequest, token: str) -> HttpResponseBase:
 
 
 def _let_in(request: HttpRequest, invitation: Invitation, user: User) -> HttpResponseBase:
-    invitation.accept(user)
+    invitations.accept(invitation, user)
     messages.success(request, f"Welcome to {invitation.flow.name}.")
     return redirect(invitation.flow)
 

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from flowdock_server.models import FlowMembership, Message, Thread, User
+from flowdock_server.models import FlowMembership, Membership, Message, Thread, User
 
 from .conftest import activity, post
 
@@ -195,3 +195,32 @@ def test_what_happened_is_told_in_flowdocks_form(world, ines):
     assert action["content"] == {"type": "join", "description": "otto"}
     assert (action["user"], action["app"], action["tags"]) == (str(world.otto.pk), "chat", [])
     assert post(ines, f"{LOBBY}/messages/1/comments", {"content": "x"}).status_code == 400
+
+
+def test_who_comes_and_goes_is_told_to_the_flow(world, ines, as_person):
+    def put(client, path, body):
+        return client.put(path, body, content_type="application/json")
+
+    Membership.objects.create(organization=world.acme, user=world.sam)
+    world.lobby.access_mode = "organization"
+    world.lobby.save(update_fields=["access_mode"])
+    main = "/flows/acme/main"
+
+    assert post(ines, f"{main}/users", {"id": world.otto.pk}).status_code == 200
+    assert post(ines, f"{main}/users", {"id": world.otto.pk}).status_code == 200
+    assert put(ines, f"{main}/users/{world.otto.pk}", {"disabled": True}).status_code == 200
+    assert put(ines, f"{main}/users/{world.otto.pk}", {"disabled": False}).status_code == 200
+    invitation = post(ines, f"{main}/invitations", {"email": "New@example.com"}).json()
+    assert ines.delete(f"{main}/invitations/{invitation['id']}").status_code == 204
+    assert put(as_person(world.sam), LOBBY, {"open": True}).status_code == 200
+
+    told = ines.get(f"{main}/messages", {"event": "action"}).json()
+    assert [message["content"] for message in told] == [
+        {"type": "add_people", "description": "Otto"},
+        {"type": "block", "description": {"user": str(world.otto.pk)}},
+        {"type": "invite", "description": {"email": "new@example.com"}},
+        {"type": "uninvite", "description": {"email": "new@example.com"}},
+    ]
+    assert {message["user"] for message in told} == {str(world.ines.pk)}
+    [joined] = ines.get(f"{LOBBY}/messages").json()
+    assert (joined["content"]["type"], joined["user"]) == ("join", str(world.sam.pk))
