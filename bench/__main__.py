@@ -100,9 +100,10 @@ class Bench:
     """A bridge with data of its own, whose processes are started as each measurement needs them."""
 
     def __init__(self, folder: Path) -> None:
-        bridge, flowdock = str(free_port()), str(free_port())
+        bridge, flowdock, streams = str(free_port()), str(free_port()), str(free_port())
         given = {name: make() for name, make in SECRETS.items()}
-        given |= {"BRIDGE_PORT": bridge, "FLOWDOCK_PORT": flowdock, "DATA_DIR": str(folder), "LOG_LEVEL": "WARNING"}
+        given |= {"BRIDGE_PORT": bridge, "FLOWDOCK_PORT": flowdock, "STREAM_PORT": streams}
+        given |= {"DATA_DIR": str(folder), "LOG_LEVEL": "WARNING"}
         os.environ.pop("DATABASE_URL", None)
         os.environ.update(given)
         self.env = for_one_machine({})
