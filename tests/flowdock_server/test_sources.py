@@ -136,7 +136,7 @@ def test_a_change_that_makes_no_sense_is_refused(client, application, connect, c
 
 
 def test_a_person_manages_the_sources_of_their_flows(world, as_person, connect):
-    source, token = connect()
+    source, _ = connect()
     ines = as_person(world.ines)
     path = f"/flows/acme/main/sources/{source.pk}"
 
