@@ -103,10 +103,9 @@ class Description(OpenAPISchema):
 
     def responses(self, operation: Operation) -> dict[Any, dict[str, Any]]:
         responses = super().responses(operation)
-        codes = {400, 404, 413, 415, 429}
+        # A call without a scheme of its own has its key in the address.
+        codes = {400, 401, 403, 404, 413, 415, 429}
         auths = operation.auth_callbacks
-        if auths:
-            codes |= {401, 403}
         if any(isinstance(auth, FlowToken) for auth in auths):
             codes.add(410)
         for code in sorted(codes - responses.keys()):

@@ -372,7 +372,8 @@ def test_as_processes_through_a_pipe(tmp_path):
     read = server("there", "import_flow", "-", input=written.stdout)
 
     assert (written.returncode, read.returncode) == (0, 0), written.stderr + read.stderr
-    assert "1 flow, 1 user, 1 colleague, 1 member new" in read.stdout
+    # The message tells that she has joined.
+    assert "1 flow, 1 user, 1 colleague, 1 member, 1 message new" in read.stdout
     assert server("there", "export_flow", "acme/none").returncode == 1
     assert server("there", "export_flow", "acme").returncode == 2
     assert server("there", "import_flow", "-", input='{"type": "export", "format": 9}\n').returncode == 1
