@@ -161,7 +161,9 @@ class Hub:
     def _connection(self) -> Relay | None:
         """Made when it is first needed, and so by the process that needs it: servers fork after loading."""
         if not self._has_relay:
-            self._relay, self._has_relay = self._make_relay(self), True
+            with self._lock:
+                if not self._has_relay:  # another thread may have come first
+                    self._relay, self._has_relay = self._make_relay(self), True
         return self._relay
 
     def _end_with_the_server(self) -> None:
