@@ -41,10 +41,24 @@ Row = tuple[str, str]
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=["bridge", "server"],
+        default="bridge",
+        help="the bridge, or the Flowdock server alone",
+    )
+    parser.add_argument(
+        "--parts", default="pr", help="of the server: p, posting and streams; r, reading (default: both)"
+    )
+    parser.add_argument("--database", default="", help="the server's, an empty PostgreSQL (default: SQLite)")
     parser.add_argument("--past", type=int, default=1_000_000, help="how many past deliveries (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each load lasts (default: %(default)s)")
     options = parser.parse_args()
     busy = os.getloadavg()[0]
+    if options.what == "server":
+        write_server(options, busy)
+        return
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(Path(folder))
         rows = [
@@ -55,7 +69,32 @@ def main() -> None:
         ]
     text = report(rows, busy)
     print(text)
-    RESULTS.write_text(text)
+    RESULTS.write_text(text + SERVER.join(["", *sections()[1:]]))
+
+
+SERVER = "\n## The Flowdock server"
+
+
+def sections() -> list[str]:
+    """What RESULTS.md has of the bridge, and then of the Flowdock server, a part for each measurement."""
+    return RESULTS.read_text().split(SERVER) if RESULTS.exists() else [""]
+
+
+def write_server(options: argparse.Namespace, busy: float) -> None:
+    """Measure the Flowdock server and put its section in the place of the one with the same name."""
+    name = f": {'PostgreSQL' if options.database else 'SQLite'}, " + {"p": "posting", "r": "reading"}.get(
+        options.parts, "all"
+    )
+    arguments = [str(options.past), str(options.seconds), options.database, options.parts]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.server", *arguments], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    )
+    text = report(json.loads(done.stdout.splitlines()[-1]), busy).replace("# Measurements", "", 1)
+    text = text.replace("`make bench`", "`python -m bench server`")
+    print(text)
+    bridge, *others = sections()
+    others = [each for each in others if not each.startswith(f"{name}\n")]
+    RESULTS.write_text(SERVER.join([bridge, *others, f"{name}\n{text.strip()}\n".replace("\n", "\n\n", 1)]))
 
 
 def report(rows: list[Row], busy: float) -> str:
@@ -100,9 +139,10 @@ class Bench:
     """A bridge with data of its own, whose processes are started as each measurement needs them."""
 
     def __init__(self, folder: Path) -> None:
-        bridge, flowdock = str(free_port()), str(free_port())
+        bridge, flowdock, streams = str(free_port()), str(free_port()), str(free_port())
         given = {name: make() for name, make in SECRETS.items()}
-        given |= {"BRIDGE_PORT": bridge, "FLOWDOCK_PORT": flowdock, "DATA_DIR": str(folder), "LOG_LEVEL": "WARNING"}
+        given |= {"BRIDGE_PORT": bridge, "FLOWDOCK_PORT": flowdock, "STREAM_PORT": streams}
+        given |= {"DATA_DIR": str(folder), "LOG_LEVEL": "WARNING"}
         os.environ.pop("DATABASE_URL", None)
         os.environ.update(given)
         self.env = for_one_machine({})

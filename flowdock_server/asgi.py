@@ -2,7 +2,8 @@
 
 Pages and API are ordinary synchronous code. Each request runs through Django's WSGI handler in one of a few threads,
 which keep their database connections: through Django's ASGI handler it would get a thread and a connection of its own
-and hop between threads at every middleware, at two to three times the cost. Streams stay in the event loop.
+and hop between threads at every middleware, at two to three times the cost. Streams stay in the event loop: those of
+pages, and those of the streaming API once such a call has opened them.
 """
 
 import asyncio
@@ -28,7 +29,15 @@ Headers = list[tuple[bytes, bytes]]
 _streams = get_asgi_application()
 _requests = get_wsgi_application()
 
-from django.conf import settings  # noqa: E402  (it is set up by the lines above)
+# They need what the lines above have set up.
+from django.conf import settings  # noqa: E402
+
+from flowdock_server.live import hub  # noqa: E402
+from flowdock_server.streaming.opening import Opening  # noqa: E402
+from flowdock_server.streaming.respond import respond  # noqa: E402
+
+# Status, headers, body, and the stream that begins instead of a body.
+Answer = tuple[int, Headers, bytes, Opening | None]
 
 _threads = ThreadPoolExecutor(settings.THREADS, thread_name_prefix="request")
 
@@ -53,12 +62,24 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         except Disconnected:
             return
         except BodyTooLarge:
-            status, headers, answer = _too_large()
+            status, headers, answer, opening = _too_large()
         else:
             loop = asyncio.get_running_loop()
-            status, headers, answer = await loop.run_in_executor(_threads, _respond, scope, body)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+            status, headers, answer, opening = await loop.run_in_executor(_threads, _respond, scope, body)
+        head = {"type": "http.response.start", "status": status, "headers": headers}
+        if opening and scope["method"] == "GET":
+            if not await respond(opening, head, receive, send):
+                await _abort(scope)
+        else:
+            await send(head)
+            await send({"type": "http.response.body", "body": answer})
+
+
+async def _abort(scope: Scope) -> None:
+    """Close the connection at once where the server can: what waits in its buffers has no reader."""
+    if abort := scope.get("extensions", {}).get("flowdock.abort"):
+        abort["abort"]()
+        await asyncio.sleep(0)  # so that the server knows, and does not wonder at an answer without an end
 
 
 async def _body(receive: Receive) -> bytes:
@@ -74,13 +95,16 @@ async def _body(receive: Receive) -> bytes:
             return bytes(body)
 
 
-def _respond(scope: Scope, body: bytes) -> tuple[int, Headers, bytes]:
-    """What Django answers, as status, headers and body. Runs in one of the threads."""
-    response = _requests(_environ(scope, body), lambda status, headers, exc_info=None: None)
+def _respond(scope: Scope, sent: bytes) -> Answer:
+    """What Django answers. Runs in one of the threads."""
+    response = _requests(_environ(scope, sent), lambda status, headers, exc_info=None: None)
     try:
         headers = [(name.lower().encode("latin1"), value.encode("latin1")) for name, value in response.items()]
         headers += [(b"set-cookie", cookie.OutputString().encode("latin1")) for cookie in response.cookies.values()]
-        return response.status_code, headers, b"".join(response)
+        body, opening = b"".join(response), getattr(response, "opening", None)
+        if opening is None and "Content-Length" not in response:
+            headers.append((b"content-length", str(len(body)).encode()))
+        return response.status_code, headers, body, opening
     finally:
         response.close()
 
@@ -116,14 +140,16 @@ def _environ(scope: Scope, body: bytes) -> dict[str, Any]:
     return environ
 
 
-def _too_large() -> tuple[int, Headers, bytes]:
+def _too_large() -> Answer:
     # The rest of the body is still on its way, and nobody will read it.
     headers = [(b"content-type", b"application/json; charset=utf-8"), (b"connection", b"close")]
-    return 413, headers, json.dumps({"message": "The body is too large"}).encode()
+    return 413, headers, json.dumps({"message": "The body is too large"}).encode(), None
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """Nothing is to be done when the process starts and ends, and the server likes to be told so."""
-    for phase in ("startup", "shutdown"):
-        await receive()
-        await send({"type": f"lifespan.{phase}.complete"})
+    """Nothing is to be done when the process starts; when it ends, so do the streams."""
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    hub.end()
+    await send({"type": "lifespan.shutdown.complete"})

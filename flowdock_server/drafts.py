@@ -4,18 +4,22 @@ Flowdock's field names. Errors are pydantic's; `flowdock_server.api.errors` word
 """
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from django.core.files.uploadedfile import UploadedFile
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 MAX_CONTENT = 8096  # characters of a chat message: Flowdock's own limit
 MAX_TITLE = 10_000
 MAX_BODY = 1_000_000
 MAX_FIELDS = 100
 
+ACTION_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 COLORS = ("red", "green", "yellow", "cyan", "orange", "grey", "black", "lime", "purple", "blue")
 INBOX_EVENTS = ("activity", "discussion")
-
+# What people say, in words that can have hashtags, mentions and links in them.
+SPOKEN_EVENTS = ("message", "comment", "status")
 
 BLANK = "can't be blank"
 
@@ -26,6 +30,10 @@ class Rejected(Exception):
     def __init__(self, errors: dict[str, list[str]]) -> None:
         super().__init__(errors)
         self.errors = errors
+
+
+class Refused(Exception):
+    """Whoever asks may not do this, however they say it; the text says why."""
 
 
 def _none_is_empty(value: Any) -> Any:
@@ -45,6 +53,53 @@ def _web_address(value: Any) -> Any:
     return value
 
 
+def is_web_address(address: Any) -> bool:
+    """Whether it is one that can be followed or called."""
+    if not isinstance(address, str) or len(address) > 2000 or not address.isprintable() or " " in address:
+        return False
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _action(value: dict[str, Any]) -> dict[str, Any]:
+    """A schema.org action: what ViewAction links to and UpdateAction calls must be web addresses. Others are kept."""
+    match value.get("@type"):
+        case "ViewAction":
+            if not is_web_address(value.get("url")):
+                raise PydanticCustomError("action", "url must be an address that begins with http:// or https://")
+        case "UpdateAction":
+            target = value.get("target")
+            if not isinstance(target, dict) or not is_web_address(target.get("urlTemplate")):
+                raise PydanticCustomError(
+                    "action", "target.urlTemplate must be an address that begins with http:// or https://"
+                )
+            if target.get("httpMethod", "POST") not in ACTION_METHODS:
+                raise PydanticCustomError("action", f"target.httpMethod must be one of {', '.join(ACTION_METHODS)}")
+    return value
+
+
+def _content(value: Any) -> Any:
+    """Text; or a file, as a part of a form or as an object, which only `file` takes."""
+    if value is None:
+        return ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and len(value) > MAX_CONTENT:
+        raise PydanticKnownError("string_too_long", {"max_length": MAX_CONTENT})
+    if not isinstance(value, str | dict | UploadedFile):
+        raise PydanticCustomError("content", "must be a text or a file")
+    return value
+
+
+def _files(value: Any) -> Any:
+    if value is not None and not isinstance(value, dict | list | UploadedFile):
+        raise PydanticCustomError("attachments", "must be files")
+    return value
+
+
 def _tags(value: Any) -> Any:
     """A list, or a text with commas. A leading # is optional; case is kept, and compared without."""
     if value is None:
@@ -60,8 +115,27 @@ def _tags(value: Any) -> Any:
 Name = Annotated[str, Field(max_length=255), BeforeValidator(_none_is_empty)]
 Line = Annotated[str, Field(max_length=MAX_TITLE), BeforeValidator(_none_is_empty)]
 Html = Annotated[str, Field(max_length=MAX_BODY), BeforeValidator(_none_is_empty)]
-Content = Annotated[str, Field(max_length=MAX_CONTENT), BeforeValidator(_none_is_empty)]
+FILE_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "data": {"type": "string", "contentEncoding": "base64"},
+        "content_type": {"type": "string"},
+        "file_name": {"type": "string"},
+    },
+    "required": ["data"],
+}
+Content = Annotated[
+    Any,
+    PlainValidator(_content),
+    WithJsonSchema({"anyOf": [{"type": "string", "maxLength": MAX_CONTENT}, FILE_SCHEMA]}),
+]
+Files = Annotated[
+    Any,
+    PlainValidator(_files),
+    WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": FILE_SCHEMA}, {"type": "null"}]}),
+]
 Address = Annotated[str, Field(max_length=2000), BeforeValidator(_web_address)]
+Action = Annotated[dict[str, Any], AfterValidator(_action)]
 Tags = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100), BeforeValidator(_tags)]
 
 
@@ -97,17 +171,18 @@ class ThreadState(Shape):
     external_url: Address = ""
     status: Status | None = None
     fields: Annotated[list[ThreadField], Field(max_length=MAX_FIELDS), BeforeValidator(_none_is_no_entry)] = []
-    actions: Annotated[list[dict[str, Any]], Field(max_length=MAX_FIELDS), BeforeValidator(_none_is_no_entry)] = []
+    actions: Annotated[list[Action], Field(max_length=MAX_FIELDS), BeforeValidator(_none_is_no_entry)] = []
 
 
 class Draft(Shape):
     """A message to be posted.
 
-    `activity` and `discussion` need a title, an author's name and a thread; `message` and `comment` need content,
-    and a comment also the number of the message it is about.
+    `activity` and `discussion` need a title, an author's name and a thread, and may have `attachments`: files by the
+    names that the body refers to as cid:NAME, or a list. `message`, `comment` and `status` need `content`, a comment
+    also the number of the message it is about. The `content` of `file` is the file.
     """
 
-    event: Literal["activity", "discussion", "message", "comment"]
+    event: Literal["activity", "discussion", "message", "comment", "status", "file"]
     title: Line = ""
     body: Html = ""
     author: Author | None = None
@@ -119,24 +194,72 @@ class Draft(Shape):
     external_thread_id: Name = ""
     thread: ThreadState | None = None
     message: Annotated[int | None, Field(ge=0, le=2**62)] = None
-    attachments: Annotated[list[Any] | dict[str, Any] | None, Field(description="Not supported yet")] = None
+    attachments: Files = None
 
     @property
     def belongs_in_inbox(self) -> bool:
         return self.event in INBOX_EVENTS
+
+    @property
+    def is_spoken(self) -> bool:
+        return self.event in SPOKEN_EVENTS
+
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """What the message keeps besides its texts."""
+        return None
+
+    @property
+    def own_tags(self) -> list[str]:
+        """Tags that tell a fact, which nobody can add or take away."""
+        return []
+
+    @property
+    def opens_thread(self) -> bool:
+        """Whether it is a thread of its own, which no key leads to."""
+        return False
 
     def check(self) -> None:
         """Raise Rejected for what its event needs and it does not have."""
         needed: dict[str, object] = {}
         if self.belongs_in_inbox:
             needed = {"title": self.title, "author.name": self.author and self.author.name}
+        elif self.event == "file":
+            needed = {"content": self.content and "present"}
         else:
             needed = {"content": self.content}
             if self.event == "comment":
                 needed["message"] = self.message is not None and "present"
         errors = {name: [BLANK] for name, value in needed.items() if not (isinstance(value, str) and value.strip())}
-        if self.attachments:
-            # To drop them silently would lose what the sender believes to be stored.
-            errors["attachments"] = ["are not supported by this server yet"]
+        if self.event in SPOKEN_EVENTS and not isinstance(self.content, str):
+            errors["content"] = ["must be a text"]
+        if self.attachments and not self.belongs_in_inbox:
+            errors["attachments"] = [f"are for {' and '.join(INBOX_EVENTS)}"]
         if errors:
             raise Rejected(errors)
+
+
+class Mail(Draft):
+    """What the push API brings to a flow's inbox: `title` is the subject, `body` the content, `author` the sender."""
+
+    event: Literal["mail"] = "mail"  # type: ignore[assignment]
+    source: Name = ""
+    project: Name = ""
+    reply_to: Name = ""
+    link: Address = ""
+
+    @property
+    def belongs_in_inbox(self) -> bool:
+        return True
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return {"source": self.source, "project": self.project, "reply_to": self.reply_to, "link": self.link}
+
+    @property
+    def own_tags(self) -> list[str]:
+        return [f":source:{'-'.join(self.source.lower().split())}"[:100]]
+
+    @property
+    def opens_thread(self) -> bool:
+        return True

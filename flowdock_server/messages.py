@@ -1,44 +1,56 @@
-"""The one way a message enters a flow."""
+"""The one way a message enters a flow, is changed there and leaves it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from flowdock_server.drafts import BLANK, Draft, Rejected
+from flowdock_server import files, search, tagging
+from flowdock_server.drafts import BLANK, MAX_CONTENT, Draft, Refused, Rejected
 from flowdock_server.live import Note, hub
-from flowdock_server.models import Flow, Message, Source, Tag, Thread, User
+from flowdock_server.models import Attachment, Flow, Message, Source, Tag, Thread, User
+from flowdock_server.tagging import People
 from flowdock_server.tokens import THREAD_ID_LENGTH
+
+Event = Message.Event
+
+# Tags that tell a fact: nobody can add one, or take it away.
+_FACTS = (":file", ":source:", "influx:")
+# What happened, rather than what somebody said: it belongs to no thread, and nothing can be said about it.
+_BOOKKEEPING = (Event.ACTION, Event.TAG_CHANGE, Event.MESSAGE_EDIT)
 
 
 def post(
     draft: Draft, *, flow: Flow, source: Source | None = None, user: User | None = None, thread: Thread | None = None
 ) -> Message:
-    """Store `draft`, bring its thread to the new state, and tell the pages that are open on the flow.
+    """Store `draft`, bring its thread to the new state, and tell the pages and streams that are open on the flow.
 
-    A message is said by a `source` or by a `user`. `thread` is the one it goes to where the caller knows it (the
-    thread's own page or address); else the draft's thread ids decide, and a new key of an integration makes a thread.
-    The same `uuid` from the same source or user again is the same message: the first is returned and nothing
-    changes. Numbers grow in the order of commits. Raises Rejected.
+    A message is said by a `source` or by a `user`; by neither where the flow's own token was shown. `thread` is the
+    one it goes to where the caller knows it (the thread's own page or address); else the draft's thread ids decide,
+    and a new key of an integration makes a thread. The same `uuid` from the same source or user again is the same
+    message: the first is returned and nothing changes. Numbers grow in the order of commits. Raises Rejected, and
+    Refused in a flow that is archived.
     """
     draft.check()
-    with _turn(), transaction.atomic():
-        # Posts to one flow take turns from here on, so nobody else can take the number, the thread's key or the uuid.
-        number = 1 + Flow.objects.select_for_update().values_list("last_number", flat=True).get(pk=flow.pk)
+    if draft.event == Event.STATUS and (user is None or draft.external_user_name):
+        raise Rejected({"event": ["is a person's own, and nobody else has one"]})
+    with files.kept(_uploads(draft), flow, user) as attachments, turn(), transaction.atomic():
+        number = _next_number(flow)
         if draft.uuid and (first := _posted_before(draft.uuid, flow, source, user)):
             return first
-        now = _now()
+        moment = now()
         parent = _parent(draft, flow)
         if thread:
             # As it is now that it is our turn, and not as the caller saw it.
             thread = flow.threads.get(pk=thread.pk)
-        else:
+        elif draft.event != Event.STATUS:
             thread = parent.thread if parent and parent.thread else _find_thread(draft, flow, source)
         if draft.thread or draft.belongs_in_inbox or draft.external_thread_id:
-            thread = _bring_up_to_date(thread, draft, flow, source, number, now)
+            thread = _bring_up_to_date(thread, draft, flow, source, number, moment)
         message = Message(
             flow=flow,
             number=number,
@@ -49,31 +61,93 @@ def post(
             event=draft.event,
             title=draft.title,
             body=draft.body,
-            content=draft.content,
+            content=draft.content if draft.is_spoken else "",
+            data=draft.data,
             author_name=draft.author.name if draft.author else "",
             author_email=draft.author.email if draft.author else "",
             author_avatar=draft.author.avatar if draft.author else "",
-            external_user_name=draft.external_user_name,
-            tags=[*draft.tags, *([f"influx:{parent.number}"] if parent else [])],
+            external_user_name=draft.external_user_name or _name_of(source, draft),
+            tags=_tags(draft, flow, user, parent, attachments),
             uuid=draft.uuid or None,
-            created_at=now,
+            created_at=moment,
         )
         if thread:
-            _count(thread, message)
-        message.save(force_insert=True)
-        if names := {tag.lower() for tag in message.tags}:
-            Tag.objects.bulk_create(Tag(message=message, name=name) for name in sorted(names))
-        Flow.objects.filter(pk=flow.pk).update(last_number=number)
-        note = Note(flow.pk, "message", number, thread.pk if thread else None)
-        transaction.on_commit(lambda: hub.publish(note))
+            _count(thread, message, attachments)
+        _store(message, attachments)
+        if draft.event == Event.STATUS and user:
+            User.objects.filter(pk=user.pk).update(status=message.content)
     return message
+
+
+def record(flow: Flow, event: str, data: dict[str, Any], user: User | None) -> Message:
+    """Store what happened in the flow: an "action" {"type", "description"}, or a bookkeeping event of a message."""
+    with turn(), transaction.atomic():
+        message = Message(
+            flow=flow,
+            number=_next_number(flow, also_archived=True),
+            event=event,
+            data=data,
+            user=user,
+            created_at=now(),
+        )
+        _store(message)
+    return message
+
+
+def edit(message: Message, user: User, *, content: str | None = None, tags: Iterable[str] | None = None) -> None:
+    """Change what `message` says, which its own author may, and its tags, which anybody in the flow may.
+
+    `tags` is the whole new list. What was said before is gone; a "message-edit" and a "tag-change" tell of it. Raises
+    Rejected and Refused.
+    """
+    with turn(), transaction.atomic():
+        _next_number(message.flow)  # from here on it is our turn
+        message = Message.objects.select_related("flow", "thread").get(pk=message.pk)
+        new_tags = message.tags
+        people = People.of(message.flow)
+        if content is not None:
+            if not (_is_own(message, user) and message.event in (Event.MESSAGE, Event.COMMENT)):
+                raise Refused("Only your own chat messages and comments can be edited")
+            if not content.strip():
+                raise Rejected({"content": [BLANK]})
+            if len(content) > MAX_CONTENT:
+                raise Rejected({"content": [f"is too long (maximum is {MAX_CONTENT} characters)"]})
+            new_tags = _after_edit(message, content, people)
+        if tags is not None:
+            facts = [tag for tag in message.tags if tag.lower().startswith(_FACTS)]
+            new_tags = tagging.unique([*_editable(tagging.given(tags, people, user.pk)), *facts])
+        if content is not None and content != message.content:
+            _say_anew(message, content, user)
+        if new_tags != message.tags:
+            _tag_anew(message, new_tags, user)
+
+
+def delete(message: Message, user: User) -> bool:
+    """Remove `message`, or empty it where it is the user's own and others may have answered it. True: it is gone.
+
+    Anybody in the flow may remove what is in the inbox. Raises Refused.
+    """
+    with turn(), transaction.atomic():
+        _next_number(message.flow)
+        message = Message.objects.select_related("flow", "thread").get(pk=message.pk)
+        if message.by_integration or (message.event == Event.FILE and _is_own(message, user)):
+            _remove(message)
+            return True
+        if message.event not in (Event.MESSAGE, Event.COMMENT) or not _is_own(message, user):
+            raise Refused("Only inbox messages and what is your own can be deleted")
+        tags = _after_edit(message, "", People.of(message.flow))
+        if message.content:
+            _say_anew(message, "", user)
+        if tags != message.tags:
+            _tag_anew(message, tags, user)
+        return False
 
 
 _waiting = threading.Lock()
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
+def turn() -> Iterator[None]:
     """One post at a time on SQLite, which has one writer anyhow.
 
     Those who wait for its lock sleep longer and longer while others go first; those who wait for ours are woken.
@@ -86,10 +160,24 @@ def _turn() -> Iterator[None]:
             yield
 
 
-def _now() -> datetime:
+def _next_number(flow: Flow, *, also_archived: bool = False) -> int:
+    """Posts to one flow take turns from here on, so nobody else can take the number, the thread's key or the uuid."""
+    last, archived = Flow.objects.select_for_update().values_list("last_number", "disabled").get(pk=flow.pk)
+    if archived and not also_archived:
+        raise Refused("This flow is archived: it can be read, and nothing can be posted")
+    return last + 1
+
+
+def now() -> datetime:
     """To the millisecond, which is all that the API can say."""
-    now = timezone.now()
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    moment = timezone.now()
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def _uploads(draft: Draft) -> list[files.Upload]:
+    if draft.event == Event.FILE:
+        return [files.Upload.read(draft.content, "content")]
+    return files.attachments_of(draft.attachments)
 
 
 def _posted_before(uuid: str, flow: Flow, source: Source | None, user: User | None) -> Message | None:
@@ -97,12 +185,17 @@ def _posted_before(uuid: str, flow: Flow, source: Source | None, user: User | No
     return flow.messages.filter(uuid=uuid, **poster).first()
 
 
+def _name_of(source: Source | None, draft: Draft) -> str:
+    """What a source is called when it speaks in the chat."""
+    return source.name if source and not draft.belongs_in_inbox else ""
+
+
 def _parent(draft: Draft, flow: Flow) -> Message | None:
     """The message that a comment is about."""
-    if draft.event != "comment":
+    if draft.event != Event.COMMENT:
         return None
     parent = flow.messages.select_related("thread").filter(number=draft.message).first()
-    if parent is None or parent.event == Message.Event.COMMENT:
+    if parent is None or parent.event in (Event.COMMENT, *_BOOKKEEPING):
         raise Rejected({"message": ["must be a message of this flow and no comment"]})
     return parent
 
@@ -123,21 +216,22 @@ def _find_thread(draft: Draft, flow: Flow, source: Source | None) -> Thread | No
 
 
 def _bring_up_to_date(
-    thread: Thread | None, draft: Draft, flow: Flow, source: Source | None, number: int, now: datetime
+    thread: Thread | None, draft: Draft, flow: Flow, source: Source | None, number: int, moment: datetime
 ) -> Thread:
     """The thread in the state that the draft tells; a new one for a key that was not seen before."""
     state = draft.thread
     if thread is None:
         key = draft.external_thread_id or draft.thread_id
-        errors = {name: [BLANK] for name, value in (("external_thread_id", key), ("thread", state)) if not value}
-        if errors:
-            raise Rejected(errors)
+        if not draft.opens_thread:
+            errors = {name: [BLANK] for name, value in (("external_thread_id", key), ("thread", state)) if not value}
+            if errors:
+                raise Rejected(errors)
         thread = Thread(
             flow=flow,
             source=source,
-            external_thread_id=key,
+            external_thread_id=key or None,
             initial_number=number,
-            created_at=now,
+            created_at=moment,
         )
     elif state and thread.source_id != (source.pk if source else None):
         raise Rejected({"thread": ["belongs to another source, which alone may change it"]})
@@ -150,17 +244,128 @@ def _bring_up_to_date(
     return thread
 
 
-def _count(thread: Thread, message: Message) -> None:
+def _tags(
+    draft: Draft, flow: Flow, user: User | None, parent: Message | None, attachments: list[Attachment]
+) -> list[str]:
+    text = draft.content if draft.is_spoken else ""
+    mentions = text or any(tag.startswith("@") for tag in draft.tags)
+    people = People.of(flow) if mentions else People()
+    author_id = user.pk if user and not draft.external_user_name else None
+    return tagging.unique(
+        [
+            *_editable(tagging.given(draft.tags, people, author_id)),
+            *(tagging.of_text(text, people, author_id) if text else []),
+            *([":file"] if attachments else []),
+            *draft.own_tags,
+            *([f"influx:{parent.number}"] if parent else []),
+        ]
+    )
+
+
+def _editable(tags: Iterable[str]) -> list[str]:
+    return [tag for tag in tags if not tag.lower().startswith(_FACTS)]
+
+
+def _store(message: Message, attachments: Iterable[Attachment] = ()) -> None:
+    """Save a new message with all by which it is found, and tell of it."""
+    message.save(force_insert=True)
+    for attachment in attachments:
+        attachment.message = message
+        attachment.save(force_insert=True)
+    _store_tags(message)
+    if message.event not in _BOOKKEEPING:
+        search.add([message])
+    Flow.objects.filter(pk=message.flow_id).update(last_number=message.number)
+    _tell("message", message)
+
+
+def _store_tags(message: Message) -> None:
+    if names := {tag.lower() for tag in message.tags}:
+        Tag.objects.bulk_create(Tag(message=message, name=name) for name in sorted(names))
+
+
+def _tell(kind: str, message: Message) -> None:
+    note = Note(message.flow_id, kind, message.number, message.thread_id)
+    transaction.on_commit(lambda: hub.publish(note))
+
+
+def _is_own(message: Message, user: User) -> bool:
+    return message.user_id == user.pk and message.source_id is None
+
+
+def _after_edit(message: Message, content: str, people: People) -> list[str]:
+    """The tags once the text is `content`: what the old text said is taken away, what the new one says is added."""
+    before, after = (
+        {tag.lower(): tag for tag in tagging.of_text(text, people, message.user_id)} if text else {}
+        for text in (message.content, content)
+    )
+    stay = [tag for tag in message.tags if tag.lower() not in before or tag.lower() in after]
+    # Who has read the message stays one who has read it.
+    return tagging.unique([*stay, *(tag for name, tag in after.items() if name not in before)])
+
+
+def _say_anew(message: Message, content: str, user: User) -> None:
+    message.content, message.edited_at = content, now()
+    message.save(update_fields=["content", "edited_at"])
+    search.add([message])
+    thread = message.thread
+    if thread and thread.last_number == message.number:
+        thread.last_title = content
+        thread.save(update_fields=["last_title"])
+    record(message.flow, Event.MESSAGE_EDIT, {"message": message.number, "updated_content": content}, user)
+    _tell("edit", message)
+
+
+def _tag_anew(message: Message, tags: list[str], user: User) -> None:
+    old, new = ({tag.lower(): tag for tag in spelled} for spelled in (message.tags, tags))
+    message.tags = tags
+    message.save(update_fields=["tags"])
+    message.tag_rows.all().delete()
+    _store_tags(message)
+    change = {
+        "message": message.number,
+        "add": [tag for name, tag in new.items() if name not in old],
+        "remove": [tag for name, tag in old.items() if name not in new],
+    }
+    if change["add"] or change["remove"]:
+        record(message.flow, Event.TAG_CHANGE, change, user)
+        _tell("edit", message)
+
+
+def _remove(message: Message) -> None:
+    thread = message.thread
+    search.remove(message)
+    _tell("delete", message)
+    message.delete()
+    if thread:
+        counter = _counter(message)
+        setattr(thread, counter, max(getattr(thread, counter) - 1, 0))
+        latest = Message.objects.filter(thread=thread).select_related("user").order_by("-number").first()
+        thread.empty = latest is None
+        if latest:
+            _show_as_last(thread, latest, list(latest.attachments.all()))
+        thread.save()
+
+
+def _counter(message: Message) -> str:
+    if message.event == Event.DISCUSSION:
+        return "external_comments"
+    return "activities" if message.by_integration else "internal_comments"
+
+
+def _count(thread: Thread, message: Message, attachments: list[Attachment]) -> None:
     """What the inbox's list says of the thread, which it reads from the thread alone."""
-    if message.event == Message.Event.ACTIVITY:
-        thread.activities += 1
-    elif message.event == Message.Event.DISCUSSION:
-        thread.external_comments += 1
-    else:
-        thread.internal_comments += 1
+    counter = _counter(message)
+    setattr(thread, counter, getattr(thread, counter) + 1)
     thread.empty = False
-    thread.last_event = message.event
-    thread.last_author = message.speaker[:255]
-    thread.last_title = message.title if message.by_integration else message.content
+    _show_as_last(thread, message, attachments)
     thread.updated_at = message.created_at
     thread.save()
+
+
+def _show_as_last(thread: Thread, message: Message, attachments: list[Attachment]) -> None:
+    thread.last_number = message.number
+    thread.last_event = message.event
+    thread.last_author = message.speaker[:255]
+    names = ", ".join(attachment.file_name for attachment in attachments)
+    thread.last_title = message.title if message.by_integration else message.content or names

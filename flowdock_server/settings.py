@@ -19,6 +19,8 @@ if not SECRET_KEY:
         "FLOWDOCK_SERVER_SECRET_KEY is not set. Put a long random text into the environment or into .env, for example: "
         'python -c "import secrets; print(secrets.token_urlsafe(50))"'
     )
+# Former keys, after a change: what was signed or sealed with them can still be read.
+SECRET_KEY_FALLBACKS = env.list("FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS", default=[])
 DEBUG = env.bool("FLOWDOCK_SERVER_DEBUG", default=False)
 # Offers the demonstration accounts on the sign-in page. Never on a server that others can reach.
 DEMO = env.bool("FLOWDOCK_SERVER_DEMO", default=False)
@@ -30,10 +32,14 @@ DATA_DIR.mkdir(parents=True, exist_ok=True)
 SERVER_URL = (
     env.str("FLOWDOCK_SERVER_URL", default="") or f"http://127.0.0.1:{env.int('FLOWDOCK_PORT', default=8001)}"
 ).rstrip("/")
+# The base of the streaming API, whose paths are the same: another host, or another port.
+STREAM_PORT = env.int("STREAM_PORT", default=8002)
+STREAM_URL = (env.str("FLOWDOCK_STREAM_URL", default="") or f"http://127.0.0.1:{STREAM_PORT}").rstrip("/")
+STREAM_KEEP_ALIVE = env.float("FLOWDOCK_STREAM_KEEP_ALIVE", default=30.0)  # seconds of silence
 SERVED_OVER_TLS = SERVER_URL.startswith("https://")
 ALLOWED_HOSTS = env.list(
     "FLOWDOCK_SERVER_ALLOWED_HOSTS",
-    default=["127.0.0.1", "localhost", "[::1]", urlsplit(SERVER_URL).hostname],
+    default=["127.0.0.1", "localhost", "[::1]", urlsplit(SERVER_URL).hostname, urlsplit(STREAM_URL).hostname],
 )
 CSRF_TRUSTED_ORIGINS = [SERVER_URL]
 
@@ -46,9 +52,13 @@ BRIDGE_CLIENT_SECRET = env.str("FLOWDOCK_CLIENT_SECRET", default="")
 
 # People's avatars and pictures in bodies come from anywhere, and loading them tells their hosts who reads.
 REMOTE_IMAGES = env.bool("FLOWDOCK_SERVER_REMOTE_IMAGES", default=False)
+# Lets whoever finds this server make an account and an organization. Otherwise people come in by invitation only.
+SIGN_UP = env.bool("FLOWDOCK_SERVER_SIGN_UP", default=False)
 # 202 with an empty body for a post, as Flowdock answered under load, instead of 201 with the message.
 ANSWER_POSTS_WITH_202 = env.bool("FLOWDOCK_SERVER_ANSWER_202", default=False)
-MAX_BODY_BYTES = env.int("FLOWDOCK_SERVER_MAX_BODY_BYTES", default=5 * 1024 * 1024)
+MAX_FILE_BYTES = env.int("FLOWDOCK_SERVER_MAX_FILE_BYTES", default=10 * 1024 * 1024)
+# Of a request. JSON carries a file in Base64, which is a third longer.
+MAX_BODY_BYTES = env.int("FLOWDOCK_SERVER_MAX_BODY_BYTES", default=MAX_FILE_BYTES * 4 // 3 + 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
 INSTALLED_APPS = [
@@ -62,6 +72,7 @@ INSTALLED_APPS = [
     "oauth2_provider",
 ]
 MIDDLEWARE = [
+    "flowdock_server.streaming.base.StreamingMiddleware",
     "flowdock_server.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -107,10 +118,46 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 # The threads of asgi.py live as long as the process, and so do their connections.
 DATABASES["default"]["CONN_MAX_AGE"] = None
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# How several processes tell each other what happens: "postgres", on their database, or redis://...
+LIVE_URL = env.str("FLOWDOCK_SERVER_LIVE_URL", default="")
+if LIVE_URL == "postgres" and "postgresql" not in DATABASES["default"]["ENGINE"]:
+    raise ImproperlyConfigured("FLOWDOCK_SERVER_LIVE_URL=postgres needs a PostgreSQL FLOWDOCK_SERVER_DATABASE_URL")
+if LIVE_URL not in ("", "postgres") and not LIVE_URL.startswith(("redis://", "rediss://", "unix://")):
+    raise ImproperlyConfigured("FLOWDOCK_SERVER_LIVE_URL must be empty, postgres, or begin with redis://")
 THREADS = env.int("FLOWDOCK_SERVER_THREADS", default=8)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Invitations go out by mail: smtp+tls://user:password@host:587. Without a mail server they are put into files.
+_email = env.email_url_config(env.str("FLOWDOCK_SERVER_EMAIL_URL", default="") or f"filemail:///{DATA_DIR / 'mail'}")
+EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = _email["EMAIL_HOST"] or "localhost", _email["EMAIL_PORT"] or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_USER"] or "", _email["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = _email.get("EMAIL_USE_TLS", False), _email.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH = _email["EMAIL_FILE_PATH"]
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = env.str("FLOWDOCK_SERVER_EMAIL_FROM", default="") or f"flowdock@{urlsplit(SERVER_URL).hostname}"
+
+# Requests a minute for each caller; more are answered 429. 0: as many as they like.
+RATE_LIMIT = env.int("FLOWDOCK_SERVER_RATE_LIMIT", default=0)
+# Behind a proxy that adds its caller's address to X-Forwarded-For, and only there.
+TRUST_FORWARDED_FOR = env.bool("FLOWDOCK_SERVER_TRUST_FORWARDED_FOR", default=False)
+# Where buttons of threads may lead, which integrations choose: "public" addresses, those and this machine's own
+# ("loopback", as in the demonstration), or also those of the network around it ("internal").
+CALLS_TO = env.str("FLOWDOCK_SERVER_CALLS_TO", default="") or ("loopback" if DEMO or DEBUG else "public")
+if CALLS_TO not in ("public", "loopback", "internal"):
+    raise ImproperlyConfigured("FLOWDOCK_SERVER_CALLS_TO is public, loopback or internal.")
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # Apart, since a crowd of callers would crowd out what else is remembered.
+    "limits": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "limits",
+        "OPTIONS": {"MAX_ENTRIES": 50_000},
+    },
+}
+
 AUTH_USER_MODEL = "flowdock_server.User"
+AUTHENTICATION_BACKENDS = ["flowdock_server.signin.PasswordBackend"]
 LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/app"
 LOGOUT_REDIRECT_URL = LOGIN_URL
@@ -184,6 +231,20 @@ SILENCED_SYSTEM_CHECKS = [
     "oauth2_provider.W008",
     "oauth2_provider.W010",
 ]
+
+# Where the bytes of attachments are: another storage of Django's may take their place.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "attachments": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": DATA_DIR / "files",
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
+}
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -20,3 +20,8 @@ THREAD_ID_LENGTH = 27
 def new_thread_id() -> str:
     """27 characters that need no escaping in an address, as Flowdock's thread ids are."""
     return secrets.token_urlsafe(20)
+
+
+def new_file_key() -> str:
+    """32 characters that name a file in the storage and in its address."""
+    return secrets.token_urlsafe(24)

@@ -45,12 +45,15 @@ def for_one_machine(env_file: Mapping[str, str]) -> dict[str, str]:
     """The environment of every process: the caller's own first, then `.env`, then what suits a single machine."""
     given = {**env_file, **os.environ}
     bridge_port, flowdock_port = given.get("BRIDGE_PORT", "8000"), given.get("FLOWDOCK_PORT", "8001")
+    stream_port = given.get("STREAM_PORT", "8002")
     return {
         "BIND": "127.0.0.1",
         "BRIDGE_PORT": bridge_port,
         "FLOWDOCK_PORT": flowdock_port,
+        "STREAM_PORT": stream_port,
         "BRIDGE_URL": f"http://127.0.0.1:{bridge_port}",
         "FLOWDOCK_SERVER_URL": f"http://127.0.0.1:{flowdock_port}",
+        "FLOWDOCK_STREAM_URL": f"http://127.0.0.1:{stream_port}",
         "FLOWDOCK_API_URL": f"http://127.0.0.1:{flowdock_port}",
         "FLOWDOCK_SERVER_DEMO": "true",
         "DATA_DIR": str(ROOT / "data"),

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 
 def taken(env: Mapping[str, str]) -> str:
-    """What to do about a port that somebody else listens on, or nothing where both are free."""
-    for variable in ("BRIDGE_PORT", "FLOWDOCK_PORT"):
+    """What to do about a port that somebody else listens on, or nothing where all are free."""
+    for variable in ("BRIDGE_PORT", "FLOWDOCK_PORT", "STREAM_PORT"):
         with socket.socket() as probe:
             # As the servers do: a port whose last connections are still closing is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

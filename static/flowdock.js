@@ -7,7 +7,12 @@ const weekday = new Intl.DateTimeFormat("en-GB", {weekday: "short"});
 const day = new Intl.DateTimeFormat("en-GB", {day: "numeric", month: "short"});
 const dayAndYear = new Intl.DateTimeFormat("en-GB", {day: "numeric", month: "short", year: "numeric"});
 
+const longDay = new Intl.DateTimeFormat("en-GB", {weekday: "long", day: "numeric", month: "long"});
+const clock = new Intl.DateTimeFormat("en-GB", {hour: "2-digit", minute: "2-digit"});
+
 function longAgo(moment, style) {
+  if (style === "day") return longDay.format(moment);
+  if (style === "clock") return clock.format(moment);
   const age = Date.now() - moment;
   const ago = style === "ago" ? " ago" : "";
   if (age < MINUTE) return "just now";

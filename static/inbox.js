@@ -1,101 +1,17 @@
 // A flow's inbox that stays up to date: threads open in place, and what happens in the flow arrives by itself.
-//
-// The server says over one event stream *that* something happened and where. This script then fetches the same markup
-// that a reload would bring and takes over what differs, row by row. So nothing depends on having heard every event:
-// after a lost connection the page looks once, and is as good as new.
 
-import {tellTimes} from "./flowdock.js";
+import {fetchParts, takeOver, takeOverWhole, looker, listen, onKeys, tellUnread} from "./live.js";
 
-const PAUSE = 250; // milliseconds between two looks while much is happening
 const MOST_ROWS = 400; // a window that is open for weeks lets the oldest go
-const WITHOUT_CONNECTION = 5000; // milliseconds after which the page says that it is not up to date
+const UNDO = 8000; // milliseconds that a thread that was marked as done can be brought back by one press
 
 const inbox = document.getElementById("inbox");
 const flow = inbox.dataset.flow;
 const query = inbox.dataset.query;
 const threadAddress = new RegExp(`^${RegExp.escape ? RegExp.escape(flow) : flow}/threads/([^/]+)$`);
 const $ = id => document.getElementById(id);
-
-// ---- Taking over what differs ----
-
-/** Parsed, but no part of the page yet. */
-async function fetchParts(address) {
-  let response, text;
-  try {
-    response = await fetch(address, {headers: {Accept: "text/html"}});
-    text = await response.text();
-  } catch (error) {
-    throw new Unreachable(address, {cause: error});
-  }
-  if (response.redirected || response.status === 404) throw new Gone(address);
-  if (!response.ok) throw new Unreachable(`${response.status} from ${address}`);
-  const template = document.createElement("template");
-  template.innerHTML = text;
-  tellTimes(template.content);
-  return template.content;
-}
-
-/** Signed out meanwhile, no longer in the flow, or the thread was deleted: the page is no longer what it was. */
-class Gone extends Error {}
-
-/** The server restarts, or the network is away: the same again, later. */
-class Unreachable extends Error {}
-
-function differs(one, other) {
-  const markup = element => {
-    const copy = element.cloneNode(true);
-    copy.classList.remove("is-arriving");
-    for (const time of copy.querySelectorAll("time")) { time.textContent = ""; time.title = ""; }
-    for (const link of copy.querySelectorAll("[aria-current]")) link.removeAttribute("aria-current");
-    return copy.outerHTML.replace(' class=""', "");
-  };
-  return markup(one) !== markup(other);
-}
-
-/** Put `element` before `next`. Where it can be told, an element that moves keeps focus and selection. */
-function place(parent, element, next) {
-  if (parent.moveBefore && element.isConnected) parent.moveBefore(element, next);
-  else parent.insertBefore(element, next);
-}
-
-/**
- * Make the keyed children of `parent` those of `fresh`, touching only what differs.
- * `keep` tells which of the others stay; they are expected before (`at: "start"`) or after ("end") the fresh ones.
- * Returns those that are new or have changed.
- */
-function takeOver(parent, fresh, keep = () => false, at = "end") {
-  const old = new Map([...parent.children].filter(child => child.dataset.key).map(child => [child.dataset.key, child]));
-  const focused = parent.contains(document.activeElement) ? document.activeElement.closest("[data-key]")?.dataset.key : null;
-  const changed = [];
-  const wanted = [];
-  for (const child of [...fresh.children].filter(child => child.dataset.key)) {
-    const known = old.get(child.dataset.key);
-    old.delete(child.dataset.key);
-    if (known && "inside" in child.dataset) {
-      wanted.push(known);
-    } else if (known && !differs(known, child)) {
-      wanted.push(known);
-    } else {
-      if (known) known.replaceWith(child);
-      changed.push(child);
-      wanted.push(child);
-    }
-  }
-  let kept = 0;
-  for (const child of old.values()) {
-    if (keep(child)) kept += 1;
-    else child.remove();
-  }
-  let index = at === "start" ? kept : 0;
-  for (const child of wanted) {
-    if (parent.children[index] !== child) place(parent, child, parent.children[index] ?? null);
-    index += 1;
-  }
-  if (focused && !parent.contains(document.activeElement)) {
-    parent.querySelector(`[data-key="${CSS.escape(focused)}"] a`)?.focus({preventScroll: true});
-  }
-  return changed;
-}
+/** An address that says that nobody sees what it brings, where that is so: then it does not count as read. */
+const seenOrNot = address => document.hidden ? `${address}${address.includes("?") ? "&" : "?"}unseen=1` : address;
 
 // ---- The list ----
 
@@ -130,7 +46,8 @@ async function refreshList() {
     return changed;
   });
   if (!shownBelow) $("after-rows").replaceChildren(...parts.getElementById("after-rows").childNodes);
-  takeOverFilters(parts.getElementById("filters"));
+  for (const part of ["flows", "filters", "views"]) takeOverWhole($(part), parts.getElementById(part));
+  tellTitle();
   seen = Math.max(seen, Number(fresh.dataset.number));
   markCurrent();
   const arrived = changed.filter(row => !before.has(row.dataset.key)).length;
@@ -148,14 +65,6 @@ function inPlace(act) {
   return result;
 }
 
-function takeOverFilters(fresh) {
-  const filters = $("filters");
-  if (!differs(filters, fresh)) return;
-  const focused = filters.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  filters.replaceChildren(...fresh.childNodes);
-  if (focused !== null) filters.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({preventScroll: true});
-}
-
 const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
 function tellMoved() {
@@ -163,8 +72,11 @@ function tellMoved() {
   const bar = $("moved");
   bar.hidden = count === 0 || scroller().scrollTop < 8;
   bar.textContent = `${counted(count, "thread")} ${count === 1 ? "has" : "have"} moved since you looked`;
-  const title = document.title.replace(/^\(\d+\) /, "");
-  document.title = count ? `(${count}) ${title}` : title;
+}
+
+function tellTitle() {
+  const title = $("thread").dataset.title;
+  tellUnread(Number($("flows").dataset.unread), title ? `${title} · ${inbox.dataset.name}` : inbox.dataset.name);
 }
 
 function lookedAtTop() {
@@ -173,7 +85,9 @@ function lookedAtTop() {
   tellMoved();
 }
 
-async function showMore(link) {
+const rowOf = thread => thread && rows.querySelector(`[data-key="${CSS.escape(thread)}"]`);
+
+async function showMore(link, {focus} = {focus: true}) {
   const address = new URL(link.href);
   const parts = await fetchParts(`${flow}/list${address.search}`);
   const known = new Set([...rows.children].map(row => row.dataset.key));
@@ -181,8 +95,26 @@ async function showMore(link) {
   rows.append(...more);
   $("after-rows").replaceChildren(...parts.getElementById("after-rows").childNodes);
   markCurrent();
-  more[0]?.querySelector("a").focus({preventScroll: true});
+  if (focus) more[0]?.querySelector("a").focus({preventScroll: true});
 }
+
+// Whoever scrolls on gets on.
+let isFetchingMore = false;
+const ahead = new IntersectionObserver(async ([entry]) => {
+  const link = $("more");
+  if (!entry.isIntersecting || !link || isFetchingMore) return;
+  isFetchingMore = true;
+  try {
+    await showMore(link, {focus: document.activeElement === link});
+    ahead.unobserve($("after-rows")); // so that it speaks again where the end is still in sight
+    ahead.observe($("after-rows"));
+  } catch {
+    // The link is still there to be pressed.
+  } finally {
+    isFetchingMore = false;
+  }
+}, {rootMargin: "600px"});
+ahead.observe($("after-rows"));
 
 /** The page is about the thread that is open, else about the flow: as the server has it. */
 function openPart(part) {
@@ -218,10 +150,11 @@ async function openThread(address, {push}) {
   $("thread").replaceWith(pane);
   if (push) history.pushState(null, "", url.pathname + url.search);
   openPart("thread");
-  document.title = `${pane.dataset.title} · ${inbox.dataset.name}`;
+  tellTitle();
   moved.delete(pane.dataset.thread);
   tellMoved();
   markCurrent();
+  if (rowOf(pane.dataset.thread)?.classList.contains("is-unread")) tellMarks();
   restoreDraft();
   threadScroller().scrollTop = 0;
   pane.focus({preventScroll: true});
@@ -234,11 +167,108 @@ function closeThread({push}) {
   $("thread").replaceWith($("no-thread").content.firstElementChild.cloneNode(true));
   if (push) history.pushState(null, "", flow + query);
   openPart("list");
-  document.title = inbox.dataset.name;
+  tellTitle();
   tellMoved();
   markCurrent();
-  if (last) rows.querySelector(`[data-key="${CSS.escape(last)}"] a`)?.focus();
+  if (last) rowOf(last)?.querySelector("a").focus();
 }
+
+// ---- Read and done ----
+
+/** Post to an address of a thread, as this page's forms do. */
+async function send(address, fields) {
+  const body = new URLSearchParams(new FormData($("mark-form")));
+  for (const [name, value] of Object.entries(fields)) body.set(name, value);
+  const response = await fetch(address, {method: "POST", body, redirect: "manual"});
+  if (response.type !== "opaqueredirect") location.reload(); // signed out, or the thread is gone: the server says so
+}
+
+/** What is read or done has changed: here, and in this person's other windows. */
+function tellMarks() {
+  lookAgain({list: true});
+  tellOthers({kind: "marks"});
+}
+
+async function markDone(thread, isDone) {
+  const row = rowOf(thread), next = row?.nextElementSibling ?? row?.previousElementSibling;
+  const isOpen = $("thread").dataset.thread === thread;
+  await send(`${flow}/threads/${thread}/done`, {done: isDone ? "1" : "0"});
+  if (isOpen && isDone) closeThread({push: true});
+  const leaves = isDone ? ["", "unread"] : ["done"];
+  if (row && leaves.includes(shown())) {
+    row.remove();
+    if (isDone) (next?.isConnected ? next.querySelector("a") : rows).focus({preventScroll: true});
+  } else {
+    row?.classList.toggle("is-done", isDone);
+  }
+  toast(isDone ? "Done." : "Back among the open threads.", isDone ? () => markDone(thread, false) : null);
+  if (isOpen && !isDone) lookAgain({thread: true});
+  tellMarks();
+}
+
+const shown = () => new URLSearchParams(query).get("show") ?? "";
+
+async function markUnread(thread) {
+  if ($("thread").dataset.thread === thread) closeThread({push: true});
+  await send(`${flow}/threads/${thread}/unread`, {});
+  tellMarks();
+}
+
+let toastEnds = null;
+
+function toast(sentence, undo) {
+  const box = $("toast");
+  clearTimeout(toastEnds);
+  const words = document.createElement("span");
+  words.textContent = sentence;
+  box.replaceChildren(words);
+  if (undo) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "button button-small";
+    button.textContent = "Undo";
+    button.addEventListener("click", () => { box.hidden = true; undo(); });
+    box.append(button);
+  }
+  box.hidden = false;
+  toastEnds = setTimeout(() => { box.hidden = true; }, UNDO);
+}
+
+/** The thread that a key is about: the one that has the focus in the list, else the one that is open. */
+function chosen() {
+  return document.activeElement.closest?.(".thread-row")?.dataset.key ?? $("thread").dataset.thread;
+}
+
+function isMarkedDone(thread) {
+  return $("thread").dataset.thread === thread ? "done" in $("thread").dataset : rowOf(thread)?.classList.contains("is-done");
+}
+
+function step(direction) {
+  const row = document.activeElement.closest?.(".thread-row");
+  const open = $("thread").dataset.thread;
+  const from = row ?? rowOf(open);
+  const next = from ? from[direction] : rows.firstElementChild;
+  if (!next) {
+    if (direction === "nextElementSibling" && $("more")) showMore($("more"));
+    return;
+  }
+  const link = next.querySelector("a");
+  if (row || !open) link.focus();
+  else openThread(link.href, {push: true}).catch(() => location.assign(link.href));
+}
+
+onKeys({
+  j: () => step("nextElementSibling"),
+  k: () => step("previousElementSibling"),
+  e: () => chosen() ? void markDone(chosen(), !isMarkedDone(chosen())) : false,
+  u: () => $("thread").dataset.thread ? closeThread({push: true}) : false,
+  U: () => chosen() ? void markUnread(chosen()) : false,
+  c: () => $("comment") ? $("comment").focus() : false,
+  "/": () => {
+    if (!isWide.matches && $("thread").dataset.thread) closeThread({push: true});
+    $("q").focus();
+  },
+});
 
 function keepDraft() {
   const thread = $("thread").dataset.thread, box = $("comment");
@@ -256,7 +286,7 @@ function restoreDraft() {
 async function refreshThread() {
   const pane = $("thread"), open = pane.dataset.thread;
   if (!open || $("timeline").dataset.isEarlier !== undefined) return;
-  const parts = await fetchParts(`${flow}/threads/${open}/pane${query}`);
+  const parts = await fetchParts(seenOrNot(`${flow}/threads/${open}/pane${query}`));
   if ($("thread").dataset.thread !== open) return;
   const scrolled = threadScroller();
   const wasAtEnd = scrolled.scrollHeight - scrolled.scrollTop - scrolled.clientHeight < 48 && scrolled.scrollTop > 0;
@@ -265,8 +295,8 @@ async function refreshThread() {
   const arrived = takeOver($("timeline"), fresh, message => Number(message.dataset.key) < first, "start");
   takeOver($("thread-body"), parts.getElementById("thread-body"));
   for (const message of arrived) message.classList.add("is-arriving");
-  const counts = document.title.match(/^\(\d+\) /)?.[0] ?? "";
-  document.title = `${counts}${parts.getElementById("thread").dataset.title} · ${inbox.dataset.name}`;
+  pane.dataset.title = parts.getElementById("thread").dataset.title;
+  tellTitle();
   if (wasAtEnd) scrolled.scrollTop = scrolled.scrollHeight;
 }
 
@@ -343,6 +373,10 @@ document.addEventListener("click", event => {
 });
 
 document.addEventListener("submit", event => {
+  if (event.target.id === "done-form") {
+    event.preventDefault();
+    markDone($("thread").dataset.thread, event.target.elements.done.value === "1");
+  }
   if (event.target.id !== "comment-form") return;
   event.preventDefault();
   sendComment(event.target);
@@ -366,70 +400,25 @@ window.addEventListener("popstate", () => {
   else closeThread({push: false});
 });
 
-document.addEventListener("visibilitychange", lookedAtTop);
+document.addEventListener("visibilitychange", () => {
+  lookedAtTop();
+  // What came while nobody looked counts as read from now on.
+  if (!document.hidden && $("thread").dataset.thread) lookAgain({thread: true, list: true});
+});
 document.addEventListener("scroll", lookedAtTop, {capture: true, passive: true});
 
 // ---- What happens in the flow ----
 
-const due = {list: false, thread: false};
-let looking = false;
-
-/** Look again, soon: much at once is one look. */
-async function lookAgain(what) {
-  Object.assign(due, what);
-  if (looking) return;
-  looking = true;
-  while (due.list || due.thread) {
-    const now = {...due};
-    due.list = due.thread = false;
-    try {
-      await Promise.all([now.list && refreshList(), now.thread && refreshThread()]);
-    } catch (error) {
-      looking = false;
-      if (error instanceof Gone) return location.reload();
-      if (!(error instanceof Unreachable)) throw error;
-      Object.assign(due, now); // the next beat takes it up
-      return;
-    }
-    await new Promise(resolve => setTimeout(resolve, PAUSE));
-  }
-  looking = false;
-}
+const lookAgain = looker({list: refreshList, thread: refreshThread});
 
 function hear({kind, thread, number}) {
   if (kind === "beat") {
-    if (number > seen || due.list || due.thread) lookAgain({list: true, thread: true});
+    if (number > seen || lookAgain.isDue()) lookAgain({list: true, thread: true});
     return;
   }
+  if (kind === "presence") return;
+  if (kind === "marks") return lookAgain({list: true, thread: true});
   lookAgain({list: true, thread: kind === "source" || thread === $("thread").dataset.thread});
 }
 
-function connect(tell) {
-  const stream = new EventSource(`${flow}/events`);
-  let lost = null;
-  stream.addEventListener("beat", event => {
-    clearTimeout(lost);
-    lost = null;
-    $("connection").hidden = true;
-    tell({kind: "beat", number: Number(event.data)});
-  });
-  stream.addEventListener("note", event => tell(JSON.parse(event.data)));
-  stream.addEventListener("error", () => {
-    lost ??= setTimeout(() => { $("connection").hidden = false; }, WITHOUT_CONNECTION);
-    // Browsers try again by themselves after a broken connection, but not after an answer that is no stream.
-    if (stream.readyState === EventSource.CLOSED) setTimeout(() => connect(tell), 2000 + Math.random() * 3000);
-  });
-}
-
-// Browsers open six connections to a host at most. So of all windows on this flow one holds the stream, and tells the rest.
-if (navigator.locks && window.BroadcastChannel) {
-  const others = new BroadcastChannel(`flow:${flow}`);
-  others.addEventListener("message", event => hear(event.data));
-  navigator.locks.request(`flow:${flow}`, () => new Promise(() => {
-    connect(note => { hear(note); others.postMessage(note); });
-  }));
-  // What happened between the making of this page and now: a window that holds the stream hears it at once.
-  setTimeout(() => lookAgain({list: true, thread: true}), PAUSE);
-} else {
-  connect(hear);
-}
+const tellOthers = listen(`${flow}/events`, hear, () => lookAgain({list: true, thread: true}));

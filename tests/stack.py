@@ -36,12 +36,13 @@ class Stack:
 
     def __init__(self, data_dir: Path, **settings: str) -> None:
         self.data_dir = data_dir
-        bridge, flowdock = free_ports(2)
+        bridge, flowdock, streams = free_ports(3)
         secrets = {name: make() for name, make in SECRETS.items()}
         given = {
             **secrets,
             "BRIDGE_PORT": str(bridge),
             "FLOWDOCK_PORT": str(flowdock),
+            "STREAM_PORT": str(streams),
             "DATA_DIR": str(data_dir),
             "DATABASE_URL": f"sqlite:///{data_dir}/bridge.sqlite3",
             "FLOWDOCK_SERVER_DATABASE_URL": f"sqlite:///{data_dir}/flowdock.sqlite3",
@@ -52,6 +53,7 @@ class Stack:
         self.env = for_one_machine({}) | given | inherited
         for name in ("BRIDGE_URL", "FLOWDOCK_SERVER_URL", "FLOWDOCK_API_URL"):
             self.env[name] = f"http://127.0.0.1:{bridge if name == 'BRIDGE_URL' else flowdock}"
+        self.env["FLOWDOCK_STREAM_URL"] = f"http://127.0.0.1:{streams}"
         self.env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{self.env['PATH']}"
         self.bridge, self.flowdock = self.env["BRIDGE_URL"], self.env["FLOWDOCK_SERVER_URL"]
         self.commands = parse_procfile((ROOT / "Procfile").read_text()).processes

@@ -3,7 +3,7 @@
 params.py    query, form and JSON, merged
 errors.py    every failure in Flowdock's form
 auth.py      who calls, and what they may
-shapes.py    the objects as the API shows them
+shapes/     the objects as the API shows them
 middleware.py  spellings of addresses, CORS, the errors of what never reached a view
 users.py flows.py sources.py messages.py threads.py applications.py    the calls
 """

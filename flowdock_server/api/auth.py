@@ -1,7 +1,8 @@
 """Who calls, and what they may.
 
-A flow token comes before a bearer token, and that before Basic authentication. A view names the scopes of which a
-bearer token needs one; Basic authentication has them all.
+A flow token comes before a bearer token, and that before Basic authentication, and the first that was sent decides: a
+wrong one is refused, whatever else was sent. A view names the scopes of which a bearer token needs one; Basic
+authentication has them all.
 """
 
 import base64
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth import authenticate
+from django.db.models import Model
 from django.http import HttpRequest
 from ninja.errors import AuthenticationError
 from ninja.security.base import AuthBase
@@ -31,13 +33,14 @@ class Caller:
     application: Application | None = None
     scopes: frozenset[str] | None = None  # None: all
     source: Source | None = None
+    key: Model | None = None  # the ApiToken or access token that was shown: with its row gone, so is the right
 
     def may(self, *scopes: str) -> bool:
         """Whether one of `scopes` is granted."""
         return self.scopes is None or not self.scopes.isdisjoint(scopes)
 
 
-class _Key(AuthBase):
+class Key(AuthBase):
     """One way to authenticate, for views that need one of `scopes` (none: any token will do)."""
 
     def __init__(self, *scopes: str) -> None:
@@ -55,7 +58,7 @@ class _Key(AuthBase):
         """The caller; None where no key of this kind was sent; AuthenticationError for a wrong one."""
 
 
-class BearerToken(_Key):
+class BearerToken(Key):
     openapi_type = "http"
     openapi_scheme = "bearer"
     openapi_description = "An OAuth access token, in the header or as the parameter access_token"
@@ -70,10 +73,11 @@ class BearerToken(_Key):
         found = tokens.filter(token_checksum=digest(str(token).strip())).first()
         if found is None or found.is_expired() or found.user is None or not found.user.is_active:
             raise AuthenticationError
-        return Caller(user=found.user, application=found.application, scopes=frozenset(found.scope.split()))
+        scopes = frozenset(found.scope.split())
+        return Caller(user=found.user, application=found.application, scopes=scopes, key=found)
 
 
-class Basic(_Key):
+class Basic(Key):
     openapi_type = "http"
     openapi_scheme = "basic"
     openapi_description = "A personal API token as user name (the password is ignored), or e-mail address and password"
@@ -86,6 +90,9 @@ class Basic(_Key):
             name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError, ValueError) as error:
             raise AuthenticationError from error
+        if "\0" in name:  # PostgreSQL raises on it
+            raise AuthenticationError
+        token = None
         if "@" in name:
             user = authenticate(request, username=name, password=password)
         else:
@@ -93,10 +100,10 @@ class Basic(_Key):
             user = token.user if token and token.user.is_active else None
         if user is None:
             raise AuthenticationError
-        return Caller(user=user)
+        return Caller(user=user, key=token)
 
 
-class FlowToken(_Key):
+class FlowToken(Key):
     openapi_type = "apiKey"
     openapi_in = "query"
     openapi_name = "flow_token"

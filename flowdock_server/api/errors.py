@@ -6,9 +6,10 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from flowdock_server.drafts import BLANK, Rejected
+from flowdock_server.drafts import BLANK, Refused, Rejected
+from flowdock_server.signin import TooManyAttempts
 
-from .params import TooLarge, Unreadable
+from .params import TooLarge, Unreadable, Unsupported
 
 MESSAGES = {
     400: "The request cannot be understood",
@@ -17,6 +18,8 @@ MESSAGES = {
     404: "Not found",
     405: "This address does not know this method",
     413: "The body is too large",
+    415: "This format cannot be read",
+    429: "Too many requests",
     500: "Internal server error",
 }
 
@@ -39,9 +42,16 @@ def failure(status: int, message: str = "", errors: dict[str, list[str]] | None 
     answer: dict[str, Any] = {"message": message or MESSAGES.get(status, "Failed")}
     if errors:
         answer["errors"] = errors
-    response = JsonResponse(answer, status=status)
+    response = JsonResponse(answer, status=status, content_type="application/json; charset=utf-8")
     if status == 401:
         response["WWW-Authenticate"] = 'Basic realm="Flowdock"'
+    return response
+
+
+def later(message: str, retry_after: int) -> HttpResponse:
+    """429: the caller may ask again after so many seconds."""
+    response = failure(429, message)
+    response["Retry-After"] = str(retry_after)
     return response
 
 
@@ -55,6 +65,8 @@ def in_words(error: dict[str, Any]) -> tuple[str, str]:
         case "missing":
             return name, BLANK
         case "string_too_short":
+            return name, BLANK
+        case "string_pattern_mismatch" if context["pattern"] == r"\S":
             return name, BLANK
         case "string_too_long":
             return name, f"is too long (maximum is {context['max_length']} characters)"
@@ -80,15 +92,26 @@ def register(api: NinjaAPI) -> None:
 
     @api.exception_handler(ValidationError)
     def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+        if any(each["loc"][0] == "path" for each in error.errors):
+            # An id of a form that none has is one that nothing has.
+            return failure(404)
         return failure(400, "Validation error", by_field(error.errors))
 
     @api.exception_handler(Rejected)
     def rejected(request: HttpRequest, error: Rejected) -> HttpResponse:
         return failure(400, "Validation error", error.errors)
 
+    @api.exception_handler(Refused)
+    def not_allowed(request: HttpRequest, error: Refused) -> HttpResponse:
+        return failure(403, str(error))
+
     @api.exception_handler(Unreadable)
     def unreadable(request: HttpRequest, error: Unreadable) -> HttpResponse:
         return failure(400, str(error))
+
+    @api.exception_handler(Unsupported)
+    def unsupported(request: HttpRequest, error: Unsupported) -> HttpResponse:
+        return failure(415, str(error))
 
     @api.exception_handler(TooLarge)
     def too_large(request: HttpRequest, error: TooLarge) -> HttpResponse:
@@ -101,6 +124,10 @@ def register(api: NinjaAPI) -> None:
     @api.exception_handler(AuthenticationError)
     def unauthenticated(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
         return failure(401)
+
+    @api.exception_handler(TooManyAttempts)
+    def guessing(request: HttpRequest, error: TooManyAttempts) -> HttpResponse:
+        return later(str(error), error.retry_after)
 
     @api.exception_handler(HttpError)
     def refused(request: HttpRequest, error: HttpError) -> HttpResponse:

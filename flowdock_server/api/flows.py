@@ -1,19 +1,51 @@
-"""Flows: lists, one, and who is in it."""
+"""Flows: lists, one, making and changing them, and who is in them."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db import transaction
+from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest
-from ninja import Router
+from django.shortcuts import get_object_or_404
+from ninja import Router, Status
+from pydantic import Field
 
-from flowdock_server.models import Flow, FlowMembership, Membership, Organization, User
+from flowdock_server import members
+from flowdock_server.drafts import Shape
+from flowdock_server.models import Flow, FlowMembership, Membership, Organization, Tag, User
 
 from .auth import Caller, person
-from .shapes import FlowShape, UserShape, flow_shape, flow_user_shape, user_shape
+from .errors import Forbidden
+from .params import Merged
+from .shapes import FlowShape, Offers, UserShape, flow_shape, flow_user_shape, user_shape
 
 router = Router(tags=["flows"])
+
+OF_ORGANIZATION, ONE = "/flows/{organization}", "/flows/{organization}/{flow}"
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S")]
+
+
+class NewFlow(Shape):
+    name: Name
+    access_mode: Flow.AccessMode = Flow.AccessMode.INVITATION
+
+
+class FlowChange(Shape):
+    """What is absent stays. `open` is the caller's own; the rest is for the organization's admins."""
+
+    name: Name | None = None
+    open: bool | None = None
+    disabled: bool | None = None
+    access_mode: Flow.AccessMode | None = None
+
+
+class FlowUserAdded(Shape):
+    id: int
+
+
+class FlowUserChange(Shape):
+    disabled: bool
 
 
 def open_flow(caller: Caller, organization: str, flow: str) -> Flow:
@@ -44,80 +76,159 @@ def _one(flows: QuerySet[Flow], **which: Any) -> Flow:
     return flow
 
 
-def _loaded(flows: QuerySet[Flow], users: bool) -> QuerySet[Flow]:
-    """With all that a shape needs, in as many queries for many flows as for one."""
-    members = (
+def _shapes(caller: Caller, flows: QuerySet[Flow], *, users: bool) -> list[FlowShape]:
+    """In as many queries for many flows as for one. Who is in a flow is told to those who are in it."""
+    members_of_organization = (
         Membership.objects.filter(organization=OuterRef("organization"))
         .order_by()
         .values("organization")
         .annotate(members=Count("*"))
         .values("members")
     )
-    flows = flows.annotate(user_count=Coalesce(Subquery(members), 0))
-    return flows.prefetch_related("memberships__user") if users else flows
-
-
-def _shape(caller: Caller, flow: Flow, *, users: bool, joined: bool = True) -> FlowShape:
-    may_connect = joined and caller.application is not None and caller.may("integration")
-    shape = flow_shape(flow, user_count=flow.user_count, joined=joined, may_connect=may_connect)
+    flows = flows.select_related("organization").annotate(user_count=Coalesce(Subquery(members_of_organization), 0))
     if users:
-        memberships = sorted(flow.memberships.all(), key=lambda membership: membership.user_id)
-        shape["users"] = [flow_user_shape(membership.user) for membership in memberships]
-    return shape
+        people = FlowMembership.objects.select_related("user").order_by("user_id")
+        flows = flows.prefetch_related(Prefetch("memberships", people))
+    flows = flows.order_by("organization__parameterized_name", "parameterized_name")
+    own = {each.flow_id: each for each in FlowMembership.objects.filter(user=caller.user, disabled=False)}
+    unread = _unread_mentions(caller.user)
+    shapes = []
+    for flow in flows:
+        membership = own.get(flow.pk)
+        shape = flow_shape(
+            flow,
+            user_count=flow.user_count,
+            membership=membership,
+            unread_mentions=unread.get(flow.pk, 0),
+            offers=Offers(
+                manage=caller.may("manage"),
+                connect=membership is not None and caller.application is not None and caller.may("integration"),
+            ),
+        )
+        if users and membership:
+            shape["users"] = [flow_user_shape(each) for each in flow.memberships.all()]
+        shapes.append(shape)
+    return shapes
 
 
-def _listed(caller: Caller, flows: QuerySet[Flow], users: bool) -> list[FlowShape]:
-    flows = _loaded(flows, users).order_by("organization__parameterized_name", "parameterized_name")
-    return [_shape(caller, flow, users=users, joined=getattr(flow, "joined", True)) for flow in flows]
+def _unread_mentions(user: User) -> dict[UUID, int]:
+    """By flow, the messages that mention `user` and that they have not read."""
+    unread = Tag.objects.filter(
+        name=f":unread:{user.pk}",
+        message__flow__memberships__user=user,
+        message__number__gt=F("message__flow__memberships__last_read_number"),
+    )
+    return dict(unread.order_by().values_list("message__flow").annotate(count=Count("*")))
 
 
-@router.get("/flows", auth=person("flow", "manage"), response=list[FlowShape])
+def _whole(caller: Caller, flow: Flow) -> FlowShape:
+    return _shapes(caller, Flow.objects.filter(pk=flow.pk), users=True)[0]
+
+
+@router.get("/flows", auth=person("flow"), response=list[FlowShape])
 def joined_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
     """The flows that the caller is in; with `users=1` also who else is."""
-    return _listed(request.auth, _flows(request.auth), users)
+    return _shapes(request.auth, _flows(request.auth), users=users)
 
 
-@router.get("/flows/all", auth=person("flow", "manage"), response=list[FlowShape])
+@router.get("/flows/all", auth=person("flow"), response=list[FlowShape])
 def all_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
     """The same, and those that the caller may join because they are in the organization."""
-    user = request.auth.user
-    in_flow = FlowMembership.objects.filter(flow=OuterRef("pk"), user=user)
-    in_organization = Membership.objects.filter(organization=OuterRef("organization"), user=user)
-    flows = Flow.objects.annotate(joined=Exists(in_flow)).filter(
-        Q(joined=True) | Q(Exists(in_organization), access_mode=Flow.AccessMode.ORGANIZATION)
-    )
-    # Who is in a flow is told to those who are in it.
-    return _listed(request.auth, flows.select_related("organization"), users=False)
+    joined, joinable = _flows(request.auth), members.joinable_by(request.auth.user)
+    flows = Flow.objects.filter(Q(pk__in=joined.order_by().values("pk")) | Q(pk__in=joinable.order_by().values("pk")))
+    return _shapes(request.auth, flows, users=users)
 
 
-@router.get("/flows/find", auth=person("flow", "integration", "manage"), response=FlowShape)
+@router.get("/flows/find", auth=person("flow", "integration"), response=FlowShape)
 def find_flow(request: HttpRequest, id: str) -> FlowShape:
     """One flow by its id, as a set-up address gives it."""
     return _whole(request.auth, open_flow_by_id(request.auth, id))
 
 
-@router.get("/flows/{organization}", auth=person("flow", "manage"), response=list[FlowShape])
+@router.get(OF_ORGANIZATION, auth=person("flow"), response=list[FlowShape])
 def flows_of_organization(request: HttpRequest, organization: str, users: bool = False) -> list[FlowShape]:
     """The flows of one organization that the caller is in."""
-    if not Organization.objects.of(request.auth.user).filter(parameterized_name=organization).exists():
-        raise Http404
-    flows = _flows(request.auth).filter(organization__parameterized_name=organization)
-    return _listed(request.auth, flows, users)
+    opened = _organization(request.auth.user, organization)
+    return _shapes(request.auth, _flows(request.auth).filter(organization=opened), users=users)
 
 
-@router.get("/flows/{organization}/{flow}", auth=person("flow", "integration", "manage"), response=FlowShape)
+@router.post(OF_ORGANIZATION, auth=person("manage"), response={201: FlowShape})
+def create_flow(request: HttpRequest, organization: str, new: Annotated[NewFlow, Merged(...)]) -> Status[FlowShape]:
+    """Make a flow, which the caller is in. Its name in addresses is made from `name`."""
+    user = request.auth.user
+    try:
+        flow = members.make_flow(_organization(user, organization), new.name, new.access_mode, by=user)
+    except members.NoAddressLeft as error:
+        raise Forbidden("There are too many flows of this name") from error
+    return Status(201, _whole(request.auth, flow))
+
+
+def _organization(user: User, organization: str) -> Organization:
+    return get_object_or_404(Organization.objects.of(user), parameterized_name=organization)
+
+
+@router.get(ONE, auth=person("flow", "integration"), response=FlowShape)
 def one_flow(request: HttpRequest, organization: str, flow: str) -> FlowShape:
     """One flow, with its users."""
     return _whole(request.auth, open_flow(request.auth, organization, flow))
 
 
-def _whole(caller: Caller, flow: Flow) -> FlowShape:
-    loaded = _loaded(Flow.objects.select_related("organization"), users=True).get(pk=flow.pk)
-    return _shape(caller, loaded, users=True)
+@router.api_operation(["PUT", "PATCH"], ONE, auth=person("manage"), response=FlowShape)
+def change_flow(
+    request: HttpRequest, organization: str, flow: str, change: Annotated[FlowChange, Merged(...)]
+) -> FlowShape:
+    """`open` joins a flow that one may join, and opens or closes it among one's own. Admins rename and archive it
+    (`disabled`), and say who may join. Its name in addresses stays."""
+    caller: Caller = request.auth
+    reachable = Q(pk__in=_flows(caller).order_by().values("pk"))
+    reachable |= Q(pk__in=members.joinable_by(caller.user).order_by().values("pk"))
+    found = _one(
+        Flow.objects.filter(reachable).select_related("organization"),
+        organization__parameterized_name=organization,
+        parameterized_name=flow,
+    )
+    for_admins = change.model_dump(exclude_none=True, exclude={"open"})
+    if for_admins and not members.is_admin(caller.user, found.organization):
+        raise Forbidden(f"This is for the organization's admins: {', '.join(for_admins)}")
+    with transaction.atomic():
+        for field, value in for_admins.items():
+            setattr(found, field, value)
+        found.save(update_fields=list(for_admins))
+        if change.open:
+            members.add(found, caller.user, by=caller.user)
+        if change.open is not None:
+            FlowMembership.objects.filter(flow=found, user=caller.user).update(open=change.open)
+    return _whole(caller, found)
 
 
-@router.get("/flows/{organization}/{flow}/users", auth=person("flow", "manage"), response=list[UserShape])
+@router.get(ONE + "/users", auth=person("flow"), response=list[UserShape])
 def flow_users(request: HttpRequest, organization: str, flow: str) -> list[UserShape]:
     """Who is in the flow."""
     users = User.objects.filter(flow_memberships__flow=open_flow(request.auth, organization, flow))
     return [user_shape(user) for user in users.order_by("id")]
+
+
+@router.post(ONE + "/users", auth=person("manage"), response=dict[str, Any])
+def add_flow_user(
+    request: HttpRequest, organization: str, flow: str, added: Annotated[FlowUserAdded, Merged(...)]
+) -> dict[str, Any]:
+    """Let somebody of the organization into the flow."""
+    opened = open_flow(request.auth, organization, flow)
+    user = get_object_or_404(User, memberships__organization=opened.organization, pk=added.id)
+    members.add(opened, user, by=request.auth.user)
+    return {}
+
+
+@router.api_operation(["PUT", "PATCH"], ONE + "/users/{user_id}", auth=person("manage"), response=dict[str, Any])
+def block_flow_user(
+    request: HttpRequest, organization: str, flow: str, user_id: int, change: Annotated[FlowUserChange, Merged(...)]
+) -> dict[str, Any]:
+    """Block somebody in the flow, who then sees and posts nothing there, or let them in again. For admins."""
+    opened = open_flow(request.auth, organization, flow)
+    membership = get_object_or_404(opened.memberships.select_related("user"), user_id=user_id)
+    if not members.is_admin(request.auth.user, opened.organization):
+        raise Forbidden("This is for the organization's admins")
+    if change.disabled and membership.user == request.auth.user:
+        raise Forbidden("Nobody blocks themselves")
+    members.block(membership, by=request.auth.user, disabled=change.disabled)
+    return {}

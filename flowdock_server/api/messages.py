@@ -1,4 +1,4 @@
-"""Messages: posting them in every dialect, and reading them."""
+"""Messages: posting them in every dialect, reading, changing and deleting them."""
 
 from typing import Annotated, Any, Literal
 
@@ -7,21 +7,22 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
-from flowdock_server import messages
-from flowdock_server.drafts import BLANK, INBOX_EVENTS, Draft, Rejected
+from flowdock_server import messages, search, tagging
+from flowdock_server.drafts import BLANK, INBOX_EVENTS, Content, Draft, Rejected, Shape, Tags
 from flowdock_server.models import Flow, Message, Tag, Thread
 
 from .auth import ActivityToken, Caller, person, person_or_source
 from .flows import open_flow, open_flow_by_id
 from .params import Merged
-from .shapes import MessageShape, ThreadShape, message_shape, thread_shape
+from .shapes import MessageShape, loaded, message_shapes
 
 router = Router(tags=["messages"])
 
 OF_FLOW = "/flows/{organization}/{flow}/messages"
 OF_THREAD = "/flows/{organization}/{flow}/threads/{thread_id}/messages"
+ONE = OF_FLOW + "/{number}"
 POSTED = {201: MessageShape, 200: MessageShape, 202: None}
 
 
@@ -33,18 +34,52 @@ class DraftComment(DraftToFlow):
     event: Literal["comment"] = "comment"
 
 
-class Selection(BaseModel):
+class Change(Shape):
+    """What is absent stays. `tags` is the whole new list."""
+
+    content: Content | None = None
+    tags: Tags | None = None
+
+
+def _blank_is_absent(value: Any) -> Any:
+    return None if value == "" else value
+
+
+Number = Annotated[int | None, Field(ge=0, le=2**62), BeforeValidator(_blank_is_absent)]
+
+
+class Paging(BaseModel):
     """Which messages a list shows, and how it is paged."""
 
-    event: str = ""
+    event: Annotated[str, Field(max_length=1000)] = ""
     limit: Annotated[int, Field(ge=1, le=100)] = 30
     sort: Literal["asc", "desc"] = "desc"
-    since_id: Annotated[int | None, Field(ge=0, le=2**62)] = None
-    until_id: Annotated[int | None, Field(ge=0, le=2**62)] = None
+    since_id: Number = None
+    until_id: Number = None
     skip: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    search: Annotated[str, Field(max_length=500)] = ""
+
+    @property
+    def events(self) -> list[str]:
+        return [event.strip() for event in self.event.split(",") if event.strip()]
+
+    def between(self, found: QuerySet[Any]) -> QuerySet[Any]:
+        """Those after `since_id` and before `until_id`: ignored in a search, which is paged by `skip`."""
+        if self.since_id is not None:
+            found = found.filter(number__gt=self.since_id)
+        if self.until_id is not None:
+            found = found.filter(number__lt=self.until_id)
+        return found
+
+    def page(self, found: QuerySet[Any], order: str = "number") -> list[Any]:
+        """The newest or the oldest of them, by number in both cases."""
+        found = found.order_by(f"-{order}" if self.sort == "desc" else order)
+        return sorted(found[self.skip : self.skip + self.limit], key=lambda message: message.number)
+
+
+class Selection(Paging):
     tags: Annotated[str, Field(max_length=1000)] = ""
     tag_mode: Literal["and", "or"] = "and"
-    search: Annotated[str, Field(max_length=500)] = ""
 
 
 def _post(request: HttpRequest, draft: Draft, flow: Flow, response: HttpResponse, thread: Thread | None = None):
@@ -57,7 +92,7 @@ def _post(request: HttpRequest, draft: Draft, flow: Flow, response: HttpResponse
         return Status(202, None)
     else:
         status = 201
-    return Status(status, _shapes([message])[0])
+    return Status(status, message_shapes([message])[0])
 
 
 def _flow_named(caller: Caller, flow_id: str) -> Flow:
@@ -111,7 +146,7 @@ def comment_on(
 ) -> Any:
     """Comment on a message."""
     opened = open_flow(request.auth, organization, flow)
-    get_object_or_404(opened.messages, number=_number(number))
+    get_object_or_404(opened.messages, number=as_number(number))
     return _post(request, draft.model_copy(update={"message": number}), opened, response)
 
 
@@ -134,7 +169,8 @@ def flow_messages(
     request: HttpRequest, organization: str, flow: str, selection: Query[Selection]
 ) -> list[MessageShape]:
     """Messages of a flow, in the order of their ids."""
-    return _listed(open_flow(request.auth, organization, flow).messages.all(), selection)
+    opened = open_flow(request.auth, organization, flow)
+    return _listed(opened.messages.all(), opened, selection)
 
 
 @router.get(OF_THREAD, auth=person("flow"), response=list[MessageShape])
@@ -144,62 +180,67 @@ def thread_messages(
     """Messages of a thread, in the order of their ids."""
     opened = open_flow(request.auth, organization, flow)
     thread = get_object_or_404(opened.threads, pk=thread_id)
-    return _listed(Message.objects.filter(thread=thread), selection)
+    return _listed(Message.objects.filter(thread=thread), opened, selection)
 
 
-@router.get(OF_FLOW + "/{number}", auth=person("flow"), response=MessageShape)
+@router.get(ONE, auth=person("flow"), response=MessageShape)
 def one_message(request: HttpRequest, organization: str, flow: str, number: int) -> MessageShape:
     """One message."""
-    opened = open_flow(request.auth, organization, flow)
-    return _shapes([get_object_or_404(_loaded(opened.messages.all()), number=_number(number))])[0]
+    return message_shapes([_one(request.auth, organization, flow, number)])[0]
 
 
-def _number(number: int) -> int:
+@router.api_operation(["PUT", "PATCH"], ONE, auth=person("flow"), response=dict[str, Any])
+def change_message(
+    request: HttpRequest, organization: str, flow: str, number: int, change: Annotated[Change, Merged(...)]
+) -> dict[str, Any]:
+    """Change the content of one's own message or comment, and the tags of any message."""
+    message = _one(request.auth, organization, flow, number)
+    if change.content is not None and not isinstance(change.content, str):
+        raise Rejected({"content": ["must be a text"]})
+    messages.edit(message, request.auth.user, content=change.content, tags=change.tags)
+    return {}
+
+
+@router.delete(ONE, auth=person("flow"), response={204: None, 200: dict[str, Any]})
+def delete_message(request: HttpRequest, organization: str, flow: str, number: int) -> Status[Any]:
+    """Remove an inbox message or a file of one's own (204); empty a chat message of one's own (200)."""
+    message = _one(request.auth, organization, flow, number)
+    return Status(204, None) if messages.delete(message, request.auth.user) else Status(200, {})
+
+
+def _one(caller: Caller, organization: str, flow: str, number: int) -> Message:
+    opened = open_flow(caller, organization, flow)
+    return get_object_or_404(loaded(opened.messages.all()), number=as_number(number))
+
+
+def as_number(number: int) -> int:
     """A number that a database can compare."""
     if not 0 <= number < 2**62:
         raise Http404
     return number
 
 
-def _loaded(found: QuerySet[Message]) -> QuerySet[Message]:
-    return found.select_related(
-        "flow__organization", "parent", "thread__source__application", "thread__source__creator"
-    )
-
-
-def _listed(found: QuerySet[Message], selection: Selection) -> list[MessageShape]:
-    if events := [event for event in selection.event.split(",") if event]:
+def _listed(found: QuerySet[Message], flow: Flow, selection: Selection) -> list[MessageShape]:
+    if events := selection.events:
         found = found.filter(event__in=events)
-    if tags := [tag.strip().removeprefix("#").lower() for tag in selection.tags.split(",") if tag.strip()]:
-        found = _tagged(found, tags, selection.tag_mode)
-    if words := selection.search.split():
-        for word in words:
-            found = found.filter(Q(content__icontains=word) | Q(title__icontains=word) | Q(body__icontains=word))
-    else:
-        # Ignored in a search, which is paged by `skip`.
-        if selection.since_id is not None:
-            found = found.filter(number__gt=selection.since_id)
-        if selection.until_id is not None:
-            found = found.filter(number__lt=selection.until_id)
-    newest = selection.sort == "desc"
-    page = _loaded(found).order_by("-number" if newest else "number")
-    page = page[selection.skip : selection.skip + selection.limit]
-    return _shapes(sorted(page, key=lambda message: message.number))
+    found = loaded(_tagged(found, flow, selection))
+    if selection.search.strip():
+        return message_shapes(selection.page(search.matching(found, flow.pk, selection.search), "indexed"))
+    return message_shapes(selection.page(selection.between(found)))
 
 
-def _tagged(found: QuerySet[Message], tags: list[str], mode: str) -> QuerySet[Message]:
-    if mode == "or":
-        return found.filter(pk__in=Tag.objects.filter(name__in=tags).values("message"))
-    for tag in tags:
-        found = found.filter(pk__in=Tag.objects.filter(name=tag).values("message"))
+def _tagged(found: QuerySet[Message], flow: Flow, selection: Selection) -> QuerySet[Message]:
+    tags = [tag for tag in selection.tags.split(",") if tag.strip()]
+    if not tags:
+        return found
+    people = tagging.People.of(flow) if "@" in selection.tags else tagging.People()
+    names = list(tagging.searched(tags, people))
+    if selection.tag_mode == "or":
+        return found.filter(_has_tag([name for some in names for name in some]))
+    for some in names:
+        found = found.filter(_has_tag(some))
     return found
 
 
-def _shapes(found: list[Message]) -> list[MessageShape]:
-    """A message in a thread carries the whole thread: its shape is made once for all of its messages."""
-    threads: dict[str, ThreadShape] = {}
-    for message in found:
-        if (thread := message.thread) and thread.pk not in threads:
-            thread.flow = message.flow
-            threads[thread.pk] = thread_shape(thread)
-    return [message_shape(message, threads.get(message.thread_id or "")) for message in found]
+def _has_tag(names: list[str]) -> Q:
+    return Q(pk__in=Tag.objects.filter(name__in=names).values("message"))

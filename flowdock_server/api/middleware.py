@@ -3,16 +3,24 @@
 import re
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from .errors import failure
+from flowdock_server import limits
 
-# The rest of the host belongs to pages.
-_CALL = re.compile(
-    r"\A(?:/v1)?(/(?:activities|comments|flows|messages|oauth/applications|openapi|organizations|private|sources|users?)(?:/.*)?)\Z",
-    re.DOTALL,
-)
+from . import params
+from .errors import failure, later
+
+_ROOTS = "activities|comments|files|flows|messages|oauth/applications|openapi|organizations|private|sources|users?"
+_CALL = re.compile(rf"\A/(?:{_ROOTS})(?:/.*)?\Z", re.DOTALL)
+# They have formats of their own, for errors too: flowdock_server.oauth.
+_KEYS = ("/oauth/token", "/oauth/revoke")
+# What people open in a browser. Anything else that is not there is a program's mistake, unless it asks for a page.
+_PAGES = re.compile(r"\A/(?:app|account|invitations|join|login|oauth|static)?(?:/.*)?\Z", re.DOTALL)
+
+_SLASHES = re.compile("//+")
+
 _ALLOW_METHODS = "POST, PUT, PATCH, DELETE, GET, OPTIONS"
 _ALLOW_HEADERS = (
     "Origin, Accept, Content-type, Authorization, X-CSRF-Token, X-Requested-With, X-Prototype-Version, "
@@ -27,14 +35,16 @@ class ApiMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        # /v1/flows.json, /v1/flows and /flows are one address.
-        if call := _CALL.match(request.path_info.removesuffix(".json")):
-            request.path_info = call[1].rstrip("/")
-            return _open_to_other_sites(request, self._answer(request))
-        if request.path_info == "/oauth/token":
+        request.path_info = _plain(request.path_info)
+        if _CALL.match(request.path_info):
+            return open_to_other_sites(request, self._answer(request))
+        if request.path_info in _KEYS:
             preflight = request.method == "OPTIONS"
-            return _open_to_other_sites(request, HttpResponse() if preflight else self.get_response(request))
-        return self.get_response(request)
+            return open_to_other_sites(request, HttpResponse() if preflight else self.get_response(request))
+        response = self.get_response(request)
+        if response.status_code == 404 and _by_program(request):
+            return open_to_other_sites(request, failure(404))
+        return response
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         if request.method == "OPTIONS":
@@ -45,9 +55,12 @@ class ApiMiddleware:
             response = failure(404)
         elif "%00" in request.META.get("QUERY_STRING", ""):
             response = failure(400, "A text has a character that cannot be stored")
+        elif settings.RATE_LIMIT and (wait := limits.seconds_to_wait(_caller(request))):
+            response = later(f"Too many requests. Try again in {wait} seconds.", wait)
         else:
+            _read_conditions(request)
             response = self.get_response(request)
-        if response.status_code >= 400 and response.get("Content-Type") != "application/json":
+        if response.status_code >= 400 and not response.get("Content-Type", "").startswith("application/json"):
             allow = response.get("Allow")
             response = failure(response.status_code)
             if allow:
@@ -59,12 +72,58 @@ class ApiMiddleware:
         return response
 
 
-def _open_to_other_sites(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+def _plain(path: str) -> str:
+    """/v1/flows.json, /v1/flows/, //flows and /flows are one address, and so are /v1/oauth/token and /oauth/token.
+
+    Clients put a slash between their base and a path that begins with one: aioflowdock, flowdock-api-wrapper.
+    """
+    plain = _SLASHES.sub("/", path)
+    plain = plain.removeprefix("/v1") if plain.startswith("/v1/") else plain
+    if plain.startswith("/files/"):
+        return plain  # its ending is the file's name
+    shorter = plain.removesuffix(".json").rstrip("/")
+    return shorter if _CALL.match(shorter) or shorter in _KEYS else path
+
+
+def _read_conditions(request: HttpRequest) -> None:
+    """Put what a GET has in a JSON body, as flowdock-api-wrapper sends the conditions of lists, beside its query."""
+    if request.method != "GET" or request.content_type != "application/json":
+        return
+    try:
+        given = params.of(request)
+    except (params.Unreadable, params.TooLarge):
+        return  # who reads the parameters says so
+    query = request.GET.copy()
+    for name, value in given.items():
+        if name not in query and isinstance(value, str | int | float):
+            query[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    request.GET = query  # type: ignore[assignment]
+
+
+def _caller(request: HttpRequest) -> str:
+    """Who is counted as one: a key, or an address where there is none."""
+    if header := request.headers.get("Authorization"):
+        return header
+    try:
+        parameters = params.of(request)
+    except (params.Unreadable, params.Unsupported, params.TooLarge):
+        parameters = {}
+    keys = (parameters.get(name) for name in ("flow_token", "access_token", "token"))
+    return str(next(filter(None, keys), limits.client_address(request)))
+
+
+def _by_program(request: HttpRequest) -> bool:
+    """Whether a page that says "not found" would be of no use to the caller."""
+    is_page = _PAGES.match(request.path_info) or "text/html" in request.headers.get("Accept", "")
+    return request.path_info.startswith("/v1/") or not is_page
+
+
+def open_to_other_sites(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """CORS, without cookies: a caller's page has to bring a key of its own."""
     if origin := request.headers.get("Origin"):
         response["Access-Control-Allow-Origin"] = origin
         response["Access-Control-Allow-Methods"] = _ALLOW_METHODS
         response["Access-Control-Allow-Headers"] = _ALLOW_HEADERS
-        response["Access-Control-Expose-Headers"] = "Flowdock-User, Link"
+        response["Access-Control-Expose-Headers"] = "Flowdock-User, Link, Retry-After"
         patch_vary_headers(response, ["Origin"])
     return response

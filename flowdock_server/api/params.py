@@ -1,4 +1,4 @@
-"""Parameters, wherever they come from: query, form (with brackets) and JSON, merged in this order."""
+"""Parameters, wherever they come from: query, form (with brackets and files) and JSON, merged in this order."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParserError
+from django.utils.datastructures import MultiValueDict
 from ninja import NinjaAPI
 from ninja.params.models import Body, BodyModel
 
@@ -22,6 +23,10 @@ class Unreadable(ValueError):
     """400: the parameters cannot be read; the text says why."""
 
 
+class Unsupported(ValueError):
+    """415: the body is in no format that this server reads."""
+
+
 class TooLarge(Exception):
     """413: the body is over the limit."""
 
@@ -34,7 +39,7 @@ def of(request: HttpRequest) -> dict[str, Any]:
 
 
 def read(request: HttpRequest) -> dict[str, Any]:
-    """All parameters of `request`, nested ones as objects and lists. Raises Unreadable or TooLarge."""
+    """All parameters of `request`, nested ones as objects and lists. Raises Unreadable, Unsupported or TooLarge."""
     parameters = unbracket(request.GET)
     try:
         if len(request.body) > settings.MAX_BODY_BYTES:
@@ -45,8 +50,10 @@ def read(request: HttpRequest) -> dict[str, Any]:
                 parameters |= _json_object(body)
         elif request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
             parameters |= unbracket(_form(request))
+            if request.method == "POST":
+                parameters |= unbracket(request.FILES)
         elif request.body.strip():
-            raise Unreadable("Send the body as application/json or application/x-www-form-urlencoded")
+            raise Unsupported("Send the body as application/json or application/x-www-form-urlencoded")
     except RequestDataTooBig as error:
         raise TooLarge from error
     except (MultiPartParserError, TooManyFieldsSent) as error:
@@ -96,7 +103,7 @@ def check_texts(value: Any, depth: int = 0) -> None:
             check_texts(item, depth + 1)
 
 
-def unbracket(form: QueryDict) -> dict[str, Any]:
+def unbracket(form: MultiValueDict[str, Any]) -> dict[str, Any]:
     """`thread[title]=A&tags[]=a&tags[]=b&thread[fields][0][label]=L` as nested objects and lists.
 
     A name that is given twice counts with its last value. In a list of objects (`fields[][label]`) a name that is
@@ -116,7 +123,7 @@ def unbracket(form: QueryDict) -> dict[str, Any]:
     return {name: _numbered_as_lists(value) for name, value in root.items()}
 
 
-def _put(container: dict[str, Any], path: list[str], value: str) -> None:
+def _put(container: dict[str, Any], path: list[str], value: Any) -> None:
     name, *rest = path
     if not rest:
         container[name] = value

@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Router, Status
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from flowdock_server.drafts import Address, Shape
 from flowdock_server.models import Source
@@ -20,16 +20,20 @@ from .shapes import SourceShape, source_shape
 router = Router(tags=["sources"])
 
 
+def _none_is_empty(value: Any) -> Any:
+    return "" if value is None else value
+
+
 class NewSource(Shape):
     name: Annotated[str, Field(min_length=1, max_length=255)]
     external_url: Address = ""
 
 
 class SourceChange(Shape):
-    """What is absent stays; an empty text clears."""
+    """What is absent stays; an empty text clears, and so does JSON's null."""
 
-    error_message: Annotated[str | None, Field(max_length=10_000)] = None
-    configuration_url: Address | None = None
+    error_message: Annotated[str, Field(max_length=10_000), BeforeValidator(_none_is_empty)] = ""
+    configuration_url: Address = ""
 
 
 def _loaded() -> QuerySet[Source]:
@@ -45,7 +49,7 @@ def _own(caller: Caller, source: Source) -> bool:
     return caller.application is not None and caller.application == source.application
 
 
-@router.get("/sources", auth=person_or_source("flow", "integration"), response=list[SourceShape])
+@router.get("/sources", auth=person_or_source("flow"), response=list[SourceShape])
 def sources(request: HttpRequest) -> list[SourceShape]:
     """The sources of all the caller's flows; with a flow token that one source."""
     caller: Caller = request.auth
@@ -73,8 +77,11 @@ def _create_source(
     caller: Caller = request.auth
     if caller.application is None:
         raise Forbidden("Only an application can create a source: authorize with OAuth")
+    opened = open_flow(caller, organization, flow)
+    if opened.disabled:
+        raise Forbidden("The flow is archived")
     source, token = Source.connect(
-        flow=open_flow(caller, organization, flow),
+        flow=opened,
         application=caller.application,
         creator=caller.user,
         name=new.name,
@@ -103,7 +110,7 @@ def _change_source(
 
 
 def _changed(source: Source, change: SourceChange) -> SourceShape:
-    source.change(error_message=change.error_message, configuration_url=change.configuration_url)
+    source.change(**change.model_dump(exclude_unset=True))
     return source_shape(source)
 
 
@@ -119,11 +126,17 @@ def _delete_source(request: HttpRequest, organization: str, flow: str, source_id
 
 for name in ("sources", "integrations"):
     of_flow, one = f"/flows/{{organization}}/{{flow}}/{name}", f"/flows/{{organization}}/{{flow}}/{name}/{{source_id}}"
-    hidden = {"include_in_schema": name == "sources"}
-    router.get(of_flow, auth=person("flow", "integration"), response=list[SourceShape], **hidden)(_list_sources)
-    router.post(of_flow, auth=person("integration"), response={201: SourceShape}, **hidden)(_create_source)
-    router.get(one, auth=person("flow", "integration"), response=SourceShape, **hidden)(_one_source)
-    router.api_operation(["PUT", "PATCH"], one, auth=person("integration"), response=SourceShape, **hidden)(
-        _change_source
+
+    def said(verb: str, name: str = name) -> dict[str, Any]:
+        """How the description calls it; the same under its name of October 2014 is deprecated."""
+        return {"operation_id": f"{verb}_{name}", "deprecated": name == "integrations"}
+
+    router.get(of_flow, auth=person("flow"), response=list[SourceShape], **said("list"))(_list_sources)
+    router.post(of_flow, auth=person("integration"), response={201: SourceShape}, **said("create"))(_create_source)
+    router.get(one, auth=person("flow"), response=SourceShape, **said("one_of"))(_one_source)
+    router.api_operation(
+        ["PUT", "PATCH"], one, auth=person("integration"), response=SourceShape, **said("change_one_of")
+    )(_change_source)
+    router.delete(one, auth=person("manage", "integration"), response={204: None}, **said("delete_one_of"))(
+        _delete_source
     )
-    router.delete(one, auth=person("manage", "integration"), response={204: None}, **hidden)(_delete_source)

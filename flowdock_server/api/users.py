@@ -1,16 +1,51 @@
 """Who the caller is, and who their colleagues are."""
 
-from django.db.models import Count, Q
+import re
+from typing import Annotated, Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Router
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
-from flowdock_server.models import Membership, Organization, User
+from flowdock_server import members
+from flowdock_server.drafts import Rejected, Shape
 
 from .auth import person
-from .shapes import OrganizationShape, UserShape, organization_shape, user_shape
+from .errors import Forbidden
+from .params import Merged
+from .shapes import UserShape, user_shape
 
 router = Router(tags=["users"])
+
+
+def _email(value: str) -> str:
+    try:
+        validate_email(value)
+    except ValidationError as error:
+        raise PydanticCustomError("email", "is no e-mail address") from error
+    return value.lower()
+
+
+def _nick(value: str) -> str:
+    if not re.fullmatch(r"[^\s@#,:]+", value):
+        raise PydanticCustomError("nick", "may have no blank and none of @ # , :")
+    return value
+
+
+Email = Annotated[str, Field(min_length=1, max_length=254), AfterValidator(_email)]
+Nick = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_nick)]
+
+
+class UserChange(Shape):
+    """What is absent stays."""
+
+    nick: Nick | None = None
+    email: Email | None = None
 
 
 @router.get("/user", auth=person(), response=UserShape)
@@ -20,51 +55,28 @@ def current_user(request: HttpRequest) -> UserShape:
 
 
 @router.get("/users", auth=person("flow", "manage"), response=list[UserShape])
-def flow_mates(request: HttpRequest) -> list[UserShape]:
-    """Everybody who is in one of the caller's flows."""
-    return [user_shape(user) for user in _mates_of(request.auth.user).order_by("id")]
+def visible_users(request: HttpRequest) -> list[UserShape]:
+    """Everybody who is in one of the caller's flows, and in the organizations that the caller manages."""
+    return [user_shape(user) for user in members.visible_to(request.auth.user)]
 
 
 @router.get("/users/{user_id}", auth=person("flow", "manage"), response=UserShape)
 def user(request: HttpRequest, user_id: int) -> UserShape:
     """One of them."""
-    return user_shape(get_object_or_404(_mates_of(request.auth.user), pk=user_id))
+    return user_shape(get_object_or_404(members.visible_to(request.auth.user), pk=user_id))
 
 
-def _mates_of(user: User):
-    return User.objects.filter(
-        Q(pk=user.pk) | Q(pk__in=User.objects.filter(flow_memberships__flow__memberships__user=user).values("pk"))
-    )
-
-
-@router.get("/organizations", auth=person("flow", "manage"), response=list[OrganizationShape])
-def organizations(request: HttpRequest) -> list[OrganizationShape]:
-    """The caller's organizations."""
-    return [organization_shape(organization, organization.user_count) for organization in _organizations_of(request)]
-
-
-@router.get("/organizations/find", auth=person("flow", "manage"), response=OrganizationShape)
-def find_organization(request: HttpRequest, id: int) -> OrganizationShape:
-    """One of them by its id."""
-    return _with_users(get_object_or_404(_organizations_of(request), pk=id))
-
-
-@router.get("/organizations/{organization}", auth=person("flow", "manage"), response=OrganizationShape)
-def one_organization(request: HttpRequest, organization: str) -> OrganizationShape:
-    """One of them by its name in addresses."""
-    return _with_users(get_object_or_404(_organizations_of(request), parameterized_name=organization))
-
-
-def _organizations_of(request: HttpRequest):
-    mine = Organization.objects.of(request.auth.user).values("pk")
-    return Organization.objects.filter(pk__in=mine).annotate(user_count=Count("memberships")).order_by("id")
-
-
-def _with_users(organization: Organization) -> OrganizationShape:
-    members = Membership.objects.filter(organization=organization).select_related("user").order_by("user_id")
-    shape = organization_shape(organization, organization.user_count)
-    shape["users"] = [
-        {"id": member.user.pk, "name": member.user.name, "email": member.user.email, "admin": member.admin}
-        for member in members
-    ]
-    return shape
+@router.api_operation(["PUT", "PATCH"], "/users/{user_id}", auth=person("profile"), response=dict[str, Any])
+def change_user(request: HttpRequest, user_id: int, change: Annotated[UserChange, Merged(...)]) -> dict[str, Any]:
+    """Change one's own nick and e-mail address."""
+    found = get_object_or_404(members.visible_to(request.auth.user), pk=user_id)
+    if found != request.auth.user:
+        raise Forbidden("Everybody changes only themselves")
+    for field, value in change.model_dump(exclude_none=True).items():
+        setattr(found, field, value)
+    try:
+        with transaction.atomic():
+            found.save(update_fields=["nick", "email"])
+    except IntegrityError as error:
+        raise Rejected({"email": ["has already been taken"]}) from error
+    return {}

@@ -1,29 +1,40 @@
 """What the server keeps.
 
-    people.py        User, Organization, Membership, ApiToken
-    flows.py         Flow, FlowMembership
+    people.py        User, Organization, Membership, ApiToken, SignInFailures
+    flows.py         Flow, FlowMembership, Invitation
     applications.py  Application, Source
-    messages.py      Thread, Message, Tag
+    messages.py      Thread, Message, Attachment, Tag, ThreadMark
+    private.py       Conversation, PrivateMessage
+    search.py        Indexed
 
 Writing messages is `flowdock_server.messages.post`; nothing else creates a Message or changes a Thread's state.
 Strangers' HTML is stored as it came: show it through the properties that begin with `safe_`.
 """
 
 from .applications import Application, Source
-from .flows import Flow, FlowMembership
-from .messages import Message, Tag, Thread
-from .people import ApiToken, Membership, Organization, User
+from .flows import Flow, FlowMembership, Invitation
+from .messages import Attachment, Message, Tag, Thread, ThreadMark
+from .people import ApiToken, Membership, Organization, SignInFailures, User
+from .private import Conversation, PrivateMessage
+from .search import Indexed
 
 __all__ = [
     "ApiToken",
     "Application",
+    "Attachment",
+    "Conversation",
     "Flow",
     "FlowMembership",
+    "Indexed",
+    "Invitation",
     "Membership",
     "Message",
     "Organization",
+    "PrivateMessage",
+    "SignInFailures",
     "Source",
     "Tag",
     "Thread",
+    "ThreadMark",
     "User",
 ]

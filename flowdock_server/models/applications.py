@@ -4,12 +4,14 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from django.conf import settings
+from django.contrib.auth.hashers import identify_hasher
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
 from oauth2_provider.models import AbstractApplication, ApplicationManager
 
 from flowdock_server.live import Note, hub
+from flowdock_server.sealing import Unsealable, seal, unseal
 from flowdock_server.tokens import digest, new_token
 
 from .flows import Flow
@@ -29,13 +31,23 @@ def _fill(address: str, values: dict[str, str], otherwise: dict[str, str]) -> st
     return urlunsplit(parts._replace(query="&".join(filter(None, [parts.query, urlencode(otherwise)]))))
 
 
+def _is_hashed(secret: str) -> bool:
+    """As the toolkit decides whether it still has to hash a secret."""
+    try:
+        identify_hasher(secret)
+    except ValueError:
+        return False
+    return True
+
+
 class Application(AbstractApplication):
     """A program that people let act for them by OAuth, and that connects sources to flows.
 
     `redirect_uris` holds exactly one address, or Flowdock's out-of-band one. `client_secret` is stored hashed: read
     it from the object that was just created or given `rotate_secret()`, and show it once. `setup_uri` is where "Add"
     in a flow's settings leads (an application without one is not offered there), `configuration_uri` where
-    "Configure" leads: use `setup_address(flow)` and `configuration_address(source)`.
+    "Configure" leads: use `setup_address(flow)` and `configuration_address(source)`. `signing_secret` is the client
+    secret again, for the signature of Flowdock-Token.
     """
 
     # Its developer may leave, and it stays: flows are connected through it.
@@ -45,11 +57,29 @@ class Application(AbstractApplication):
     setup_uri = models.CharField(max_length=2000, blank=True)
     configuration_uri = models.CharField(max_length=2000, blank=True)
     published = models.BooleanField(default=False, help_text="Offered in the settings of every flow")
+    sealed_secret = models.TextField(blank=True, editable=False)
 
     objects = ApplicationManager()
 
     class Meta(AbstractApplication.Meta):
         pass
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Seal a client secret that is about to be hashed, so that what is sent to the application can be signed."""
+        fields = kwargs.get("update_fields")
+        if (fields is None or "client_secret" in fields) and not _is_hashed(self.client_secret):
+            self.sealed_secret = seal(self.client_secret)
+            if fields is not None:
+                kwargs["update_fields"] = {*fields, "sealed_secret"}
+        super().save(*args, **kwargs)
+
+    @property
+    def signing_secret(self) -> str:
+        """The client secret; empty where it was set before this server could keep it, or under a key that is lost."""
+        try:
+            return unseal(self.sealed_secret) if self.sealed_secret else ""
+        except Unsealable:
+            return ""
 
     def clean(self) -> None:
         if self.redirect_uris.strip() != OUT_OF_BAND:

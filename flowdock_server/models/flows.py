@@ -1,25 +1,29 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
-from .people import PARAMETERIZED, Organization, User
+from flowdock_server.tokens import digest, new_token
+
+from .people import PARAMETERIZED, Membership, Organization, User
 
 
 class FlowQuerySet(models.QuerySet["Flow"]):
     def open_to(self, user: User) -> FlowQuerySet:
-        """The flows that `user` is in: the only ones they can read, post to or connect."""
-        return self.filter(memberships__user=user)
+        """The flows that `user` is in and not blocked in: the only ones they can read, post to or connect."""
+        return self.filter(memberships__user=user, memberships__disabled=False)
 
 
 class Flow(models.Model):
     """A team's workspace: chat and team inbox.
 
     Pages and API look a flow up through `Flow.objects.open_to(user)`, so that a flow one is not in does not exist.
-    `last_number` is the number of its latest message: messages are numbered within their flow.
+    `last_number` is the number of its latest message: messages are numbered within their flow. One that is `disabled`
+    is archived: it can be read, and nothing can be posted.
     """
 
     class AccessMode(models.TextChoices):
@@ -32,6 +36,9 @@ class Flow(models.Model):
     name = models.CharField(max_length=100)
     parameterized_name = models.CharField(max_length=100, validators=[PARAMETERIZED])
     access_mode = models.CharField(max_length=12, choices=AccessMode, default=AccessMode.INVITATION)
+    disabled = models.BooleanField(default=False, help_text="Archived: it can be read, and nothing can be posted")
+    # None and not "" where there is none, so that many may have none.
+    api_token_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
     last_number = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     members = models.ManyToManyField(User, through="FlowMembership", related_name="flows")
@@ -60,12 +67,29 @@ class Flow(models.Model):
         """Its address in the API."""
         return f"{settings.SERVER_URL}/flows/{self.organization.parameterized_name}/{self.parameterized_name}"
 
+    def issue_api_token(self) -> str:
+        """Make the push API's old token for this flow useless and return the new one: the only time it is seen."""
+        token = new_token()
+        self.api_token_digest = digest(token)
+        self.save(update_fields=["api_token_digest"])
+        return token
+
 
 class FlowMembership(models.Model):
-    """What opens a flow to a person."""
+    """What opens a flow to a person.
+
+    `open` is whether the flow is among those they have open. One who is `disabled` is blocked: sees and posts nothing.
+    `last_read_number` is the number of the latest message of the chat that they have seen, `inbox_read_number` the
+    one up to which they have seen the whole inbox; a ThreadMark says so of one thread. What was there before they
+    came in is nothing they missed.
+    """
 
     flow = models.ForeignKey(Flow, models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, models.CASCADE, related_name="flow_memberships")
+    open = models.BooleanField(default=True)
+    disabled = models.BooleanField(default=False)
+    last_read_number = models.BigIntegerField(default=0)
+    inbox_read_number = models.BigIntegerField(default=0)
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -73,3 +97,66 @@ class FlowMembership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.flow}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self._state.adding and not self.last_read_number:
+            self.last_read_number = self.inbox_read_number = self.flow.last_number
+        super().save(*args, **kwargs)
+
+
+class Invitation(models.Model):
+    """Somebody asked into a flow by e-mail; `email` is kept in lower case.
+
+    Create with `Invitation.issue(...)`, which returns the row and the token of the address that is sent: the only
+    time it is seen.
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        ACCEPTED = "accepted"
+
+    flow = models.ForeignKey(Flow, models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    message = models.TextField(blank=True)
+    state = models.CharField(max_length=8, choices=State, default=State.PENDING)
+    token_digest = models.CharField(max_length=64, unique=True, editable=False)
+    invited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="invitations")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["flow", "email"],
+                condition=models.Q(state="pending"),
+                name="one_pending_invitation_per_address",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.flow}"
+
+    @classmethod
+    @transaction.atomic
+    def issue(cls, *, flow: Flow, email: str, invited_by: User | None, message: str = "") -> tuple[Invitation, str]:
+        """Invite `email`. To invite again somebody who has not answered renews the token, and the old one ends."""
+        token = new_token()
+        invitation, _ = cls.objects.update_or_create(
+            flow=flow,
+            email=email.strip().lower(),
+            state=cls.State.PENDING,
+            defaults={"token_digest": digest(token), "invited_by": invited_by, "message": message},
+        )
+        return invitation, token
+
+    @transaction.atomic
+    def accept(self, user: User) -> None:
+        """Let `user` into the flow, and into its organization if they are not in it yet.
+
+        Who is in it already stays what they are, and one who is blocked stays blocked.
+        """
+        Membership.objects.get_or_create(organization=self.flow.organization, user=user)
+        FlowMembership.objects.get_or_create(flow=self.flow, user=user)
+        self.state, self.accepted_at = self.State.ACCEPTED, timezone.now()
+        self.save(update_fields=["state", "accepted_at"])

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
-from django.db import models
+from django.core.files.storage import storages
+from django.db import models, transaction
+from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from flowdock_server.html import clean_body, clean_line, without_tags
-from flowdock_server.tokens import new_thread_id
+from flowdock_server.tokens import new_file_key, new_thread_id
 
 from .applications import Source
 from .flows import Flow
@@ -66,6 +69,7 @@ class Thread(models.Model):
     fields = models.JSONField(default=list)
     actions = models.JSONField(default=list)
     initial_number = models.BigIntegerField(default=0, help_text="Number of its first message")
+    last_number = models.BigIntegerField(default=0, help_text="Number of its latest message")
     activities = models.PositiveIntegerField(default=0)
     internal_comments = models.PositiveIntegerField(default=0, help_text="Chat messages in it")
     external_comments = models.PositiveIntegerField(default=0, help_text="Discussions in it")
@@ -90,6 +94,7 @@ class Thread(models.Model):
         indexes = [
             models.Index(fields=["flow", "-updated_at", "-id"], name="threads_newest_first"),
             models.Index(fields=["source", "-updated_at", "-id"], name="threads_of_a_source"),
+            models.Index(fields=["flow", "last_number"], name="threads_by_last_number"),
         ]
 
     def __str__(self) -> str:
@@ -115,7 +120,11 @@ class Thread(models.Model):
 
     @property
     def safe_body(self) -> SafeString:
-        return clean_body(self.body)
+        """With the pictures that came with its messages, which are looked up where it has some."""
+        if "cid:" not in self.body:
+            return clean_body(self.body)
+        named = Attachment.objects.filter(message__thread=self).exclude(content_id="").order_by("pk")
+        return clean_body(self.body, {attachment.content_id: attachment.path for attachment in named})
 
     @property
     def safe_fields(self) -> list[dict[str, Any]]:
@@ -137,15 +146,25 @@ class Message(models.Model):
 
     `number` is what the API calls its `id`: it grows in the order of posting and is unique in its flow only.
     `event` decides which fields speak: "activity" and "discussion" have `title`, `body` and an author in
-    `author_name`, `author_email`, `author_avatar`; "message" and "comment" have `content`, plain text, and a `user`
-    (or `external_user_name`). `thread` is None for chat outside any thread. `parent` is what a comment is about.
+    `author_name`, `author_email`, `author_avatar`; "message", "comment" and "status" have `content`, plain text, and
+    a `user` (or `external_user_name`). "mail" (what the push API brings to the inbox) has `title`, `body` and an
+    author, and in `data` its {"source", "project", "reply_to", "link"}. "file" is its one attachment. What happened
+    has its content in `data`: "action" {"type", "description"}, "tag-change" {"message", "add", "remove"},
+    "message-edit" {"message", "updated_content"}. `thread` is None for chat outside any thread. `parent` is what a
+    comment is about. A message that has `attachments` has the tag ":file" and never loses it.
     """
 
     class Event(models.TextChoices):
         MESSAGE = "message"
         COMMENT = "comment"
+        STATUS = "status"
+        FILE = "file"
+        ACTION = "action"
+        TAG_CHANGE = "tag-change"
+        MESSAGE_EDIT = "message-edit"
         ACTIVITY = "activity"
         DISCUSSION = "discussion"
+        MAIL = "mail"
 
     flow = models.ForeignKey(Flow, models.CASCADE, related_name="messages", db_index=False)
     number = models.BigIntegerField()
@@ -157,12 +176,12 @@ class Message(models.Model):
     title = models.TextField(blank=True)
     body = models.TextField(blank=True)
     content = models.TextField(blank=True)
+    data = models.JSONField(null=True, blank=True)
     author_name = models.CharField(max_length=255, blank=True)
     author_email = models.CharField(max_length=255, blank=True)
     author_avatar = models.CharField(max_length=2000, blank=True)
     external_user_name = models.CharField(max_length=255, blank=True)
     tags = models.JSONField(default=list)
-    attachments = models.JSONField(default=list)
     uuid = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  (as external_thread_id)
     created_at = models.DateTimeField(default=timezone.now)
     edited_at = models.DateTimeField(null=True)
@@ -198,7 +217,7 @@ class Message(models.Model):
     @property
     def by_integration(self) -> bool:
         """Whether an outside service says it, rather than a person in the flow."""
-        return self.event in (self.Event.ACTIVITY, self.Event.DISCUSSION)
+        return self.event in (self.Event.ACTIVITY, self.Event.DISCUSSION, self.Event.MAIL)
 
     @property
     def speaker(self) -> str:
@@ -221,7 +240,86 @@ class Message(models.Model):
 
     @property
     def safe_body(self) -> SafeString:
-        return clean_body(self.body)
+        """With the pictures that came with it: prefetch `attachments` in lists."""
+        if ":file" not in self.tags:
+            return clean_body(self.body)
+        return clean_body(self.body, {attachment.content_id: attachment.path for attachment in self.attachments.all()})
+
+
+class Attachment(models.Model):
+    """A file of a message; its bytes are in the storage "attachments" under `key`, a thumbnail's under `thumbnail_key`.
+
+    `message` is None until it is posted. `content_id` is the name that the body of an activity refers to as cid:NAME.
+    `width` and `height` are known of pictures only, in pixels. Made and removed by `flowdock_server.files`.
+    """
+
+    flow = models.ForeignKey(Flow, models.CASCADE, related_name="attachments")
+    message = models.ForeignKey(Message, models.CASCADE, null=True, related_name="attachments")
+    uploaded_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="attachments")
+    content_id = models.CharField(max_length=255, blank=True)
+    file_name = models.CharField(max_length=255)
+    content_type = models.CharField(max_length=255)
+    size = models.BigIntegerField(help_text="Bytes")
+    key = models.CharField(max_length=64, unique=True, default=new_file_key, editable=False)
+    width = models.PositiveIntegerField(null=True, blank=True)
+    height = models.PositiveIntegerField(null=True, blank=True)
+    thumbnail_width = models.PositiveIntegerField(null=True, blank=True)
+    thumbnail_height = models.PositiveIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    @property
+    def path(self) -> str:
+        """Its address in the API, from the root on; it cannot be guessed, and opens to members of the flow only."""
+        return f"/files/{self.key}/{quote(self.file_name, safe='')}"
+
+    @property
+    def has_thumbnail(self) -> bool:
+        return self.thumbnail_width is not None
+
+    @property
+    def thumbnail_key(self) -> str:
+        return f"{self.key}.thumbnail"
+
+    @property
+    def thumbnail_path(self) -> str:
+        return f"/files/{self.key}/thumb/{quote(self.file_name, safe='')}"
+
+
+@receiver(models.signals.post_delete, sender=Attachment)
+def _delete_bytes(instance: Attachment, **kwargs: Any) -> None:
+    # A signal, since an attachment mostly goes with its message or flow, of which no method of its own is told.
+    keys = [instance.key, *([instance.thumbnail_key] if instance.has_thumbnail else [])]
+
+    def delete() -> None:
+        for key in keys:
+            storages["attachments"].delete(key)
+
+    transaction.on_commit(delete)
+
+
+class ThreadMark(models.Model):
+    """What one person has done with a thread of the inbox.
+
+    `done_at` is when they marked it as done: what happens later brings it back. `read_number` is the number of the
+    latest of its messages that they have seen.
+    """
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="thread_marks")
+    thread = models.ForeignKey(Thread, models.CASCADE, related_name="marks")
+    done_at = models.DateTimeField(null=True, blank=True)
+    read_number = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "thread"], name="one_mark_per_user_and_thread")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.thread_id}"
 
 
 class Tag(models.Model):

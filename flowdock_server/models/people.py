@@ -31,7 +31,9 @@ class User(AbstractBaseUser):
     """A person. Signs in by e-mail address, which is kept in lower case and unique.
 
     `name` is how pages call them ("Lea Cohen"), `nick` how a mention does ("lea"). `avatar` and `website` are
-    addresses or empty; pages show `initials` where pictures from elsewhere are off (settings.REMOTE_IMAGES).
+    addresses or empty; pages show `initials` where pictures from elsewhere are off (settings.REMOTE_IMAGES). `status`
+    is what they say they are up to. `last_activity_at` is when they last did something, `last_ping_at` when a stream
+    of theirs last showed that they are there. One who is not active is blocked everywhere.
     """
 
     email = models.EmailField(unique=True)
@@ -39,7 +41,10 @@ class User(AbstractBaseUser):
     nick = models.CharField(max_length=50)
     avatar = models.URLField(max_length=2000, blank=True)
     website = models.URLField(max_length=2000, blank=True)
+    status = models.TextField(blank=True)
     is_active = models.BooleanField(default=True)
+    last_activity_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_ping_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = UserManager()
@@ -132,3 +137,17 @@ class ApiToken(models.Model):
     def issue(cls, user: User, name: str) -> tuple[ApiToken, str]:
         token = new_token()
         return cls.objects.create(user=user, name=name, digest=digest(token)), token
+
+
+class SignInFailures(models.Model):
+    """How often a password was wrong in a row, for one account or from one address: `key` is a digest of which.
+
+    Belongs to `flowdock_server.signin`.
+    """
+
+    key = models.CharField(primary_key=True, max_length=64, editable=False)
+    count = models.PositiveIntegerField()
+    last_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.count} until {self.last_at}"

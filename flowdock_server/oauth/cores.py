@@ -24,6 +24,8 @@ class AuthorizeCore(OAuthLibCore):
                 query[name] = value.replace("\0", "\ufffd")  # PostgreSQL raises on it, wherever it is looked for
         if "scope" in query:
             query["scope"] = _spaced(query["scope"])
+        if not query.get("scope"):
+            query.pop("scope", None)  # then the default ones are meant
         # Encoded anew: oauthlib raises on what it does not take for well encoded.
         return f"{request.path}?{query.urlencode()}", "GET", "", self.extract_headers(request)
 
@@ -35,4 +37,6 @@ class TokenCore(OAuthLibCore):
         parameters = {name: value for name, value in params.read(request).items() if isinstance(value, str)}
         if "scope" in parameters:
             parameters["scope"] = _spaced(parameters["scope"])
+        if not parameters.get("scope"):
+            parameters.pop("scope", None)  # then the default ones are meant
         return request.path, "POST", urlencode(parameters), self.extract_headers(request)

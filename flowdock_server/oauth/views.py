@@ -1,4 +1,4 @@
-"""/oauth/authorize and /oauth/token.
+"""/oauth/authorize, /oauth/token and /oauth/revoke.
 
 The pages belong to `flowdock_server/templates/flowdock_server`:
 
@@ -35,6 +35,7 @@ from oauthlib.oauth2.rfc6749.errors import (
 from flowdock_server.api import params
 from flowdock_server.models import Application
 from flowdock_server.models.applications import OUT_OF_BAND
+from flowdock_server.signin import TooManyAttempts
 
 from .cores import AuthorizeCore, TokenCore
 from .scopes import in_words
@@ -121,33 +122,64 @@ class CodeView(LoginRequiredMixin, View):
 
 
 @method_decorator([csrf_exempt, never_cache, sensitive_post_parameters()], name="dispatch")
-class TokenView(OAuthLibMixin, View):
-    """Exchange a code, a password or a refresh token for an access token.
+class KeyView(OAuthLibMixin, View):
+    """What programs ask about tokens, with their client id and secret: by POST, as form, JSON or query.
 
     Answers form-encoded, as Flowdock did, and in JSON to who asks for it in `Accept`; scopes are joined by commas.
+    Errors are RFC 6749's (5.2), in the same two formats.
     """
 
     oauthlib_backend_class = TokenCore
 
+    def response_to(self, request: HttpRequest) -> tuple[str | None, dict[str, str], str, int]:
+        """Address, headers, body and status as oauthlib has them."""
+        raise NotImplementedError
+
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
-            _, headers, body, status = self.create_token_response(request)
-            answer: dict[str, Any] = json.loads(body)
+            _, headers, body, status = self.response_to(request)
         except params.TooLarge:
-            headers, answer, status = {}, _invalid_request("The body is too large"), 413
+            return _answer(request, _invalid_request("The body is too large"), 413)
+        except params.Unsupported as error:
+            return _answer(request, _invalid_request(str(error)), 415)
         except params.Unreadable as error:
-            headers, answer, status = {}, _invalid_request(str(error)), 400
-        if "scope" in answer:
-            answer["scope"] = ",".join(answer["scope"].split())
-        if "application/json" in request.headers.get("Accept", ""):
-            response = HttpResponse(json.dumps(answer), status=status, content_type="application/json; charset=utf-8")
-        else:
-            response = HttpResponse(
-                urlencode(answer), status=status, content_type="application/x-www-form-urlencoded; charset=utf-8"
-            )
+            return _answer(request, _invalid_request(str(error)), 400)
+        except TooManyAttempts as error:
+            response = _answer(request, {"error": "temporarily_unavailable", "error_description": str(error)}, 429)
+            response["Retry-After"] = str(error.retry_after)
+            return response
+        response = _answer(request, json.loads(body), status) if body else HttpResponse(status=status)
         if "WWW-Authenticate" in headers:
             response["WWW-Authenticate"] = headers["WWW-Authenticate"]
         return response
+
+    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = _answer(request, _invalid_request("This address knows POST only"), 405)
+        response["Allow"] = "POST, OPTIONS"
+        return response
+
+
+class TokenView(KeyView):
+    """Exchange a code, a password or a refresh token for an access token."""
+
+    def response_to(self, request: HttpRequest) -> tuple[str | None, dict[str, str], str, int]:
+        return self.create_token_response(request)
+
+
+class RevokeView(KeyView):
+    """RFC 7009: an application gives back a token of its own, `token`. 200 also where there is none such."""
+
+    def response_to(self, request: HttpRequest) -> tuple[str | None, dict[str, str], str, int]:
+        return self.create_revocation_response(request)
+
+
+def _answer(request: HttpRequest, answer: dict[str, Any], status: int) -> HttpResponse:
+    if "scope" in answer:
+        answer["scope"] = ",".join(answer["scope"].split())
+    if "application/json" in request.headers.get("Accept", ""):
+        return HttpResponse(json.dumps(answer), status=status, content_type="application/json; charset=utf-8")
+    kind = "application/x-www-form-urlencoded; charset=utf-8"
+    return HttpResponse(urlencode(answer), status=status, content_type=kind)
 
 
 def _invalid_request(description: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.cache import never_cache
 
-from flowdock_server.models import Flow, User
+from flowdock_server.models import Flow, FlowMembership, User
 
 P = ParamSpec("P")
 
@@ -29,10 +29,15 @@ def flow_page(
 
 
 def open_flow(user: Any, organization: str, flow: str) -> Flow:
+    """The flow, whose `membership` is how this person is in it."""
     if not isinstance(user, User):
         raise Http404
-    return get_object_or_404(
-        Flow.objects.open_to(user).select_related("organization"),
-        organization__parameterized_name=organization,
-        parameterized_name=flow,
+    membership = get_object_or_404(
+        FlowMembership.objects.select_related("flow__organization"),
+        user=user,
+        disabled=False,
+        flow__organization__parameterized_name=organization,
+        flow__parameterized_name=flow,
     )
+    membership.flow.membership = membership
+    return membership.flow

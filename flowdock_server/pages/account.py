@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.db.models import Q
@@ -13,15 +14,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_GET, require_POST
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
 
-from flowdock_server.models import ApiToken, Application
+from flowdock_server.models import ApiToken, Application, User
 from flowdock_server.oauth.scopes import ScopeInWords, in_words
 
 from . import once
-from .forms import TokenForm
+from .forms import EmailForm, PasswordForm, ProfileForm, TokenForm
 
 
 @never_cache
@@ -29,6 +30,52 @@ from .forms import TokenForm
 @require_GET
 def show(request: HttpRequest) -> HttpResponse:
     return _page(request)
+
+
+@never_cache
+@login_required
+@require_POST
+def change_profile(request: HttpRequest) -> HttpResponseBase:
+    """What one is called, and one's picture."""
+    form = ProfileForm(request.POST, instance=_anew(request))
+    if not form.is_valid():
+        return _page(request, profile_form=form, status=400)
+    form.save()
+    messages.success(request, "Saved.")
+    return redirect("account")
+
+
+@sensitive_post_parameters("password")
+@never_cache
+@login_required
+@require_POST
+def change_email(request: HttpRequest) -> HttpResponseBase:
+    """What one signs in with: whoever finds an open window must know the password, too."""
+    form = EmailForm(_anew(request), request.POST)
+    if not form.is_valid():
+        return _page(request, email_form=form, status=400)
+    form.save()
+    messages.success(request, f"You sign in as {form.user.email} from now on.")
+    return redirect("account")
+
+
+@sensitive_post_parameters()
+@never_cache
+@login_required
+@require_POST
+def change_password(request: HttpRequest) -> HttpResponseBase:
+    """A new password; every other window in which one is signed in is signed out."""
+    form = PasswordForm(_anew(request), request.POST)
+    if not form.is_valid():
+        return _page(request, password_form=form, status=400)
+    update_session_auth_hash(request, form.save())
+    messages.success(request, "The new password is set. Everywhere else you are signed out.")
+    return redirect("account")
+
+
+def _anew(request: HttpRequest) -> User:
+    """Oneself as stored: the page goes on showing that when a form is refused."""
+    return User.objects.get(pk=request.user.pk)
 
 
 @sensitive_variables("secret")
@@ -105,6 +152,9 @@ def _page(request: HttpRequest, *, form: TokenForm | None = None, status: int = 
     """The account. A secret in `shown` is on this answer only."""
     context = {
         "form": form or TokenForm(),
+        "profile_form": ProfileForm(instance=_anew(request)),
+        "email_form": EmailForm(request.user),
+        "password_form": PasswordForm(request.user),
         "tokens": ApiToken.objects.filter(user=request.user),
         "authorised": _authorised(request.user),
         "form_key": once.form_key(),

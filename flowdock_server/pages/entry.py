@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
 from flowdock_server.models import Flow, User
+from flowdock_server.signin import TooManyAttempts
 
 DEMO_ACCOUNTS = ("demo@example.com", "other@example.com")
 DEMO_PASSWORD = "demo"  # noqa: S105  (known to all: seed_demo makes the accounts only where DEMO is set)
@@ -22,6 +23,7 @@ class SignInForm(AuthenticationForm):
         "invalid_login": "This address and password do not belong together.",
         "inactive": "This account has been closed.",
     }
+    retry_after = 0  # seconds, where somebody guesses
     username = forms.CharField(
         label="E-mail address",
         widget=forms.EmailInput(attrs={"class": "input", "autocomplete": "username", "autofocus": True}),
@@ -32,14 +34,28 @@ class SignInForm(AuthenticationForm):
         widget=forms.PasswordInput(attrs={"class": "input", "autocomplete": "current-password"}),
     )
 
+    def clean(self) -> dict[str, Any]:
+        try:
+            return super().clean()
+        except TooManyAttempts as error:
+            self.retry_after = error.retry_after
+            raise forms.ValidationError(str(error)) from error
+
 
 class SignIn(LoginView):
     authentication_form = SignInForm
     template_name = "flowdock_server/sign_in.html"
     redirect_authenticated_user = True
 
+    def form_invalid(self, form: SignInForm) -> HttpResponse:
+        response = super().form_invalid(form)
+        if form.retry_after:
+            response.status_code = 429
+            response["Retry-After"] = str(form.retry_after)
+        return response
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        context = super().get_context_data(**kwargs)
+        context = super().get_context_data(**kwargs) | {"sign_up": settings.SIGN_UP}
         if settings.DEMO:
             context["demo_accounts"] = User.objects.filter(email__in=DEMO_ACCOUNTS, is_active=True).order_by("pk")
             context["demo_password"] = DEMO_PASSWORD

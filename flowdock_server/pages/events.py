@@ -3,19 +3,22 @@
 A note carries ids and no content: the page fetches what changed, with the filters it has, as the person who looks.
 So a lost connection loses nothing either. The first event after every connection, and one whenever the flow is
 silent, is a `beat` with the number of the flow's latest message: a page that has seen less fetches what it missed.
+Every page also hears of the person's private messages; the page of a conversation hears of these alone.
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.db import connections
+from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import require_GET
 
-from flowdock_server.live import hub
-from flowdock_server.models import Flow, User
+from flowdock_server.live import Note, Topic, hub
+from flowdock_server.models import Conversation, Flow, User
 
 from .access import open_flow
 
@@ -29,29 +32,59 @@ async def events(request: HttpRequest, organization: str, flow: str) -> HttpResp
     if not user.is_authenticated:
         return HttpResponse(status=401)
     opened = await sync_to_async(open_flow)(user, organization, flow)
-    response = StreamingHttpResponse(_stream(opened.pk, user), content_type="text/event-stream")
+    return _streamed((opened.pk, user.pk), lambda: _latest_number(opened.pk, user))
+
+
+@require_GET
+async def personal(request: HttpRequest, user_id: int) -> HttpResponseBase:
+    """What concerns the person and no flow."""
+    user = await request.auser()
+    if not user.is_authenticated:
+        return HttpResponse(status=401)
+    return _streamed((user.pk,), lambda: _latest_private(user))
+
+
+def _streamed(topics: tuple[Topic, ...], latest: Callable[[], int | None]) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(_stream(topics, latest), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"  # a proxy that collects the stream would hold it back for ever
     return response
 
 
-async def _stream(flow_id: UUID, user: User) -> AsyncIterator[str]:
+async def _stream(topics: tuple[Topic, ...], latest: Callable[[], int | None]) -> AsyncIterator[str]:
     yield f"retry: {RETRY}\n\n"
-    async for note in hub.listen(flow_id, SILENCE):
+    async for note in hub.listen(*topics, keep_alive=SILENCE):
         if note is not None:
-            yield f"event: note\ndata: {json.dumps({'kind': note.kind, 'thread': note.thread_id})}\n\n"
+            if note.kind != "presence":
+                yield f"event: note\ndata: {json.dumps(_told(note))}\n\n"
             continue
-        number = await sync_to_async(_latest_number)(flow_id, user)
+        number = await sync_to_async(latest)()
         if number is None:
             return
         yield f"event: beat\ndata: {number}\n\n"
 
 
+def _told(note: Note) -> dict[str, Any]:
+    return {"kind": note.kind, "number": note.number, "thread": note.thread_id, "conversation": note.conversation_id}
+
+
 def _latest_number(flow_id: UUID, user: User) -> int | None:
     """The number of the flow's latest message; None to somebody who is in it no longer."""
     try:
-        opened = Flow.objects.filter(pk=flow_id, memberships__user=user, memberships__user__is_active=True)
+        opened = Flow.objects.filter(
+            pk=flow_id, memberships__user=user, memberships__disabled=False, memberships__user__is_active=True
+        )
         return opened.values_list("last_number", flat=True).first()
     finally:
         # A page may stay open all day, and must not hold a connection that it uses four times a minute.
+        connections.close_all()
+
+
+def _latest_private(user: User) -> int | None:
+    """How many private messages the person has sent and got; None once the account is closed."""
+    try:
+        if not User.objects.filter(pk=user.pk, is_active=True).exists():
+            return None
+        return Conversation.objects.of(user).aggregate(said=Sum("last_number"))["said"] or 0
+    finally:
         connections.close_all()

@@ -1,4 +1,4 @@
-"""What of a flow's team inbox is shown: all of it, one source, one status, what has certain words."""
+"""What of a flow's team inbox is shown: what is not done, one source, one status, what has certain words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from itertools import islice
 from urllib.parse import urlencode
 
 from django.core.exceptions import BadRequest
-from django.db.models import Count, Max, Q
+from django.db.models import Case, Count, F, FilteredRelation, Max, Q, Value, When
+from django.db.models.functions import Coalesce, Greatest
 from django.http import QueryDict
 
 from flowdock_server.models import Flow, Thread
@@ -19,6 +20,8 @@ PAGE = 50  # threads
 MAX_STATUSES = 12  # statuses are free text: the commonest are offered
 MAX_WORDS = 8
 MAX_SEARCH = 200  # characters
+# What `show` may be, and its words. Without it: what is not marked as done.
+SHOWN = {"": "Open", "unread": "Unread", "done": "Done", "all": "All"}
 
 
 @dataclass(frozen=True)
@@ -38,27 +41,33 @@ class Filters:
     source: int | None = None
     status: str = ""
     words: str = ""
+    show: str = ""
 
     @classmethod
     def read(cls, query: QueryDict) -> Filters:
         source = query.get("source", "")
         if source and not (source.isascii() and source.isdecimal() and len(source) < 19):
             raise BadRequest("source is no number")
+        show = query.get("show", "")
+        if show not in SHOWN:
+            raise BadRequest("show is none of those")
         return cls(
             source=int(source) if source else None,
             status=_text(query.get("status", "")),
             words=_text(query.get("q", "")).strip()[:MAX_SEARCH],
+            show=show,
         )
 
     @property
     def query(self) -> str:
         """To append to an address; empty where nothing is filtered."""
-        given = {"source": self.source, "status": self.status, "q": self.words}
+        given = {"source": self.source, "status": self.status, "q": self.words, "show": self.show}
         kept = {name: value for name, value in given.items() if value}
         return "?" + urlencode(kept) if kept else ""
 
     def threads(self, flow: Flow) -> ThreadQuerySet:
-        found = inbox(flow).select_related("source__application").newest_first()
+        """Each has `is_unread` and `is_done`, for the person whose `membership` the flow has."""
+        found = self._shown(flow).select_related("source__application").newest_first()
         if self.source is not None:
             found = found.filter(source=self.source)
         if self.status:
@@ -75,7 +84,7 @@ class Filters:
     def sources(self, flow: Flow) -> list[Choice]:
         """The sources that threads come from, most threads first."""
         counted = (
-            inbox(flow)
+            self._shown(flow)
             .exclude(source=None)
             .order_by()
             .values("source", "source__name", "source__removed_at")
@@ -96,7 +105,7 @@ class Filters:
     def statuses(self, flow: Flow) -> list[Choice]:
         """The commonest statuses. A chosen one leads back to all."""
         counted = (
-            inbox(flow)
+            self._shown(flow)
             .exclude(status_value="")
             .order_by()
             .values("status_value")
@@ -114,9 +123,41 @@ class Filters:
             for row in islice(counted.iterator(), MAX_STATUSES)
         ]
 
+    def views(self, flow: Flow) -> list[Choice]:
+        """What is open, unread, done, and all. How many are unread is worth a number."""
+        return [
+            Choice(
+                label=label,
+                count=unread_count(flow) if show == "unread" else 0,
+                query=replace(self, show=show).query,
+                chosen=show == self.show,
+            )
+            for show, label in SHOWN.items()
+        ]
+
+    def total(self, flow: Flow) -> int:
+        return self._shown(flow).count()
+
+    def _shown(self, flow: Flow) -> ThreadQuerySet:
+        threads = marked(inbox(flow), flow)
+        match self.show:
+            case "":
+                return threads.filter(is_done=False)
+            case "unread":
+                return threads.filter(is_unread=True, is_done=False)
+            case "done":
+                return threads.filter(is_done=True)
+            case _:
+                return threads
+
     @property
     def without_source(self) -> str:
         return replace(self, source=None).query
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether less than the whole inbox's open threads are shown."""
+        return bool(self.query)
 
 
 @dataclass(frozen=True)
@@ -146,6 +187,25 @@ def cursor_of(thread: Thread) -> str:
 def inbox(flow: Flow) -> ThreadQuerySet:
     """The threads of the team inbox. A conversation that nothing from outside belongs to is the chat's."""
     return flow.threads.in_inbox().exclude(source=None, activities=0, external_comments=0)
+
+
+def marked(threads: ThreadQuerySet, flow: Flow) -> ThreadQuerySet:
+    """With `is_done` and `is_unread`: what is marked as done is so until something new happens to it."""
+    membership = flow.membership
+    return threads.alias(
+        mark=FilteredRelation("marks", condition=Q(marks__user=membership.user_id)),
+        read_to=Coalesce(F("mark__read_number"), Value(0)),
+    ).annotate(
+        is_done=Case(When(mark__done_at__gte=F("updated_at"), then=Value(True)), default=Value(False)),
+        is_unread=Case(
+            When(last_number__gt=Greatest(F("read_to"), Value(membership.inbox_read_number)), then=Value(True)),
+            default=Value(False),
+        ),
+    )
+
+
+def unread_count(flow: Flow) -> int:
+    return marked(inbox(flow), flow).filter(is_unread=True, is_done=False).count()
 
 
 def _read_cursor(cursor: str) -> tuple[datetime, str]:

@@ -1,9 +1,11 @@
-"""What people fill in about applications, sources and tokens."""
+"""What people fill in about themselves, applications, sources and tokens."""
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
 from django import forms
+from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 
 from flowdock_server.models import ApiToken, Application, Flow, User
@@ -21,6 +23,105 @@ class Form(forms.Form):
 
 class TokenForm(Form):
     name = forms.CharField(label="What is it for?", max_length=ApiToken._meta.get_field("name").max_length)
+
+
+class ProfileForm(Form, forms.ModelForm):
+    # Plain texts: a browser's own check would refuse what `_web_address` explains.
+    avatar = forms.CharField(
+        label="Address of your picture",
+        max_length=2000,
+        required=False,
+        help_text="It is shown where this server loads pictures from elsewhere. Optional.",
+    )
+    website = forms.CharField(label="Website", max_length=2000, required=False, help_text="Optional.")
+
+    class Meta:
+        model = User
+        fields = ["name", "nick", "avatar", "website"]
+        labels = {"name": "Name", "nick": "Nick"}
+        help_texts = {
+            "nick": "How others mention you: @ and this, without blanks.",
+        }
+
+    def clean_name(self) -> str:
+        return " ".join(self.cleaned_data["name"].split())
+
+    def clean_nick(self) -> str:
+        nick = self.cleaned_data["nick"].strip().removeprefix("@")
+        # As the API has it.
+        if not re.fullmatch(r"[^\s@#,:]+", nick):
+            raise ValidationError("No blank, and none of @ # , :")
+        return nick
+
+    def clean_avatar(self) -> str:
+        return _web_address(self.cleaned_data["avatar"])
+
+    def clean_website(self) -> str:
+        return _web_address(self.cleaned_data["website"])
+
+
+class WithPassword(Form):
+    """Asks for the password of `user` again."""
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def _check(self, password: str) -> str:
+        if not self.user.check_password(password):
+            raise ValidationError("This is not your password.")
+        return password
+
+
+class EmailForm(WithPassword):
+    email = forms.EmailField(
+        label="New e-mail address", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
+    password = forms.CharField(
+        label="Your password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "id": "id_email_password"}),
+    )
+
+    def clean_email(self) -> str:
+        email = self.cleaned_data["email"].lower()
+        if User.objects.filter(email=email).exclude(pk=self.user.pk).exists():
+            raise ValidationError("Somebody else has this address.")
+        return email
+
+    def clean_password(self) -> str:
+        return self._check(self.cleaned_data["password"])
+
+    def save(self) -> User:
+        self.user.email = self.cleaned_data["email"]
+        self.user.save(update_fields=["email"])
+        return self.user
+
+
+class PasswordForm(WithPassword):
+    old = forms.CharField(
+        label="Your password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    new = forms.CharField(
+        label="New password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least ten characters.",
+    )
+
+    def clean_old(self) -> str:
+        return self._check(self.cleaned_data["old"])
+
+    def clean_new(self) -> str:
+        password_validation.validate_password(self.cleaned_data["new"], self.user)
+        return self.cleaned_data["new"]
+
+    def save(self) -> User:
+        self.user.set_password(self.cleaned_data["new"])
+        self.user.save(update_fields=["password"])
+        return self.user
 
 
 class SourceForm(Form):

@@ -1,20 +1,24 @@
-"""A flow's team inbox: the list of threads, one thread, and a word to say to it."""
+"""A flow's team inbox: the list of threads, one thread, a word to say to it, and what is read and done."""
 
 import hashlib
 from typing import Any
 
 from django.core.exceptions import BadRequest
+from django.db.models import Max
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from flowdock_server.drafts import MAX_CONTENT, Draft, Rejected
 from flowdock_server.messages import post
-from flowdock_server.models import Flow, Message, Thread
+from flowdock_server.models import Flow, FlowMembership, Message, Thread, ThreadMark
 
 from . import once
 from .access import flow_page
-from .filters import Filters, inbox, page
+from .filters import Filters, inbox, marked, page
+from .frame import frame
+from .words import wording_of
 
 TIMELINE = 100  # messages shown at once
 
@@ -22,21 +26,20 @@ TIMELINE = 100  # messages shown at once
 @require_GET
 @flow_page
 def show(request: HttpRequest, flow: Flow) -> HttpResponse:
-    return render(request, "flowdock_server/inbox.html", _frame(request, flow) | _list(request, flow))
+    return _page(request, flow)
 
 
 @require_GET
 @flow_page
 def show_thread(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponse:
-    opened = _opened(request, flow, thread_id)
-    return render(request, "flowdock_server/inbox.html", _frame(request, flow) | _list(request, flow) | opened)
+    return _page(request, flow, _opened(request, flow, thread_id))
 
 
 @require_GET
 @flow_page
 def list_threads(request: HttpRequest, flow: Flow) -> HttpResponse:
     """The list and the filters alone, for a page that is open and brings itself up to date."""
-    return render(request, "flowdock_server/_list.html", {"flow": flow} | _list(request, flow))
+    return render(request, "flowdock_server/_list.html", frame(request, flow) | _list(request, flow))
 
 
 @require_GET
@@ -56,9 +59,8 @@ def comment(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBas
     filters = Filters.read(request.GET)
     if len(content) > MAX_CONTENT:
         problem = f"This is too long by {len(content) - MAX_CONTENT} characters. A comment has room for {MAX_CONTENT}."
-        context = _frame(request, flow) | _list(request, flow) | _opened(request, flow, thread_id)
-        context |= {"comment": content, "comment_problem": problem}
-        return render(request, "flowdock_server/inbox.html", context, status=400)
+        opened = _opened(request, flow, thread_id) | {"comment": content, "comment_problem": problem}
+        return _page(request, flow, opened, status=400)
     # The same form with the same words is the same comment: a second press of the button adds none, while words
     # that were changed after going back are another.
     key = f"{request.POST.get(once.FIELD, '')[:64]}:{content}"
@@ -68,50 +70,100 @@ def comment(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBas
     except Rejected:
         # Nothing but blanks: there is nothing to say about it, and nothing was said.
         return redirect(f"{thread.get_absolute_url()}{filters.query}#composer")
+    _mark(request.user, thread, read_number=message.number)
     return redirect(f"{thread.get_absolute_url()}{filters.query}#message-{message.number}")
 
 
-def _frame(request: HttpRequest, flow: Flow) -> dict[str, Any]:
-    """What stands on the left: the person's flows, of which those of other organizations are a menu."""
-    flows = list(Flow.objects.open_to(request.user).select_related("organization"))
-    organizations = {other.organization: other for other in reversed(flows)}
-    return {
-        "flow": flow,
-        "flows": [other for other in flows if other.organization_id == flow.organization_id],
-        "first_flows": [first for first in reversed(organizations.values()) if len(organizations) > 1],
-    }
+@require_POST
+@flow_page
+def mark_done(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
+    """Done with it, for this person: it leaves their list until something new happens. `done=0` brings it back."""
+    thread = _thread(flow, thread_id)
+    is_done = request.POST.get("done") != "0"
+    number = thread.messages.aggregate(last=Max("number"))["last"] or 0
+    _mark(request.user, thread, done_at=timezone.now() if is_done else None, read_number=number)
+    filters = Filters.read(request.GET)
+    if is_done:
+        return redirect(f"{flow.get_absolute_url()}{filters.query}")
+    return redirect(f"{thread.get_absolute_url()}{filters.query}")
+
+
+@require_POST
+@flow_page
+def mark_unread(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
+    thread = _thread(flow, thread_id)
+    _mark(request.user, thread, read_number=thread.last_number - 1)
+    FlowMembership.objects.filter(pk=flow.membership.pk, inbox_read_number__gte=thread.last_number).update(
+        inbox_read_number=thread.last_number - 1
+    )
+    return redirect(f"{flow.get_absolute_url()}{Filters.read(request.GET).query}")
+
+
+@require_POST
+@flow_page
+def mark_all_read(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+    """All that the page has shown, and not what has come since: `number` is the latest message that it knew of."""
+    number = request.POST.get("number", "")
+    if not (number.isascii() and number.isdecimal() and len(number) < 19):
+        raise BadRequest("number is no number")
+    flow.membership.inbox_read_number = min(int(number), flow.last_number)
+    flow.membership.save(update_fields=["inbox_read_number"])
+    return redirect(f"{flow.get_absolute_url()}{Filters.read(request.GET).query}")
+
+
+def _page(request: HttpRequest, flow: Flow, opened: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+    context = frame(request, flow) | _list(request, flow) | (opened or {})
+    return render(request, "flowdock_server/inbox.html", context, status=status)
 
 
 def _list(request: HttpRequest, flow: Flow) -> dict[str, Any]:
     filters = Filters.read(request.GET)
+    shown = page(filters.threads(flow), request.GET.get("before", ""))
     return {
         "filters": filters,
         "sources": filters.sources(flow),
         "statuses": filters.statuses(flow),
-        "total": inbox(flow).count(),
-        "page": page(filters.threads(flow), request.GET.get("before", "")),
+        "views": filters.views(flow),
+        "total": filters.total(flow),
+        "page": shown,
+        "has_threads": bool(shown.threads) or inbox(flow).exists(),
     }
 
 
+def _mark(user: Any, thread: Thread, **changes: Any) -> None:
+    ThreadMark.objects.update_or_create(user=user, thread=thread, defaults=changes)
+
+
 def _thread(flow: Flow, thread_id: str) -> Thread:
-    threads = Thread.objects.select_related("flow__organization", "source__application")
+    threads = marked(Thread.objects.select_related("flow__organization", "source__application"), flow)
     return get_object_or_404(threads, flow=flow, pk=thread_id)
 
 
 def _opened(request: HttpRequest, flow: Flow, thread_id: str) -> dict[str, Any]:
-    """The thread with its newest messages, or with those before the number that the address names."""
+    """The thread with its newest messages, or with those before the number that the address names.
+
+    Whoever opens it has read it, except a page in the background, which says `unseen`.
+    """
     thread = _thread(flow, thread_id)
-    messages = Message.objects.filter(thread=thread).select_related("user", "source__application").order_by("-number")
+    messages = (
+        Message.objects.filter(thread=thread)
+        .select_related("user", "source__application")
+        .prefetch_related("attachments")
+        .order_by("-number")
+    )
     before = request.GET.get("earlier_than", "")
     if before:
         if not (before.isascii() and before.isdecimal() and len(before) < 19):
             raise BadRequest("earlier_than is no number")
         messages = messages.filter(number__lt=int(before))
     found = list(messages[: TIMELINE + 1])
+    if thread.is_unread and "unseen" not in request.GET:
+        _mark(request.user, thread, read_number=thread.last_number)
     return {
         "thread": thread,
         "messages_shown": found[:TIMELINE][::-1],
         "has_earlier": len(found) > TIMELINE,
         "is_earlier": bool(before),
         "form_key": once.form_key(),
+        "wording": wording_of(flow, request.user),
     }

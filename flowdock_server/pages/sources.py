@@ -14,11 +14,14 @@ from .access import flow_page
 @require_GET
 @flow_page
 def settings(request: HttpRequest, flow: Flow) -> HttpResponse:
-    sources = Source.objects.connected().filter(flow=flow)
+    sources = (
+        Source.objects.connected().filter(flow=flow).select_related("application", "creator", "flow__organization")
+    )
     addable = Application.objects.filter(Q(published=True) | Q(user=request.user)).exclude(setup_uri="")
     context = {
         "flow": flow,
-        "sources": sources.select_related("application", "creator", "flow__organization"),
+        "sources": sources,
+        "troubled": [source for source in sources if source.error_message],
         "addable": [(application, application.setup_address(flow)) for application in addable.order_by("name", "pk")],
     }
     return render(request, "flowdock_server/settings.html", context)

@@ -1,7 +1,21 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from . import account, applications, entry, events, inbox, sources
+from . import (
+    account,
+    actions,
+    applications,
+    chat,
+    entry,
+    events,
+    flow_settings,
+    inbox,
+    joining,
+    organization,
+    private,
+    signup,
+    sources,
+)
 
 _flow = [
     path("", inbox.show, name="inbox"),
@@ -10,7 +24,35 @@ _flow = [
     path("/threads/<str:thread_id>", inbox.show_thread, name="thread"),
     path("/threads/<str:thread_id>/pane", inbox.thread_pane, name="thread-pane"),
     path("/threads/<str:thread_id>/comments", inbox.comment, name="comment"),
+    path("/threads/<str:thread_id>/actions/<int:number>", actions.press, name="press-action"),
+    path("/threads/<str:thread_id>/done", inbox.mark_done, name="mark-done"),
+    path("/threads/<str:thread_id>/unread", inbox.mark_unread, name="mark-unread"),
+    path("/read", inbox.mark_all_read, name="mark-all-read"),
+    path("/messages/<int:number>/delete", chat.delete, name="delete-message"),
+    path("/chat", chat.show, name="chat"),
+    path("/chat/lines", chat.lines, name="chat-lines"),
+    path("/chat/messages", chat.say, name="say"),
+    path("/chat/read", chat.mark_read, name="mark-chat-read"),
+    path("/chat/<int:number>", chat.show_message, name="chat-message"),
+    path("/chat/<int:number>/line", chat.line, name="chat-line"),
+    path("/chat/<int:number>/pane", chat.comments, name="chat-comments"),
+    path("/chat/<int:number>/comments", chat.comment, name="chat-comment"),
+    path("/chat/<int:number>/edit", chat.edit, name="edit-message"),
+    path("/chat/<int:number>/delete", chat.delete, name="delete-chat-message"),
+    path("/status", chat.set_status, name="set-status"),
+    path("/files/<str:key>", chat.open_file, name="file"),
+    path("/files/<str:key>/thumbnail", chat.open_file, {"thumbnail": True}, name="thumbnail"),
     path("/settings", sources.settings, name="inbox-settings"),
+    path("/settings/flow", flow_settings.show, name="flow-settings"),
+    path("/settings/flow/archive", flow_settings.archive, name="archive-flow"),
+    path("/settings/flow/token", flow_settings.issue_token, name="issue-flow-token"),
+    path("/settings/people", flow_settings.people, name="flow-people"),
+    path("/settings/people/invite", flow_settings.invite, name="invite"),
+    path("/settings/people/add", flow_settings.add, name="add-to-flow"),
+    path("/settings/people/leave", flow_settings.leave, name="leave-flow"),
+    path("/settings/people/<int:user_id>/block", flow_settings.block, name="block-in-flow"),
+    path("/settings/people/<int:user_id>/remove", flow_settings.remove, name="remove-from-flow"),
+    path("/settings/invitations/<int:invitation_id>/remove", flow_settings.uninvite, name="uninvite"),
     path("/sources/<int:source_id>/remove", sources.remove, name="remove-source"),
 ]
 _application = [
@@ -19,13 +61,38 @@ _application = [
     path("/sources", applications.connect, name="connect-source"),
     path("/delete", applications.delete, name="delete-application"),
 ]
+_organization = [
+    path("", organization.show, name="organization"),
+    # No flow has these addresses: what names one has no underscore at its beginning.
+    path("/_flows", organization.create_flow, name="create-flow"),
+    path("/_flows/<str:flow>/join", organization.join_flow, name="join-flow"),
+    path("/_people/<int:user_id>/admin", organization.set_admin, name="set-admin"),
+    path("/_people/<int:user_id>/remove", organization.remove, name="remove-from-organization"),
+]
+_private = [
+    path("", private.show, name="private"),
+    path("/lines", private.lines, name="private-lines"),
+    path("/messages", private.say, name="say-privately"),
+    path("/close", private.close, name="close-private"),
+    path("/events", events.personal, name="private-events"),
+]
 urlpatterns = [
     path("", entry.home, name="home"),
     path("login", entry.SignIn.as_view(), name="sign-in"),
     path("account/sign-out", LogoutView.as_view(), name="sign-out"),
+    path("invitations/<str:token>", joining.accept, name="accept-invitation"),
+    path("join/<uuid:flow_id>", joining.join, name="join"),
+    path("join/<uuid:flow_id>/<str:key>", joining.join, name="join-by-link"),
     path("app", entry.flows, name="flows"),
+    path("app/private", private.show_all, name="private-list"),
+    path("app/private/<int:user_id>", include(_private)),
+    path("app/<str:organization>", include(_organization)),
     path("app/<str:organization>/<str:flow>", include(_flow)),
+    path("sign-up", signup.sign_up, name="sign-up"),
     path("account", account.show, name="account"),
+    path("account/profile", account.change_profile, name="change-profile"),
+    path("account/email", account.change_email, name="change-email"),
+    path("account/password", account.change_password, name="change-password"),
     path("account/tokens", account.issue_token, name="issue-token"),
     path("account/tokens/<int:token_id>/revoke", account.revoke_token, name="revoke-token"),
     path("account/authorised/<int:application_id>/revoke", account.revoke_application, name="revoke-application"),

@@ -8,18 +8,18 @@ from django import template
 from django.conf import settings
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import escape, format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
-from flowdock_server.html import LINK_REL
-from flowdock_server.models import Application, Thread
+from flowdock_server.html import clean_body, without_tags
+from flowdock_server.models import Application, Flow, Message, Thread
 from flowdock_server.models.people import initials
 from flowdock_server.pages.filters import cursor_of
+from flowdock_server.pages.words import Wording
 
 register = template.Library()
 
 AVATAR_COLOURS = 8
-_ADDRESS = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?()\[\]]", re.IGNORECASE)
 
 
 @register.simple_tag
@@ -63,6 +63,12 @@ def place(thread: Thread) -> str:
 
 
 @register.filter
+def at_most(count: int, most: int = 99) -> str:
+    """A number beside a name: 7, and 99+ where more would only be long."""
+    return str(count) if count <= most else f"{most}+"
+
+
+@register.filter
 def host(address: str) -> str:
     """The part of an address that says whose it is: bridge.example for https://bridge.example/setup."""
     return re.sub(r"^\w+://([^/?#]*).*$", r"\1", address, flags=re.DOTALL)
@@ -97,16 +103,65 @@ def _long_ago(moment: datetime, now: datetime) -> str:
 
 
 @register.filter
-def spoken(text: str) -> SafeString:
-    """What a person typed: paragraphs and line breaks as they were, addresses as links, everything else as text."""
-    paragraphs = re.split(r"\n\s*\n", text.strip().replace("\r\n", "\n"))
-    return mark_safe("".join(f"<p>{_linked(paragraph).replace(chr(10), '<br>')}</p>" for paragraph in paragraphs))
+def spoken(text: str, wording: Wording | None = None) -> SafeString:
+    """What a person typed, with the names and tags that `wording` knows."""
+    return (wording or Wording()).spoken(text)
 
 
-def _linked(text: str) -> str:
-    parts, end = [], 0
-    for found in _ADDRESS.finditer(text):
-        address = escape(found.group())
-        parts += [escape(text[end : found.start()]), f'<a href="{address}" rel="{LINK_REL}">{address}</a>']
-        end = found.end()
-    return "".join([*parts, escape(text[end:])])
+DEEDS = {
+    "add_people": "added {}",
+    "join": "joined",
+    "block": "blocked {}",
+    "unblock": "let {} in again",
+    "invite": "invited {}",
+    "decline": "declined the invitation of {}",
+    "uninvite": "took back the invitation of {}",
+    "add_rss_feed": "added the feed {}",
+    "remove_rss_feed": "removed the feed {}",
+}
+
+
+@register.filter
+def deed(message: Message) -> str:
+    """What an "action" says that somebody did, in words."""
+    given = message.data if isinstance(message.data, dict) else {}
+    about = given.get("description", "")
+    if isinstance(about, dict):
+        about = next((str(about[key]) for key in ("email", "nick", "name", "user") if about.get(key)), "somebody")
+    return DEEDS.get(str(given.get("type")), "did something").format(about or "somebody")
+
+
+@register.filter
+def plain_title(message: Message) -> SafeString:
+    return without_tags(message.title)
+
+
+@register.filter
+def body_in(message: Message, flow: Flow) -> SafeString:
+    """Its body, where `cid:` shows its own pictures. Needs `attachments` prefetched."""
+    if "cid:" not in message.body:
+        return clean_body(message.body)
+    base = f"{flow.get_absolute_url()}/files"
+    named = {each.content_id: f"{base}/{each.key}" for each in message.attachments.all() if each.content_id}
+    return clean_body(message.body, named)
+
+
+@register.filter
+def day(moment: datetime) -> SafeString:
+    """A heading between messages: static/flowdock.js says it in the time zone of who looks."""
+    return format_html(
+        '<time datetime="{}" data-style="day">{}</time>',
+        moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        f"{moment:%A}, {moment.day} {moment:%B %Y}",
+    )
+
+
+@register.filter
+def clock(moment: datetime) -> SafeString:
+    """The time of day, exactly on hover."""
+    return format_html(
+        '<time datetime="{}" title="{}" data-style="clock">{}</time>',
+        moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        f"{moment.day} {moment:%B %Y, %H:%M:%S} UTC",
+        f"{moment:%H:%M}",
+    )

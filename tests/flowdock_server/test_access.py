@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from flowdock_server.models import Message, Source
+from flowdock_server.models import FlowMembership, Invitation, Message, Source
 
 from .conftest import activity, post
 
@@ -13,11 +13,14 @@ READ = [
     "/flows/acme/main/sources",
     "/flows/acme/main/sources/{source}",
     "/flows/acme/main/integrations",
+    "/flows/acme/main/integrations/{source}",
     "/flows/acme/main/messages",
     "/flows/acme/main/messages/1",
     "/flows/acme/main/threads",
     "/flows/acme/main/threads/{thread}",
     "/flows/acme/main/threads/{thread}/messages",
+    "/flows/acme/main/invitations",
+    "/flows/acme/main/invitations/{invitation}",
     "/flows/find?id={flow}",
 ]
 WRITE = [
@@ -32,6 +35,15 @@ WRITE = [
     ("put", "/flows/acme/main/sources/{source}", 200),
     ("patch", "/flows/acme/main/sources/{source}", 200),
     ("delete", "/flows/acme/main/sources/{source}", 204),
+    ("put", "/flows/acme/main/integrations/{source}", 200),
+    ("delete", "/flows/acme/main/integrations/{source}", 204),
+    ("put", "/flows/acme/main", 200),
+    ("post", "/flows/acme/main/users", 200),
+    ("put", "/flows/acme/main/users/{otto}", 200),
+    ("post", "/flows/acme/main/invitations", 201),
+    ("post", "/flows/acme/main/invitations/import", 201),
+    ("delete", "/flows/acme/main/invitations/{invitation}", 204),
+    ("post", "/flows/acme/main/threads/{thread}/actions/0?signature=none", 404),
 ]
 ALL_SCOPES = "flow private manage profile integration"
 
@@ -40,7 +52,14 @@ ALL_SCOPES = "flow private manage profile integration"
 def place(world, connect, client):
     source, token = connect()
     thread = post(client, "/messages", activity(flow_token=token)).json()["thread_id"]
-    return {"source": source.pk, "thread": thread, "flow": world.main.pk}
+    invitation, _ = Invitation.issue(flow=world.main, email="new@example.com", invited_by=world.ines)
+    return {
+        "source": source.pk,
+        "thread": thread,
+        "flow": world.main.pk,
+        "otto": world.otto.pk,
+        "invitation": invitation.pk,
+    }
 
 
 @pytest.fixture
@@ -68,10 +87,13 @@ def test_only_who_is_in_the_flow_reads_it(place, callers, path):
 
 
 @pytest.mark.parametrize(("method", "path", "status"), WRITE)
-def test_only_who_is_in_the_flow_changes_it(place, callers, method, path, status):
+def test_only_who_is_in_the_flow_changes_it(world, place, callers, method, path, status):
+    if "{otto}" in path:
+        FlowMembership.objects.create(flow=world.main, user=world.otto, disabled=True)
     path = path.format(**place)
     # What each of the calls asks for, together: a call takes what it knows.
-    body = activity(name="octo/new", content="Hi")
+    body = activity(name="octo/new", content="Hi", id=place["otto"], email="other@example.com", list="a@example.com")
+    body["disabled"] = path.endswith(f"/{place['otto']}")
     if "event=" not in path:
         body |= {"event": "comment" if "comments" in path else "message"}
         del body["thread"], body["external_thread_id"]
@@ -94,7 +116,10 @@ def test_every_flow_call_of_the_api_is_tried_here(client):
         path.replace("/acme/main", "/{organization}/{flow}")
         .replace("{thread}", "{thread_id}")
         .replace("{source}", "{source_id}")
+        .replace("{invitation}", "{invitation_id}")
+        .replace("{otto}", "{user_id}")
         .replace("messages/1", "messages/{number}")
+        .replace("actions/0", "actions/{number}")
         for path in tried
     }
 

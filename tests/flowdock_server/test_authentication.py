@@ -8,7 +8,7 @@ from django.test import Client
 
 from flowdock_server.models import ApiToken
 
-from .conftest import access_token, basic, post
+from .conftest import access_token, activity, basic, post
 
 
 def test_a_personal_token_is_the_user_name_and_the_password_is_ignored(world):
@@ -146,3 +146,81 @@ def test_a_flow_token_reads_nothing_but_its_source(connect):
     assert len(client.get("/sources", {"flow_token": token}).json()) == 1
     for path in ("/flows", "/user", "/flows/acme/main/threads", "/flows/acme/main/sources"):
         assert client.get(path, {"flow_token": token}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("credentials", "who"),
+    [
+        ("header bearer", "ines"),
+        ("query bearer", "ines"),
+        ("form bearer", "ines"),
+        ("json bearer", "ines"),
+        ("personal token", "ines"),
+        ("e-mail and password", "ines"),
+        ("flow token in the query", "source"),
+        ("flow token in the form", "source"),
+        ("flow token in JSON", "source"),
+    ],
+)
+def test_every_way_to_say_who_one_is_posts_a_message(client, world, as_person, connect, credentials, who):
+    bearer = access_token(world.ines, world.application, "flow")
+    personal, flow_token = ApiToken.issue(world.ines, "laptop")[1], connect()[1]
+    message = {"flow": str(world.main.pk), "event": "message", "content": "Hi"}
+    match credentials:
+        case "header bearer":
+            response = client.post("/messages", message, headers={"Authorization": f"bearer {bearer}"})
+        case "query bearer":
+            response = client.post(f"/messages?access_token={bearer}", message)
+        case "form bearer":
+            response = client.post("/messages", message | {"access_token": bearer})
+        case "json bearer":
+            response = post(client, "/messages", message | {"access_token": bearer})
+        case "personal token":
+            response = basic(personal, "ignored").post("/messages", message)
+        case "e-mail and password":
+            response = basic("ines@example.com", "a password").post("/messages", message)
+        case "flow token in the query":
+            response = client.post(f"/messages?flow_token={flow_token}", message)
+        case "flow token in the form":
+            response = client.post("/messages", message | {"flow_token": flow_token})
+        case "flow token in JSON":
+            response = post(client, "/messages", message | {"flow_token": flow_token})
+
+    assert response.status_code == 201, response.content
+    assert response.json()["user"] == (str(world.ines.pk) if who == "ines" else "0")
+
+
+@pytest.mark.parametrize("token", ["nonsense", "", "0" * 32, ["x"], {"a": 1}, 7, True])
+def test_a_flow_token_that_nobody_has_is_unauthorized(client, world, token):
+    response = post(client, "/messages", activity(flow_token=token))
+
+    assert (response.status_code, response.json()) == (401, {"message": "Unauthorized"})
+
+
+def test_the_first_key_that_was_sent_decides(world, as_person, connect):
+    message = {"flow": str(world.main.pk), "event": "message", "content": "Hi"}
+    person = as_person(world.ines)
+
+    # A wrong one is refused, whatever else would have opened the door.
+    assert post(person, "/messages", message | {"flow_token": "wrong"}).status_code == 401
+    assert post(person, "/messages?access_token=wrong", message).status_code == 401
+    otto = access_token(world.otto, world.application, "flow profile")
+    assert person.get(f"/user?access_token={otto}").json()["name"] == "Otto Berg"
+    # Elsewhere than at posts and at the source itself a flow token is a parameter like any other.
+    assert person.get("/user?flow_token=wrong").json()["name"] == "Ines Rao"
+
+
+def test_a_removed_sources_token_is_gone_wherever_it_is_sent(client, connect):
+    source, token = connect()
+    source.remove()
+
+    for response in (
+        post(client, "/messages", activity(flow_token=token)),
+        post(client, "/activities", activity(token=token)),
+        post(client, "/flows/acme/main/messages", activity(flow_token=token)),
+        client.put("/sources", {"flow_token": token, "error_message": "x"}, "application/json"),
+        client.patch("/sources", {"flow_token": token, "error_message": "x"}, "application/json"),
+        client.get("/sources", {"flow_token": token}),
+    ):
+        assert response.status_code == 410
+        assert "removed" in response.json()["message"]

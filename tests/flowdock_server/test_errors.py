@@ -25,10 +25,12 @@ def token(connect):
         ("delete", "/user", 405),
         ("put", "/flows/acme/main/messages", 405),
         ("get", "/users/ines", 400),
-        ("get", "/private", 404),
         ("get", "/flows/%00", 404),
         ("get", "/flows/find?id=%00", 400),
         ("get", "/v1/flows/acme/main/nothing.json", 404),
+        ("get", "/nothing", 404),
+        ("post", "/v1/nothing/at/all", 404),
+        ("get", "/v1/app", 404),
     ],
 )
 def test_what_is_not_there_is_said_in_flowdocks_form(client, db, method, path, status):
@@ -37,6 +39,13 @@ def test_what_is_not_there_is_said_in_flowdocks_form(client, db, method, path, s
     assert response.status_code == (401 if path == "/users/ines" else status)
     assert response["Content-Type"] == "application/json; charset=utf-8"
     assert response.json().keys() == {"message"}
+
+
+def test_a_person_who_loses_the_way_is_told_so_on_a_page(client, db):
+    response = client.get("/nothing", headers={"Accept": "text/html,*/*;q=0.8"})
+
+    assert response.status_code == 404
+    assert response["Content-Type"].startswith("text/html")
 
 
 def test_a_wrong_method_tells_the_right_ones(client, db):
@@ -59,7 +68,6 @@ def test_a_wrong_method_tells_the_right_ones(client, db):
         (b"[" * 50_000, "application/json", "nested"),
         (b"a" + b"[b]" * 50 + b"=1", "application/x-www-form-urlencoded", "nested"),
         (b"a=%00", "application/x-www-form-urlencoded", "character"),
-        (b"<xml/>", "text/xml", "application/json"),
         (b"x", "multipart/form-data", ""),
         (b"&".join(b"a%d=1" % n for n in range(2000)), "application/x-www-form-urlencoded", ""),
     ],
@@ -69,6 +77,14 @@ def test_a_body_that_cannot_be_read_is_refused_with_the_reason(client, token, bo
 
     assert response.status_code == 400
     assert reason in response.json()["message"]
+
+
+@pytest.mark.parametrize("content_type", ["text/xml", "text/plain", ""])
+def test_a_body_in_another_format_is_415(client, token, content_type):
+    response = client.post(f"/messages?flow_token={token}", b"<xml/>", content_type=content_type)
+
+    assert response.status_code == 415
+    assert "application/json" in response.json()["message"]
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", "text/plain"])
@@ -116,9 +132,11 @@ def test_pages_are_not_open_to_other_sites(client, db):
 def test_the_description_covers_the_calls(client, db):
     described = client.get("/openapi.json").json()
 
-    assert described["paths"]["/messages"]["post"]["responses"].keys() == {"200", "201", "202"}
-    assert "requestBody" in described["paths"]["/messages"]["post"]
-    assert {scheme["type"] for scheme in described["components"]["securitySchemes"].values()} == {"http", "apiKey"}
+    post_message = described["paths"]["/messages"]["post"]
+    assert post_message["responses"].keys() >= {"200", "201", "202", "400", "401", "403", "410"}
+    assert "requestBody" in post_message
+    schemes = described["components"]["securitySchemes"].values()
+    assert {scheme["type"] for scheme in schemes} == {"http", "apiKey", "oauth2"}
 
 
 TEXTS = st.text(max_size=30)

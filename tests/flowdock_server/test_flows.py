@@ -28,6 +28,7 @@ def test_a_flow_is_shown_whole(world, with_scopes):
         "url": "http://testserver/flows/acme/main",
         "web_url": "http://testserver/app/acme/main",
         "access_mode": "invitation",
+        "disabled": False,
         "links": {
             "self": {"href": "http://testserver/flows/acme/main", "methods": ["GET"]},
             "sources": {"href": "http://testserver/flows/acme/main/sources", "methods": ["GET", "POST"]},
@@ -41,6 +42,10 @@ def test_a_flow_is_shown_whole(world, with_scopes):
 def test_links_offer_what_the_caller_may(world, with_scopes, as_person):
     for client in (with_scopes(world.ines, "flow"), as_person(world.ines)):
         assert client.get("/flows/acme/main").json()["links"]["sources"]["methods"] == ["GET"]
+    assert as_person(world.ines).get("/flows/acme/main").json()["links"]["self"]["methods"] == ["GET", "PUT"]
+    Flow.objects.update(disabled=True)
+    links = with_scopes(world.ines, "flow integration").get("/flows/acme/main").json()["links"]
+    assert links["sources"]["methods"] == links["messages"]["methods"] == ["GET"]
 
 
 def test_find_tells_the_flow_by_id_in_new_and_old_form(world, with_scopes):
@@ -56,7 +61,7 @@ def test_find_tells_the_flow_by_id_in_new_and_old_form(world, with_scopes):
 def test_the_list_has_the_joined_flows_in_all_spellings(world, as_person):
     client = as_person(world.ines)
 
-    for path in ("/flows", "/flows/", "/v1/flows", "/flows.json", "/v1/flows.json", "/flows/acme"):
+    for path in ("/flows", "/flows/", "/v1/flows", "/v1//flows", "/flows.json", "/v1/flows.json", "/flows//acme"):
         flows = client.get(path).json()
         assert [flow["name"] for flow in flows] == ["Lobby", "Main"]
         assert "users" not in flows[0]
@@ -71,7 +76,8 @@ def test_all_adds_the_flows_one_may_join(world, as_person):
     flows = as_person(world.otto).get("/flows/all?users=1").json()
 
     assert [(flow["name"], flow["joined"]) for flow in flows] == [("Lobby", True), ("Main", False)]
-    assert all("users" not in flow for flow in flows)
+    assert [user["name"] for user in flows[0]["users"]] == ["Ines Rao", "Otto Berg"]
+    assert "users" not in flows[1]
 
 
 def test_users_are_those_one_shares_a_flow_with(world, as_person):
@@ -106,5 +112,5 @@ def test_a_list_takes_as_many_queries_for_many_as_for_few(world, as_person, djan
             FlowMembership.objects.create(flow=flow, user=member)
     client = as_person(world.ines)
 
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         assert len(client.get(path).json()) in (1, 17, 18)

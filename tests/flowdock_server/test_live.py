@@ -57,6 +57,43 @@ def test_a_reader_that_falls_behind_gets_what_it_has_and_is_cut_off():
     assert readers == 1
 
 
+def test_a_reader_is_told_to_catch_up_where_notes_may_be_lost():
+    async def read():
+        own = Hub()
+        notes = own.listen(FLOW)
+        await anext(notes)
+        own.catch_up()
+        own.publish(Note(FLOW, "message", 1))
+        return [await asyncio.wait_for(anext(notes), 5) for _ in range(2)]
+
+    assert asyncio.run(read()) == [None, Note(FLOW, "message", 1)]
+
+
+def test_a_stop_ends_those_who_listen_and_those_who_come_late():
+    async def read():
+        own = Hub()
+        notes = own.listen(FLOW)
+        await anext(notes)
+        own.end()
+        before = [note async for note in notes]
+        return before, [note async for note in own.listen(FLOW)]
+
+    assert asyncio.run(read()) == ([], [None])
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        Note(FLOW, "message", 7, "thread"),
+        Note(FLOW, "presence", user_id=3, at=1_416_000_000_000),
+        Note(None, "private", 2, conversation_id=5, user_id=9),
+    ],
+)
+def test_a_note_travels_as_text(note):
+    assert Note.from_text(note.as_text()) == note
+    assert len(note.as_text()) < 1000  # PostgreSQL takes 8000
+
+
 def test_a_reader_that_leaves_is_forgotten():
     async def read():
         own = Hub()

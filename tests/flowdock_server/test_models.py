@@ -6,8 +6,20 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
 from flowdock_server.html import clean_body, clean_line, without_tags
-from flowdock_server.models import Application, Flow, FlowMembership, Source, User
+from flowdock_server.models import (
+    Application,
+    Conversation,
+    Flow,
+    FlowMembership,
+    Invitation,
+    Membership,
+    Source,
+    User,
+)
 from flowdock_server.models.people import initials
+from flowdock_server.tokens import digest
+
+from .conftest import SECRET
 
 
 @pytest.mark.parametrize(
@@ -99,12 +111,16 @@ def test_links_of_strangers_tell_nothing_and_pictures_need_a_setting(settings):
     picture = '<img src="https://x.test/p.png" alt="p">'
 
     assert clean_line(f"{link}<b>b</b>") == f"{safe}b"
-    assert clean_body(f"{link}<b>b</b>{picture}") == f'{safe}<b>b</b><img alt="p">'
+    assert clean_body(f"{link}<b>b</b>{picture}") == (
+        f'{safe}<b>b</b><a href="https://x.test/p.png" rel="noopener noreferrer nofollow">p</a>'
+    )
     assert without_tags(f"{link} & <b>b</b>") == "x &amp; b"
     settings.REMOTE_IMAGES = True
-    assert clean_body(picture) == '<img src="https://x.test/p.png" alt="p">'
+    assert clean_body(picture) == (
+        '<img src="https://x.test/p.png" alt="p" loading="lazy" referrerpolicy="no-referrer">'
+    )
     assert clean_body('<img src="data:image/svg+xml,x"><a href="/account">a</a>') == (
-        '<img><a rel="noopener noreferrer nofollow">a</a>'
+        '<a rel="noopener noreferrer nofollow">a</a>'
     )
 
 
@@ -151,3 +167,62 @@ def test_repeats_and_threads_are_found_by_an_index(world, connect):
 
     for lookup in lookups:
         assert "uuid=?" in lookup.explain() or "external_thread_id=?" in lookup.explain()
+
+
+def test_a_client_secret_is_hashed_for_checking_and_sealed_for_signing(world, settings):
+    application = Application.objects.get()
+    assert SECRET not in (application.client_secret, application.sealed_secret)
+    assert application.signing_secret == SECRET
+
+    application.name = "Renamed"
+    application.save()
+    assert Application.objects.get().signing_secret == SECRET
+
+    fresh = application.rotate_secret()
+    assert Application.objects.get().signing_secret == fresh
+
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "a new key"
+    assert Application.objects.get().signing_secret == fresh
+    settings.SECRET_KEY_FALLBACKS = []
+    assert Application.objects.get().signing_secret == ""
+
+
+def test_an_invitation_opens_its_flow_and_the_organization_once(world):
+    first, old_token = Invitation.issue(flow=world.main, email="Sam@Example.com ", invited_by=world.ines)
+    again, token = Invitation.issue(flow=world.main, email="sam@example.com", invited_by=world.ines)
+    assert (first.pk, first.email) == (again.pk, "sam@example.com")
+    assert not Invitation.objects.filter(token_digest=digest(old_token)).exists()
+
+    Invitation.objects.get(token_digest=digest(token)).accept(world.sam)
+
+    assert world.main in Flow.objects.open_to(world.sam)
+    assert Membership.objects.get(organization=world.acme, user=world.sam).admin is False
+    assert Invitation.objects.get().state == "accepted"
+    later, _ = Invitation.issue(flow=world.main, email="sam@example.com", invited_by=world.ines)
+    assert later.pk != again.pk
+
+
+def test_one_who_is_blocked_in_a_flow_does_not_see_it(world, as_person):
+    FlowMembership.objects.filter(flow=world.lobby, user=world.otto).update(disabled=True)
+    otto = as_person(world.otto)
+
+    assert otto.get("/flows").json() == []
+    assert otto.get("/flows/acme/lobby").status_code == 404
+
+
+def test_a_flow_has_one_token_for_the_push_api(world):
+    first = world.main.issue_api_token()
+    second = world.main.issue_api_token()
+
+    assert not Flow.objects.filter(api_token_digest=digest(first)).exists()
+    assert Flow.objects.get(api_token_digest=digest(second)) == world.main
+
+
+def test_two_people_have_one_conversation(world):
+    conversation = Conversation.between(world.otto, world.ines)
+
+    assert Conversation.between(world.ines, world.otto) == conversation
+    assert (conversation.first, conversation.other(world.ines)) == (world.ines, world.otto)
+    assert list(Conversation.objects.of(world.sam)) == []
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Conversation.objects.create(first=world.otto, second=world.ines)

@@ -146,7 +146,7 @@ def test_a_wrong_client_or_redirect_uri_is_a_page_and_never_a_redirect(browser, 
     ("changes", "error"),
     [
         ({"scope": "everything"}, "invalid_scope"),
-        ({"response_type": "token"}, "unauthorized_client"),
+        ({"response_type": "token"}, "unsupported_response_type"),
         ({"response_type": None}, "invalid_request"),
     ],
 )
@@ -221,10 +221,13 @@ def test_an_expired_code_is_refused(client, browser):
     [
         ({"client_secret": "wrong"}, 401, "invalid_client"),
         ({"client_id": "nobody"}, 401, "invalid_client"),
-        ({"redirect_uri": "https://lights.test/other"}, 400, "invalid_request"),
+        ({"redirect_uri": "https://lights.test/other"}, 400, "invalid_grant"),
+        ({"client_secret": ""}, 401, "invalid_client"),
+        ({"client_id": ""}, 401, "invalid_client"),
+        ({"grant_type": ""}, 400, "unsupported_grant_type"),
         ({"code": "wrong"}, 400, "invalid_grant"),
         ({"code": ""}, 400, "invalid_grant"),
-        ({"grant_type": "client_credentials"}, 400, "unauthorized_client"),
+        ({"grant_type": "client_credentials"}, 400, "unsupported_grant_type"),
         ({"grant_type": "implicit"}, 400, "unsupported_grant_type"),
     ],
 )
@@ -333,3 +336,153 @@ def test_a_rotated_secret_replaces_the_old_one(client, browser, world):
 
     assert client.post("/oauth/token", exchange(allow(browser))).status_code == 401
     assert token_from(client.post("/oauth/token", exchange(allow(browser), client_secret=secret)))["access_token"]
+
+
+PASSWORD = {
+    "grant_type": "password",
+    "username": "ines@example.com",
+    "password": "a password",
+    "client_id": "build-lights",
+    "client_secret": SECRET,
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted"),
+    [
+        (None, "flow,private"),
+        ("", "flow,private"),
+        ("manage profile", "manage,profile"),
+        ("manage,profile", "manage,profile"),
+        ("integration, flow", "integration,flow"),
+    ],
+)
+def test_scopes_are_joined_by_blanks_or_commas_and_have_a_default(client, world, asked, granted):
+    body = PASSWORD | ({} if asked is None else {"scope": asked})
+
+    assert token_from(client.post("/oauth/token", body))["scope"] == granted
+
+
+def test_the_password_grant_refreshes_for_offline_access_only(client, world):
+    assert "refresh_token" not in token_from(client.post("/oauth/token", PASSWORD))
+    offline = token_from(client.post("/oauth/token", PASSWORD | {"scope": "flow offline_access"}))
+
+    again = {"grant_type": "refresh_token", "refresh_token": offline["refresh_token"]}
+    keys = {"client_id": "build-lights", "client_secret": SECRET}
+    renewed = token_from(client.post("/oauth/token", again | keys))
+    assert client.get("/flows", headers={"Authorization": f"Bearer {renewed['access_token']}"}).status_code == 200
+
+
+def test_a_refresh_token_that_comes_twice_ends_what_it_led_to(client, world):
+    """Whoever has stolen one and whoever it was stolen from cannot be told apart: both sign in again."""
+    offline = token_from(client.post("/oauth/token", PASSWORD | {"scope": "flow offline_access"}))
+    again = PASSWORD | {"grant_type": "refresh_token", "refresh_token": offline["refresh_token"]}
+    renewed = token_from(client.post("/oauth/token", again))
+
+    assert client.post("/oauth/token", again).status_code == 400
+    assert client.post("/oauth/token", again | {"refresh_token": renewed["refresh_token"]}).status_code == 400
+    assert client.get("/flows", headers={"Authorization": f"Bearer {renewed['access_token']}"}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"password": "wrong"}, "invalid_grant"),
+        ({"username": "nobody@example.com"}, "invalid_grant"),
+        ({"username": ""}, "invalid_request"),
+        ({"scope": "flow everything"}, "invalid_scope"),
+        ({"grant_type": "refresh_token"}, "invalid_request"),
+        ({"grant_type": "refresh_token", "refresh_token": "nonsense"}, "invalid_grant"),
+    ],
+)
+@pytest.mark.parametrize("accept", ["*/*", "application/json"])
+def test_a_wrong_request_for_a_token_says_what_is_wrong(client, world, changes, error, accept):
+    response = client.post("/oauth/token", PASSWORD | changes, headers={"Accept": accept})
+
+    if accept == "*/*":
+        assert response["Content-Type"].startswith("application/x-www-form-urlencoded")
+        answer = dict(parse_qsl(response.content.decode()))
+    else:
+        assert response["Content-Type"].startswith("application/json")
+        answer = response.json()
+    assert (response.status_code, answer["error"]) == (400, error)
+
+
+def test_somebody_who_is_blocked_gets_no_token(client, world):
+    world.ines.is_active = False
+    world.ines.save()
+
+    assert client.post("/oauth/token", PASSWORD).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke"])
+def test_keys_are_asked_for_by_post_only(client, world, path):
+    as_form, as_json = client.get(path), client.get(path, headers={"Accept": "application/json"})
+
+    assert as_form.status_code == as_json.status_code == 405
+    assert as_form["Allow"] == "POST, OPTIONS"
+    assert dict(parse_qsl(as_form.content.decode()))["error"] == as_json.json()["error"] == "invalid_request"
+    assert client.post(path, b"<xml/>", content_type="text/xml").status_code == 415
+
+
+def test_a_redirect_uri_that_is_left_out_twice_is_the_registered_one(client, browser):
+    code = allow(browser, redirect_uri=None)
+    body = exchange(code)
+    del body["redirect_uri"]
+
+    assert token_from(client.post("/oauth/token", body))["access_token"]
+
+
+@pytest.mark.parametrize("hint", [None, "access_token", "refresh_token", "nonsense"])
+@pytest.mark.parametrize("which", ["access_token", "refresh_token"])
+def test_an_application_gives_a_token_back(client, world, which, hint):
+    offline = token_from(client.post("/oauth/token", PASSWORD | {"scope": "flow offline_access"}))
+    keys = {"client_id": "build-lights", "client_secret": SECRET}
+
+    response = client.post(
+        "/oauth/revoke", keys | {"token": offline[which]} | ({"token_type_hint": hint} if hint else {})
+    )
+
+    assert (response.status_code, response.content) == (200, b"")
+    bearer = {"Authorization": f"Bearer {offline['access_token']}"}
+    assert client.get("/flows", headers=bearer).status_code == 401
+    again = {"grant_type": "refresh_token", "refresh_token": offline["refresh_token"]}
+    assert client.post("/oauth/token", again | keys).status_code == 400
+
+
+def test_nobody_gives_back_anothers_token(client, world):
+    other = Application.objects.create(
+        name="Other",
+        client_id="other",
+        client_secret="other secret",
+        redirect_uris="https://other.test",
+        client_type=Application.CLIENT_CONFIDENTIAL,
+        authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
+    )
+    token = token_from(client.post("/oauth/token", PASSWORD))["access_token"]
+    keys = {"client_id": other.client_id, "client_secret": "other secret"}
+
+    assert client.post("/oauth/revoke", keys | {"token": token}).status_code == 200
+    assert client.post("/oauth/revoke", keys | {"token": "nonsense"}).status_code == 200
+    wrong = client.post("/oauth/revoke", keys | {"client_secret": "x", "token": token})
+    assert (wrong.status_code, dict(parse_qsl(wrong.content.decode()))["error"]) == (401, "invalid_client")
+    without = client.post("/oauth/revoke", keys, headers={"Accept": "application/json"})
+    assert (without.status_code, without.json()["error"]) == (400, "invalid_request")
+    assert client.get("/flows", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_what_a_person_takes_back_in_the_account_is_dead_at_once(client, browser, world):
+    token = token_from(client.post("/oauth/token", exchange(allow(browser, scope="flow offline_access"))))
+    pending = allow(browser)
+
+    browser.post(f"/account/authorised/{world.application.pk}/revoke")
+
+    bearer = {"Authorization": f"Bearer {token['access_token']}"}
+    assert client.get("/flows", headers=bearer).status_code == 401
+    again = PASSWORD | {"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}
+    assert client.post("/oauth/token", again).status_code == 400
+    assert client.post("/oauth/token", exchange(pending)).status_code == 400
+
+
+def test_the_v1_prefix_leads_here_too(client, browser):
+    assert token_from(client.post("/v1/oauth/token", exchange(allow(browser))))["access_token"]

@@ -77,7 +77,8 @@ def test_what_is_posted_is_heard_without_its_content(world, connect):
 
     message, note = asyncio.run(read_on())
     assert note["event"] == "note"
-    assert json.loads(note["data"]) == {"kind": "message", "thread": message.thread_id}
+    told = {"kind": "message", "number": message.number, "thread": message.thread_id, "conversation": None}
+    assert json.loads(note["data"]) == told
 
 
 def test_a_silent_flow_gives_signs_of_life_that_tell_what_was_missed(world, monkeypatch):

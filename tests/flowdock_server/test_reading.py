@@ -1,9 +1,14 @@
 """Lists of messages and threads: their parameters, paging and cost."""
 
+from datetime import timedelta
+
 import pytest
+from django.db import connection
+from django.utils import timezone
 
 from flowdock_server.drafts import Draft
 from flowdock_server.messages import post as store
+from flowdock_server.models import Message, Thread
 
 from .conftest import activity, post
 
@@ -69,6 +74,16 @@ def test_messages_are_chosen_by_parameters_and_ascend(ines, pull_requests, query
     assert ids(ines.get(MESSAGES + query)) == expected
 
 
+def test_conditions_are_read_from_the_body_too(ines, pull_requests):
+    def get(body):
+        return ines.generic("GET", f"{MESSAGES}?limit=2", body, content_type="application/json")
+
+    assert ids(get('{"limit": 5, "sort": "asc", "event": "discussion"}')) == [2, 4]
+    assert ids(get("{}")) == [23, 24]
+    assert get("not JSON").status_code == 400
+    assert get('{"sort": "up"}').status_code == 400
+
+
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=101", "limit=many", "sort=up", "since_id=-1", "since_id=99999999999999999999", "skip=-1"],
@@ -128,7 +143,8 @@ def test_threads_are_chosen_by_time_and_application(ines, pull_requests, world):
     assert titles(since=middle) == newer
     assert titles(until=middle) == older
     assert len(titles(application="build-lights")) == len(titles(application="inbox")) == 12
-    assert titles(application="another") == titles(application="chat") == []
+    assert len(titles(application=str(world.application.pk))) == 12
+    assert titles(application="another") == titles(application="chat") == titles(application="9" * 30) == []
     assert ines.get(THREADS, {"since": "yesterday"}).json()["errors"].keys() == {"since"}
 
 
@@ -154,3 +170,60 @@ def test_lists_cost_the_same_whatever_their_length(ines, pull_requests, django_a
         for limit in (2, 24):
             with django_assert_num_queries(queries):
                 ines.get(path, {"limit": limit})
+
+
+def test_a_conversation_of_people_is_no_inbox(world, ines, pull_requests):
+    talk = {"event": "message", "content": "Hi", "external_thread_id": "talk", "thread": {"title": "Talk"}}
+    thread_id = post(ines, MESSAGES, talk).json()["thread_id"]
+
+    assert [thread["id"] for thread in ines.get(THREADS, {"application": "chat"}).json()] == [thread_id]
+    assert len(ines.get(THREADS, {"application": "inbox"}).json()) == 12
+
+
+@pytest.fixture
+def large(world, connect):
+    """10,000 threads, and one more with 1,000 activities: numbers 1 to 1,000."""
+    source, _ = connect()
+    now = timezone.now()
+    threads = [
+        Thread(flow=world.main, source=source, external_thread_id=str(n), title=f"T{n}", updated_at=now - timedelta(n))
+        for n in range(10_001)
+    ]
+    Thread.objects.bulk_create(threads, batch_size=1000)
+    Message.objects.bulk_create(
+        [
+            Message(flow=world.main, source=source, thread=threads[0], number=n, event="activity", title=f"A{n}")
+            for n in range(1, 1001)
+        ],
+        batch_size=500,
+    )
+    return threads
+
+
+def test_large_threads_and_flows_cost_as_many_queries_as_small_ones(ines, large, django_assert_num_queries):
+    with django_assert_num_queries(3):
+        response = ines.get(f"{THREADS}?limit=100")
+    assert [thread["title"] for thread in response.json()] == [f"T{n}" for n in range(100)]
+    with django_assert_num_queries(3):
+        page = ines.get(response["Link"].removeprefix("<").removesuffix('>; rel="next"')).json()
+    assert [thread["title"] for thread in page] == [f"T{n}" for n in range(100, 200)]
+    with django_assert_num_queries(4):
+        messages = ines.get(f"{THREADS}/{large[0].pk}/messages?limit=100&until_id=500").json()
+    assert [message["id"] for message in messages] == list(range(400, 500))
+    with django_assert_num_queries(3):
+        assert ines.get(f"{THREADS}/{large[0].pk}").json()["title"] == "T0"
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL scans what fits on a page")
+def test_lists_are_read_from_an_index_and_not_sorted(world, large):
+    page = large[50]
+    lists = [
+        world.main.threads.in_inbox().newest_first(),
+        world.main.threads.filter(updated_at__lte=page.updated_at).before(page.updated_at, page.pk).newest_first(),
+        Message.objects.filter(thread=large[0], number__lt=500).order_by("-number"),
+        world.main.messages.filter(number__gt=5).order_by("number"),
+    ]
+
+    for found in lists:
+        assert "USING INDEX" in found.explain()
+        assert "TEMP B-TREE" not in found.explain()

@@ -110,6 +110,60 @@ def test_its_error_message_is_set_and_cleared_by_id_and_by_flow_token(client, ap
     assert application.patch(by_id, {"error_message": "x"}, "application/json").json()["error_message"] == "x"
 
 
+def test_null_clears_and_nothing_changes_nothing(application, connect):
+    source, _ = connect()
+    path = f"/flows/acme/main/sources/{source.pk}"
+    put(application, path, {"error_message": "x", "configuration_url": "https://lights.test/c"})
+
+    assert put(application, path, {}).json()["error_message"] == "x"
+    cleared = put(application, path, {"error_message": None}).json()
+    assert (cleared["error_message"], cleared["configuration_url"]) == ("", "https://lights.test/c")
+    assert put(application, path, {"configuration_url": None}).json()["configuration_url"] == ""
+
+
+@pytest.mark.parametrize(
+    "change", [{"error_message": "x" * 10_001}, {"configuration_url": "javascript:alert(1)"}, {"error_message": ["x"]}]
+)
+def test_a_change_that_makes_no_sense_is_refused(client, application, connect, change):
+    source, token = connect()
+
+    for response in (
+        put(application, f"/flows/acme/main/sources/{source.pk}", change),
+        put(client, "/sources", change | {"flow_token": token}),
+    ):
+        assert response.status_code == 400
+        assert list(response.json()["errors"]) == list(change)
+
+
+def test_a_person_manages_the_sources_of_their_flows(world, as_person, connect):
+    source, _ = connect()
+    ines = as_person(world.ines)
+    path = f"/flows/acme/main/sources/{source.pk}"
+
+    assert put(ines, path, {"error_message": "x"}).json()["error_message"] == "x"
+    assert [each["id"] for each in ines.get("/sources").json()] == [source.pk]
+    assert as_person(world.otto).get("/sources").json() == []
+    for foreign in (f"/flows/acme/lobby/sources/{source.pk}", f"/flows/acme/main/sources/{2**70}"):
+        assert ines.get(foreign).status_code == put(ines, foreign, {}).status_code == 404
+        assert ines.delete(foreign).status_code == 404
+    assert ines.delete(path).status_code == 204
+
+
+@pytest.mark.parametrize("name", ["sources", "integrations"])
+def test_the_dialect_of_october_2014_does_all_of_it(client, application, connect, name):
+    created = post(application, f"/v1/flows/acme/main/{name}.json", {"name": "All polls"}).json()
+    path = f"/flows/acme/main/{name}/{created['id']}"
+
+    assert created["application"]["configuration_uri"] == "https://lights.test/configure"
+    assert application.get(path).json()["name"] == "All polls"
+    assert put(application, path, {"error_message": "x"}).json()["error_message"] == "x"
+    activity_of_2014 = activity(thread_id="poll:1", token=created["flow_token"])
+    del activity_of_2014["external_thread_id"]
+    assert post(client, "/activities", activity_of_2014).status_code == 201
+    assert application.delete(path).status_code == 204
+    assert post(client, "/activities", activity_of_2014).status_code == 410
+
+
 def test_a_form_sent_with_put_is_read(application, connect):
     source, _ = connect()
 

@@ -5,11 +5,12 @@ import subprocess
 import sys
 
 
-def manage(*arguments, **environment):
+def manage(*arguments, input=None, **environment):
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("FLOWDOCK_", "DJANGO_"))}
     return subprocess.run(
         [sys.executable, "-m", "flowdock_server", *arguments],
         env=clean | environment,
+        input=input,
         capture_output=True,
         text=True,
         timeout=60,

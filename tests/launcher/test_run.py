@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -13,8 +14,10 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from launcher.environment import ROOT
 from tests.loop.flow import Flow
@@ -99,17 +102,36 @@ def is_free(port: str) -> bool:
         return probe.connect_ex(("127.0.0.1", int(port))) != 0
 
 
+def first_event(stack: Stack) -> dict[str, Any]:
+    """What the stream of a flow tells once something is said there."""
+    account = ("demo@example.com", "demo")
+    with requests.Session() as session:
+        session.trust_env = False
+        stream = session.get(
+            f"{stack.env['FLOWDOCK_STREAM_URL']}/flows/acme/main", auth=account, stream=True, timeout=PATIENCE
+        )
+        flow = f"{stack.flowdock}/flows/acme/main/messages"
+        said = {"event": "message", "content": "Is anybody there?"}
+        session.post(flow, json=said, auth=account, timeout=PATIENCE).raise_for_status()
+        line = next(line for line in stream.iter_lines() if line)
+        stream.close()
+    event: dict[str, Any] = json.loads(line)
+    return event
+
+
 def test_the_first_start_brings_the_inbox_to_life_and_the_second_keeps_it(stack: Stack) -> None:
     first = Terminal(stack)
     first.wait_for(BANNER)
     threads = Flow(stack).threads()
     assert threads["Greet people in their own language"]["status"]["value"] == "merged"
     assert re.search(r"\d+ posted", first.screen)
+    assert first_event(stack)["event"] == "message"
     assert re.search(r"sign in as staff, password \S+ \(shown this once\)", first.screen)
     assert first.press_ctrl_c() == 0
     assert "Traceback" not in first.screen
     assert is_free(stack.env["BRIDGE_PORT"])
     assert is_free(stack.env["FLOWDOCK_PORT"])
+    assert is_free(stack.env["STREAM_PORT"])
 
     second = Terminal(stack)
     second.wait_for(BANNER)
@@ -138,13 +160,14 @@ def test_a_first_start_that_is_cut_off_is_made_up_for(stack: Stack) -> None:
     assert "Traceback" not in again.screen
 
 
-def test_a_taken_port_is_said_in_a_sentence(stack: Stack) -> None:
-    with socket.create_server(("127.0.0.1", int(stack.env["FLOWDOCK_PORT"]))):
+@pytest.mark.parametrize("name", ["FLOWDOCK_PORT", "STREAM_PORT"])
+def test_a_taken_port_is_said_in_a_sentence(stack: Stack, name: str) -> None:
+    with socket.create_server(("127.0.0.1", int(stack.env[name]))):
         done = subprocess.run(
             [sys.executable, "-m", "launcher"],
             cwd=ROOT, env=stack.env, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     assert done.returncode == 1
-    assert f"Port {stack.env['FLOWDOCK_PORT']} of 127.0.0.1 is taken" in done.stderr
-    assert "make run FLOWDOCK_PORT=" in done.stderr
+    assert f"Port {stack.env[name]} of 127.0.0.1 is taken" in done.stderr
+    assert f"make run {name}=" in done.stderr

@@ -1,0 +1,64 @@
+"""Pressing a thread's buttons: the addresses that its UpdateActions have for their readers."""
+
+from typing import Annotated, Any
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404
+from ninja import Router
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from flowdock_server import actions
+from flowdock_server.drafts import Shape
+
+from .auth import person
+from .errors import failure
+from .flows import open_flow
+from .params import Merged
+from .shapes import ErrorShape
+
+router = Router(tags=["threads"])
+
+
+class Press(Shape):
+    signature: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class PressedShape(TypedDict):
+    message: str
+
+
+@router.post(
+    "/flows/{organization}/{flow}/threads/{thread_id}/actions/{number}",
+    auth=person("flow"),
+    response={200: PressedShape, 424: ErrorShape},
+)
+def press(
+    request: HttpRequest,
+    organization: str,
+    flow: str,
+    thread_id: str,
+    number: int,
+    pressed: Annotated[Press, Merged(...)],
+) -> Any:
+    """Do what a button of a thread says, through its service. Use the address that the action itself has as target.
+
+    401 with `WWW-Authenticate: Flowdock-Token url=…` where the service does not know the caller yet; 424 where it
+    refuses, fails or does not answer; 404 where the thread offers something else by now.
+    """
+    opened = open_flow(request.auth, organization, flow)
+    threads = opened.threads.select_related("flow__organization", "source__application")
+    thread = get_object_or_404(threads, pk=thread_id)
+    try:
+        outcome = actions.press(thread, number, request.auth.user, pressed.signature)
+    except actions.NoSuchAction as error:
+        raise Http404 from error
+    if outcome.done:
+        return {"message": outcome.message}
+    return _challenge(outcome) if outcome.url else failure(424, outcome.message)
+
+
+def _challenge(outcome: actions.Outcome) -> HttpResponse:
+    response = JsonResponse({"message": outcome.message, "url": outcome.url}, status=401)
+    response["WWW-Authenticate"] = f"Flowdock-Token url={outcome.url}"
+    return response

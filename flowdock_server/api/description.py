@@ -1,0 +1,189 @@
+"""What /openapi.json says: django-ninja's description of the calls, and what is true of every one of them."""
+
+from copy import deepcopy
+from typing import Any
+
+from django.conf import settings
+from ninja import NinjaAPI
+from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
+
+from flowdock_server.oauth.validator import GRANTS
+
+from .auth import Basic, BearerToken, FlowToken
+from .errors import MESSAGES
+
+ABOUT = """\
+Flowdock's REST API. Addresses may begin with /v1 and end with .json. Parameters of a call are read from the query, from
+a form (nested names in brackets) and from JSON, merged in this order: those of a body may stand in the query as well.
+PATCH is PUT. Every failure is `{"message": …, "errors": {field: [reasons]}}`. The streaming API has a base of its own.
+"""
+FORM = "application/x-www-form-urlencoded"
+_ERROR = {"$ref": "#/components/schemas/Error"}
+_KEYS_ERROR = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+    "required": ["error"],
+}
+_TOKEN = {
+    "type": "object",
+    "properties": {
+        "access_token": {"type": "string"},
+        "token_type": {"type": "string"},
+        "scope": {"type": "string", "description": "What was granted, joined by commas"},
+        "expires_in": {"type": "integer", "description": "Seconds"},
+        "refresh_token": {"type": "string", "description": "Where offline_access was granted"},
+    },
+    "required": ["access_token", "token_type", "scope", "expires_in"],
+}
+
+
+class FlowdockAPI(NinjaAPI):
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        return Description(self, self.get_root_path(path_params or {}) if path_prefix is None else path_prefix)
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        return operation.view_func.__name__.strip("_")
+
+
+class Description(OpenAPISchema):
+    def __init__(self, api: NinjaAPI, path_prefix: str) -> None:
+        super().__init__(api, path_prefix)
+        self["info"]["description"] = ABOUT
+        self["servers"] = [{"url": settings.SERVER_URL}]
+        self["paths"] |= _keys()
+        components = self["components"]
+        components["schemas"]["Error"] = {
+            "type": "object",
+            "properties": {
+                "message": {"type": "string"},
+                "errors": {
+                    "type": "object",
+                    "additionalProperties": {"type": "array", "items": {"type": "string"}},
+                },
+            },
+            "required": ["message"],
+        }
+        components["securitySchemes"] = _security_schemes() | components.get("securitySchemes", {})
+
+    def methods(self, operations: list[Operation]) -> dict[str, Any]:
+        methods = super().methods(operations)
+        if "patch" in methods:
+            # ninja describes both in one object, and each operation has an id of its own.
+            methods["patch"] = deepcopy(methods["patch"])
+            methods["patch"]["operationId"] += "_by_patch"
+        return methods
+
+    def operation_security(self, operation: Operation) -> list[dict[str, Any]]:
+        """Each entry is one key that opens the call: a bearer token needs one of the scopes."""
+        security: list[dict[str, Any]] = []
+        for auth in operation.auth_callbacks:
+            if isinstance(auth, BearerToken):
+                security += [{"OAuth2": [scope]} for scope in auth.scopes] or [{"OAuth2": []}]
+            elif isinstance(auth, Basic):
+                security.append({"Basic": []})
+            elif isinstance(auth, FlowToken):
+                security += [{name: []} for name in auth.parameters]
+            else:
+                name = type(auth).__name__
+                security.append({name: []})
+                self.securitySchemes[name] = auth.openapi_security_schema
+        return security
+
+    def request_body(self, operation: Operation) -> dict[str, Any]:
+        body = super().request_body(operation)
+        if body:
+            # Parameters may all stand in the query instead.
+            body["required"] = False
+            if "application/json" in body["content"]:
+                body["content"][FORM] = body["content"]["application/json"]
+        return body
+
+    def responses(self, operation: Operation) -> dict[Any, dict[str, Any]]:
+        responses = super().responses(operation)
+        # A call without a scheme of its own has its key in the address.
+        codes = {400, 401, 403, 404, 413, 415, 429}
+        auths = operation.auth_callbacks
+        if any(isinstance(auth, FlowToken) for auth in auths):
+            codes.add(410)
+        for code in sorted(codes - responses.keys()):
+            responses[code] = _failure(code)
+        return responses
+
+
+def _failure(code: int) -> dict[str, Any]:
+    words = MESSAGES.get(code, "The source has been removed")
+    return {"description": words, "content": {"application/json": {"schema": _ERROR}}}
+
+
+def _security_schemes() -> dict[str, Any]:
+    base = f"{settings.SERVER_URL}/oauth"
+    scopes = settings.OAUTH2_PROVIDER["SCOPES"]
+    flow_token = {"type": "apiKey", "in": "query", "description": FlowToken.openapi_description}
+    return {
+        "OAuth2": {
+            "type": "oauth2",
+            "description": BearerToken.openapi_description,
+            "flows": {
+                "authorizationCode": {
+                    "authorizationUrl": f"{base}/authorize",
+                    "tokenUrl": f"{base}/token",
+                    "refreshUrl": f"{base}/token",
+                    "scopes": scopes,
+                },
+                "password": {"tokenUrl": f"{base}/token", "refreshUrl": f"{base}/token", "scopes": scopes},
+            },
+        },
+        "Basic": {"type": "http", "scheme": "basic", "description": Basic.openapi_description},
+        "flow_token": flow_token | {"name": "flow_token"},
+        "token": flow_token | {"name": "token"},
+    }
+
+
+def _keys() -> dict[str, Any]:
+    """What django-ninja does not serve: OAuth's own addresses, which have formats of their own."""
+    text: dict[str, Any] = {"type": "string"}
+
+    def by_post(operation_id: str, summary: str, needed: list[str], fields: dict[str, Any], answer: Any) -> dict:
+        def both(schema: Any) -> dict[str, Any]:
+            return {FORM: {"schema": schema}, "application/json": {"schema": schema}}
+
+        body = {"type": "object", "properties": fields, "required": needed}
+        failures = {
+            code: {"description": MESSAGES[code], "content": both(_KEYS_ERROR)} for code in (400, 401, 413, 415, 429)
+        }
+        done = {"description": "OK"} | ({"content": both(answer)} if answer else {})
+        return {
+            "post": {
+                "operationId": operation_id,
+                "summary": summary,
+                "tags": ["oauth"],
+                "requestBody": {"content": both(body), "required": False},
+                "responses": {200: done, **failures},
+            }
+        }
+
+    client = {"client_id": text, "client_secret": text}
+    token = {
+        "grant_type": {"type": "string", "enum": list(GRANTS)},
+        **client,
+        **dict.fromkeys(("code", "redirect_uri", "username", "password", "refresh_token", "scope"), text),
+    }
+    return {
+        "/oauth/token": by_post(
+            "token",
+            "Exchange a code, a password or a refresh token. Form-encoded, unless Accept names application/json.",
+            ["grant_type", "client_id", "client_secret"],
+            token,
+            _TOKEN,
+        ),
+        "/oauth/revoke": by_post(
+            "revoke",
+            "Give back a token (RFC 7009).",
+            ["token", "client_id", "client_secret"],
+            {"token": text, "token_type_hint": text, **client},
+            None,
+        ),
+    }

@@ -1,0 +1,107 @@
+"""Invitations to a flow. Whoever is in it may invite; to take one back is for who sent it, and for admins."""
+
+from typing import Annotated
+
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from ninja import Router, Status
+from pydantic import BeforeValidator, Field
+
+from flowdock_server import invitations, members
+from flowdock_server.drafts import Rejected, Shape
+from flowdock_server.models import Flow
+
+from .auth import person
+from .errors import Forbidden
+from .flows import open_flow
+from .params import Merged
+from .shapes import ImportedShape, InvitationShape, invitation_shape, user_shape
+from .users import Email
+
+router = Router(tags=["invitations"])
+
+OF_FLOW = "/flows/{organization}/{flow}/invitations"
+Message = Annotated[
+    str, Field(max_length=invitations.MAX_MESSAGE), BeforeValidator(lambda value: "" if value is None else value)
+]
+
+
+class NewInvitation(Shape):
+    email: Email
+    message: Message = ""
+
+
+def _joined(value: object) -> object:
+    """A list of addresses is as good as a text with them."""
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return "\n".join(value)
+    return value
+
+
+class NewInvitations(Shape):
+    list: Annotated[str, Field(min_length=1, max_length=50_000), BeforeValidator(_joined)]
+    message: Message = ""
+
+
+@router.get(OF_FLOW, auth=person("manage"), response=list[InvitationShape])
+def flow_invitations(request: HttpRequest, organization: str, flow: str) -> list[InvitationShape]:
+    """Who was invited to the flow, and who has accepted."""
+    opened = open_flow(request.auth, organization, flow)
+    return [invitation_shape(invitation, opened) for invitation in opened.invitations.all()]
+
+
+@router.post(OF_FLOW, auth=person("manage"), response={201: InvitationShape})
+def invite(
+    request: HttpRequest, organization: str, flow: str, new: Annotated[NewInvitation, Merged(...)]
+) -> Status[InvitationShape]:
+    """Ask somebody in by e-mail. To invite again who has not answered sends the mail again."""
+    opened = _inviting(request, organization, flow)
+    try:
+        invitation = invitations.invite(opened, new.email, by=request.auth.user, message=new.message)
+    except invitations.AlreadyInFlow as error:
+        raise Rejected({"email": ["is in the flow already"]}) from error
+    return Status(201, invitation_shape(invitation, opened))
+
+
+@router.post(OF_FLOW + "/import", auth=person("manage"), response={201: ImportedShape})
+def invite_many(
+    request: HttpRequest, organization: str, flow: str, new: Annotated[NewInvitations, Merged(...)]
+) -> Status[ImportedShape]:
+    """Ask a list of people in. Those who are in the organization are added to the flow at once."""
+    opened = _inviting(request, organization, flow)
+    try:
+        outcome = invitations.import_addresses(opened, new.list, by=request.auth.user, message=new.message)
+    except invitations.TooMany as error:
+        raise Rejected({"list": [f"has too many addresses (maximum is {invitations.MAX_IMPORTED})"]}) from error
+    answer: ImportedShape = {
+        "invitations": [invitation_shape(invitation, opened) for invitation in outcome.invitations],
+        "added_users": [user_shape(user) for user in outcome.added_users],
+        "erroneous_emails": outcome.erroneous_emails,
+    }
+    return Status(201, answer)
+
+
+@router.get(OF_FLOW + "/{invitation_id}", auth=person("manage"), response=InvitationShape)
+def one_invitation(request: HttpRequest, organization: str, flow: str, invitation_id: int) -> InvitationShape:
+    """One invitation."""
+    opened = open_flow(request.auth, organization, flow)
+    return invitation_shape(get_object_or_404(opened.invitations, pk=invitation_id), opened)
+
+
+@router.delete(OF_FLOW + "/{invitation_id}", auth=person("manage"), response={204: None})
+def uninvite(request: HttpRequest, organization: str, flow: str, invitation_id: int) -> Status[None]:
+    """Take an invitation back: the address in its mail leads nowhere any more."""
+    opened = open_flow(request.auth, organization, flow)
+    invitation = get_object_or_404(opened.invitations, pk=invitation_id)
+    user = request.auth.user
+    if invitation.invited_by != user and not members.is_admin(user, opened.organization):
+        raise Forbidden("This is for who has sent the invitation, and for the organization's admins")
+    invitations.take_back(invitation, by=user)
+    return Status(204, None)
+
+
+def _inviting(request: HttpRequest, organization: str, flow: str) -> Flow:
+    opened = open_flow(request.auth, organization, flow)
+    if opened.disabled:
+        raise Forbidden("The flow is archived")
+    return opened

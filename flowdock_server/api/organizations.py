@@ -1,0 +1,107 @@
+"""Organizations, and who is in them. Changing either is for their admins."""
+
+from collections import defaultdict
+from typing import Annotated
+
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from ninja import Router, Status
+from pydantic import Field
+
+from flowdock_server import members
+from flowdock_server.drafts import Shape
+from flowdock_server.models import Membership, Organization
+
+from .auth import person
+from .errors import Forbidden
+from .params import Merged
+from .shapes import (
+    OrganizationShape,
+    OrganizationUserShape,
+    user_shape,
+    whole_organization_shape,
+)
+
+router = Router(tags=["organizations"])
+
+
+class OrganizationChange(Shape):
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S")]
+
+
+@router.get("/organizations", auth=person("manage"), response=list[OrganizationShape])
+def organizations(request: HttpRequest) -> list[OrganizationShape]:
+    """The caller's organizations, with the people in them that the caller may see."""
+    user = request.auth.user
+    found = list(_organizations_of(request))
+    visible = members.visible_to(user).order_by().values("pk")
+    people = Membership.objects.filter(organization__in=[each.pk for each in found], user__in=visible)
+    by_organization = defaultdict(list)
+    for membership in people.select_related("user").order_by("user_id"):
+        by_organization[membership.organization_id].append(membership)
+    return [whole_organization_shape(each, by_organization[each.pk]) for each in found]
+
+
+@router.get("/organizations/find", auth=person("manage"), response=OrganizationShape)
+def find_organization(request: HttpRequest, id: int) -> OrganizationShape:
+    """One of them by its id."""
+    return _shape(request, get_object_or_404(_organizations_of(request), pk=id))
+
+
+@router.get("/organizations/{organization}", auth=person("manage"), response=OrganizationShape)
+def one_organization(request: HttpRequest, organization: str) -> OrganizationShape:
+    """One of them by its name in addresses."""
+    return _shape(request, _one(request, organization))
+
+
+@router.api_operation(
+    ["PUT", "PATCH"], "/organizations/{organization}", auth=person("manage"), response=OrganizationShape
+)
+def change_organization(
+    request: HttpRequest, organization: str, change: Annotated[OrganizationChange, Merged(...)]
+) -> OrganizationShape:
+    """Rename it. Its name in addresses stays."""
+    found = _managed(request, organization)
+    found.name = change.name
+    found.save(update_fields=["name"])
+    return _shape(request, found)
+
+
+@router.get("/organizations/{organization}/users", auth=person("manage"), response=list[OrganizationUserShape])
+def organization_users(request: HttpRequest, organization: str) -> list[OrganizationUserShape]:
+    """Its people: all of them for its admins, for others those who share a flow with them."""
+    found = members.of_organization(_one(request, organization), seen_by=request.auth.user)
+    return [{**user_shape(each.user), "admin": each.admin} for each in found]
+
+
+@router.delete("/organizations/{organization}/users/{user_id}", auth=person("manage"), response={204: None})
+def remove_user(request: HttpRequest, organization: str, user_id: int) -> Status[None]:
+    """Take somebody out of the organization and its flows."""
+    found = _managed(request, organization)
+    membership = get_object_or_404(found.memberships.select_related("user"), user_id=user_id)
+    try:
+        members.remove(found, membership.user)
+    except members.LastAdmin as error:
+        raise Forbidden("An organization needs somebody who manages it") from error
+    return Status(204, None)
+
+
+def _organizations_of(request: HttpRequest) -> QuerySet[Organization]:
+    mine = Organization.objects.of(request.auth.user).values("pk")
+    return Organization.objects.filter(pk__in=mine).annotate(user_count=Count("memberships")).order_by("id")
+
+
+def _one(request: HttpRequest, organization: str) -> Organization:
+    return get_object_or_404(_organizations_of(request), parameterized_name=organization)
+
+
+def _managed(request: HttpRequest, organization: str) -> Organization:
+    found = _one(request, organization)
+    if not members.is_admin(request.auth.user, found):
+        raise Forbidden("This is for the organization's admins")
+    return found
+
+
+def _shape(request: HttpRequest, organization: Organization) -> OrganizationShape:
+    return whole_organization_shape(organization, members.of_organization(organization, seen_by=request.auth.user))

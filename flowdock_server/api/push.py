@@ -1,0 +1,140 @@
+"""The push API: build tools post to a flow's inbox or chat with nothing but the flow's own token.
+
+Deprecated by Flowdock, and still what many scripts speak. Several tokens with commas post to all of their flows.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from django.db import transaction
+from django.http import HttpRequest
+from ninja import Router
+from ninja.errors import AuthenticationError
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from flowdock_server import messages
+from flowdock_server.drafts import Address, Author, Content, Draft, Html, Line, Mail, Name, Shape, Tags, ThreadState
+from flowdock_server.models import Flow
+from flowdock_server.tokens import digest
+
+from .params import Merged
+
+router = Router(tags=["push API"])
+
+MAX_FLOWS = 20  # that one request posts to
+
+
+def _plain_name(value: str) -> str:
+    # Flowdock's rule, and the hyphen that its own clients sent.
+    if not re.fullmatch(r"[\w\s-]*", value):
+        raise PydanticCustomError("name", "may have letters, digits, blanks and underscores only")
+    return value
+
+
+def _user_name(value: str) -> str:
+    if re.search(r"\s", value):
+        raise PydanticCustomError("user_name", "may have no blanks")
+    return value
+
+
+def _email(value: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
+        raise PydanticCustomError("email", "is no e-mail address")
+    return value
+
+
+def _blank_is_absent(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _required(value: Any) -> Any:
+    return "" if value is None else value.strip() if isinstance(value, str) else value
+
+
+PlainName = Annotated[Name, AfterValidator(_plain_name)]
+Email = Annotated[str, Field(max_length=255), AfterValidator(_email)]
+REQUIRED = [BeforeValidator(_required), Field(min_length=1)]
+
+
+class InboxPush(Shape):
+    """A mail-like message. `source` says which program it is from, `link` is what the subject leads to."""
+
+    source: Annotated[PlainName, *REQUIRED]
+    from_address: Annotated[Email, *REQUIRED]
+    subject: Annotated[Line, *REQUIRED]
+    content: Annotated[Html, *REQUIRED]
+    from_name: Name = ""
+    reply_to: Annotated[Email | None, BeforeValidator(_blank_is_absent)] = None
+    project: PlainName = ""
+    format: Annotated[Literal["", "html"], BeforeValidator(_required)] = "html"
+    tags: Tags = []
+    link: Address = ""
+
+    def draft(self) -> Draft:
+        return Mail(
+            title=self.subject,
+            body=self.content,
+            author=Author(name=self.from_name or self.from_address, email=self.from_address),
+            tags=self.tags,
+            source=self.source,
+            project=self.project,
+            reply_to=self.reply_to or "",
+            link=self.link,
+            thread=ThreadState(title=self.subject, body=self.content, external_url=self.link),
+        )
+
+
+class ChatPush(Shape):
+    """Something said under a name of the program's choosing; with `message_id` as a comment on that message."""
+
+    content: Content = ""
+    external_user_name: Annotated[str, Field(max_length=16), AfterValidator(_user_name), *REQUIRED]
+    tags: Tags = []
+    message_id: Annotated[int | None, Field(ge=0, le=2**62), BeforeValidator(_blank_is_absent)] = None
+    thread_id: Name = ""
+
+    def draft(self) -> Draft:
+        return Draft(
+            event="message" if self.message_id is None else "comment",
+            content=self.content,
+            external_user_name=self.external_user_name,
+            tags=self.tags,
+            message=self.message_id,
+            thread_id=self.thread_id,
+        )
+
+
+# The first name of the inbox, which python-flowdock still calls it by.
+@router.post("/messages/influx/{tokens}", auth=None, response=dict[str, Any], include_in_schema=False)
+@router.post("/messages/team_inbox/{tokens}", auth=None, response=dict[str, Any], deprecated=True)
+def push_to_inbox(request: HttpRequest, tokens: str, push: Annotated[InboxPush, Merged(...)]) -> dict[str, Any]:
+    """Post a mail-like message to the inbox of each flow whose token is given."""
+    return _post(tokens, push.draft)
+
+
+@router.post("/messages/chat/{tokens}", auth=None, response=dict[str, Any], deprecated=True)
+def push_to_chat(request: HttpRequest, tokens: str, push: Annotated[ChatPush, Merged(...)]) -> dict[str, Any]:
+    """Say something in the chat of each flow whose token is given."""
+    return _post(tokens, push.draft)
+
+
+def _post(tokens: str, draft: Callable[[], Draft]) -> dict[str, Any]:
+    """To all of the flows, or to none: who is refused can correct the mistake and send it all again."""
+    flows = _flows(tokens)
+    with transaction.atomic():
+        for flow in flows:
+            messages.post(draft(), flow=flow)
+    return {}
+
+
+def _flows(tokens: str) -> list[Flow]:
+    """The flow of each token, in one order for all, so that no two requests wait for each other."""
+    digests = {digest(token.strip()) for token in tokens.split(",") if token.strip()}
+    if not 0 < len(digests) <= MAX_FLOWS:
+        raise AuthenticationError
+    flows = list(Flow.objects.filter(api_token_digest__in=digests).order_by("pk"))
+    if len(flows) < len(digests):
+        raise AuthenticationError
+    return flows

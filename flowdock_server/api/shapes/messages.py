@@ -1,0 +1,313 @@
+"""Threads, messages and their files."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NotRequired
+
+from django.conf import settings
+from django.db.models import QuerySet, prefetch_related_objects
+from typing_extensions import TypedDict
+
+from flowdock_server.actions import offered
+from flowdock_server.html import clean_body, clean_line
+from flowdock_server.models import Attachment, Conversation, Message, PrivateMessage, Thread, User
+
+from .common import moment
+from .flows import SourceShape, source_shape
+from .people import UserShape, user_shape
+
+
+class StatusShape(TypedDict):
+    value: str
+    color: str
+
+
+class ThreadShape(TypedDict):
+    id: str
+    flow: str
+    title: str
+    body: str
+    external_url: str
+    status: StatusShape | None
+    fields: list[dict[str, str]]
+    actions: list[dict[str, Any]]
+    source: SourceShape | None
+    activities: int
+    internal_comments: int
+    external_comments: int
+    initial_message: int
+    created_at: str
+    updated_at: str
+
+
+class AuthorShape(TypedDict):
+    name: str
+    email: str | None
+    avatar: str | None
+
+
+class SizeShape(TypedDict):
+    width: int
+    height: int
+
+
+class ThumbnailShape(SizeShape):
+    path: str
+
+
+class AttachmentShape(TypedDict):
+    content_type: str
+    file_name: str
+    file_size: int
+    path: str
+    content_id: NotRequired[str]
+    image: NotRequired[SizeShape]
+    thumbnail: NotRequired[ThumbnailShape]
+
+
+class MessageShape(TypedDict):
+    id: int
+    event: str
+    # A text; an object for a file, a comment, a mail and what happened; null for what is in the inbox.
+    content: str | dict[str, Any] | None
+    tags: list[str]
+    uuid: str | None
+    user: str
+    sent: int
+    created_at: str
+    flow: str
+    attachments: list[AttachmentShape]
+    app: str | None
+    edited: NotRequired[int]
+    external_user_name: NotRequired[str]
+    title: NotRequired[str]
+    body: NotRequired[str]
+    author: NotRequired[AuthorShape]
+    thread_id: NotRequired[str]
+    thread: NotRequired[ThreadShape]
+
+
+def thread_shape(thread: Thread) -> ThreadShape:
+    """`source.application`, `source.creator` and `flow.organization` are loaded."""
+    source = None
+    if thread.source:
+        # One flow for all, so that none is loaded for its address.
+        thread.source.flow = thread.flow
+        source = source_shape(thread.source)
+        source["icon"] = thread.source.application.icon_url
+    has_status = thread.status_value or thread.status_color
+    return {
+        "id": thread.pk,
+        "flow": str(thread.flow_id),
+        "title": thread.safe_title,
+        "body": clean_body(thread.body, _BY_NAME),
+        "external_url": thread.external_url,
+        "status": {"value": thread.status_value, "color": thread.status_color} if has_status else None,
+        "fields": thread.safe_fields,
+        "actions": offered(thread),
+        "source": source,
+        "activities": thread.activities,
+        "internal_comments": thread.internal_comments,
+        "external_comments": thread.external_comments,
+        "initial_message": thread.initial_number,
+        "created_at": moment(thread.created_at),
+        "updated_at": moment(thread.updated_at),
+    }
+
+
+class PrivateMessageShape(TypedDict):
+    id: int
+    event: str
+    content: str
+    tags: list[str]
+    uuid: str | None
+    user: str
+    to: str
+    sent: int
+    created_at: str
+    attachments: list[AttachmentShape]
+    app: str
+    edited: NotRequired[int]
+
+
+class ActivityShape(TypedDict):
+    inbox: bool
+    mentions: int
+    chat: bool
+
+
+class ConversationShape(TypedDict):
+    id: int
+    url: str
+    name: str
+    open: bool
+    activity: ActivityShape
+    users: list[UserShape]
+
+
+class _ByName(Mapping[str, str]):
+    """Pictures in a body stay cid:NAME: who reads the API finds them among the attachments by their content_id."""
+
+    def __getitem__(self, name: str) -> str:
+        return f"cid:{name}"
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __bool__(self) -> bool:
+        return True
+
+
+_BY_NAME = _ByName()
+_BOOKKEEPING = (Message.Event.TAG_CHANGE, Message.Event.MESSAGE_EDIT)
+
+
+def loaded(found: QuerySet[Message]) -> QuerySet[Message]:
+    """With what `message_shapes` needs, in as many queries for many messages as for one."""
+    return found.select_related(
+        "flow__organization", "parent", "thread__source__application", "thread__source__creator"
+    )
+
+
+def message_shapes(found: Iterable[Message]) -> list[MessageShape]:
+    """Of messages that are `loaded`. A message in a thread carries the whole thread, whose shape is made once."""
+    messages = list(found)
+    prefetch_related_objects([message for message in messages if ":file" in message.tags], "attachments")
+    threads: dict[str, ThreadShape] = {}
+    for message in messages:
+        if (thread := message.thread) and thread.pk not in threads:
+            thread.flow = message.flow
+            threads[thread.pk] = thread_shape(thread)
+    return [message_shape(message, threads.get(message.thread_id or "")) for message in messages]
+
+
+def message_shape(message: Message, thread: ThreadShape | None) -> MessageShape:
+    """`thread` is the shape of the message's thread; `parent` is loaded for comments."""
+    in_inbox = message.by_integration
+    attachments = [attachment_shape(one) for one in message.attachments.all()] if ":file" in message.tags else []
+    is_anonymous = in_inbox or not message.user_id or message.external_user_name
+    shape: MessageShape = {
+        "id": message.number,
+        "event": message.event,
+        "content": _content(message, attachments),
+        "tags": message.tags,
+        "uuid": message.uuid,
+        # The author of an activity is somebody at the outside service.
+        "user": "0" if is_anonymous else str(message.user_id),
+        "sent": message.sent,
+        "created_at": moment(message.created_at),
+        "flow": str(message.flow_id),
+        "attachments": attachments,
+        "app": None if message.event in _BOOKKEEPING else "influx" if in_inbox else "chat",
+    }
+    if message.edited_at:
+        shape["edited"] = round(message.edited_at.timestamp() * 1000)
+    if message.external_user_name:
+        shape["external_user_name"] = message.external_user_name
+    if in_inbox:
+        shape["title"], shape["body"] = message.safe_title, clean_body(message.body, _BY_NAME)
+    if message.author_name:
+        shape["author"] = {
+            "name": message.author_name,
+            "email": message.author_email or None,
+            "avatar": message.author_avatar or None,
+        }
+    if thread:
+        shape["thread_id"], shape["thread"] = thread["id"], thread
+    return shape
+
+
+def conversation_shape(conversation: Conversation, user: User) -> ConversationShape:
+    """As `user`, one of the two, sees it: both are loaded."""
+    other, side = conversation.other(user), conversation.side(user)
+    return {
+        "id": other.pk,
+        "url": f"{settings.SERVER_URL}/private/{other.pk}",
+        "name": f"@{other.nick}",
+        "open": getattr(conversation, f"{side}_open"),
+        "activity": {
+            "inbox": False,
+            "mentions": 0,
+            "chat": conversation.last_number > getattr(conversation, f"{side}_read_number"),
+        },
+        "users": [user_shape(user), user_shape(other)],
+    }
+
+
+def private_message_shape(message: PrivateMessage) -> PrivateMessageShape:
+    """`conversation` is loaded."""
+    conversation = message.conversation
+    to = conversation.second_id if message.user_id == conversation.first_id else conversation.first_id
+    shape: PrivateMessageShape = {
+        "id": message.number,
+        "event": "message",
+        "content": message.content,
+        "tags": message.tags,
+        "uuid": message.uuid,
+        "user": str(message.user_id),
+        "to": str(to),
+        "sent": message.sent,
+        "created_at": moment(message.created_at),
+        "attachments": [],
+        "app": "chat",
+    }
+    if message.edited_at:
+        shape["edited"] = round(message.edited_at.timestamp() * 1000)
+    return shape
+
+
+def attachment_shape(attachment: Attachment) -> AttachmentShape:
+    shape: AttachmentShape = {
+        "content_type": attachment.content_type,
+        "file_name": attachment.file_name,
+        "file_size": attachment.size,
+        "path": attachment.path,
+    }
+    if attachment.content_id:
+        shape["content_id"] = attachment.content_id
+    if attachment.width is not None and attachment.height is not None:
+        shape["image"] = {"width": attachment.width, "height": attachment.height}
+    if attachment.thumbnail_width is not None and attachment.thumbnail_height is not None:
+        shape["thumbnail"] = {
+            "path": attachment.thumbnail_path,
+            "width": attachment.thumbnail_width,
+            "height": attachment.thumbnail_height,
+        }
+    return shape
+
+
+def _content(message: Message, attachments: list[AttachmentShape]) -> str | dict[str, Any] | None:
+    match message.event:
+        case Message.Event.ACTIVITY | Message.Event.DISCUSSION:
+            return None
+        case Message.Event.COMMENT:
+            return {"title": _what_is_said(message.parent) if message.parent else "", "text": message.content}
+        case Message.Event.FILE:
+            return {**attachments[0]} if attachments else None
+        case Message.Event.MAIL:
+            return _mail(message)
+        case Message.Event.ACTION | Message.Event.TAG_CHANGE | Message.Event.MESSAGE_EDIT:
+            return message.data
+    return message.content
+
+
+def _what_is_said(message: Message) -> str:
+    return clean_line(message.title) if message.by_integration else message.content
+
+
+def _mail(message: Message) -> dict[str, Any]:
+    told = message.data or {}
+    return {
+        "subject": message.safe_title,
+        "content": clean_body(message.body),
+        "from": [{"name": message.author_name, "address": message.author_email}],
+        "to": [],
+        "cc": [],
+        "bcc": [],
+        "reply_to": [{"name": "", "address": told["reply_to"]}] if told.get("reply_to") else [],
+        "source": told.get("source", ""),
+        "project": told.get("project", ""),
+        "link": told.get("link", ""),
+    }

@@ -1,0 +1,109 @@
+"""Users and organizations."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NotRequired
+
+from django.conf import settings
+from typing_extensions import TypedDict
+
+from flowdock_server.models import FlowMembership, Membership, Organization, User
+
+
+class UserShape(TypedDict):
+    id: int
+    nick: str
+    name: str
+    avatar: str
+    website: str
+    email: NotRequired[str]
+
+
+class FlowUserShape(UserShape):
+    status: str | None
+    disabled: bool
+    last_activity: int | None
+    last_ping: int | None
+    in_flow: bool
+
+
+class OrganizationUserShape(UserShape):
+    admin: bool
+
+
+class MemberShape(TypedDict):
+    id: int
+    name: str
+    email: str
+    admin: bool
+
+
+class SubscriptionShape(TypedDict):
+    trial: bool
+    billing_date: str | None
+
+
+class OrganizationShape(TypedDict):
+    id: int
+    name: str
+    parameterized_name: str
+    user_limit: int
+    user_count: int
+    active: bool
+    url: str
+    subscription: NotRequired[SubscriptionShape]
+    users: NotRequired[list[MemberShape]]
+
+
+def user_shape(user: User, *, with_email: bool = True) -> UserShape:
+    shape: UserShape = {
+        "id": user.pk,
+        "nick": user.nick,
+        "name": user.name,
+        "avatar": user.avatar,
+        "website": user.website,
+    }
+    if with_email:
+        shape["email"] = user.email
+    return shape
+
+
+def flow_user_shape(membership: FlowMembership) -> FlowUserShape:
+    """`user` is loaded. Times are milliseconds since 1970."""
+    user = membership.user
+    return {
+        **user_shape(user),
+        "status": user.status or None,
+        "disabled": membership.disabled or not user.is_active,
+        "last_activity": _milliseconds(user.last_activity_at),
+        "last_ping": _milliseconds(user.last_ping_at),
+        "in_flow": not membership.disabled,
+    }
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    return round(moment.timestamp() * 1000) if moment else None
+
+
+def organization_shape(organization: Organization, user_count: int) -> OrganizationShape:
+    return {
+        "id": organization.pk,
+        "name": organization.name,
+        "parameterized_name": organization.parameterized_name,
+        "user_limit": 0,  # without a limit
+        "user_count": user_count,
+        "active": True,
+        "url": f"{settings.SERVER_URL}/organizations/{organization.parameterized_name}",
+    }
+
+
+def whole_organization_shape(organization: Organization, members: Iterable[Membership]) -> OrganizationShape:
+    """With the people that the caller may see; `user_count` is annotated, and counts all."""
+    shape = organization_shape(organization, organization.user_count)  # type: ignore[attr-defined]
+    # Nobody pays for it, and it does not run out.
+    shape["subscription"] = {"trial": False, "billing_date": None}
+    shape["users"] = [
+        {"id": member.user.pk, "name": member.user.name, "email": member.user.email, "admin": member.admin}
+        for member in members
+    ]
+    return shape

@@ -1,0 +1,221 @@
+"""Files: taking them in, measuring pictures, and giving them out by an address that ends soon.
+
+Nobody's word about what a file is makes a browser run it: the bytes are served as a download, under their stated type
+only where that type is harmless, with `nosniff` and in a sandbox. See `flowdock_server.api.files`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import mimetypes
+import re
+import threading
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage, storages
+from django.core.files.uploadedfile import UploadedFile
+from django.core.signing import BadSignature, TimestampSigner
+from PIL import Image, ImageOps
+
+from flowdock_server.drafts import BLANK, Rejected
+from flowdock_server.models import Attachment, Flow, User
+
+THUMBNAIL = (320, 320)  # pixels that a thumbnail fits into
+MAX_PIXELS = 50_000_000  # of a picture: what is packed into few bytes may unpack to all of the memory
+THUMBNAIL_ENDING = ".thumbnail"  # of its key
+LASTS = 300  # seconds that an address to download from can be used
+UNKNOWN = "application/octet-stream"
+
+# What a browser shows without running anything, also when it is opened by itself.
+HARMLESS = re.compile(
+    r"(image/(png|jpeg|gif|webp)|audio/[\w.+-]+|video/[\w.+-]+|text/plain|application/(pdf|zip|json))"
+)
+_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,100}/[a-z0-9][a-z0-9!#$&^_.+-]{0,100}")
+_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
+# Pictures are unpacked one after the other: each takes four bytes of memory a pixel while it is made smaller.
+_unpacking = threading.Lock()
+Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS is looked at here
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as it was sent. `content_id` is the name by which the body of its message refers to it."""
+
+    data: bytes
+    file_name: str
+    content_type: str
+    content_id: str = ""
+
+    @classmethod
+    def read(cls, value: object, field: str, content_id: str = "") -> Upload:
+        """A part of a form, or {"data": Base64, "content_type", "file_name"}. Raises Rejected for `field`."""
+        if isinstance(value, UploadedFile):
+            if value.size is not None and value.size > settings.MAX_FILE_BYTES:
+                raise Rejected({field: [_too_large()]})
+            name, kind, data = value.name, value.content_type, value.read()
+        elif isinstance(value, dict):
+            name, kind, data = value.get("file_name"), value.get("content_type"), _decoded(value.get("data"), field)
+        else:
+            raise Rejected({field: ["must be a file"]})
+        if len(data) > settings.MAX_FILE_BYTES:
+            raise Rejected({field: [_too_large()]})
+        file_name = _file_name(name)
+        return cls(data, file_name, _content_type(kind, file_name), content_id)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is known of a picture: its real type, its size as it is seen, and a smaller one of it."""
+
+    content_type: str
+    width: int
+    height: int
+    thumbnail: bytes
+    thumbnail_width: int
+    thumbnail_height: int
+
+
+def attachments_of(value: object) -> list[Upload]:
+    """The uploads in `attachments`: by their names, or a list without. Raises Rejected."""
+    if not value:
+        return []
+    if isinstance(value, dict) and "data" not in value:
+        return [Upload.read(file, f"attachments.{name}", str(name)[:255]) for name, file in value.items()]
+    files = value if isinstance(value, list) else [value]
+    uploads = []
+    for number, file in enumerate(files):
+        name = file.get("content_id") if isinstance(file, dict) else None
+        uploads.append(Upload.read(file, f"attachments.{number}", str(name)[:255] if name else ""))
+    if len({bool(upload.content_id) for upload in uploads}) > 1:
+        raise Rejected({"attachments": ["must all have names, or none of them"]})
+    return uploads
+
+
+@contextmanager
+def kept(uploads: list[Upload], flow: Flow, user: User | None) -> Iterator[list[Attachment]]:
+    """Attachments whose bytes are stored, to be saved with their message. The bytes of what is not saved go again.
+
+    Raises Rejected for pictures that would unpack to more than MAX_PIXELS.
+    """
+    attachments = [_described(upload, flow, user) for upload in uploads]
+    storage = store()
+    written: list[str] = []
+    is_saved = False
+    try:
+        for upload, (attachment, thumbnail) in zip(uploads, attachments, strict=True):
+            written.append(storage.save(attachment.key, ContentFile(upload.data)))
+            if thumbnail:
+                written.append(storage.save(attachment.thumbnail_key, ContentFile(thumbnail)))
+        yield [attachment for attachment, _ in attachments]
+        is_saved = all(attachment.pk for attachment, _ in attachments)
+    finally:
+        if not is_saved:
+            for name in written:
+                storage.delete(name)
+
+
+def store() -> Storage:
+    return storages["attachments"]
+
+
+def address_of(attachment: Attachment, *, thumbnail: bool = False) -> str:
+    """Where the bytes can be had for LASTS seconds, by whoever knows it."""
+    key = attachment.thumbnail_key if thumbnail else attachment.key
+    token = TimestampSigner(salt="flowdock_server.files").sign(key).removeprefix(f"{key}:")
+    return f"{settings.SERVER_URL}/downloads/{key}/{token}/{quote(attachment.file_name, safe='')}"
+
+
+def thumbnail_type(attachment: Attachment) -> str:
+    """As `_measured` writes them."""
+    return "image/jpeg" if attachment.content_type == "image/jpeg" else "image/png"
+
+
+def is_signed(key: str, token: str) -> bool:
+    """Whether `address_of` made an address of `key` and `token`, and it can still be used."""
+    try:
+        TimestampSigner(salt="flowdock_server.files").unsign(f"{key}:{token}", max_age=LASTS)
+    except BadSignature:
+        return False
+    return True
+
+
+def _described(upload: Upload, flow: Flow, user: User | None) -> tuple[Attachment, bytes]:
+    picture = _picture(upload)
+    attachment = Attachment(
+        flow=flow,
+        uploaded_by=user,
+        content_id=upload.content_id,
+        file_name=upload.file_name,
+        content_type=picture.content_type if picture else upload.content_type,
+        size=len(upload.data),
+    )
+    if picture is None:
+        return attachment, b""
+    attachment.width, attachment.height = picture.width, picture.height
+    attachment.thumbnail_width, attachment.thumbnail_height = picture.thumbnail_width, picture.thumbnail_height
+    return attachment, picture.thumbnail
+
+
+def _picture(upload: Upload) -> Picture | None:
+    """None for what is no picture, or one that cannot be read: it is a file like any other."""
+    if not upload.content_type.startswith("image/"):
+        return None
+    try:
+        with _unpacking, Image.open(io.BytesIO(upload.data), formats=_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise Rejected({"content": [f"is a picture of more than {MAX_PIXELS // 1_000_000} million pixels"]})
+            return _measured(image)
+    except (OSError, ValueError, SyntaxError, EOFError, OverflowError, IndexError, TypeError):
+        # Pillow's readers raise all of these for files that are cut off or made to break them.
+        return None
+
+
+def _measured(image: Image.Image) -> Picture:
+    content_type = Image.MIME[image.format or ""]
+    width, height = image.size
+    if image.getexif().get(0x0112, 1) > 4:  # it lies on its side
+        width, height = height, width
+    is_photo = image.format == "JPEG"
+    if is_photo:
+        image.draft("RGB", THUMBNAIL)  # a large photo is unpacked to an eighth of its size
+    small = ImageOps.exif_transpose(image).convert("RGB" if is_photo else "RGBA")
+    small.thumbnail(THUMBNAIL)
+    written = io.BytesIO()
+    small.save(written, "JPEG" if is_photo else "PNG", optimize=True)
+    return Picture(content_type, width, height, written.getvalue(), small.width, small.height)
+
+
+def _decoded(data: object, field: str) -> bytes:
+    if not isinstance(data, str) or not data:
+        raise Rejected({f"{field}.data": [BLANK]})
+    try:
+        return base64.b64decode(re.sub(r"\s+", "", data), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Rejected({f"{field}.data": ["must be Base64"]}) from error
+
+
+def _file_name(name: object) -> str:
+    """The last part of a path, without what no file's name or header can hold."""
+    text = re.split(r"[/\\]", name)[-1] if isinstance(name, str) else ""
+    text = "".join(sign for sign in text if unicodedata.category(sign)[0] != "C").strip(" .")
+    # Its end says what it is, so that is kept.
+    return (text if len(text) <= 255 else text[:200] + text[-55:]) or "file"
+
+
+def _content_type(kind: object, file_name: str) -> str:
+    stated = kind.partition(";")[0].strip().lower() if isinstance(kind, str) else ""
+    if _TYPE.fullmatch(stated):
+        return stated
+    return mimetypes.guess_type(file_name, strict=False)[0] or UNKNOWN
+
+
+def _too_large() -> str:
+    return f"is too large (maximum is {settings.MAX_FILE_BYTES} bytes)"

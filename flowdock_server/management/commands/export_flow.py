@@ -1,0 +1,90 @@
+"""Write a flow to a file."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from flowdock_server.management import finding
+from flowdock_server.transfer import export
+
+EXAMPLE = """
+  python -m flowdock_server export_flow acme/main --output main.jsonl.gz
+  python -m flowdock_server export_flow acme/main | ssh elsewhere flowdock-server import_flow -
+
+The file holds the flow as it was at one moment, while people go on posting: its people, sources, invitations, threads,
+messages, files, and who has read what. Private conversations are no flow's. It lets nobody in: tokens and secrets are
+there as digests, and passwords not at all unless asked for; but it holds all that was said, so keep it as you keep the
+database.
+
+Exit codes:
+  0  written
+  1  no such flow, or the file cannot be written
+  2  wrong arguments
+"""
+
+
+class Command(BaseCommand):
+    help = "Write a flow with all that belongs to it to a file of JSON lines, which import_flow reads."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = EXAMPLE
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.add_argument("flow", type=finding.flow_address, metavar="ORGANIZATION/FLOW", help="Which flow.")
+        parser.add_argument(
+            "--output",
+            default="-",
+            metavar="FILE",
+            help="Where to; compressed where its name ends with .gz (default: standard output).",
+        )
+        parser.add_argument("--no-files", action="store_true", help="Leave out the contents of files.")
+        parser.add_argument(
+            "--passwords",
+            action="store_true",
+            help="Add the digests of people's passwords, so that they sign in as before. A weak one can be guessed.",
+        )
+
+    def handle(self, *, flow: tuple[str, str], output: str, no_files: bool, passwords: bool, **options: Any) -> None:
+        found = finding.flow(*flow)
+        written = 0
+        try:
+            with _opened(output) as file, tqdm(unit="line", disable=None, leave=False) as bar:
+                for record in export.lines(found, passwords=passwords, files=not no_files):
+                    file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
+                    written += record["type"] == "message"
+                    bar.update()
+        except OSError as error:
+            raise CommandError(f"{output} cannot be written: {error.strerror}") from error
+        if output != "-":
+            self.stdout.write(f"{'/'.join(flow)} is in {output}, with {written} messages")
+
+
+@contextmanager
+def _opened(output: str) -> Iterator[IO[str]]:
+    """The file under its name only when it is whole, and for its owner alone."""
+    if output == "-":
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+        yield sys.stdout
+        return
+    path = Path(output)
+    part = path.with_name(f"{path.name}.part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with open(descriptor, "wb") as raw:
+            binary = gzip.GzipFile(fileobj=raw, mode="wb") if path.suffix == ".gz" else raw
+            with io.TextIOWrapper(binary, encoding="utf-8", newline="\n") as file:  # type: ignore[type-var]
+                yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,127 @@
+"""Read a flow from a file."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from flowdock_server.management import finding
+from flowdock_server.transfer import Unfit
+from flowdock_server.transfer.archive import Archive
+from flowdock_server.transfer.kinds import Record
+from flowdock_server.transfer.load import Loader
+
+EXAMPLE = """
+A file of export_flow, compressed or not, comes back under the address that it had, or under another one:
+
+  python -m flowdock_server import_flow main.jsonl.gz
+  python -m flowdock_server import_flow main.jsonl.gz --into acme/copy-of-main
+
+An archive that Flowdock let people download is a zip for each flow (its folder or its messages.json will do). It names
+neither the flow nor the people, only their numbers; save the API's list of an organization's users for the names:
+
+  python -m flowdock_server import_flow main-2023-08-01.zip --into acme/main --users users.json --members
+
+The same file again changes nothing, and a later one of the same flow adds what is new: an import that broke off is
+simply run again. Nobody can sign in by an import: people get their passwords from you, or were in the file with them.
+
+Exit codes:
+  0  all of it is there
+  1  it cannot be imported, or not into this flow: what is wrong is said, and where
+  2  wrong arguments
+"""
+
+
+class Command(BaseCommand):
+    help = "Read a flow from a file of export_flow, or from an archive of Flowdock's."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = EXAMPLE
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.add_argument("file", help="The file, the unpacked folder of an archive, or - for standard input.")
+        parser.add_argument(
+            "--into",
+            type=finding.flow_address,
+            metavar="ORGANIZATION/FLOW",
+            help="Where to (default: where it came from). What is not there is made.",
+        )
+        parser.add_argument("--users", metavar="FILE", help="For an archive: who is who, as the API lists users.")
+        parser.add_argument(
+            "--members", action="store_true", help="For an archive: who spoke and is in --users is in the flow."
+        )
+
+    def handle(
+        self, *, file: str, into: tuple[str, str] | None, users: str | None, members: bool, **options: Any
+    ) -> None:
+        loader = Loader(into)
+        archive = None
+        try:
+            if file != "-" and _is_archive(Path(file)):
+                if into is None:
+                    raise CommandError("An archive does not say which flow it is of: name it with --into", returncode=2)
+                archive = Archive(Path(file), into, _people(users), members=members)
+                records = archive.records()
+            elif users or members:
+                raise CommandError("--users and --members are for archives of Flowdock's", returncode=2)
+            else:
+                records = _lines(file)
+            flow = loader.load(tqdm(records, unit="line", disable=None, leave=False))
+        except Unfit as error:
+            raise CommandError(f"{file}: {error}") from None
+        except OSError as error:
+            raise CommandError(f"{error.filename or file} cannot be read: {error.strerror or error}") from None
+        made = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in loader.made.items() if count)
+        self.stdout.write(f"{flow.web_url}: {made or 'nothing'} new")
+        if archive and archive.left_out:
+            self.stdout.write(f"{archive.left_out.total()} messages that only clients read are left out")
+
+
+def _is_archive(path: Path) -> bool:
+    if path.is_dir() or zipfile.is_zipfile(path):
+        return True
+    with path.open("rb") as file:
+        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+
+
+def _people(name: str | None) -> list[dict[str, Any]]:
+    """A list of the API's user objects, or an object that has it as `users`, as one of a flow does."""
+    if name is None:
+        return []
+    try:
+        value = json.loads(Path(name).read_bytes())
+    except ValueError:
+        raise CommandError(f"{name} is no JSON", returncode=2) from None
+    people = value.get("users") if isinstance(value, dict) else value
+    if not isinstance(people, list) or not all(isinstance(each, dict) and "id" in each for each in people):
+        raise CommandError(f"{name} is no list of users as the API has it", returncode=2)
+    return people
+
+
+def _lines(name: str) -> Iterator[Record]:
+    with ExitStack() as stack:
+        file: IO[bytes] = sys.stdin.buffer
+        if name != "-":
+            file = stack.enter_context(Path(name).open("rb"))
+            compressed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            if compressed:
+                file = stack.enter_context(gzip.open(file))  # type: ignore[assignment]
+        try:
+            for number, line in enumerate(file, 1):
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    raise Unfit(f"line {number} is no JSON") from None
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            raise Unfit("the compressed file is damaged or was cut off") from None

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from .people import User
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def of(self, user: User) -> ConversationQuerySet:
+        """Those that `user` is one of the two of."""
+        return self.filter(models.Q(first=user) | models.Q(second=user))
+
+
+class Conversation(models.Model):
+    """What two people say to each other and nobody else reads; `first` is the one with the smaller id.
+
+    Get it with `Conversation.between(one, other)`, which makes it when it is not there. `last_number` is the number of
+    its latest message. Each side has its own flag whether it is open, and the number up to which they have read.
+    """
+
+    first = models.ForeignKey(User, models.CASCADE, related_name="+", db_index=False)
+    second = models.ForeignKey(User, models.CASCADE, related_name="+")
+    last_number = models.BigIntegerField(default=0, editable=False)
+    first_open = models.BooleanField(default=False)
+    second_open = models.BooleanField(default=False)
+    first_read_number = models.BigIntegerField(default=0)
+    second_read_number = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["first", "second"], name="one_conversation_of_two"),
+            models.CheckConstraint(condition=models.Q(first__lt=models.F("second")), name="two_in_the_order_of_ids"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.first} and {self.second}"
+
+    @classmethod
+    def between(cls, one: User, other: User) -> Conversation:
+        first, second = sorted((one, other), key=lambda user: user.pk)
+        return cls.objects.get_or_create(first=first, second=second)[0]
+
+    def other(self, user: User) -> User:
+        """The one whom `user` talks with."""
+        return self.second if user.pk == self.first_id else self.first
+
+    def side(self, user: User) -> str:
+        """ "first" or "second": the beginning of the names of `user`'s own fields."""
+        return "first" if user.pk == self.first_id else "second"
+
+
+class PrivateMessage(models.Model):
+    """Something said in a conversation; `number` is what the API calls its `id`, unique in its conversation only."""
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages", db_index=False)
+    number = models.BigIntegerField()
+    user = models.ForeignKey(User, models.CASCADE, related_name="private_messages")
+    content = models.TextField(blank=True)
+    tags = models.JSONField(default=list)
+    uuid = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  (None is unlike any other None)
+    created_at = models.DateTimeField(default=timezone.now)
+    edited_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "number"], name="one_private_message_per_number"),
+            models.UniqueConstraint(fields=["user", "uuid"], name="one_private_message_per_uuid"),
+        ]
+
+    def __str__(self) -> str:
+        return f"private message {self.number}"
+
+    @property
+    def sent(self) -> int:
+        """Milliseconds since 1970."""
+        return round(self.created_at.timestamp() * 1000)
+
+    @property
+    def speaker(self) -> str:
+        return self.user.name
+
+    @property
+    def speaker_avatar(self) -> str:
+        return self.user.avatar

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+
+from .messages import Message
+
+
+class WordsField(models.TextField):
+    """The words of a message in the database's own kind of full-text index: only `match` can be asked of it."""
+
+    def db_type(self, connection: Any) -> str:
+        return "tsvector" if connection.vendor == "postgresql" else "text"
+
+
+@WordsField.register_lookup
+class Match(models.Lookup):
+    """Whether the words match a query in the database's own language, as `flowdock_server.search` writes it."""
+
+    lookup_name = "match"
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        column, column_params = self.process_lhs(compiler, connection)
+        query, query_params = self.process_rhs(compiler, connection)
+        operator, cast = ("@@", "::tsquery") if connection.vendor == "postgresql" else ("MATCH", "")
+        return f"{column} {operator} {query}{cast}", [*column_params, *query_params]
+
+
+class Indexed(models.Model):
+    """What a message can be found by; written by `flowdock_server.search`, its table made by a migration.
+
+    On SQLite it is an FTS5 table, which knows no foreign keys; so it has none anywhere. Messages that went with their
+    flow leave rows behind that lead to nothing.
+    """
+
+    message = models.OneToOneField(
+        Message, models.DO_NOTHING, primary_key=True, db_column="rowid", db_constraint=False, related_name="indexed"
+    )
+    words = WordsField()
+
+    class Meta:
+        managed = False
+        db_table = "flowdock_server_search"
+
+    def __str__(self) -> str:
+        return f"the words of message {self.pk}"

@@ -1,0 +1,14 @@
+"""Names of organizations and flows as addresses spell them."""
+
+from django.utils.text import slugify
+
+# The first parts of pages' addresses that are no organization's.
+RESERVED = frozenset({"private"})
+
+
+def parameterized(name: str) -> str:
+    """ "Böring & Söns" gives "boring-sons": lower case, accents dropped, hyphens for what no address should hold.
+
+    Empty where nothing is left, as of a name in Chinese.
+    """
+    return slugify(name)[:100].strip("-")

@@ -1,0 +1,44 @@
+"""Pressing a button of a thread on its page.
+
+A form posts `signature` (of `flowdock_server.actions.signature`) to the address `press-action`. Its answer is a
+message on the thread's page, for scripts (`Accept: application/json`) `{"message", "done", "url"}`.
+"""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.html import format_html
+from django.views.decorators.http import require_POST
+
+from flowdock_server import actions
+from flowdock_server.drafts import Refused
+from flowdock_server.models import Flow
+
+from .access import flow_page
+
+
+@require_POST
+@flow_page
+def press(request: HttpRequest, flow: Flow, thread_id: str, number: int) -> HttpResponseBase:
+    threads = flow.threads.select_related("flow__organization", "source__application")
+    thread = get_object_or_404(threads, pk=thread_id)
+    try:
+        outcome = actions.press(thread, number, request.user, request.POST.get("signature", ""))
+    except actions.NoSuchAction as error:
+        raise Http404 from error
+    except Refused as error:
+        outcome = actions.Outcome(False, str(error))
+    if "application/json" in request.headers.get("Accept", ""):
+        return JsonResponse({"message": outcome.message, "done": outcome.done, "url": outcome.url})
+    _tell(request, outcome)
+    return redirect("thread", flow.organization.parameterized_name, flow.parameterized_name, thread.pk)
+
+
+def _tell(request: HttpRequest, outcome: actions.Outcome) -> None:
+    if outcome.url:
+        link = '{} <a href="{}" rel="noopener noreferrer nofollow">Sign in there</a>'
+        messages.warning(request, format_html(link, outcome.message, outcome.url))
+    elif outcome.done:
+        messages.success(request, outcome.message or "Done.")
+    else:
+        messages.error(request, outcome.message)

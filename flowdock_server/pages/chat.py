@@ -1,0 +1,368 @@
+"""A flow's chat: what people say and do, files, who is there, and the messages under one message."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+from django.contrib import messages as notices
+from django.core.exceptions import BadRequest
+from django.db.models import Count, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from flowdock_server import files, messages
+from flowdock_server.drafts import MAX_CONTENT, Draft, Refused, Rejected
+from flowdock_server.models import Attachment, Flow, FlowMembership, Message, Tag, User
+
+from . import once
+from .access import flow_page
+from .frame import frame
+from .words import Wording, wording_of
+
+EVENTS = (
+    Message.Event.MESSAGE,
+    Message.Event.COMMENT,
+    Message.Event.STATUS,
+    Message.Event.FILE,
+    Message.Event.ACTION,
+)
+PAGE = 60  # messages shown at once
+TOGETHER = timedelta(minutes=5)  # what one says within it stands under one name
+HERE = timedelta(minutes=5)  # since somebody last did something
+MAX_FILES = 10  # in one form
+
+
+@dataclass
+class Line:
+    """A message with what the page has to know of it and its neighbours."""
+
+    message: Any
+    is_own: bool
+    names_me: bool
+    continues: bool = False
+    new_day: bool = False
+    is_first_new: bool = False
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody in the flow: `is_here` is whether they did something a moment ago."""
+
+    user: User
+    is_here: bool
+
+
+@require_GET
+@flow_page
+def show(request: HttpRequest, flow: Flow) -> HttpResponse:
+    return _page(request, flow)
+
+
+@require_GET
+@flow_page
+def lines(request: HttpRequest, flow: Flow) -> HttpResponse:
+    """The messages alone, for a page that is open and brings itself up to date."""
+    return render(request, "flowdock_server/_chat_parts.html", frame(request, flow) | _said(request, flow))
+
+
+@require_GET
+@flow_page
+def show_message(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
+    """A message and the comments on it. One that belongs to a thread is shown there."""
+    root = _message(flow, number)
+    if root.thread_id and root.thread.source_id:
+        return redirect(f"{root.thread.get_absolute_url()}#message-{root.number}")
+    if root.parent_id and root.parent.event in EVENTS:
+        return redirect(f"{flow.get_absolute_url()}/chat/{root.parent.number}#message-{root.number}")
+    return _page(request, flow, _comments(request, flow, root))
+
+
+@require_GET
+@flow_page
+def comments(request: HttpRequest, flow: Flow, number: int) -> HttpResponse:
+    """The same without the rest of the page."""
+    context = {"flow": flow, "wording": _wording(request, flow, _people(flow))}
+    return render(
+        request, "flowdock_server/_chat_thread.html", context | _comments(request, flow, _message(flow, number))
+    )
+
+
+@require_GET
+@flow_page
+def line(request: HttpRequest, flow: Flow, number: int) -> HttpResponse:
+    """One message alone: one that was changed, and that the page shows among older ones."""
+    found = get_object_or_404(_loaded(flow.messages.filter(event__in=EVENTS)), number=number)
+    context = {"flow": flow, "wording": _wording(request, flow, _people(flow)), "line": _line(found, request.user)}
+    return render(request, "flowdock_server/_line.html", context)
+
+
+@require_POST
+@flow_page
+def say(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+    """A message, and files, which are messages of their own."""
+    content = _typed(request)
+    if problem := _say(request, flow, content, event="message"):
+        context = {"typed": content, "problem": problem}
+        return _page(request, flow, context, status=400)
+    return redirect(f"{flow.get_absolute_url()}/chat")
+
+
+@require_POST
+@flow_page
+def comment(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
+    root = _message(flow, number)
+    content = _typed(request)
+    if problem := _say(request, flow, content, event="comment", message=root.number):
+        context = _comments(request, flow, root) | {"typed_comment": content, "comment_problem": problem}
+        return _page(request, flow, context, status=400)
+    return redirect(f"{flow.get_absolute_url()}/chat/{root.number}#reply")
+
+
+@require_http_methods(["GET", "POST"])
+@flow_page
+def edit(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
+    """Say something of one's own anew."""
+    message = _own(request, flow, number)
+    problem, content, status = "", message.content, 200
+    if request.method == "POST":
+        content = _typed(request)
+        try:
+            messages.edit(message, request.user, content=content)
+        except (Rejected, Refused) as error:
+            problem, status = in_words(error), 400
+        else:
+            return redirect(f"{flow.get_absolute_url()}/chat?at={number}#message-{number}")
+    context = {"flow": flow, "message": message, "typed": content, "problem": problem, "max_content": MAX_CONTENT}
+    return render(request, "flowdock_server/edit_message.html", context, status=status)
+
+
+@require_POST
+@flow_page
+def delete(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
+    """One's own in the chat, and what anybody may delete in the inbox."""
+    message = flow.messages.select_related("thread", "flow__organization").filter(number=number).first()
+    if message is None:  # as after a second press of the button
+        return redirect(f"{flow.get_absolute_url()}/chat")
+    thread = message.thread
+    try:
+        messages.delete(message, request.user)
+    except Refused as error:
+        notices.error(request, in_words(error))
+    if not message.by_integration and not (thread and thread.source_id):
+        return redirect(f"{flow.get_absolute_url()}/chat")
+    return redirect(f"{flow.get_absolute_url()}/threads/{thread.pk}" if thread.messages.exists() else flow)
+
+
+@require_POST
+@flow_page
+def mark_read(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+    """All that the page has shown: `number` is the latest message that it knew of."""
+    _read_up_to(flow, _number(request.POST.get("number", "")))
+    return redirect(f"{flow.get_absolute_url()}/chat")
+
+
+@require_POST
+@flow_page
+def set_status(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+    """What one is up to, told in the flow and shown beside one's name everywhere. Nothing: no status any more."""
+    status = " ".join(request.POST.get("status", "").replace("\x00", "").split())[:200]
+    if not status:
+        User.objects.filter(pk=request.user.pk).update(status="")
+    elif status != request.user.status:
+        try:
+            messages.post(Draft(event="status", content=status), flow=flow, user=request.user)
+        except (Rejected, Refused) as error:
+            notices.error(request, in_words(error))
+    return redirect(f"{flow.get_absolute_url()}/chat")
+
+
+@require_GET
+@flow_page
+def open_file(request: HttpRequest, flow: Flow, key: str, thumbnail: bool = False) -> HttpResponseBase:
+    """The bytes, at an address that ends soon."""
+    attachment = get_object_or_404(Attachment, flow=flow, key=key, message__isnull=False)
+    return redirect(files.address_of(attachment, thumbnail=thumbnail and attachment.has_thumbnail))
+
+
+def in_words(error: Rejected | Refused) -> str:
+    """Flowdock's reasons as a sentence: "can't be blank" is said of nothing that a page names."""
+    if isinstance(error, Rejected):
+        reasons = [reason for reasons in error.errors.values() for reason in reasons]
+        return f"This {', and '.join(reasons)}." if reasons else "This cannot be posted."
+    return f"{error}."
+
+
+def _page(request: HttpRequest, flow: Flow, shown: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+    context = frame(request, flow) | _said(request, flow) | (shown or {})
+    return render(request, "flowdock_server/chat.html", context, status=status)
+
+
+def _said(request: HttpRequest, flow: Flow) -> dict[str, Any]:
+    """The messages that the address asks for: the newest, those before or around one, with a tag, with words."""
+    tag = request.GET.get("tag", "").replace("\x00", "").strip().lower()[:100]
+    words = request.GET.get("q", "").replace("\x00", "").strip()[:200]
+    found = _loaded(flow.messages.filter(event__in=EVENTS))
+    if tag:
+        found = found.filter(pk__in=Tag.objects.filter(name=tag).values("message"))
+    for word in words.split()[:8]:
+        found = found.filter(Q(content__icontains=word) | Q(attachments__file_name__icontains=word))
+    people = _people(flow)
+    shown, has_earlier, is_latest = _part(request, found.distinct() if words else found)
+    line_at = _number(request.GET["line"]) if "line" in request.GET else flow.membership.last_read_number
+    listed = in_context([_line(message, request.user) for message in shown], line_at)
+    if is_latest and not (tag or words) and "unseen" not in request.GET:
+        _read_up_to(flow, flow.last_number)
+    return {
+        "chat": True,
+        "chat_address": f"{flow.get_absolute_url()}/chat",
+        "last_number": flow.last_number,
+        "lines": listed,
+        "has_earlier": has_earlier,
+        "is_latest": is_latest,
+        "line_at": line_at,
+        "tag": tag,
+        "words": words,
+        "people": people,
+        "wording": _wording(request, flow, people),
+        "form_key": once.form_key(),
+        "max_content": MAX_CONTENT,
+    }
+
+
+def _part(request: HttpRequest, found: QuerySet[Message]) -> tuple[list[Message], bool, bool]:
+    """A page of messages in their order, whether there are earlier ones, and whether they go up to the latest."""
+    newest_first = found.order_by("-number")
+    if "before" in request.GET:
+        part = list(newest_first.filter(number__lt=_number(request.GET["before"]))[: PAGE + 1])
+        return part[:PAGE][::-1], len(part) > PAGE, False
+    if "at" in request.GET:
+        at = _number(request.GET["at"])
+        later = list(found.order_by("number").filter(number__gt=at)[: PAGE // 2 + 1])
+        earlier = list(newest_first.filter(number__lte=at)[: PAGE // 2 + 1])
+        is_latest = len(later) <= PAGE // 2
+        return [*earlier[: PAGE // 2][::-1], *later[: PAGE // 2]], len(earlier) > PAGE // 2, is_latest
+    part = list(newest_first[: PAGE + 1])
+    return part[:PAGE][::-1], len(part) > PAGE, True
+
+
+def _loaded(found: QuerySet[Message]) -> QuerySet[Message]:
+    return (
+        found.select_related("user", "thread__source", "thread__flow__organization", "parent", "source__application")
+        .prefetch_related("attachments")
+        .annotate(replies=Count("comments", filter=Q(comments__event=Message.Event.COMMENT), distinct=True))
+    )
+
+
+def _comments(request: HttpRequest, flow: Flow, root: Message) -> dict[str, Any]:
+    said = list(_loaded(root.comments.filter(event=Message.Event.COMMENT)).order_by("-number")[:500])[::-1]
+    return {
+        "root": _line(root, request.user),
+        "comments": in_context([_line(message, request.user) for message in said], 0),
+        "form_key": once.form_key(),
+    }
+
+
+def _line(message: Message, user: User) -> Line:
+    mine = {f":user:{user.pk}", f":highlight:{user.pk}", ":user:everyone"}
+    is_own = message.user_id == user.pk and message.source_id is None
+    return Line(message, is_own=is_own, names_me=not is_own and not mine.isdisjoint(message.tags))
+
+
+def in_context(listed: list[Line], line_at: int) -> list[Line]:
+    """Told apart by day, by speaker, and by what was said since the person was here."""
+    if listed:
+        listed[0].new_day = True
+    for before, after in pairwise(listed):
+        after.new_day = before.message.created_at.date() != after.message.created_at.date()
+        after.continues = not after.new_day and _belong_together(before.message, after.message)
+    unread = (each for each in listed if each.message.number > line_at and not each.is_own)
+    first = next(unread, None) if line_at else None
+    if first:
+        first.is_first_new, first.continues = True, False
+    return listed
+
+
+def _belong_together(before: Any, after: Any) -> bool:
+    spoken = (Message.Event.MESSAGE, Message.Event.COMMENT, Message.Event.FILE)
+    same = ("user_id", "speaker", "thread_id", "parent_id")
+    return (
+        getattr(before, "event", "message") in spoken
+        and getattr(after, "event", "message") in spoken
+        and all(getattr(before, name, None) == getattr(after, name, None) for name in same)
+        and after.created_at - before.created_at < TOGETHER
+    )
+
+
+def _people(flow: Flow) -> list[Person]:
+    memberships = FlowMembership.objects.filter(flow=flow, disabled=False, user__is_active=True)
+    return [Person(each.user, is_here(each.user)) for each in memberships.select_related("user").order_by("user__name")]
+
+
+def is_here(user: User) -> bool:
+    return user.last_activity_at is not None and timezone.now() - user.last_activity_at < HERE
+
+
+def _wording(request: HttpRequest, flow: Flow, people: list[Person]) -> Wording:
+    return wording_of(flow, request.user, (person.user.nick for person in people))
+
+
+def _message(flow: Flow, number: int) -> Message:
+    return get_object_or_404(_loaded(flow.messages.all()), number=number)
+
+
+def _own(request: HttpRequest, flow: Flow, number: int) -> Message:
+    """A message that its author may change; to everybody else there is nothing to edit."""
+    message = _message(flow, number)
+    can_be_edited = (Message.Event.MESSAGE, Message.Event.COMMENT)
+    if message.user_id != request.user.pk or message.source_id or message.event not in can_be_edited:
+        raise Http404
+    return message
+
+
+def _typed(request: HttpRequest) -> str:
+    return request.POST.get("content", "").replace("\x00", "").strip("\r\n\t ")
+
+
+def _say(request: HttpRequest, flow: Flow, content: str, **draft: Any) -> str:
+    """Post what the form holds; what was wrong with it, or nothing.
+
+    The same form with the same words is the same message: a second press of the button adds none.
+    """
+    if len(content) > MAX_CONTENT:
+        return f"This is too long by {len(content) - MAX_CONTENT} characters. A message has room for {MAX_CONTENT}."
+    uploads = request.FILES.getlist("files")
+    if len(uploads) > MAX_FILES:
+        return f"These are {len(uploads)} files. Send {MAX_FILES} at once at most."
+    key = request.POST.get(once.FIELD, "")[:64]
+    try:
+        for place, upload in enumerate(uploads):
+            sent = Draft(event="file", content=upload, uuid=_uuid(key, f"file {place} {upload.name} {upload.size}"))
+            messages.post(sent, flow=flow, user=request.user)
+        if content:
+            said = Draft(content=content, uuid=_uuid(key, content), **draft)
+            messages.post(said, flow=flow, user=request.user)
+    except (Rejected, Refused) as error:
+        return in_words(error)
+    return ""
+
+
+def _uuid(key: str, content: str) -> str:
+    return hashlib.sha256(f"{key}:{content}".encode()).hexdigest()
+
+
+def _read_up_to(flow: Flow, number: int) -> None:
+    membership, number = flow.membership, min(number, flow.last_number)
+    if number > membership.last_read_number:
+        FlowMembership.objects.filter(pk=membership.pk, last_read_number__lt=number).update(last_read_number=number)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise BadRequest("this is no number of a message")
+    return int(text)

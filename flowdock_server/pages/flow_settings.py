@@ -1,0 +1,236 @@
+"""A flow's own settings and its people: for its organization's admins, and in part for everybody who is in it."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from flowdock_server import invitations, members
+from flowdock_server.models import Flow, FlowMembership, Invitation, User
+
+from . import once
+from .access import flow_page
+from .forms import Form
+
+
+class FlowForm(Form, forms.ModelForm):
+    class Meta:
+        model = Flow
+        fields = ["name", "access_mode"]
+        labels = {"name": "Name", "access_mode": "Who may come in"}
+        help_texts = {"name": "Its address stays the same."}
+
+    def clean_name(self) -> str:
+        return self.cleaned_data["name"].strip()
+
+
+class InvitationForm(Form):
+    emails = forms.CharField(
+        label="E-mail addresses",
+        max_length=50_000,
+        widget=forms.Textarea(attrs={"rows": 2, "placeholder": "lea@example.com, otto@example.com"}),
+        help_text="One or many, by comma or line. Who is in the organisation comes in at once.",
+    )
+    message = forms.CharField(
+        label="A word to them",
+        max_length=invitations.MAX_MESSAGE,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Optional. It stands in the mail.",
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@flow_page
+def show(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+    if request.method == "GET":
+        return _page(request, flow)
+    _for_admins(request, flow)
+    form = FlowForm(request.POST, instance=flow)
+    if not form.is_valid():
+        return _page(request, Flow.objects.select_related("organization").get(pk=flow.pk), form=form, status=400)
+    form.save()
+    messages.success(request, "Saved.")
+    return _to("flow-settings", flow)
+
+
+@require_POST
+@flow_page
+def archive(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+    """Archive the flow, or bring it back with `archived=0`."""
+    _for_admins(request, flow)
+    flow.disabled = request.POST.get("archived") != "0"
+    flow.save(update_fields=["disabled"])
+    said = "is archived. It can be read, and nothing can be posted." if flow.disabled else "is back."
+    messages.success(request, f"{flow.name} {said}")
+    return _to("flow-settings", flow)
+
+
+@sensitive_variables("token")
+@require_POST
+@flow_page
+def issue_token(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+    """A new token for the push API. The old one is of no use any more."""
+    _for_admins(request, flow)
+    if not once.first_time(request):
+        return _to("flow-settings", flow)
+    token = flow.issue_api_token()
+    return _page(request, flow, api_token=token)
+
+
+@require_GET
+@flow_page
+def people(request: HttpRequest, flow: Flow) -> HttpResponse:
+    return _people_page(request, flow)
+
+
+@require_POST
+@flow_page
+def invite(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+    form = InvitationForm(request.POST)
+    if flow.disabled:
+        form.add_error(None, "The flow is archived, so nobody can be invited.")
+    if not form.is_valid():
+        return _people_page(request, flow, invitation_form=form, status=400)
+    text, message = form.cleaned_data["emails"].replace("\x00", ""), form.cleaned_data["message"]
+    try:
+        outcome = invitations.import_addresses(flow, text, by=request.user, message=message)
+    except invitations.TooMany:
+        form.add_error("emails", f"{invitations.MAX_IMPORTED} at once at most.")
+        return _people_page(request, flow, invitation_form=form, status=400)
+    if outcome.invitations:
+        invited = ", ".join(invitation.email for invitation in outcome.invitations)
+        messages.success(request, f"Invited: {invited}.")
+    if outcome.added_users:
+        messages.success(request, f"Now in {flow.name}: {', '.join(user.name for user in outcome.added_users)}.")
+    if outcome.erroneous_emails:
+        form = InvitationForm(initial={"emails": "\n".join(outcome.erroneous_emails), "message": message})
+        problem = "These are no e-mail addresses. The others are invited."
+        return _people_page(request, flow, invitation_form=form, erroneous=problem, status=400)
+    if not (outcome.invitations or outcome.added_users):
+        messages.success(request, "They are in the flow already.")
+    return _to("flow-people", flow)
+
+
+@require_POST
+@flow_page
+def uninvite(request: HttpRequest, flow: Flow, invitation_id: int) -> HttpResponseBase:
+    """Take an invitation back: for who sent it, and for admins."""
+    invitation = Invitation.objects.filter(flow=flow, pk=invitation_id, state=Invitation.State.PENDING).first()
+    if invitation is None:  # as after a second press of the button
+        return _to("flow-people", flow)
+    if invitation.invited_by_id != request.user.pk:
+        _for_admins(request, flow)
+    invitations.take_back(invitation, by=request.user)
+    messages.success(request, f"The invitation of {invitation.email} leads nowhere any more.")
+    return _to("flow-people", flow)
+
+
+@require_POST
+@flow_page
+def add(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+    """Let somebody of the organization in."""
+    candidates = _candidates(request.user, flow)
+    user_id = request.POST.get("user", "")
+    user = candidates.filter(pk=user_id).first() if user_id.isascii() and user_id.isdecimal() else None
+    if user is None:
+        raise Http404
+    members.add(flow, user, by=request.user)
+    messages.success(request, f"{user.name} is in {flow.name}.")
+    return _to("flow-people", flow)
+
+
+@require_POST
+@flow_page
+def block(request: HttpRequest, flow: Flow, user_id: int) -> HttpResponseBase:
+    """Shut somebody out, or let them in again with `blocked=0`."""
+    membership = _other(request, flow, user_id)
+    disabled = request.POST.get("blocked") != "0"
+    members.block(membership, by=request.user, disabled=disabled)
+    said = "sees and posts nothing here any more." if disabled else "is let in again."
+    messages.success(request, f"{membership.user.name} {said}")
+    return _to("flow-people", flow)
+
+
+@require_POST
+@flow_page
+def remove(request: HttpRequest, flow: Flow, user_id: int) -> HttpResponseBase:
+    """Take somebody out of the flow. They stay in the organization."""
+    membership = _other(request, flow, user_id)
+    membership.delete()
+    messages.success(request, f"{membership.user.name} is out of {flow.name}.")
+    return _to("flow-people", flow)
+
+
+@require_POST
+@flow_page
+def leave(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+    flow.membership.delete()
+    messages.success(request, f"You have left {flow.name}.")
+    return redirect("flows")
+
+
+def _other(request: HttpRequest, flow: Flow, user_id: int) -> FlowMembership:
+    """How somebody else is in the flow; nobody blocks or removes themselves."""
+    _for_admins(request, flow)
+    others = flow.memberships.exclude(user=request.user).select_related("user")
+    return get_object_or_404(others, user_id=user_id)
+
+
+def _for_admins(request: HttpRequest, flow: Flow) -> None:
+    if not members.is_admin(request.user, flow.organization):
+        raise Http404
+
+
+def _candidates(user: User, flow: Flow) -> Any:
+    """Those of the organization who are not in the flow, as far as `user` may see them."""
+    visible = members.of_organization(flow.organization, seen_by=user).order_by().values("user")
+    inside = flow.memberships.values("user")
+    return User.objects.filter(pk__in=visible, is_active=True).exclude(pk__in=inside).order_by("name")
+
+
+def _to(name: str, flow: Flow) -> HttpResponseBase:
+    return redirect(name, flow.organization.parameterized_name, flow.parameterized_name)
+
+
+def _page(
+    request: HttpRequest, flow: Flow, *, form: FlowForm | None = None, status: int = 200, **shown: Any
+) -> HttpResponse:
+    """The flow's settings. A token in `shown` is on this answer only."""
+    context = {
+        "flow": flow,
+        "tab": "flow",
+        "form": form or FlowForm(instance=flow),
+        "is_admin": members.is_admin(request.user, flow.organization),
+        "join_url": members.join_url(flow),
+        "form_key": once.form_key(),
+        **shown,
+    }
+    return render(request, "flowdock_server/flow_settings.html", context, status=status)
+
+
+def _people_page(
+    request: HttpRequest,
+    flow: Flow,
+    *,
+    invitation_form: InvitationForm | None = None,
+    status: int = 200,
+    **shown: Any,
+) -> HttpResponse:
+    memberships = FlowMembership.objects.filter(flow=flow).select_related("user")
+    context = {
+        "flow": flow,
+        "tab": "people",
+        "memberships": memberships.order_by("disabled", "user__name"),
+        "pending": flow.invitations.filter(state=Invitation.State.PENDING).select_related("invited_by"),
+        "candidates": _candidates(request.user, flow),
+        "invitation_form": invitation_form or InvitationForm(),
+        "is_admin": members.is_admin(request.user, flow.organization),
+        "join_url": members.join_url(flow),
+        **shown,
+    }
+    return render(request, "flowdock_server/flow_people.html", context, status=status)

@@ -1,0 +1,105 @@
+"""What stands on the left of every page of a flow: the person's flows, and what is new in each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Exists, IntegerField, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Greatest
+from django.http import HttpRequest
+
+from flowdock_server.models import (
+    Conversation,
+    Flow,
+    FlowMembership,
+    Message,
+    PrivateMessage,
+    Thread,
+    ThreadMark,
+    User,
+)
+
+LOOKED_AT = 2000  # of the latest messages of a flow: who has missed more need not know how many
+
+
+@dataclass(frozen=True)
+class Private:
+    """A conversation as one of the two sees it."""
+
+    conversation: Conversation
+    other: User
+    unread: int
+
+
+def frame(request: HttpRequest, flow: Flow | None = None) -> dict[str, Any]:
+    """The flows of the organization, those of others as a menu, and open conversations; in two queries."""
+    user = request.user
+    flows = [_told(membership) for membership in _memberships(user)]
+    open_flows = [each for each in flows if not each.disabled or each == flow]
+    organization = flow.organization if flow else next((each.organization for each in open_flows), None)
+    first_flows = {each.organization_id: each for each in reversed(open_flows)}
+    return {
+        "flow": flow,
+        "organization": organization,
+        "flows": [each for each in open_flows if organization and each.organization_id == organization.pk],
+        "first_flows": list(reversed(first_flows.values())) if len(first_flows) > 1 else [],
+        "conversations": [each for each in conversations(user) if each.unread or _is_open(each.conversation, user)],
+        "unread": next((each.unread_threads for each in flows if each == flow), 0),
+        "unread_messages": next((each.unread_messages for each in flows if each == flow), 0),
+    }
+
+
+def conversations(user: User) -> list[Private]:
+    unread = PrivateMessage.objects.filter(conversation=OuterRef("pk")).exclude(user=user)
+    found = Conversation.objects.of(user).select_related("first", "second")
+    found = found.annotate(
+        for_first=_count(unread.filter(number__gt=OuterRef("first_read_number")), "conversation"),
+        for_second=_count(unread.filter(number__gt=OuterRef("second_read_number")), "conversation"),
+    )
+    return [
+        Private(each, each.other(user), each.for_first if each.side(user) == "first" else each.for_second)
+        for each in found.order_by("pk")
+    ]
+
+
+def _is_open(conversation: Conversation, user: User) -> bool:
+    return getattr(conversation, f"{conversation.side(user)}_open")
+
+
+def _told(membership: FlowMembership) -> Flow:
+    flow = membership.flow
+    flow.unread_threads, flow.unread_messages = membership.unread_threads, membership.unread_messages
+    flow.unread = flow.unread_threads + flow.unread_messages
+    return flow
+
+
+def _memberships(user: User) -> QuerySet[FlowMembership]:
+    """With figures that begin from an index and end at LOOKED_AT messages."""
+    floor = OuterRef("flow__last_number") - LOOKED_AT
+    seen = ThreadMark.objects.filter(
+        Q(read_number__gte=OuterRef("last_number")) | Q(done_at__gte=OuterRef("updated_at")),
+        user=user,
+        thread=OuterRef("pk"),
+    )
+    threads = Thread.objects.filter(
+        ~Exists(seen),
+        flow=OuterRef("flow"),
+        empty=False,
+        last_number__gt=Greatest(OuterRef("inbox_read_number"), floor),
+    ).exclude(source=None, activities=0, external_comments=0)
+    said = Message.objects.filter(
+        flow=OuterRef("flow"),
+        event__in=(Message.Event.MESSAGE, Message.Event.COMMENT, Message.Event.FILE),
+        number__gt=Greatest(OuterRef("last_read_number"), floor),
+    ).exclude(user=user)
+    return (
+        FlowMembership.objects.filter(user=user, disabled=False)
+        .select_related("flow__organization")
+        .annotate(unread_threads=_count(threads, "flow"), unread_messages=_count(said, "flow"))
+        .order_by("flow__organization__name", "flow__name")
+    )
+
+
+def _count(rows: QuerySet[Model], group: str) -> Coalesce:
+    """How many, as a subquery; `group` is the field by which they belong to the row outside."""
+    counted = rows.order_by().values(group).annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)

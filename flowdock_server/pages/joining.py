@@ -1,0 +1,100 @@
+"""Coming into a flow: by the address in an invitation, or by a flow's own link."""
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth import login, password_validation
+from django.contrib.auth.decorators import login_required
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from flowdock_server import invitations, members
+from flowdock_server.models import Flow, Invitation, User
+
+from .forms import Form
+
+
+class NewAccountForm(Form):
+    """An account for the address that the invitation was mailed to: who has the mail, has the address."""
+
+    name = forms.CharField(label="Your name", max_length=100, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    password = forms.CharField(
+        label="Choose a password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least ten characters.",
+    )
+
+    def __init__(self, email: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.email = email
+
+    def clean_password(self) -> str:
+        password = self.cleaned_data["password"]
+        password_validation.validate_password(password, User(email=self.email, name=self.cleaned_data.get("name", "")))
+        return password
+
+
+@sensitive_post_parameters("password")
+@never_cache
+@require_http_methods(["GET", "POST"])
+def accept(request: HttpRequest, token: str) -> HttpResponseBase:
+    """Accept an invitation: as who is signed in, or with a new account for the invited address."""
+    invitation = invitations.find(token)
+    if invitation is None:
+        return _nothing(request, "This invitation has been accepted or taken back. Ask for a new one.")
+    if request.user.is_authenticated:
+        if request.method == "POST":
+            return _let_in(request, invitation, request.user)
+        return _page(request, invitation.flow, invitation=invitation)
+    if User.objects.filter(email=invitation.email).exists():
+        # They sign in with the password they have, and come back.
+        return redirect(f"/login?next=/invitations/{token}")
+    form = NewAccountForm(invitation.email, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            with transaction.atomic():
+                user = User.objects.create_user(
+                    invitation.email, form.cleaned_data["name"], form.cleaned_data["password"]
+                )
+        except IntegrityError:  # sent twice at once
+            return redirect(request.path)
+        login(request, user)
+        return _let_in(request, invitation, user)
+    return _page(request, invitation.flow, invitation=invitation, form=form, status=400 if form.errors else 200)
+
+
+def _let_in(request: HttpRequest, invitation: Invitation, user: User) -> HttpResponseBase:
+    invitations.accept(invitation, user)
+    messages.success(request, f"Welcome to {invitation.flow.name}.")
+    return redirect(invitation.flow)
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "POST"])
+def join(request: HttpRequest, flow_id: UUID, key: str = "") -> HttpResponseBase:
+    """Come in by a flow's link, or because one is in its organization."""
+    flow = get_object_or_404(Flow.objects.select_related("organization"), pk=flow_id)
+    if Flow.objects.open_to(request.user).filter(pk=flow.pk).exists():
+        return redirect(flow)
+    if not members.may_join(flow, request.user, key):
+        return _nothing(request, "This link leads nowhere any more. Ask somebody in the flow for a new one.")
+    if request.method == "POST":
+        members.join(flow, request.user)
+        return redirect(flow)
+    return _page(request, flow)
+
+
+def _page(request: HttpRequest, flow: Flow, *, status: int = 200, **shown: Any) -> HttpResponse:
+    return render(request, "flowdock_server/join.html", {"flow": flow, **shown}, status=status)
+
+
+def _nothing(request: HttpRequest, sentence: str) -> HttpResponse:
+    return render(request, "flowdock_server/join_closed.html", {"sentence": sentence}, status=404)

@@ -1,0 +1,158 @@
+"""An organization: its people, who manages it, its flows, and new ones."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Count, Q
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from flowdock_server import members
+from flowdock_server.models import Flow, Organization
+
+from . import once
+from .forms import Form
+
+
+class NewFlowForm(Form):
+    name = forms.CharField(label="Name", max_length=100)
+    access_mode = forms.ChoiceField(
+        label="Who may come in", choices=Flow.AccessMode.choices, initial=Flow.AccessMode.ORGANIZATION
+    )
+
+
+class NameForm(Form, forms.ModelForm):
+    class Meta:
+        model = Organization
+        fields = ["name"]
+        labels = {"name": "Name"}
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "POST"])
+def show(request: HttpRequest, organization: str) -> HttpResponseBase:
+    found = _own(request, organization)
+    if request.method == "GET":
+        return _page(request, found)
+    _for_admins(request, found)
+    form = NameForm(request.POST, instance=found)
+    if not form.is_valid():
+        return _page(request, _own(request, organization), name_form=form, status=400)
+    form.save()
+    messages.success(request, "Saved.")
+    return redirect("organization", organization)
+
+
+@never_cache
+@login_required
+@require_POST
+def create_flow(request: HttpRequest, organization: str) -> HttpResponseBase:
+    found = _own(request, organization)
+    form = NewFlowForm(request.POST)
+    if form.is_valid():
+        if not once.first_time(request):
+            return redirect("organization", organization)
+        try:
+            flow = members.make_flow(
+                found, form.cleaned_data["name"], form.cleaned_data["access_mode"], by=request.user
+            )
+        except members.NoAddressLeft:
+            form.add_error("name", "There are too many flows of this name.")
+        else:
+            messages.success(request, f"{flow.name} is there. Ask people in.")
+            return redirect("flow-people", organization, flow.parameterized_name)
+    return _page(request, found, flow_form=form, status=400)
+
+
+@never_cache
+@login_required
+@require_POST
+def join_flow(request: HttpRequest, organization: str, flow: str) -> HttpResponseBase:
+    """Come into a flow that is open to the organization."""
+    found = _own(request, organization)
+    joinable = members.joinable_by(request.user).select_related("organization")
+    joined = joinable.filter(organization=found, parameterized_name=flow).first()
+    if joined is None:  # as after a second press of the button
+        joined = get_object_or_404(Flow.objects.open_to(request.user), organization=found, parameterized_name=flow)
+    members.join(joined, request.user)
+    return redirect(joined)
+
+
+@never_cache
+@login_required
+@require_POST
+def set_admin(request: HttpRequest, organization: str, user_id: int) -> HttpResponseBase:
+    """Let somebody manage the organization, or no longer with `admin=0`."""
+    found = _own(request, organization)
+    _for_admins(request, found)
+    membership = get_object_or_404(found.memberships.exclude(user=request.user).select_related("user"), user_id=user_id)
+    membership.admin = request.POST.get("admin") != "0"
+    membership.save(update_fields=["admin"])
+    said = "manages" if membership.admin else "no longer manages"
+    messages.success(request, f"{membership.user.name} {said} {found.name}.")
+    return redirect("organization", organization)
+
+
+@never_cache
+@login_required
+@require_POST
+def remove(request: HttpRequest, organization: str, user_id: int) -> HttpResponseBase:
+    """Take somebody out of the organization and all its flows; oneself too, unless nobody else manages it."""
+    found = _own(request, organization)
+    if user_id != request.user.pk:
+        _for_admins(request, found)
+    membership = get_object_or_404(found.memberships.select_related("user"), user_id=user_id)
+    try:
+        members.remove(found, membership.user)
+    except members.LastAdmin:
+        messages.error(request, f"Nobody else manages {found.name}. Let somebody do so first.")
+        return redirect("organization", organization)
+    messages.success(request, f"{membership.user.name} is out of {found.name} and its flows. What they wrote stays.")
+    return redirect("flows") if user_id == request.user.pk else redirect("organization", organization)
+
+
+def _own(request: HttpRequest, organization: str) -> Organization:
+    return get_object_or_404(Organization.objects.of(request.user), parameterized_name=organization)
+
+
+def _for_admins(request: HttpRequest, organization: Organization) -> None:
+    if not members.is_admin(request.user, organization):
+        raise Http404
+
+
+def _page(
+    request: HttpRequest,
+    organization: Organization,
+    *,
+    name_form: NameForm | None = None,
+    flow_form: NewFlowForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    user = request.user
+    inside = organization.flows.filter(memberships__user=user, memberships__disabled=False)
+    people = members.of_organization(organization, seen_by=user)
+    people = people.annotate(flows_in_it=_flows_in_it(organization))
+    context: dict[str, Any] = {
+        "organization": organization,
+        "people": people.order_by("user__name"),
+        "flows": inside.order_by("disabled", "name"),
+        "joinable": members.joinable_by(user).filter(organization=organization).order_by("name"),
+        "is_admin": members.is_admin(user, organization),
+        "name_form": name_form or NameForm(instance=organization),
+        "flow_form": flow_form or NewFlowForm(),
+        "form_key": once.form_key(),
+        "section": "flows",
+    }
+    return render(request, "flowdock_server/organization.html", context, status=status)
+
+
+def _flows_in_it(organization: Organization) -> Count:
+    return Count(
+        "user__flow_memberships",
+        filter=Q(user__flow_memberships__flow__organization=organization, user__flow_memberships__disabled=False),
+    )

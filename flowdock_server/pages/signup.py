@@ -1,0 +1,88 @@
+"""Making an account and an organization by oneself, where SIGN_UP permits it. Elsewhere people are invited."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth import login, password_validation
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_http_methods
+
+from flowdock_server import members
+from flowdock_server.models import Flow, Membership, Organization, User
+from flowdock_server.names import RESERVED, parameterized
+
+from .forms import Form
+
+
+class SignUpForm(Form):
+    name = forms.CharField(label="Your name", max_length=100, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    email = forms.EmailField(
+        label="E-mail address", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
+    password = forms.CharField(
+        label="Choose a password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least ten characters.",
+    )
+    organization = forms.CharField(
+        label="Your organisation", max_length=100, help_text="A company or a team: the people who share flows."
+    )
+
+    def clean_email(self) -> str:
+        email = self.cleaned_data["email"].lower()
+        if User.objects.filter(email=email).exists():
+            raise ValidationError("There is an account for this address. Sign in with it.")
+        return email
+
+    def clean_password(self) -> str:
+        password = self.cleaned_data["password"]
+        user = User(email=self.cleaned_data.get("email", ""), name=self.cleaned_data.get("name", ""))
+        password_validation.validate_password(password, user)
+        return password
+
+
+@sensitive_post_parameters("password")
+@never_cache
+@require_http_methods(["GET", "POST"])
+def sign_up(request: HttpRequest) -> HttpResponseBase:
+    if not settings.SIGN_UP:
+        raise Http404
+    if request.user.is_authenticated:
+        return redirect("home")
+    form = SignUpForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            user, flow = _made(form.cleaned_data)
+        except IntegrityError:  # sent twice at once
+            return redirect("sign-in")
+        login(request, user)
+        return redirect("flow-people", flow.organization.parameterized_name, flow.parameterized_name)
+    return render(request, "flowdock_server/sign_up.html", {"form": form}, status=400 if form.errors else 200)
+
+
+@sensitive_variables("given")
+@transaction.atomic
+def _made(given: dict[str, Any]) -> tuple[User, Flow]:
+    user = User.objects.create_user(given["email"], given["name"], given["password"])
+    organization = _organization(given["organization"])
+    Membership.objects.create(organization=organization, user=user, admin=True)
+    flow = members.make_flow(organization, "Main", Flow.AccessMode.ORGANIZATION, by=user)
+    return user, flow
+
+
+def _organization(name: str) -> Organization:
+    """At the first address that is free: acme, acme-2."""
+    address = parameterized(name)[:90] or "team"
+    taken = set(
+        Organization.objects.filter(parameterized_name__startswith=address).values_list("parameterized_name", flat=True)
+    )
+    free = (address if number == 1 else f"{address}-{number}" for number in range(1, len(taken) + 3))
+    chosen = next(each for each in free if each not in taken | RESERVED)
+    return Organization.objects.create(name=name, parameterized_name=chosen)

@@ -1,0 +1,82 @@
+"""What people typed, as a page shows it: text with links, mentions, hashtags and code, and no HTML of theirs."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
+from flowdock_server.html import LINK_REL
+from flowdock_server.models import Flow, FlowMembership, User
+
+EVERYONE = {"everyone", "everybody", "all", "anyone", "anybody"}
+
+_FENCE = re.compile(r"```[^\S\n]*[\w+-]*\n?(.*?)```", re.DOTALL)
+_PART = re.compile(
+    r"`(?P<code>[^`\n]+)`"
+    r"|(?P<address>https?://[^\s<>\"']*[^\s<>\"'.,;:!?()\[\]])"
+    r"|(?<![\w&/@＠.])[@＠](?P<nick>(?:\w|[.-](?=\w))++)(?!://|[@＠])"
+    r"|(?<![\w&/#＃])[#＃](?P<tag>\w[\w-]*+)(?!://|[#＃])",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What names and tags mean where it is said: `tags` is the address that a tag is appended to, or empty."""
+
+    tags: str = ""
+    nicks: frozenset[str] = field(default_factory=frozenset)
+    own_nick: str = ""
+
+    def spoken(self, text: str) -> SafeString:
+        """Paragraphs and line breaks as they were, fenced code as it is, addresses as links, the rest as text."""
+        text = text.replace("\r\n", "\n").strip("\n")
+        shown, end = [], 0
+        for fence in _FENCE.finditer(text):
+            shown += [
+                self._paragraphs(text[end : fence.start()]),
+                f"<pre><code>{escape(fence[1].rstrip())}</code></pre>",
+            ]
+            end = fence.end()
+        return mark_safe("".join([*shown, self._paragraphs(text[end:])]))
+
+    def _paragraphs(self, text: str) -> str:
+        paragraphs = [part for part in re.split(r"\n\s*\n", text.strip()) if part]
+        return "".join(f"<p>{self._line(part).replace(chr(10), '<br>')}</p>" for part in paragraphs)
+
+    def _line(self, text: str) -> str:
+        parts, end = [], 0
+        for found in _PART.finditer(text):
+            parts += [escape(text[end : found.start()]), self._part(found)]
+            end = found.end()
+        return "".join([*parts, escape(text[end:])])
+
+    def _part(self, found: re.Match[str]) -> str:
+        text = escape(found.group())
+        if code := found["code"]:
+            return f"<code>{escape(code)}</code>"
+        if found["address"]:
+            return f'<a href="{text}" rel="{LINK_REL}">{text}</a>'
+        if nick := found["nick"]:
+            nick = nick.lower()
+            if nick == self.own_nick or (nick in EVERYONE and self.nicks):
+                return f'<b class="mention is-me">{text}</b>'
+            return f'<b class="mention">{text}</b>' if nick in self.nicks else text
+        if not self.tags:
+            return text
+        return f'<a class="tag" href="{self.tags}{quote(found["tag"].lower(), safe="")}">{text}</a>'
+
+
+def wording_of(flow: Flow, user: User, nicks: Iterable[str] | None = None) -> Wording:
+    """As it is read by `user` in `flow`; the nicks of those who are in it are fetched unless given."""
+    if nicks is None:
+        there = FlowMembership.objects.filter(flow=flow, disabled=False, user__is_active=True)
+        nicks = there.values_list("user__nick", flat=True)
+    return Wording(
+        tags=f"{flow.get_absolute_url()}/chat?tag=",
+        nicks=frozenset(nick.lower() for nick in nicks),
+        own_nick=user.nick.lower(),
+    )

@@ -1,0 +1,95 @@
+"""Full-text search over messages: every word of a search is the beginning of a word of the message.
+
+The words are made here and not by the databases, whose parsers differ: letters and digits, without case and accents.
+Their index is beside the messages: an FTS5 table on SQLite, a `tsvector` with a GIN index on PostgreSQL. Each row has
+one more word that names the flow, so that other flows' messages cost nothing. Whoever stores messages without
+`flowdock_server.messages` has to `add` them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from html import unescape
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from flowdock_server.models import Indexed, Message
+
+MAX_WORDS = 2000  # of a message: what comes later in a long body is not found
+MAX_SEARCHED = 16  # of a search
+MAX_LENGTH = 64  # of a word: the longer are cut, in messages and searches alike
+
+_TABLE = Indexed._meta.db_table
+_WORD = re.compile(r"[^\W_]+")
+_HTML_TAG = re.compile(r"<[^<>]*>")
+
+
+def words(text: str) -> list[str]:
+    plain = text.casefold()
+    if not plain.isascii():
+        plain = "".join(sign for sign in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(sign))
+    return [word[:MAX_LENGTH] for word in _WORD.findall(plain)]
+
+
+def add(messages: Iterable[Message]) -> None:
+    """Let what was just stored be found; `attachments` are looked up for messages that are tagged as having some."""
+    rows = [(message.pk, _indexed(message)) for message in messages]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.executemany(
+                f"INSERT INTO {_TABLE} (rowid, words) VALUES (%s, array_to_tsvector(%s))"  # noqa: S608  (a constant)
+                " ON CONFLICT (rowid) DO UPDATE SET words = excluded.words",
+                rows,
+            )
+        else:
+            cursor.executemany(
+                f"INSERT OR REPLACE INTO {_TABLE} (rowid, words) VALUES (%s, %s)",  # noqa: S608
+                [(key, " ".join(found)) for key, found in rows],
+            )
+
+
+def remove(message: Message) -> None:
+    """Let what is about to be deleted no longer be found."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {_TABLE} WHERE rowid = %s", [message.pk])  # noqa: S608
+
+
+def matching(found: QuerySet[Message], flow_id: UUID, search: str) -> QuerySet[Message]:
+    """Those of `found`, which are of one flow, that have all the words of `search`; none where it has no word.
+
+    Order by "indexed", which is the order of their numbers: the index is read in it, and no further than needed.
+    """
+    searched = list(dict.fromkeys(words(search)))[:MAX_SEARCHED]
+    if not searched:
+        return found.none()
+    return found.filter(indexed__words__match=_query(_flow_word(flow_id), searched))
+
+
+def _query(flow_word: str, searched: list[str]) -> str:
+    """In the database's language. A word is letters and digits, so quotes are all that it needs."""
+    if connection.vendor == "postgresql":
+        quote, prefix, both = "'", ":*", " & "
+    else:
+        quote, prefix, both = '"', "*", " AND "
+    # The beginning of a word that is one letter long would be that of a tenth of all words.
+    terms = [f"{quote}{word}{quote}{prefix if len(word) > 1 else ''}" for word in searched]
+    return both.join([f"{quote}{flow_word}{quote}", *terms])
+
+
+def _flow_word(flow_id: UUID) -> str:
+    return f"flow{flow_id.hex}"
+
+
+def _indexed(message: Message) -> list[str]:
+    texts = [message.content, _plain(message.title), _plain(message.body)]
+    if ":file" in message.tags:
+        texts += [attachment.file_name for attachment in message.attachments.all()]
+    return [_flow_word(message.flow_id), *words(" ".join(texts))[:MAX_WORDS]]
+
+
+def _plain(html: str) -> str:
+    return unescape(_HTML_TAG.sub(" ", html)) if "<" in html or "&" in html else html

@@ -1,0 +1,114 @@
+"""A flow as lines, read in constant memory from one moment's state of the database."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.core.files.storage import storages
+from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
+
+from flowdock_server.models import Application, Flow, Membership, Source, ThreadMark, User
+
+from . import FORMAT
+from .kinds import (
+    APPLICATION,
+    ATTACHMENT,
+    COLLEAGUE,
+    FLOW,
+    INVITATION,
+    MARK,
+    MEMBER,
+    MESSAGE,
+    ORGANIZATION,
+    SOURCE,
+    THREAD,
+    USER,
+    Record,
+)
+
+PART = 512 * 1024  # bytes of a file in one line
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """One state of the database for all that is read, while others go on writing.
+
+    A transaction of Django's would be IMMEDIATE on SQLite, and hold up every post until its end.
+    """
+    if connection.in_atomic_block:
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if connection.vendor == "postgresql" else "BEGIN DEFERRED"
+        )
+        try:
+            yield
+        finally:
+            cursor.execute("ROLLBACK")
+
+
+def lines(flow: Flow, *, passwords: bool = False, files: bool = True) -> Iterator[Record]:
+    """All that belongs to `flow`, in the order in which it can be read back.
+
+    `passwords` adds what the database keeps of people's passwords, `files` the contents of attachments.
+    """
+    with snapshot():
+        messages = flow.messages.count()
+        yield {
+            "type": "export",
+            "format": FORMAT,
+            "server": settings.SERVER_URL,
+            "exported_at": timezone.now().isoformat(),
+            "messages": messages,
+        }
+        yield from ORGANIZATION.records(type(flow.organization).objects.filter(pk=flow.organization_id))
+        yield from FLOW.records(Flow.objects.filter(pk=flow.pk))
+        people = User.objects.filter(pk__in=_people_of(flow)).order_by("pk")
+        kept = dict(people.values_list("pk", "password")) if passwords else {}
+        for record in USER.records(people):
+            yield record | ({"password": kept[record["id"]]} if passwords else {})
+        colleagues = Membership.objects.filter(organization=flow.organization_id, user__in=people)
+        yield from COLLEAGUE.records(colleagues.order_by("pk"))
+        yield from MEMBER.records(flow.memberships.order_by("pk"))
+        applications = Source.objects.filter(flow=flow).values("application")
+        yield from APPLICATION.records(Application.objects.filter(pk__in=applications).order_by("pk"))
+        yield from SOURCE.records(flow.sources.order_by("pk"))
+        yield from INVITATION.records(flow.invitations.order_by("pk"))
+        yield from THREAD.records(flow.threads.order_by("created_at", "pk"))
+        yield from MESSAGE.records(flow.messages.order_by("number"))
+        for record in ATTACHMENT.records(flow.attachments.order_by("pk")):
+            yield record
+            if files:
+                yield from _bytes(record["key"])
+                yield from _bytes(f"{record['key']}.thumbnail")
+        yield from MARK.records(ThreadMark.objects.filter(thread__flow=flow).order_by("pk"))
+        yield {"type": "end", "messages": messages}
+
+
+def _people_of(flow: Flow) -> set[int]:
+    """Who is in the flow, and everybody else whom a line names: people leave, and what they said stays."""
+    named = (
+        flow.memberships.values_list("user"),
+        flow.messages.exclude(user=None).order_by().values_list("user").distinct(),
+        flow.sources.exclude(creator=None).order_by().values_list("creator"),
+        flow.invitations.exclude(invited_by=None).order_by().values_list("invited_by"),
+        flow.attachments.exclude(uploaded_by=None).order_by().values_list("uploaded_by"),
+        ThreadMark.objects.filter(thread__flow=flow).values_list("user").distinct(),
+        Application.objects.filter(Q(sources__flow=flow), user__isnull=False).values_list("user").distinct(),
+    )
+    return {pk for rows in named for (pk,) in rows}
+
+
+def _bytes(key: str) -> Iterator[Record]:
+    storage = storages["attachments"]
+    if not storage.exists(key):
+        return
+    with storage.open(key) as file:
+        while part := file.read(PART):
+            yield {"type": "bytes", "key": key, "data": base64.b64encode(part).decode()}

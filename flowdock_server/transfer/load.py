@@ -1,0 +1,407 @@
+"""Lines into a flow. The same lines again change nothing; later lines of the same flow add what is new."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import IO, Any
+from uuid import UUID
+
+from django.core.files.base import File
+from django.core.files.storage import storages
+from django.core.management.color import no_style
+from django.db import DatabaseError, connection, transaction
+from django.db.models import Model
+
+from flowdock_server import search
+from flowdock_server.models import (
+    Application,
+    Attachment,
+    Flow,
+    FlowMembership,
+    Invitation,
+    Membership,
+    Message,
+    Organization,
+    Source,
+    Tag,
+    Thread,
+    ThreadMark,
+    User,
+)
+from flowdock_server.names import RESERVED
+from flowdock_server.tokens import THREAD_ID_LENGTH, digest, new_token
+
+from . import FORMAT, Unfit
+from .kinds import (
+    APPLICATION,
+    ATTACHMENT,
+    COLLEAGUE,
+    FLOW,
+    INVITATION,
+    MARK,
+    MEMBER,
+    MESSAGE,
+    ORGANIZATION,
+    SOURCE,
+    THREAD,
+    USER,
+    Record,
+)
+
+BATCH = 500  # messages or threads in one transaction
+_THREAD_ID = re.compile(rf"\A[\w-]{{{THREAD_ID_LENGTH}}}\Z", re.ASCII)
+_OF_PERSON = re.compile(r"\A(:(?:user|unread|highlight):)(\d+)\Z")
+
+
+class Loader:
+    """Reads the lines of one flow, in the order of the file.
+
+    `into` names another address than the file's: (organization, flow) as addresses spell them. A flow that is not
+    there is made, with its own id where no other flow has it; else threads and files get ids that follow from the
+    flow's and their own, so that a second import finds them again. `made` counts what is new, by type of line.
+    """
+
+    def __init__(self, into: tuple[str, str] | None = None) -> None:
+        self.into = into
+        self.made: Counter[str] = Counter()
+        self.organization: Organization | None = None
+        self._flow: Flow | None = None
+        self._copying = False
+        self._users: dict[int, int] = {}
+        self._sources: dict[int, int] = {}
+        self._applications: dict[str, int] = {}
+        self._messages: list[Record] = []
+        self._threads: list[Record] = []
+        self._file: tuple[str, IO[bytes]] | None = None
+        self._ended = False
+
+    @property
+    def flow(self) -> Flow:
+        if self._flow is None:
+            raise Unfit("the flow itself is missing above this line")
+        return self._flow
+
+    def load(self, records: Iterable[Record]) -> Flow:
+        """All of `records`, in batches that are each stored whole. Raises Unfit, with the number of the line."""
+        readers: dict[str, Callable[[Record], None]] = {
+            "export": self._begin, "organization": self._organization, "flow": self._open_flow, "user": self._user,
+            "colleague": self._colleague, "member": self._member, "application": self._application,
+            "source": self._source, "invitation": self._invitation, "thread": self._threads.append,
+            "message": self._messages.append, "attachment": self._attachment, "bytes": self._bytes, "mark": self._mark,
+            "end": self._end,
+        }  # fmt: skip
+        number = 0
+        for number, record in enumerate(records, 1):
+            with _told_of(number):
+                kind = record.get("type") if isinstance(record, dict) else None
+                if not isinstance(kind, str):
+                    raise Unfit("this is no object with a type")
+                self._flush(kind)
+                # A type that a later version has added is left alone.
+                readers.get(kind, lambda record: None)(record)
+        with _told_of(number):
+            self._flush("")
+            if not self._ended:
+                raise Unfit("the file ends here, and its own end is missing: it was cut off")
+        self._renew_sequences()
+        return self.flow
+
+    # One after the other, as the lines come.
+
+    def _begin(self, record: Record) -> None:
+        if record.get("format") != FORMAT:
+            raise Unfit(f"the file is of format {record.get('format')!r}, and this server reads format {FORMAT}")
+
+    @transaction.atomic
+    def _organization(self, record: Record) -> None:
+        values = ORGANIZATION.values(record, {})
+        if self.into and self.into[0] != values["parameterized_name"]:
+            # The file's organization is another one: only its name may be taken over.
+            values = {"parameterized_name": self.into[0], "name": self.into[0]}
+        if values["parameterized_name"] in RESERVED:
+            raise Unfit(f"{values['parameterized_name']} is a page's address: choose another organization by --into")
+        self.organization, made = _get_or_make(
+            Organization, {"parameterized_name": values.pop("parameterized_name")}, values
+        )
+        self.made["organization"] += made
+
+    @transaction.atomic
+    def _open_flow(self, record: Record) -> None:
+        values = FLOW.values(record, {})
+        address = self.into[1] if self.into else values["parameterized_name"]
+        organization = self.organization
+        if organization is None:
+            raise Unfit("the organization is missing above this line")
+        here = Flow.objects.filter(organization=organization, parameterized_name=address).first()
+        same = Flow.objects.select_related("organization").filter(pk=values["id"]).first()
+        if here is None and same is not None and self.into is None:
+            raise Unfit(f"the flow is here under another address: {same.organization.parameterized_name}/"
+                        f"{same.parameterized_name}. Name it, or another place, with --into")  # fmt: skip
+        if here is not None and here.pk != values["id"] and self.into is None:
+            raise Unfit(f"{organization.parameterized_name}/{address} is another flow. Choose a place with --into")
+        if here is None:
+            if same is not None:
+                del values["id"]
+            if Flow.objects.filter(api_token_digest=values.get("api_token_digest") or "-").exists():
+                values["api_token_digest"] = None
+            here = Flow.objects.create(**values | {"organization": organization, "parameterized_name": address})
+            self.made["flow"] += 1
+        elif here.last_number < values.get("last_number", 0):
+            # What is said while this runs gets numbers after those that are still to come.
+            Flow.objects.filter(pk=here.pk, last_number__lt=values["last_number"]).update(
+                last_number=values["last_number"]
+            )
+        here.organization = organization
+        self._flow, self._copying = here, str(here.pk) != str(record["id"])
+
+    @transaction.atomic
+    def _user(self, record: Record) -> None:
+        values = USER.values(record, {})
+        email = values.pop("email").strip().lower()
+        user, made = _get_or_make(User, {"email": email}, values | {"password": record.get("password", "!")})
+        self._users[record["id"]] = user.pk
+        self.made["user"] += made
+
+    def _colleague(self, record: Record) -> None:
+        values = COLLEAGUE.values(record, {"user": self._person})
+        found = {"organization": self.organization, "user_id": values.pop("user_id")}
+        self.made["colleague"] += Membership.objects.get_or_create(**found, defaults=values)[1]
+
+    def _member(self, record: Record) -> None:
+        values = MEMBER.values(record, {"user": self._person})
+        found = {"flow": self.flow, "user_id": values.pop("user_id")}
+        self.made["member"] += FlowMembership.objects.get_or_create(**found, defaults=values)[1]
+
+    @transaction.atomic
+    def _application(self, record: Record) -> None:
+        values = APPLICATION.values(record, {"user": self._person_or_nobody})
+        client_id = values.pop("client_id")
+        application, made = _get_or_make(Application, {"client_id": client_id}, values)
+        self._applications[client_id] = application.pk
+        self.made["application"] += made
+
+    @transaction.atomic
+    def _source(self, record: Record) -> None:
+        values = SOURCE.values(
+            record, {"application": self._applications.__getitem__, "creator": self._person_or_nobody}
+        )
+        found = {"flow_id": self.flow.pk, "name": values.pop("name"), "created_at": values.pop("created_at")}
+        if Source.objects.filter(token_digest=values["token_digest"]).exclude(**found).exists():
+            # The token is another source's here, and opens that one's flow.
+            values["token_digest"] = digest(new_token())
+        source, made = _get_or_make(Source, found, values)
+        self._sources[record["id"]] = source.pk
+        self.made["source"] += made
+
+    @transaction.atomic
+    def _invitation(self, record: Record) -> None:
+        values = INVITATION.values(record, {"invited_by": self._person_or_nobody})
+        found = {"flow_id": self.flow.pk, "email": values.pop("email"), "created_at": values.pop("created_at")}
+        if Invitation.objects.filter(token_digest=values["token_digest"]).exclude(**found).exists():
+            values["token_digest"] = digest(new_token())
+        self.made["invitation"] += _get_or_make(Invitation, found, values)[1]
+
+    @transaction.atomic
+    def _attachment(self, record: Record) -> None:
+        values = ATTACHMENT.values(record, {"message": self._message_of, "uploaded_by": self._person_or_nobody})
+        key = self._key(values.pop("key"))
+        attachment, made = Attachment.objects.get_or_create(key=key, defaults=values | {"flow": self.flow})
+        self.made["attachment"] += made
+        if made and attachment.message:
+            # Its name can be searched for.
+            search.add([attachment.message])
+
+    def _bytes(self, record: Record) -> None:
+        key = self._key(record["key"])
+        if self._file is None:
+            if not Attachment.objects.filter(flow=self.flow, key=key.removesuffix(".thumbnail")).exists():
+                raise Unfit("these are the bytes of no attachment above this line")
+            self._file = key, tempfile.TemporaryFile()  # noqa: SIM115  (_keep_file closes it)
+        try:
+            self._file[1].write(base64.b64decode(record["data"], validate=True))
+        except binascii.Error:
+            raise Unfit("the bytes are not in base64") from None
+
+    def _mark(self, record: Record) -> None:
+        values = MARK.values(record, {"user": self._person, "thread": self._thread_id})
+        found = {"user_id": values.pop("user_id"), "thread_id": values.pop("thread_id")}
+        self.made["mark"] += ThreadMark.objects.get_or_create(**found, defaults=values)[1]
+
+    def _end(self, record: Record) -> None:
+        self._ended = True
+
+    # Many at a time.
+
+    def _flush(self, kind: str) -> None:
+        """Store what has been gathered, before a line of another `kind` or when it is a batch."""
+        if self._threads and (kind != "thread" or len(self._threads) >= BATCH):
+            self._store_threads()
+            self._threads.clear()
+        if self._messages and (kind != "message" or len(self._messages) >= BATCH):
+            self._store_messages()
+            self._messages.clear()
+        if self._file and kind != "bytes":
+            self._keep_file()
+
+    @transaction.atomic
+    def _store_threads(self) -> None:
+        drafts = [
+            Thread(flow=self.flow, **values)
+            for record in self._threads
+            for values in [THREAD.values(record, {"id": self._thread_id, "source": self._source_or_none})]
+        ]
+        here = Thread.objects.in_bulk([draft.pk for draft in drafts])
+        if strangers := [thread.pk for thread in here.values() if thread.flow_id != self.flow.pk]:
+            raise Unfit(f"the thread {strangers[0]} is in another flow")
+        new = [draft for draft in drafts if draft.pk not in here]
+        newer = [draft for draft in drafts if draft.pk in here and draft.updated_at > here[draft.pk].updated_at]
+        Thread.objects.bulk_create(new)
+        names = [field.name for field in THREAD.fields if field.name not in ("id", "source")]
+        Thread.objects.bulk_update(newer, names)
+        self.made["thread"] += len(new)
+
+    @transaction.atomic
+    def _store_messages(self) -> None:
+        # Who posts to the flow at the same time waits, and then sees the numbers that are taken.
+        Flow.objects.select_for_update().get(pk=self.flow.pk)
+        by_number = {record["number"]: record for record in self._messages}
+        here = {message.number: message for message in self.flow.messages.filter(number__in=by_number)}
+        new: list[Message] = []
+        edited: list[Message] = []
+        for number, record in by_number.items():
+            draft = self._message(record)
+            if number not in here:
+                new.append(draft)
+            elif (here[number].event, here[number].created_at) != (draft.event, draft.created_at):
+                raise Unfit(f"the flow has another message {number}: it is not the one that this file is of")
+            elif draft.edited_at and _later(draft.edited_at, here[number].edited_at):
+                draft.pk = here[number].pk
+                edited.append(draft)
+        Message.objects.bulk_create(new)
+        Message.objects.bulk_update(edited, ["content", "data", "tags", "edited_at"])
+        Tag.objects.filter(message__in=edited).delete()
+        self._link_parents(new, by_number)
+        Tag.objects.bulk_create(
+            Tag(message=message, name=name)
+            for message in (*new, *edited)
+            for name in sorted({str(tag).lower()[:100] for tag in message.tags})
+        )
+        search.add([*new, *edited])
+        highest = max(by_number)
+        Flow.objects.filter(pk=self.flow.pk, last_number__lt=highest).update(last_number=highest)
+        self.made["message"] += len(new)
+
+    def _message(self, record: Record) -> Message:
+        values = MESSAGE.values(
+            record,
+            {
+                "thread": lambda thread: thread and self._thread_id(thread),
+                "source": self._source_or_none,
+                "user": self._person_or_nobody,
+                "parent": lambda number: None,  # it may be in this batch: see _link_parents
+            },
+        )
+        values["tags"] = [self._tag(tag) for tag in values.get("tags", [])]
+        return Message(flow=self.flow, **values)
+
+    def _link_parents(self, new: list[Message], by_number: dict[int, Record]) -> None:
+        wanted = {message.number: parent for message in new if (parent := by_number[message.number].get("parent"))}
+        found = dict(self.flow.messages.filter(number__in=set(wanted.values())).values_list("number", "pk"))
+        comments = [message for message in new if wanted.get(message.number) in found]
+        for comment in comments:
+            comment.parent_id = found[wanted[comment.number]]
+        Message.objects.bulk_update(comments, ["parent"])
+
+    def _keep_file(self) -> None:
+        key, file = self._file  # type: ignore[misc]
+        self._file = None
+        storage = storages["attachments"]
+        with file:
+            if not storage.exists(key):
+                file.seek(0)
+                storage.save(key, File(file))
+                self.made["file"] += 1
+
+    # What the file calls a row, and what it is here.
+
+    def _person(self, number: int) -> int:
+        return self._users[number]
+
+    def _person_or_nobody(self, number: int | None) -> int | None:
+        return None if number is None else self._users[number]
+
+    def _source_or_none(self, number: int | None) -> int | None:
+        return None if number is None else self._sources[number]
+
+    def _message_of(self, number: int | None) -> int | None:
+        return None if number is None else self.flow.messages.values_list("pk", flat=True).get(number=number)
+
+    def _thread_id(self, thread_id: str) -> str:
+        if not self._copying and _THREAD_ID.match(thread_id):
+            return thread_id
+        return base64.urlsafe_b64encode(self._derived(thread_id)[:20]).decode().rstrip("=")
+
+    def _key(self, key: str) -> str:
+        if not self._copying:
+            return key
+        name, dot, thumbnail = key.partition(".")
+        return base64.urlsafe_b64encode(self._derived(name)[:24]).decode() + dot + thumbnail
+
+    def _derived(self, name: str) -> bytes:
+        return hashlib.sha256(f"{UUID(str(self.flow.pk))} {name}".encode()).digest()
+
+    def _tag(self, tag: str) -> str:
+        """A person may have another number here."""
+        if match := _OF_PERSON.match(tag):
+            return f"{match[1]}{self._users.get(int(match[2]), match[2])}"
+        return tag
+
+    def _renew_sequences(self) -> None:
+        """PostgreSQL counts on from its own last number, and rows came with numbers of their own."""
+        models: list[type[Model]] = [Organization, User, Application, Source, Invitation]
+        with connection.cursor() as cursor:
+            for statement in connection.ops.sequence_reset_sql(no_style(), models):
+                cursor.execute(statement)
+
+
+def _get_or_make(model: type[Any], found: dict[str, Any], values: dict[str, Any]) -> tuple[Any, bool]:
+    """The row that `found` names; else a new one, which keeps its number where nobody here has it."""
+    if row := model.objects.filter(**found).first():
+        return row, False
+    values = dict(values)
+    if model.objects.filter(pk=values.get("id")).exists():
+        del values["id"]
+    row = model(**found, **values)
+    row.save(force_insert=True)
+    # Saving puts its own time into some fields, and makes digests of what are digests already.
+    model.objects.filter(pk=row.pk).update(**found, **{name: values[name] for name in values if name != "id"})
+    return row, True
+
+
+def _later(one: datetime, other: datetime | None) -> bool:
+    return other is None or one > other
+
+
+class _told_of:
+    """Says of which line an error speaks. What a database refuses is the line's fault too."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: Any) -> None:
+        if isinstance(error, Unfit):
+            raise Unfit(f"line {self.number}: {error}") from error
+        if isinstance(error, KeyError):
+            raise Unfit(f"line {self.number}: {error} is missing, here or above") from error
+        if isinstance(error, TypeError | ValueError | AttributeError | DatabaseError | Message.DoesNotExist):
+            raise Unfit(f"line {self.number}: {error}") from error

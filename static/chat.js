@@ -1,0 +1,382 @@
+// A chat that stays up to date, in a flow or between two people: what is said arrives by itself, older messages by
+// scrolling, files by drop and paste, names by @.
+
+import {tellTimes} from "./flowdock.js";
+import {fetchParts, takeOver, takeOverWhole, looker, listen, onKeys, tellUnread} from "./live.js";
+
+const NEAR = 64; // pixels from the end within which one reads the latest
+const MOST_FILES = 10;
+
+const page = document.getElementById("chat");
+const {address, query, events, flow} = page.dataset;
+const $ = id => document.getElementById(id);
+const lines = $("lines"), scroll = $("scroll");
+const isLatest = lines.dataset.isEarlier === undefined && !query;
+let lineAt = lines.dataset.line; // up to where this person had read when they came
+let unseen = 0; // messages that came while nobody looked at the end of the list
+let lastBeat = null;
+
+const isAtEnd = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR;
+const toEnd = () => { scroll.scrollTop = scroll.scrollHeight; };
+const numbers = () => [...lines.querySelectorAll(".line")].map(line => Number(line.dataset.key));
+
+// ---- What is said ----
+
+async function refreshLines() {
+  const unseenOrNot = document.hidden || !isLatest ? "&unseen=1" : "";
+  const parts = await fetchParts(`${address}/lines?line=${lineAt}${unseenOrNot}`);
+  for (const part of ["flows", "people"]) if ($(part)) takeOverWhole($(part), parts.getElementById(part));
+  tellUnread(document.hidden || !isLatest ? Number($("flows").dataset.unreadMessages) : 0, page.dataset.name);
+  if (!isLatest) return;
+  const fresh = parts.getElementById("lines");
+  const first = Number(fresh.querySelector(".line")?.dataset.key ?? 0);
+  const known = new Set(numbers()), wasAtEnd = isAtEnd();
+  // Older ones stay as they are: what was fetched begins later.
+  const isOlder = child => child.classList.contains("line") ? Number(child.dataset.key) < first
+    : Number(child.nextElementSibling?.dataset.key ?? Infinity) < first;
+  const changed = takeOver(lines, fresh, isOlder, "start");
+  const arrived = changed.filter(line => line.classList.contains("line") && !known.has(Number(line.dataset.key)));
+  for (const line of arrived) line.classList.add("is-arriving");
+  if (numbers().length) $("no-lines")?.remove();
+  if (!arrived.length) return;
+  if (wasAtEnd) toEnd();
+  else unseen += arrived.length;
+  tellBelow();
+  $("news").textContent = arrived.length === 1 ? arrived[0].querySelector(".line-main").innerText : `${arrived.length} new messages`;
+}
+
+async function refreshThread() {
+  const thread = $("thread");
+  if (!thread) return;
+  const parts = await fetchParts(`${address}/${thread.dataset.root}/pane`);
+  for (const list of ["root", "comments"]) takeOver($(list), parts.getElementById(list));
+  if ($("comments").childElementCount) $("no-comments")?.remove();
+}
+
+function tellBelow() {
+  const button = $("below");
+  button.hidden = !unseen;
+  button.textContent = `${unseen} new message${unseen === 1 ? "" : "s"} below`;
+}
+
+/** One that was changed, and that is older than what a look at the end brings. */
+async function refreshOne(number) {
+  const shown = $(`message-${number}`);
+  if (!shown || !flow || numbers().slice(-50).includes(number)) return;
+  const parts = await fetchParts(`${address}/${number}/line`);
+  const fresh = parts.firstElementChild;
+  if (fresh?.matches(".line")) shown.replaceWith(fresh);
+}
+
+async function showEarlier(link) {
+  const url = new URL(link.href);
+  const parts = await fetchParts(`${address}/lines${url.search}&line=${lineAt}&unseen=1`);
+  const height = scroll.scrollHeight, top = scroll.scrollTop;
+  const known = new Set([...lines.children].map(child => child.dataset.key));
+  const more = [...parts.getElementById("lines").children];
+  // The day that goes on stands above its first message now.
+  const last = more.filter(child => child.classList.contains("day")).at(-1)?.dataset.key;
+  if (last && lines.firstElementChild?.dataset.key === last) lines.firstElementChild.remove();
+  lines.prepend(...more.filter(child => child.dataset.key === last || !known.has(child.dataset.key)));
+  $("before-lines").replaceChildren(...parts.getElementById("before-lines").childNodes);
+  scroll.scrollTop = top + scroll.scrollHeight - height;
+}
+
+let isFetching = false;
+const above = new IntersectionObserver(async ([entry]) => {
+  const link = $("earlier");
+  if (!entry.isIntersecting || !link || isFetching) return;
+  isFetching = true;
+  try {
+    await showEarlier(link);
+    above.unobserve($("before-lines"));
+    above.observe($("before-lines"));
+  } catch {
+    // The link is still there to be pressed.
+  } finally {
+    isFetching = false;
+  }
+}, {root: scroll, rootMargin: "400px"});
+
+// ---- Saying something ----
+
+async function send(form) {
+  const box = form.querySelector("textarea"), files = form.querySelector("[type=file]"), words = box.value;
+  if ((!words.trim() && !files?.files.length) || form.dataset.sent) return;
+  form.dataset.sent = "1";
+  let response;
+  try {
+    response = await fetch(form.action, {method: "POST", body: new FormData(form)});
+  } catch {
+    sayProblem(box, "Flowdock cannot be reached, so this is not sent yet. Press the button again.");
+    return;
+  } finally {
+    delete form.dataset.sent;
+  }
+  const answer = new DOMParser().parseFromString(await response.text(), "text/html");
+  if (!response.ok) {
+    const problem = answer.getElementById(box.id === "content" ? "problem" : "comment-problem");
+    if (response.status === 400 && problem) sayProblem(box, problem.textContent.trim());
+    else sayProblem(box, response.status === 413 ? "This is too large to be sent." : "This was not sent. Reload the page and send it again.");
+    return;
+  }
+  const key = answer.querySelector("[name=form_key]");
+  if (!key) return location.reload(); // signed out meanwhile
+  for (const field of document.querySelectorAll("[name=form_key]")) field.value = key.value;
+  if (box.value === words) box.value = "";
+  keepDraft(box);
+  if (files) { files.value = ""; listFiles(files); }
+  form.querySelector(".said-problem")?.remove();
+  box.focus();
+  if (!isLatest && form.dataset.after === "lines") return location.assign(address);
+  await lookAgain({lines: true, thread: true});
+  if (form.dataset.after === "lines") toEnd();
+}
+
+function sayProblem(box, sentence) {
+  const problem = box.form.querySelector(".said-problem") ?? document.createElement("p");
+  problem.className = "hint hint-error said-problem";
+  problem.setAttribute("role", "alert");
+  problem.textContent = sentence;
+  box.after(problem);
+}
+
+// What was typed and not sent is there again after a look elsewhere.
+const draftKey = box => `draft:${box.form.action}`;
+function keepDraft(box) {
+  if (box.value.trim()) sessionStorage.setItem(draftKey(box), box.value);
+  else sessionStorage.removeItem(draftKey(box));
+}
+
+// ---- Files ----
+
+function listFiles(field) {
+  const list = $("chosen-files");
+  list.replaceChildren(...[...field.files].map((file, place) => {
+    const item = document.createElement("li"), name = document.createElement("span"), button = document.createElement("button");
+    name.textContent = file.name;
+    name.className = "truncate";
+    button.type = "button";
+    button.className = "button button-quiet button-small";
+    button.textContent = "Remove";
+    button.setAttribute("aria-label", `Remove ${file.name}`);
+    button.addEventListener("click", () => setFiles(field, [...field.files].filter((_, other) => other !== place)));
+    item.append(name, button);
+    return item;
+  }));
+  list.hidden = !field.files.length;
+}
+
+function setFiles(field, files) {
+  const transfer = new DataTransfer();
+  for (const file of files.slice(0, MOST_FILES)) transfer.items.add(file);
+  field.files = transfer.files;
+  listFiles(field);
+}
+
+const filesField = $("files");
+if (filesField) {
+  filesField.addEventListener("change", () => listFiles(filesField));
+  for (const type of ["dragover", "dragleave", "drop"]) {
+    $("pane").addEventListener(type, event => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      $("pane").classList.toggle("is-dropping", type === "dragover");
+      if (type !== "drop") return;
+      setFiles(filesField, [...filesField.files, ...event.dataTransfer.files]);
+      $("content").focus();
+    });
+  }
+  $("content").addEventListener("paste", event => {
+    if (!event.clipboardData.files.length) return;
+    event.preventDefault();
+    setFiles(filesField, [...filesField.files, ...event.clipboardData.files]);
+  });
+}
+
+// ---- Mentions ----
+
+const list = $("mention-list");
+let mentioning = null; // {box, from, options, chosen}
+
+function offerMentions(box) {
+  if (!list || !$("people")) return;
+  const before = box.value.slice(0, box.selectionStart);
+  const found = /(?:^|[\s(])@([\p{L}\p{N}_.-]*)$/u.exec(before);
+  if (!found) return endMentions();
+  const typed = found[1].toLowerCase();
+  const people = [...document.querySelectorAll("#people [data-nick]")].map(({dataset}) => ({nick: dataset.nick, name: dataset.name}));
+  people.push({nick: "everyone", name: "Everybody in this flow"});
+  const options = people.filter(({nick, name}) => nick.toLowerCase().startsWith(typed)
+    || name.toLowerCase().split(/\s+/).some(word => word.startsWith(typed))).slice(0, 8);
+  if (!options.length) return endMentions();
+  mentioning = {box, from: box.selectionStart - typed.length, options, chosen: 0};
+  box.closest(".composer").append(list);
+  list.replaceChildren(...options.map(({nick, name}, place) => {
+    const item = document.createElement("li");
+    item.id = `mention-${place}`;
+    item.setAttribute("role", "option");
+    const strong = document.createElement("b"), rest = document.createElement("span");
+    strong.textContent = `@${nick}`;
+    rest.textContent = name;
+    rest.className = "muted";
+    item.append(strong, rest);
+    item.addEventListener("mousedown", event => { event.preventDefault(); mentioning.chosen = place; takeMention(); });
+    return item;
+  }));
+  list.hidden = false;
+  box.setAttribute("aria-controls", list.id);
+  chooseMention(0);
+}
+
+function chooseMention(place) {
+  const count = mentioning.options.length;
+  mentioning.chosen = (place + count) % count;
+  for (const [index, item] of [...list.children].entries()) item.setAttribute("aria-selected", String(index === mentioning.chosen));
+  mentioning.box.setAttribute("aria-activedescendant", `mention-${mentioning.chosen}`);
+}
+
+function takeMention() {
+  const {box, from, options, chosen} = mentioning;
+  box.setRangeText(`${options[chosen].nick} `, from, box.selectionStart, "end");
+  endMentions();
+  keepDraft(box);
+}
+
+function endMentions() {
+  if (!mentioning) return;
+  mentioning.box.removeAttribute("aria-activedescendant");
+  mentioning = null;
+  list.hidden = true;
+}
+
+// ---- What people do ----
+
+for (const box of document.querySelectorAll(".say-form textarea")) {
+  if (!box.value) box.value = sessionStorage.getItem(draftKey(box)) ?? "";
+  box.addEventListener("input", () => { keepDraft(box); offerMentions(box); });
+  box.addEventListener("blur", endMentions);
+  box.addEventListener("keydown", event => {
+    if (event.isComposing) return;
+    if (mentioning) {
+      const act = {
+        ArrowDown: () => chooseMention(mentioning.chosen + 1),
+        ArrowUp: () => chooseMention(mentioning.chosen - 1),
+        Enter: takeMention,
+        Tab: takeMention,
+        Escape: endMentions,
+      }[event.key];
+      if (act && !event.shiftKey) {
+        event.preventDefault();
+        act();
+        return;
+      }
+    }
+    if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      box.form.requestSubmit();
+    }
+  });
+}
+
+document.addEventListener("submit", event => {
+  if (!event.target.matches(".say-form")) return;
+  event.preventDefault();
+  send(event.target);
+});
+
+document.addEventListener("click", async event => {
+  if (event.target.closest("#below")) {
+    toEnd();
+    return;
+  }
+  const link = event.target.closest("a[href]");
+  if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+  if (link.id === "earlier") {
+    event.preventDefault();
+    showEarlier(link).catch(() => location.assign(link.href));
+  } else if (link.matches("[data-edit]")) {
+    event.preventDefault();
+    editHere(link).catch(() => location.assign(link.href));
+  }
+});
+
+/** The form of the page that the link leads to, in the place of what was said. */
+async function editHere(link) {
+  const parts = await fetchParts(link.href);
+  const form = parts.getElementById("edit-form");
+  const line = link.closest(".line"), main = line.querySelector(".line-main");
+  const end = () => { form.remove(); main.hidden = false; line.querySelector("a[data-edit]")?.focus(); };
+  form.className = "line-edit stack stack-s";
+  main.hidden = true;
+  main.after(form);
+  const box = form.querySelector("textarea");
+  box.focus();
+  box.setSelectionRange(box.value.length, box.value.length);
+  form.querySelector("#edit-cancel").addEventListener("click", event => { event.preventDefault(); end(); });
+  box.addEventListener("keydown", event => {
+    if (event.key === "Escape") end();
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      form.requestSubmit();
+    }
+  });
+  form.addEventListener("submit", async event => {
+    event.preventDefault();
+    const target = event.submitter?.formAction || form.action;
+    const response = await fetch(target, {method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual"});
+    if (response.type !== "opaqueredirect") return form.submit(); // the whole page says what is wrong
+    if (!isLatest) return location.reload();
+    form.remove(); // the next look brings what is said now
+    main.hidden = false;
+    await lookAgain({lines: true, thread: true});
+  });
+}
+
+function step(direction) {
+  const all = [...document.querySelectorAll("#lines .line")];
+  const at = all.indexOf(document.activeElement.closest?.(".line"));
+  const next = at < 0 ? all.at(-1) : all[at + direction];
+  if (next) { next.focus(); next.scrollIntoView({block: "nearest"}); }
+}
+
+onKeys({
+  j: () => step(1),
+  k: () => step(-1),
+  c: () => ($("comment") ?? $("content"))?.focus(),
+  "/": () => $("q").focus(),
+});
+
+scroll.addEventListener("scroll", () => {
+  if (!unseen || !isAtEnd()) return;
+  unseen = 0;
+  tellBelow();
+}, {passive: true});
+
+document.addEventListener("visibilitychange", () => {
+  // What comes while nobody looks is new when they are back.
+  if (document.hidden) lineAt = String(Math.max(0, ...numbers()));
+  else lookAgain({lines: true, thread: true});
+});
+
+// ---- What happens ----
+
+const lookAgain = looker({lines: refreshLines, thread: refreshThread});
+
+function hear({kind, number}) {
+  if (kind === "beat") {
+    if (number !== lastBeat || lookAgain.isDue()) lookAgain({lines: true, thread: true});
+    lastBeat = number;
+    return;
+  }
+  if (kind === "edit" || kind === "delete") refreshOne(number).catch(() => {});
+  lookAgain({lines: true, thread: true});
+}
+
+const named = location.hash.startsWith("#message-") && document.querySelector(location.hash);
+if (named) named.scrollIntoView({block: "center"});
+else if (isLatest && $("new")) $("new").scrollIntoView({block: "center"});
+else toEnd();
+above.observe($("before-lines"));
+tellTimes();
+listen(events, hear, () => lookAgain({lines: true, thread: true}));

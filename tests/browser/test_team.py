@@ -1,0 +1,108 @@
+"""Two people at work in one flow: they talk, name each other, send files, and go through the inbox by keyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.stack import Stack, until
+
+from .conftest import Person
+from .test_live_inbox import LOBBY, Teller
+
+pytestmark = pytest.mark.browser
+
+OTHER = "other@example.com"
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
+)
+
+
+def test_two_people_talk_and_name_each_other(stack: Stack, somebody: Callable[..., Person]) -> None:
+    mira, tom = somebody(), somebody(account=OTHER)
+    for person in (mira, tom):
+        person.page.goto(f"{stack.flowdock}{LOBBY}/chat")
+    box = tom.page.get_by_role("textbox", name="Message to Lobby")
+
+    box.press_sequentially("Good morning @mi")
+    expect(tom.page.get_by_role("option")).to_have_count(1)
+    box.press("Enter")
+    expect(box).to_have_value("Good morning @mira ")
+    box.press_sequentially("about #harbour")
+    box.press("Enter")
+
+    expect(box).to_have_value("")
+    expect(mira.page.locator(".names-me .mention.is-me")).to_have_text("@mira")
+    expect(tom.page.locator(".line", has_text="Good morning")).to_have_count(1)
+    mira.page.get_by_role("link", name="#harbour").first.click()
+    expect(mira.page).to_have_url(re.compile(r"/chat\?tag=harbour$"))
+    expect(mira.page.locator(".line", has_text="Good morning")).to_have_count(1)
+    assert mira.complaints + tom.complaints == []
+
+
+def test_a_message_is_put_right_where_it_stands(stack: Stack, somebody: Callable[..., Person]) -> None:
+    mira, tom = somebody(), somebody(account=OTHER)
+    for person in (mira, tom):
+        person.page.goto(f"{stack.flowdock}{LOBBY}/chat")
+    tom.page.get_by_role("textbox", name="Message to Lobby").fill("It is reday")
+    tom.page.get_by_role("button", name="Send").click()
+    line = tom.page.locator(".line", has_text="It is reday")
+    line.hover()
+    line.get_by_role("link", name="Edit or delete").click()
+
+    tom.page.get_by_role("textbox", name="Message", exact=True).fill("It is ready")
+    tom.page.keyboard.press("Enter")
+
+    for person in (mira, tom):
+        expect(person.page.locator(".line", has_text="It is ready")).to_have_count(1)
+        expect(person.page.locator(".line", has_text="It is reday")).to_have_count(0)
+    assert mira.complaints + tom.complaints == []
+
+
+def test_a_picture_that_is_sent_is_seen_by_the_other(stack: Stack, somebody: Callable[..., Person]) -> None:
+    mira, tom = somebody(), somebody(account=OTHER)
+    for person in (mira, tom):
+        person.page.goto(f"{stack.flowdock}{LOBBY}/chat")
+    picture = {"name": "pixel.png", "mimeType": "image/png", "buffer": PIXEL}
+
+    tom.page.locator("#files").set_input_files([picture])  # type: ignore[list-item]
+    expect(tom.page.locator("#chosen-files li")).to_have_count(1)
+    tom.page.get_by_role("button", name="Send").click()
+
+    image = mira.page.get_by_role("img", name="pixel.png").last
+    expect(image).to_be_visible()
+    until(lambda: image.evaluate("image => image.naturalWidth") > 0, "the picture to be loaded")
+    assert mira.complaints + tom.complaints == []
+
+
+def test_the_inbox_is_gone_through_by_keyboard(stack: Stack, somebody: Callable[..., Person]) -> None:
+    teller = Teller(stack)
+    for number in range(3):
+        teller.tell(f"{number}", f"Keyed {number}")
+    person = somebody(account=OTHER)
+    page = person.page
+    page.goto(f"{stack.flowdock}{LOBBY}")
+    expect(page).to_have_title(re.compile(r"^\(\d+\) Lobby · Acme"))
+    row = page.locator(".thread-row", has_text="Keyed 1")
+    expect(row).to_have_class(re.compile("is-unread"))
+
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keyboard")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(row.get_by_role("link")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Keyed 1")
+    expect(row).not_to_have_class(re.compile("is-unread"))
+
+    page.keyboard.press("e")
+    expect(row).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(row).to_have_count(1)
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox", name="Search threads")).to_be_focused()
+    assert person.complaints == []

@@ -1,0 +1,23 @@
+"""npm `flowdock-stream`: streams by names of flows, and says things beside it. Its addresses are fixed."""
+
+import pytest
+
+from .streams import hearing, said_until_heard
+
+
+@pytest.fixture(scope="module")
+def clients(npm):
+    return npm("flowdock-stream@1.1.1")
+
+
+def test_it_hears_and_speaks(clients, flowdock):
+    token = flowdock.people["hubot"].token
+    with hearing(clients.start("node_flowdock_stream_by_others.js", "Acme", "Main", FLOWDOCK_TOKEN=token)) as heard:
+        ready = heard.until(lambda said: "ready" in said, "its list of flows")["ready"]
+        assert ready[flowdock.flow["id"]]["users"][str(flowdock.people["ines"].id)] == "ines"
+
+        asked = said_until_heard(flowdock, heard, "Is anybody there?")
+        heard.say(["Main", "I am", asked["id"]])
+        answer = heard.until(lambda said: said.get("event") == "comment", "its own comment")
+        assert answer["content"]["text"] == "I am"
+        assert answer["user"] == str(flowdock.people["hubot"].id)

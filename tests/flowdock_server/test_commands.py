@@ -1,0 +1,213 @@
+"""Management commands that make people, places and keys."""
+
+import io
+import json
+
+import pytest
+from django.core.management import call_command, load_command_class
+from django.core.management.base import CommandError
+
+from flowdock_server.models import Application, Flow, Organization, User
+
+from .conftest import basic
+from .test_starting import manage
+
+PASSWORD = "kelp forest in winter"
+
+
+def run(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()
+
+
+def refused(*arguments: str) -> tuple[str, int]:
+    with pytest.raises(CommandError) as caught:
+        call_command(*arguments, stdout=io.StringIO())
+    return str(caught.value), caught.value.returncode
+
+
+@pytest.fixture
+def with_password(monkeypatch):
+    monkeypatch.setenv("FLOWDOCK_PASSWORD", PASSWORD)
+
+
+@pytest.mark.django_db
+class TestOrganizations:
+    def test_its_name_in_addresses_is_made_from_its_name(self):
+        made = json.loads(run("create_organization", "Böring & Söns", "--json"))
+
+        assert made["parameterized_name"] == "boring-sons"
+        assert Organization.objects.get(pk=made["id"]).name == "Böring & Söns"
+
+    def test_a_name_without_latin_letters_needs_an_address(self):
+        said, code = refused("create_organization", "海運")
+
+        assert (code, "--parameterized-name" in said) == (2, True)
+        assert "kaiun" in run("create_organization", "海運", "--parameterized-name", "kaiun")
+
+    def test_the_same_again_is_refused_unless_that_is_well(self, world):
+        assert refused("create_organization", "Acme") == ("There is an organization acme already", 1)
+        assert "Acme is there" in run("create_organization", "Acme", "--exist-ok", "--admin", "otto@example.com")
+        assert world.acme.memberships.get(user=world.otto).admin
+
+    def test_an_address_that_is_a_pages_is_refused(self):
+        said, code = refused("create_organization", "Private")
+
+        assert (code, "--parameterized-name" in said) == (2, True)
+
+    def test_an_admin_who_is_nobody_makes_nothing(self):
+        assert refused("create_organization", "Acme", "--admin", "who@example.com")[1] == 1
+        assert not Organization.objects.exists()
+
+
+class TestUsers:
+    def test_they_sign_in_and_are_in_their_flows(self, world, with_password):
+        made = json.loads(run("create_user", "Lea@Example.com", "Lea Cohen", "--flow", "acme/main", "--json"))
+
+        user = User.objects.get(pk=made["id"])
+        assert (user.email, user.nick) == ("lea@example.com", "Lea")
+        assert list(Flow.objects.open_to(user)) == [world.main]
+        answer = basic("lea@example.com", PASSWORD).get("/flows")
+        assert [flow["id"] for flow in answer.json()] == [str(world.main.pk)]
+
+    def test_an_administrator_of_an_organization(self, world, with_password):
+        run("create_user", "lea@example.com", "Lea Cohen", "--organization", "acme", "--admin")
+
+        assert world.acme.memberships.get(user__email="lea@example.com").admin
+
+    def test_a_weak_password_is_refused(self, db, monkeypatch):
+        monkeypatch.setenv("FLOWDOCK_PASSWORD", "password1")
+
+        said, code = refused("create_user", "lea@example.com", "Lea Cohen")
+
+        assert (code, "too common" in said) == (1, True)
+        assert not User.objects.exists()
+
+    def test_a_program_has_no_password(self, world):
+        run("create_user", "bot@example.com", "Build Bot", "--no-password", "--flow", "acme/main")
+
+        assert not User.objects.get(email="bot@example.com").has_usable_password()
+
+    def test_the_same_again_is_refused_unless_that_is_well(self, world):
+        assert refused("create_user", "otto@example.com", "Otto", "--no-password")[1] == 1
+        run("create_user", "otto@example.com", "Somebody Else", "--exist-ok", "--flow", "acme/main")
+
+        world.otto.refresh_from_db()
+        assert world.otto.name == "Otto Berg"
+        assert world.main in Flow.objects.open_to(world.otto)
+
+    def test_what_is_wrong_is_said(self, world):
+        assert "'nobody' is no e-mail address" in refused("create_user", "nobody", "Lea Cohen")[0]
+        assert refused("create_user", "lea@example.com", "Lea", "--no-password", "--flow", "acme/none") == (
+            "There is no flow acme/none",
+            1,
+        )
+        assert "name:" in refused("create_user", "lea@example.com", "x" * 101, "--no-password")[0]
+        assert not User.objects.filter(email="lea@example.com").exists()
+
+
+class TestFlows:
+    def test_it_is_there_for_its_members(self, world):
+        made = json.loads(run("create_flow", "acme", "Deploys & More", "--member", "otto@example.com", "--json"))
+
+        flow = Flow.objects.get(pk=made["id"])
+        assert flow.parameterized_name == "deploys-more"
+        assert made["url"].endswith("/flows/acme/deploys-more")
+        assert flow in Flow.objects.open_to(world.otto)
+
+    def test_the_same_again_is_refused_unless_that_is_well(self, world):
+        assert refused("create_flow", "acme", "Main") == ("There is a flow acme/main already", 1)
+        assert str(world.main.pk) in run("create_flow", "acme", "Main", "--exist-ok")
+        assert refused("create_flow", "nowhere", "Main") == ("There is no organization nowhere", 1)
+
+
+class TestApplications:
+    def test_what_it_prints_opens_the_token_endpoint(self, world, client):
+        made = json.loads(
+            run("create_application", "Lights", "https://lights.test/back", "--owner", "ines@example.com", "--json")
+        )
+
+        answer = client.post(
+            "/oauth/token",
+            {
+                "grant_type": "password",
+                "username": "ines@example.com",
+                "password": "a password",
+                "client_id": made["client_id"],
+                "client_secret": made["client_secret"],
+            },
+            headers={"Accept": "application/json"},
+        )
+        assert answer.json()["token_type"].lower() == "bearer"
+        assert Application.objects.get(pk=made["id"]).user == world.ines
+
+    def test_it_is_offered_in_flows_when_published(self, db):
+        run(
+            "create_application", "Bridge", "https://bridge.test/back",
+            "--published", "--setup-uri", "https://bridge.test/setup?flow={flow_id}",
+        )  # fmt: skip
+
+        application = Application.objects.get(name="Bridge")
+        assert application.published
+        assert application.setup_uri == "https://bridge.test/setup?flow={flow_id}"
+
+    def test_an_address_that_leads_nowhere_is_refused(self, db):
+        said, code = refused("create_application", "Lights", "lights.test")
+        assert code == 2
+        assert said
+        assert refused("create_application", "Lights", "https://l.test/", "--setup-uri", "javascript:x")[1] == 2
+        assert not Application.objects.exists()
+
+
+class TestTokens:
+    def test_a_persons_opens_the_api(self, world):
+        token = run("issue_token", "ines@example.com", "--name", "laptop").strip()
+
+        assert basic(token).get("/user").json()["id"] == world.ines.pk
+        assert world.ines.api_tokens.get().name == "laptop"
+
+    def test_a_flows_opens_the_push_api_and_ends_the_one_before(self, world, client):
+        first, second = (run("issue_token", "acme/main").strip() for _ in range(2))
+
+        said = {"content": "Built", "external_user_name": "ci"}
+        assert client.post(f"/messages/chat/{first}", said).status_code == 401
+        assert client.post(f"/messages/chat/{second}", said).status_code == 200
+        assert world.main.messages.get().content == "Built"
+
+    def test_nobodys_is_refused(self, world):
+        world.otto.is_active = False
+        world.otto.save()
+
+        assert refused("issue_token", "who@example.com") == ("There is no user who@example.com", 1)
+        assert refused("issue_token", "otto@example.com")[1] == 1
+        assert refused("issue_token", "acme/none") == ("There is no flow acme/none", 1)
+        assert refused("issue_token", "acme")[1] == 2
+
+
+COMMANDS = ["create_organization", "create_user", "create_flow", "create_application", "issue_token"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_examples_and_exit_codes(name):
+    said = load_command_class("flowdock_server", name).create_parser("flowdock_server", name).format_help()
+
+    assert f"python -m flowdock_server {name} " in said
+    assert "Exit codes:\n  0  " in said
+
+
+def test_as_processes(tmp_path):
+    """What only a process of its own shows: standard input and exit codes."""
+
+    def server(*arguments, **more):
+        return manage(*arguments, DATA_DIR=str(tmp_path), FLOWDOCK_SERVER_SECRET_KEY="x", **more)
+
+    assert server("migrate", "--verbosity", "0").returncode == 0
+    nothing = server("create_user", "lea@example.com", "Lea Cohen", input="")
+    assert (nothing.returncode, "FLOWDOCK_PASSWORD" in nothing.stderr) == (2, True)
+    assert server("create_user", "lea", "Lea Cohen", "--no-password").returncode == 2
+    assert server("create_user", "lea@example.com", "Lea Cohen", input="password1\n").returncode == 1
+    made = server("create_user", "lea@example.com", "Lea Cohen", input=f"{PASSWORD}\n")
+    assert (made.returncode, PASSWORD in made.stdout + made.stderr) == (0, False)
+    token = server("issue_token", "lea@example.com")
+    assert (token.returncode, len(token.stdout.strip())) == (0, 32)

@@ -1,0 +1,236 @@
+"""Asking people into a flow, and coming in."""
+
+import re
+
+import pytest
+from django.core import mail
+from django.test import Client, override_settings
+
+from flowdock_server.models import Flow, FlowMembership, Invitation, Membership, User
+
+from .conftest import post
+from .pages import browser, see
+
+PATH = "/flows/acme/lobby/invitations"
+
+
+@pytest.fixture
+def otto(world, as_person):
+    """In Lobby, and no admin."""
+    return as_person(world.otto)
+
+
+@pytest.fixture(autouse=True)
+def commit(django_capture_on_commit_callbacks):
+    """Mails go out when what they tell of is stored."""
+    with django_capture_on_commit_callbacks(execute=True):
+        yield
+
+
+@pytest.fixture
+def invite(otto, django_capture_on_commit_callbacks):
+    """Invite by the API; the path of the address in the mail."""
+
+    def invited(email="new@example.com", **more) -> str:
+        with django_capture_on_commit_callbacks(execute=True):
+            assert post(otto, PATH, {"email": email, **more}).status_code == 201
+        return re.search(r"http://testserver(/invitations/\S+)", mail.outbox[-1].body)[1]
+
+    return invited
+
+
+def test_an_invitation_is_mailed_and_listed(world, otto, invite, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        response = post(otto, PATH, {"email": "New@Example.com", "message": "Come\nin <b>now</b>"})
+
+    invitation = response.json()
+    assert response.status_code == 201
+    assert invitation == {
+        "id": Invitation.objects.get().pk,
+        "state": "pending",
+        "email": "new@example.com",
+        "flow": str(world.lobby.pk),
+        "url": f"http://testserver{PATH}/{invitation['id']}",
+    }
+    assert otto.get(PATH).json() == [invitation]
+    assert otto.get(invitation["url"]).json() == invitation
+    (sent,) = mail.outbox
+    assert (sent.to, sent.subject) == (["new@example.com"], "Otto Berg invites you to Lobby in Acme")
+    assert "Come\nin <b>now</b>" in sent.body
+    assert re.search(r"http://testserver/invitations/[0-9a-f]{32}\n", sent.body)
+    assert sent.from_email == "flowdock@testserver"
+
+
+def test_the_database_keeps_no_key_of_an_invitation(invite):
+    token = invite().rpartition("/")[2]
+
+    assert token not in str(Invitation.objects.values())
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({}, "can't be blank"),
+        ({"email": ""}, "can't be blank"),
+        ({"email": "nonsense"}, "is no e-mail address"),
+        ({"email": "a@example.com, b@example.com"}, "is no e-mail address"),
+        ({"email": "a@example.com\nBcc: b@example.com"}, "is no e-mail address"),
+        ({"email": "INES@example.com"}, "is in the flow already"),
+    ],
+)
+def test_an_invitation_needs_an_address_of_somebody_else(world, otto, body, reason):
+    response = post(otto, PATH, body)
+
+    assert response.status_code == 400
+    assert response.json() == {"message": "Validation error", "errors": {"email": [reason]}}
+    assert not Invitation.objects.exists()
+
+
+def test_a_flows_name_cannot_add_headers_to_the_mail(world, invite):
+    Flow.objects.update(name="Lobby\nBcc: all@example.com")
+
+    invite()
+
+    assert "\n" not in mail.outbox[0].subject
+
+
+def test_to_invite_again_sends_a_new_address_and_the_old_one_ends(invite, client):
+    first, second = invite(), invite()
+
+    assert Invitation.objects.count() == 1
+    assert client.get(first).status_code == 404
+    assert client.get(second).status_code == 200
+
+
+def test_an_invitation_is_taken_back_by_who_sent_it_and_by_admins(world, otto, invite, as_person, client):
+    for who in (otto, as_person(world.ines)):
+        address = invite()
+        path = f"{PATH}/{Invitation.objects.get().pk}"
+        assert who.delete(path).status_code == 204
+        assert who.get(path).status_code == 404
+        assert client.get(address).status_code == 404
+    other = Invitation.issue(flow=world.lobby, email="x@example.com", invited_by=world.ines)[0]
+    assert otto.delete(f"{PATH}/{other.pk}").status_code == 403
+    assert otto.delete(f"{PATH}/{2**70}").status_code == 404
+
+
+def test_an_invitation_of_another_flow_is_not_there(world, otto, as_person):
+    other = Invitation.issue(flow=world.main, email="x@example.com", invited_by=world.ines)[0]
+
+    assert otto.get(f"{PATH}/{other.pk}").status_code == 404
+    assert otto.delete(f"{PATH}/{other.pk}").status_code == 404
+    assert as_person(world.sam).get(PATH).status_code == 404
+
+
+def test_a_list_of_addresses_is_imported(world, otto, django_capture_on_commit_callbacks):
+    mara = User.objects.create_user("mara@example.com", "Mara Lind")
+    Membership.objects.create(organization=world.acme, user=mara)
+    pasted = (
+        'one@example.com, "Two, T." <two@example.com>;nonsense\nmara@example.com\nINES@example.com\none@example.com'
+    )
+
+    with django_capture_on_commit_callbacks(execute=True):
+        response = post(otto, f"{PATH}/import", {"list": pasted, "message": "Hello"})
+
+    outcome = response.json()
+    assert response.status_code == 201
+    assert [each["email"] for each in outcome["invitations"]] == ["one@example.com", "two@example.com"]
+    assert [user["name"] for user in outcome["added_users"]] == ["Mara Lind"]
+    assert "nonsense" in outcome["erroneous_emails"]
+    assert FlowMembership.objects.filter(flow=world.lobby, user=mara).exists()
+    assert [each.to for each in mail.outbox] == [["one@example.com"], ["two@example.com"]]
+
+
+def test_an_import_has_an_end(otto):
+    too_many = [f"{number}@example.com" for number in range(201)]
+
+    assert list(post(otto, f"{PATH}/import", {"list": too_many}).json()["errors"]) == ["list"]
+    assert list(post(otto, f"{PATH}/import", {}).json()["errors"]) == ["list"]
+    assert not Invitation.objects.exists()
+
+
+def test_a_mail_server_that_is_away_costs_nobody_the_invitation(otto, settings, caplog):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+
+    assert post(otto, PATH, {"email": "new@example.com"}).status_code == 201
+
+
+def test_somebody_new_makes_an_account_and_is_in(world, invite, client):
+    address = invite(message="Come in")
+
+    page = client.get(address)
+    assert "Come in" in page.content.decode()
+    weak = client.post(address, {"name": "New Person", "password": "short"})
+    assert weak.status_code == 400
+    assert "at least 10 characters" in see(weak).text
+    response = client.post(address, {"name": "New Person", "password": "a long enough one"})
+
+    assert (response.status_code, response["Location"]) == (302, "/app/acme/lobby")
+    user = User.objects.get(email="new@example.com")
+    assert (user.name, user.nick) == ("New Person", "New")
+    assert user.check_password("a long enough one")
+    assert FlowMembership.objects.filter(flow=world.lobby, user=user).exists()
+    assert Membership.objects.filter(organization=world.acme, user=user, admin=False).exists()
+    assert client.get("/app/acme/lobby").status_code == 200
+    assert Invitation.objects.get().state == "accepted"
+    assert Client().get(address).status_code == 404
+
+
+def test_who_has_an_account_signs_in_and_joins_with_it(world, invite):
+    address = invite("sam@example.com")
+    client = Client()
+
+    assert client.get(address)["Location"] == f"/login?next={address}"
+    client.force_login(world.sam)
+    assert "Sam Stranger" in see(client.get(address)).text
+    assert not FlowMembership.objects.filter(flow=world.lobby, user=world.sam).exists()
+    assert client.post(address)["Location"] == "/app/acme/lobby"
+    assert FlowMembership.objects.filter(flow=world.lobby, user=world.sam).exists()
+
+
+def test_an_invitation_is_accepted_by_a_form_of_ours_only(world, invite):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(world.sam)
+
+    assert client.post(invite("sam@example.com")).status_code == 403
+
+
+def test_a_link_lets_in_who_has_it(world, as_person):
+    Flow.objects.filter(pk=world.lobby.pk).update(access_mode="link")
+    address = as_person(world.otto).get("/flows/acme/lobby").json()["join_url"].removeprefix("http://testserver")
+    sam = browser(world.sam)
+
+    assert Client().get(address)["Location"] == f"/login?next={address}"
+    assert sam.get(address[:-1]).status_code == 404
+    assert "Lobby" in see(sam.get(address)).text
+    assert sam.post(address)["Location"] == "/app/acme/lobby"
+    assert Membership.objects.filter(organization=world.acme, user=world.sam).exists()
+    assert sam.get(address)["Location"] == "/app/acme/lobby"
+
+
+def test_a_link_ends_when_the_flow_is_closed(world, as_person):
+    Flow.objects.filter(pk=world.lobby.pk).update(access_mode="link")
+    address = as_person(world.otto).get("/flows/acme/lobby").json()["join_url"].removeprefix("http://testserver")
+    Flow.objects.filter(pk=world.lobby.pk).update(access_mode="invitation")
+
+    assert browser(world.sam).get(address).status_code == 404
+    assert "join_url" not in as_person(world.otto).get("/flows/acme/lobby").json()
+
+
+def test_who_is_in_the_organization_joins_its_open_flows(world, as_person):
+    Flow.objects.filter(pk=world.main.pk).update(access_mode="organization")
+    address = f"/join/{world.main.pk}"
+
+    assert browser(world.sam).get(address).status_code == 404
+    assert browser(world.otto).post(address)["Location"] == "/app/acme/main"
+    assert as_person(world.otto).get("/flows/acme/main").status_code == 200
+
+
+@override_settings(DEBUG=False)
+def test_what_leads_nowhere_is_said_on_a_page(client, world):
+    for address in ("/invitations/nonsense", f"/invitations/{'0' * 32}"):
+        response = client.get(address)
+        assert response.status_code == 404
+        assert response["Content-Type"].startswith("text/html")
+    assert browser(world.sam).get("/join/00000000-0000-0000-0000-000000000000").status_code == 404

@@ -1,0 +1,226 @@
+"""Every kind of message through every path, and who may not post."""
+
+import pytest
+from django.test import Client
+
+from flowdock_server.models import FlowMembership, Membership, Message, Thread, User
+
+from .conftest import activity, post
+
+LOBBY = "/flows/acme/lobby"
+
+
+@pytest.fixture
+def ines(world, as_person):
+    return as_person(world.ines)
+
+
+@pytest.fixture
+def thread_id(world, connect):
+    return post(Client(), "/messages", activity(flow_token=connect(world.lobby)[1])).json()["thread_id"]
+
+
+@pytest.mark.parametrize("how", ["json", "form", "query"])
+@pytest.mark.parametrize("where", ["root", "flow", "thread", "v1", "ending"])
+def test_chat_comes_by_every_path_and_in_every_form(world, ines, thread_id, how, where):
+    path = {
+        "root": "/messages",
+        "flow": f"{LOBBY}/messages",
+        "thread": f"{LOBBY}/threads/{thread_id}/messages",
+        "v1": "/v1/messages",
+        "ending": "/messages.json",
+    }[where]
+    said = {"event": "message", "content": "Hi #all", "flow": str(world.lobby.pk), "tags": "b"}
+    if how == "json":
+        response = post(ines, path, said)
+    elif how == "form":
+        response = ines.post(path, said)
+    else:
+        response = ines.post(path, query_params=said)
+
+    assert response.status_code == 201
+    message = response.json()
+    assert (message["event"], message["content"], message["tags"]) == ("message", "Hi #all", ["b", "all"])
+    assert message.get("thread_id") == (thread_id if where == "thread" else None)
+
+
+@pytest.mark.parametrize("path", ["/messages", "/comments", LOBBY + "/messages", LOBBY + "/messages/{id}/comments"])
+def test_a_comment_comes_by_every_path(world, ines, path):
+    parent = post(ines, f"{LOBBY}/messages", {"event": "message", "content": "Low tide at six"}).json()["id"]
+    said = {"event": "comment", "content": "Thanks", "message": parent, "flow": str(world.lobby.pk)}
+
+    comment = post(ines, path.replace("{id}", str(parent)), said).json()
+
+    assert comment["event"] == "comment"
+    assert comment["content"] == {"title": "Low tide at six", "text": "Thanks"}
+    assert comment["tags"] == [f"influx:{parent}"]
+    assert ines.get(f"{LOBBY}/messages/{comment['id']}").json() == comment
+
+
+def test_a_comment_on_an_activity_has_its_title_and_is_in_its_thread(ines, thread_id):
+    comment = post(ines, f"{LOBBY}/messages/1/comments", {"content": "Thanks"}).json()
+
+    assert comment["content"] == {"title": "opened pull request", "text": "Thanks"}
+    assert comment["thread_id"] == thread_id
+    assert comment["thread"]["internal_comments"] == 1
+
+
+@pytest.mark.parametrize("number", [0, 99, 2**62, 2**63, 10**30, -1])
+def test_a_comment_needs_a_message_that_is_there(ines, number):
+    assert post(ines, f"{LOBBY}/messages/{number}/comments", {"content": "Thanks"}).status_code == 404
+    assert ines.post(f"{LOBBY}/messages", {"event": "comment", "content": "x", "message": number}).status_code == 400
+
+
+def test_a_status_is_what_the_person_is_up_to_from_now_on(world, ines):
+    status = post(ines, f"{LOBBY}/messages", {"event": "status", "content": "At lunch"}).json()
+
+    assert (status["event"], status["content"], status["app"]) == ("status", "At lunch", "chat")
+    users = {user["id"]: user["status"] for user in ines.get(LOBBY).json()["users"]}
+    assert users[world.ines.pk] == "At lunch"
+    assert not users[world.otto.pk]
+
+
+def test_nobody_has_a_status_for_somebody_else(world, ines, connect, client):
+    other = post(ines, f"{LOBBY}/messages", {"event": "status", "content": "x", "external_user_name": "Bot"})
+    source = post(client, "/messages", {"event": "status", "content": "x", "flow_token": connect(world.lobby)[1]})
+
+    for response in (other, source):
+        assert (response.status_code, list(response.json()["errors"])) == (400, ["event"])
+    assert not User.objects.exclude(status="").exists()
+    assert not Message.objects.exists()
+
+
+def test_a_name_of_ones_choosing_makes_a_message_anonymous(world, ines):
+    message = post(ines, "/messages", {
+        "event": "message", "content": "Ping", "external_user_name": "Robot", "flow": str(world.lobby.pk)
+    }).json()  # fmt: skip
+
+    assert (message["external_user_name"], message["user"]) == ("Robot", "0")
+
+
+def test_a_source_speaks_in_the_chat_under_its_name(world, connect, client):
+    token = connect(world.lobby, "octo/hello")[1]
+
+    plain = post(client, "/messages", {"event": "message", "content": "Built", "flow_token": token}).json()
+    named = client.post(
+        "/messages", {"event": "message", "content": "x", "flow_token": token, "external_user_name": "CI"}
+    )
+
+    assert (plain["external_user_name"], plain["user"], plain["app"]) == ("octo/hello", "0", "chat")
+    assert named.json()["external_user_name"] == "CI"
+
+
+def test_a_person_posts_an_activity(world, ines):
+    first, second = (
+        post(ines, path, activity(flow=str(world.lobby.pk))).json() for path in ("/messages", "/activities")
+    )
+
+    assert first["thread_id"] == second["thread_id"]
+    assert second["thread"]["activities"] == 2
+    assert Thread.objects.get().source is None
+
+
+@pytest.mark.parametrize("event", ["message", "comment", "status", "activity", "discussion"])
+def test_a_repeated_uuid_is_the_first_message_again(ines, event):
+    post(ines, f"{LOBBY}/messages", {"event": "message", "content": "first"})
+    draft = activity(event=event, content="one", message=1, uuid="u-1")
+
+    first, again = (post(ines, f"{LOBBY}/messages", draft | {"content": text}) for text in ("one", "two"))
+
+    assert first.status_code == again.status_code == 201
+    assert first.json() == again.json()
+    assert Message.objects.count() == 2
+
+
+@pytest.mark.parametrize("value", ["true", "1", "10000", ""])
+def test_who_waits_for_the_message_gets_it_and_its_comments_address(ines, settings, value):
+    settings.ANSWER_POSTS_WITH_202 = True
+
+    response = post(
+        ines, f"{LOBBY}/messages", {"event": "message", "content": "Hi"}, headers={"X-flowdock-wait-for-message": value}
+    )
+
+    assert response.status_code == 200
+    assert response.json()["content"] == "Hi"
+    assert response["Link"] == '<http://testserver/flows/acme/lobby/messages/1/comments>; rel="comments"'
+
+
+def posts(ines, token):
+    message = {"event": "message", "content": "x"}
+    yield post(ines, f"{LOBBY}/messages", message)
+    yield post(ines, f"{LOBBY}/messages/1/comments", {"content": "x"})
+    yield post(Client(), "/messages", activity(flow_token=token))
+    yield post(Client(), "/activities", activity(token=token))
+    yield ines.put(f"{LOBBY}/messages/1", {"content": "y"}, content_type="application/json")
+    yield ines.put(f"{LOBBY}/messages/1", {"tags": ["y"]}, content_type="application/json")
+    yield ines.delete(f"{LOBBY}/messages/1")
+
+
+def test_an_archived_flow_is_read_and_not_posted_to(world, ines, connect):
+    token = connect(world.lobby)[1]
+    post(ines, f"{LOBBY}/messages", {"event": "message", "content": "before"})
+    world.lobby.disabled = True
+    world.lobby.save(update_fields=["disabled"])
+
+    for response in posts(ines, token):
+        assert response.status_code == 403
+        assert "archived" in response.json()["message"]
+    assert [message["content"] for message in ines.get(f"{LOBBY}/messages").json()] == ["before"]
+
+
+def test_one_who_is_blocked_neither_reads_nor_posts(world, ines, connect, as_person):
+    post(ines, f"{LOBBY}/messages", {"event": "message", "content": "before"})
+    otto = as_person(world.otto)
+    FlowMembership.objects.filter(flow=world.lobby, user=world.otto).update(disabled=True)
+
+    answers = [
+        post(otto, f"{LOBBY}/messages", {"event": "message", "content": "x"}),
+        post(otto, "/messages", {"event": "message", "content": "x", "flow": str(world.lobby.pk)}),
+        otto.get(f"{LOBBY}/messages"),
+        otto.get(f"{LOBBY}/messages/1"),
+        otto.get(f"{LOBBY}/threads"),
+        otto.delete(f"{LOBBY}/messages/1"),
+    ]
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert Message.objects.count() == 1
+
+
+def test_what_happened_is_told_in_flowdocks_form(world, ines):
+    from flowdock_server.messages import record
+
+    record(world.lobby, "action", {"type": "join", "description": "otto"}, world.otto)
+
+    [action] = ines.get(f"{LOBBY}/messages", {"event": "action"}).json()
+    assert action["content"] == {"type": "join", "description": "otto"}
+    assert (action["user"], action["app"], action["tags"]) == (str(world.otto.pk), "chat", [])
+    assert post(ines, f"{LOBBY}/messages/1/comments", {"content": "x"}).status_code == 400
+
+
+def test_who_comes_and_goes_is_told_to_the_flow(world, ines, as_person):
+    def put(client, path, body):
+        return client.put(path, body, content_type="application/json")
+
+    Membership.objects.create(organization=world.acme, user=world.sam)
+    world.lobby.access_mode = "organization"
+    world.lobby.save(update_fields=["access_mode"])
+    main = "/flows/acme/main"
+
+    assert post(ines, f"{main}/users", {"id": world.otto.pk}).status_code == 200
+    assert post(ines, f"{main}/users", {"id": world.otto.pk}).status_code == 200
+    assert put(ines, f"{main}/users/{world.otto.pk}", {"disabled": True}).status_code == 200
+    assert put(ines, f"{main}/users/{world.otto.pk}", {"disabled": False}).status_code == 200
+    invitation = post(ines, f"{main}/invitations", {"email": "New@example.com"}).json()
+    assert ines.delete(f"{main}/invitations/{invitation['id']}").status_code == 204
+    assert put(as_person(world.sam), LOBBY, {"open": True}).status_code == 200
+
+    told = ines.get(f"{main}/messages", {"event": "action"}).json()
+    assert [message["content"] for message in told] == [
+        {"type": "add_people", "description": "Otto"},
+        {"type": "block", "description": {"user": str(world.otto.pk)}},
+        {"type": "invite", "description": {"email": "new@example.com"}},
+        {"type": "uninvite", "description": {"email": "new@example.com"}},
+    ]
+    assert {message["user"] for message in told} == {str(world.ines.pk)}
+    [joined] = ines.get(f"{LOBBY}/messages").json()
+    assert (joined["content"]["type"], joined["user"]) == ("join", str(world.sam.pk))

@@ -1,0 +1,195 @@
+"""Those who guess passwords are slowed down, and those who ask too much are told when to come back."""
+
+from datetime import timedelta
+from urllib.parse import parse_qsl
+
+import pytest
+import time_machine
+from django.core.cache import caches
+from django.test import Client
+from django.utils import timezone
+
+from flowdock_server.models import SignInFailures
+from flowdock_server.tokens import digest
+
+from .conftest import SECRET, activity, basic, post
+
+PASSWORD = {"grant_type": "password", "client_id": "build-lights", "client_secret": SECRET, "scope": "flow"}
+
+
+def by_page(email, password, **more):
+    return Client().post("/login", {"username": email, "password": password}, **more)
+
+
+def by_basic(email, password, **more):
+    return basic(email, password).get("/user", **more)
+
+
+def by_grant(email, password, **more):
+    return Client().post("/oauth/token", PASSWORD | {"username": email, "password": password}, **more)
+
+
+WAYS = [by_page, by_basic, by_grant]
+
+
+@pytest.fixture
+def at():
+    with time_machine.travel("2026-11-24T12:00:00Z", tick=False) as clock:
+        yield clock
+
+
+@pytest.mark.parametrize("sign_in", WAYS)
+@pytest.mark.parametrize("email", ["ines@example.com", "nobody@example.com"])
+def test_who_guesses_waits_longer_each_time_and_learns_nothing(world, at, sign_in, email):
+    refused = {sign_in(email, f"guess {number}").status_code for number in range(5)}
+    assert 429 not in refused
+
+    for wait in (1, 2, 4, 8):
+        stopped = sign_in(email, "a password")
+        assert stopped.status_code == 429
+        assert stopped["Retry-After"] == str(wait)
+        assert f"Try again in {wait} seconds" in stopped.content.decode().replace("+", " ")
+        at.shift(wait)
+        assert sign_in(email, "another guess").status_code in refused
+
+
+@pytest.mark.parametrize("sign_in", WAYS)
+def test_after_the_wait_the_right_password_is_right(world, at, sign_in):
+    for _ in range(5):
+        sign_in("ines@example.com", "wrong")
+    at.shift(1)
+
+    assert sign_in("Ines@Example.com", "a password").status_code in (200, 302)
+    # And everything is forgotten.
+    assert sign_in("ines@example.com", "wrong").status_code != 429
+    assert sign_in("ines@example.com", "a password").status_code in (200, 302)
+
+
+def test_all_ways_count_together_and_in_the_database(world, at):
+    for number in range(5):
+        WAYS[number % 3]("ines@example.com", "wrong", REMOTE_ADDR=f"192.0.2.{number}")
+
+    assert {way("ines@example.com", "a password").status_code for way in WAYS} == {429}
+    assert by_basic("otto@example.com", "a password").status_code == 200
+    assert "ines" not in str(SignInFailures.objects.values())
+
+
+def test_a_wait_has_an_end_and_failures_are_forgotten(world, at):
+    SignInFailures.objects.create(key=digest("account ines@example.com"), count=1_000_000, last_at=timezone.now())
+
+    assert by_basic("ines@example.com", "a password")["Retry-After"] == "300"
+    at.shift(timedelta(minutes=61))
+    assert by_basic("otto@example.com", "wrong").status_code == 401
+    assert SignInFailures.objects.count() == 2
+
+
+def test_an_address_that_tries_many_accounts_is_slowed_down(world, at):
+    for number in range(20):
+        assert by_basic(f"person-{number}@example.com", "123456", REMOTE_ADDR="192.0.2.7").status_code == 401
+
+    assert by_basic("otto@example.com", "a password", REMOTE_ADDR="192.0.2.7").status_code == 429
+    assert by_basic("otto@example.com", "a password", REMOTE_ADDR="192.0.2.8").status_code == 200
+    at.shift(1)
+    # To sign in with an account of one's own does not clear the address.
+    assert by_basic("otto@example.com", "a password", REMOTE_ADDR="192.0.2.7").status_code == 200
+    assert by_basic("x@example.com", "123456", REMOTE_ADDR="192.0.2.7").status_code == 401
+    assert by_basic("otto@example.com", "a password", REMOTE_ADDR="192.0.2.7").status_code == 429
+
+
+def test_a_network_of_ipv6_is_one_address(world, at):
+    for number in range(20):
+        by_basic(f"person-{number}@example.com", "x", REMOTE_ADDR=f"2001:db8::{number}")
+
+    assert by_basic("otto@example.com", "a password", REMOTE_ADDR="2001:db8::ffff").status_code == 429
+    assert by_basic("otto@example.com", "a password", REMOTE_ADDR="2001:db8:0:1::1").status_code == 200
+
+
+def test_what_a_proxy_says_counts_where_it_is_trusted(world, at, settings):
+    def guess(said):
+        headers = {"HTTP_X_FORWARDED_FOR": said, "REMOTE_ADDR": "127.0.0.1"}
+        return by_basic("otto@example.com", "a password", **headers).status_code
+
+    for number in range(20):
+        by_basic(
+            f"person-{number}@example.com", "x", REMOTE_ADDR="127.0.0.1", HTTP_X_FORWARDED_FOR=f"{number}, 192.0.2.7"
+        )
+    assert guess("192.0.2.9") == 429
+    settings.TRUST_FORWARDED_FOR = True
+    SignInFailures.objects.all().delete()
+    for number in range(20):
+        by_basic(
+            f"person-{number}@example.com", "x", REMOTE_ADDR="127.0.0.1", HTTP_X_FORWARDED_FOR=f"{number}, 192.0.2.7"
+        )
+    assert guess("192.0.2.9, 192.0.2.7") == 429
+    assert guess("192.0.2.7, 192.0.2.9") == 200
+    assert guess("nonsense") == 200
+
+
+def test_somebody_blocked_is_told_what_a_stranger_is_told(world, at):
+    world.ines.is_active = False
+    world.ines.save()
+
+    blocked, stranger = by_page("ines@example.com", "a password"), by_page("nobody@example.com", "a password")
+
+    assert blocked.context["form"].errors == stranger.context["form"].errors
+
+
+def test_the_grant_says_it_in_its_own_format(world, at):
+    for _ in range(5):
+        by_grant("ines@example.com", "wrong")
+
+    assert dict(parse_qsl(by_grant("ines@example.com", "x").content.decode()))["error"] == "temporarily_unavailable"
+    as_json = by_grant("ines@example.com", "x", headers={"Accept": "application/json"})
+    assert as_json.json()["error"] == "temporarily_unavailable"
+
+
+def test_personal_tokens_are_not_slowed_down(world, as_person):
+    client = as_person(world.ines)
+    for _ in range(30):
+        assert basic("0" * 32).get("/user").status_code == 401
+
+    assert client.get("/user").status_code == 200
+
+
+@pytest.fixture
+def limit(settings):
+    caches["limits"].clear()
+    settings.RATE_LIMIT = 3
+    yield
+    caches["limits"].clear()
+
+
+def test_a_caller_who_asks_too_much_is_told_when_to_come_back(limit, world, as_person, at):
+    at.shift(20)
+    ines, otto = as_person(world.ines), as_person(world.otto)
+    assert [ines.get("/user").status_code for _ in range(3)] == [200] * 3
+
+    stopped = ines.get("/v1/user.json", headers={"Origin": "https://lights.test"})
+
+    assert stopped.status_code == 429
+    assert stopped["Retry-After"] == "40"
+    assert stopped.json() == {"message": "Too many requests. Try again in 40 seconds."}
+    assert "Retry-After" in stopped["Access-Control-Expose-Headers"]
+    assert ines.options("/user").status_code == 200
+    assert otto.get("/user").status_code == 200
+    at.shift(40)
+    assert ines.get("/user").status_code == 200
+
+
+def test_each_key_has_a_limit_of_its_own_wherever_it_is_sent(limit, world, connect, client, at):
+    (_, first), (_, second) = connect(), connect(name="other")
+
+    for _ in range(3):
+        assert post(client, "/messages", activity(flow_token=first)).status_code == 201
+    assert post(client, "/messages", activity(flow_token=first)).status_code == 429
+    assert client.get(f"/sources?flow_token={first}").status_code == 429
+    assert client.post("/messages", {"flow_token": second, "event": "message", "content": "x"}).status_code == 201
+    for _ in range(3):
+        assert client.get("/user").status_code == 401
+    assert client.get("/user").status_code == 429
+
+
+def test_there_is_no_limit_unless_one_is_set(world, as_person):
+    client = as_person(world.ines)
+
+    assert {client.get("/user").status_code for _ in range(50)} == {200}

@@ -1,0 +1,207 @@
+"""/openapi.json describes every call, and truly: its scopes, its failures, all its spellings."""
+
+import re
+from urllib.parse import urlencode
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from flowdock_server.api.urls import api
+
+SCOPES = {"flow", "private", "manage", "profile", "integration"}
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+def described() -> list[tuple[str, str, dict]]:
+    """Method, address and description of each operation, as collected without a database."""
+    paths = api.get_openapi_schema(path_prefix="")["paths"]
+    return [(method, path, operation) for path, item in paths.items() for method, operation in item.items()]
+
+
+OPERATIONS = described()
+BY_KEY = [(method, path, operation["security"]) for method, path, operation in OPERATIONS if "security" in operation]
+ALL = [pytest.param(method, path, id=f"{method} {path}") for method, path, _ in OPERATIONS]
+
+
+def address(path: str) -> str:
+    """The described address with something in the place of each name."""
+    return re.sub(r"{(\w+)}", lambda name: "1" if name[1].endswith(("_id", "number")) else "acme", path)
+
+
+def call(client: Client, method: str, path: str, **headers: str):
+    body = {} if method == "get" else {"content_type": "application/json"}
+    return getattr(client, method)(path, headers=headers, **body)
+
+
+def test_the_description_is_an_openapi_document(client, db):
+    response = client.get("/openapi.json")
+
+    document = response.json()
+    assert response["Content-Type"] == "application/json; charset=utf-8"
+    assert document["openapi"].startswith("3.1")
+    assert document["servers"] == [{"url": "http://testserver"}]
+    ids = [operation["operationId"] for item in document["paths"].values() for operation in item.values()]
+    assert len(ids) == len(set(ids))
+    for path, item in document["paths"].items():
+        assert set(item) <= METHODS
+        for operation in item.values():
+            assert operation["responses"]
+            assert all(code.isdigit() and answer["description"] for code, answer in operation["responses"].items())
+            named = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
+            assert named == set(re.findall(r"{(\w+)}", path))
+
+
+def test_what_it_refers_to_is_there(client, db):
+    document = client.get("/openapi.json").json()
+
+    def walk(value):
+        if isinstance(value, dict):
+            if isinstance(value.get("$ref"), str):
+                yield value["$ref"]
+            for each in value.values():
+                yield from walk(each)
+        elif isinstance(value, list):
+            for each in value:
+                yield from walk(each)
+
+    for reference in set(walk(document)):
+        place = document
+        for part in reference.removeprefix("#/").split("/"):
+            place = place[part]
+    for item in document["paths"].values():
+        for operation in item.values():
+            for requirement in operation.get("security", []):
+                for name, scopes in requirement.items():
+                    scheme = document["components"]["securitySchemes"][name]
+                    if scopes:
+                        assert set(scopes) <= set(scheme["flows"]["password"]["scopes"])
+
+
+def routes(patterns, prefix="") -> set[str]:
+    found = set()
+    for each in patterns:
+        route = prefix + str(each.pattern)
+        if isinstance(each, URLResolver):
+            found |= routes(each.url_patterns, route)
+        elif isinstance(each, URLPattern):
+            found.add("/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route))
+    return found
+
+
+def test_every_address_of_the_api_is_described():
+    of_pages = re.compile(r"/(app|account|login|join|invitations|oauth/authorize|sign-up|downloads|openapi|$)")
+    addresses = {path for path in routes(get_resolver().url_patterns) if not of_pages.match(path)}
+
+    # The first name of team_inbox, which the oldest clients still use.
+    assert addresses - {path for _, path, _ in OPERATIONS} == {"/messages/influx/{tokens}"}
+    assert {"/oauth/token", "/oauth/revoke", "/flows/{organization}/{flow}/integrations"} <= addresses
+
+
+@pytest.mark.parametrize(("method", "path"), ALL)
+def test_a_call_has_three_spellings_and_cors(world, method, path):
+    """Whoever has no key gets the same answer at each."""
+    if path.startswith("/files/"):
+        spellings = [address(path), "/v1" + address(path)]  # the ending is the file's
+    else:
+        spellings = [address(path), "/v1" + address(path), address(path) + ".json", f"/v1{address(path)}.json"]
+
+    answers = [call(Client(), method, spelling, Origin="https://lights.test") for spelling in spellings]
+
+    assert len({answer.status_code for answer in answers}) == 1
+    assert answers[0].status_code not in (405, 500)
+    for answer in answers:
+        assert answer["Access-Control-Allow-Origin"] == "https://lights.test"
+    preflight = Client().options(spellings[-1], headers={"Origin": "https://lights.test"})
+    assert preflight.status_code == 200
+    assert method.upper() in preflight["Access-Control-Allow-Methods"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "security"), [pytest.param(*each, id=f"{each[0]} {each[1]}") for each in BY_KEY]
+)
+def test_a_call_needs_a_key_and_one_of_its_scopes(world, with_scopes, method, path, security):
+    accepted = {scope for key in security for scope in key.get("OAuth2", [])}
+
+    assert call(Client(), method, address(path)).status_code == 401
+    if accepted:
+        refused = call(with_scopes(world.ines, " ".join(SCOPES - accepted)), method, address(path))
+        assert refused.status_code == 403
+        assert "scope" in refused.json()["message"]
+    for scope in accepted:
+        allowed = call(with_scopes(world.ines, scope), method, address(path))
+        assert allowed.status_code != 401
+        assert "needs the scope" not in allowed.content.decode()
+
+
+# Section 3 of what is known of the API.
+OF_SCOPE = [
+    ("flow", "get", "/flows"),
+    ("flow", "get", "/flows/all"),
+    ("flow", "get", "/flows/{organization}"),
+    ("flow", "get", "/flows/{organization}/{flow}/users"),
+    ("flow", "get", "/flows/{organization}/{flow}/threads"),
+    ("flow", "get", "/flows/{organization}/{flow}/messages"),
+    ("flow", "put", "/flows/{organization}/{flow}/messages/{number}"),
+    ("flow", "delete", "/flows/{organization}/{flow}/messages/{number}"),
+    ("flow", "post", "/messages"),
+    ("flow", "get", "/sources"),
+    ("flow", "get", "/flows/{organization}/{flow}/sources"),
+    ("private", "get", "/private"),
+    ("private", "post", "/private/{user_id}/messages"),
+    ("manage", "post", "/flows/{organization}"),
+    ("manage", "put", "/flows/{organization}/{flow}"),
+    ("manage", "get", "/organizations"),
+    ("manage", "get", "/organizations/{organization}/users"),
+    ("manage", "put", "/organizations/{organization}"),
+    ("manage", "delete", "/organizations/{organization}/users/{user_id}"),
+    ("manage", "post", "/flows/{organization}/{flow}/users"),
+    ("manage", "put", "/flows/{organization}/{flow}/users/{user_id}"),
+    ("manage", "post", "/flows/{organization}/{flow}/invitations"),
+    ("manage integration", "delete", "/flows/{organization}/{flow}/sources/{source_id}"),
+    ("profile", "put", "/users/{user_id}"),
+    ("integration", "post", "/flows/{organization}/{flow}/sources"),
+    ("integration", "post", "/flows/{organization}/{flow}/integrations"),
+    ("integration", "put", "/flows/{organization}/{flow}/sources/{source_id}"),
+    ("flow integration", "get", "/flows/find"),
+    ("", "get", "/user"),
+]
+
+
+@pytest.mark.parametrize(("scopes", "method", "path"), OF_SCOPE)
+def test_the_scopes_are_those_of_the_table(scopes, method, path):
+    (security,) = [keys for verb, address, keys in BY_KEY if (verb, address) == (method, path)]
+
+    assert {scope for key in security for scope in key.get("OAuth2", [])} == set(scopes.split())
+
+
+def test_every_put_is_a_patch_too():
+    by_path: dict[str, set[str]] = {}
+    for method, path, _ in OPERATIONS:
+        by_path.setdefault(path, set()).add(method)
+
+    for path, methods in by_path.items():
+        assert ("put" in methods) == ("patch" in methods), path
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+@pytest.mark.parametrize("way", ["json", "form", "query", "brackets"])
+def test_parameters_come_by_every_way(world, as_person, method, way):
+    ines = as_person(world.ines)
+    change = {"nick": "ira"}
+    path = f"/users/{world.ines.pk}"
+    send = getattr(ines, method)
+    match way:
+        case "json":
+            response = send(path, change, content_type="application/json")
+        case "form":
+            response = send(path, urlencode(change), content_type="application/x-www-form-urlencoded")
+        case "query":
+            response = send(f"{path}?{urlencode(change)}")
+        case "brackets":
+            form = urlencode({"application[name]": "Lights", "application[redirect_uri]": "https://lights.test"})
+            response = ines.post("/oauth/applications", form, content_type="application/x-www-form-urlencoded")
+
+    assert response.status_code == (201 if way == "brackets" else 200), response.content
+    world.ines.refresh_from_db()
+    assert world.ines.nick == ("Ines" if way == "brackets" else "ira")

@@ -1,0 +1,220 @@
+"""The chat of a flow: what is said, by whom it was read, files, and who may change what."""
+
+import io
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from PIL import Image
+
+from flowdock_server import messages
+from flowdock_server.drafts import Draft
+from flowdock_server.models import Attachment, Conversation, FlowMembership, Message, PrivateMessage, User
+
+from .pages import address, browser, see, tell, thread_of
+
+CHAT = "/app/acme/lobby/chat"
+
+
+def say(world, user, content, **given):
+    return messages.post(Draft(event="message", content=content, **given), flow=world.lobby, user=user)
+
+
+def shown(response) -> list[int]:
+    """The messages on the page, by number, as they stand on it."""
+    return [int(given["data-key"]) for given in see(response).all("li", "line")]
+
+
+def picture(name: str = "harbour.png") -> SimpleUploadedFile:
+    written = io.BytesIO()
+    Image.new("RGB", (640, 360)).save(written, "PNG")
+    return SimpleUploadedFile(name, written.getvalue(), "image/png")
+
+
+def test_a_message_is_said_by_the_person_and_read_by_the_others(world):
+    answer = browser(world.ines).post(f"{CHAT}/messages", {"content": "Hello <all>\n\nof you", "form_key": "one"})
+
+    assert answer["Location"] == CHAT
+    message = Message.objects.get()
+    assert (message.event, message.user, message.flow) == ("message", world.ines, world.lobby)
+    html = browser(world.otto).get(CHAT).content.decode()
+    assert "<p>Hello &lt;all&gt;</p><p>of you</p>" in html
+    assert browser(world.sam).get(CHAT).status_code == 404
+
+
+def test_two_presses_of_the_button_say_it_once(world):
+    person = browser(world.ines)
+    for _ in range(2):
+        person.post(f"{CHAT}/messages", {"content": "Once", "form_key": "one"})
+    person.post(f"{CHAT}/messages", {"content": "Once", "form_key": "two"})
+
+    assert Message.objects.count() == 2
+
+
+def test_what_is_too_long_is_given_back(world):
+    answer = browser(world.ines).post(f"{CHAT}/messages", {"content": "a" * 8100, "form_key": "one"})
+
+    assert answer.status_code == 400
+    assert "too long by 4 characters" in answer.content.decode()
+    assert not Message.objects.exists()
+
+
+def test_names_and_tags_are_marked_and_found(world):
+    mine = say(world, world.otto, "@ines look at #Deploy, @nobody")
+    say(world, world.otto, "Something else")
+
+    person = browser(world.ines)
+    html = person.get(CHAT).content.decode()
+    assert '<b class="mention is-me">@ines</b>' in html
+    assert f'href="{CHAT}?tag=deploy">#Deploy</a>' in html
+    assert "@nobody</b>" not in html
+    assert [given["id"] for given in see(person.get(CHAT)).all("li", "names-me")] == [f"message-{mine.number}"]
+    assert not see(browser(world.otto).get(CHAT)).all("li", "names-me")
+    assert shown(person.get(CHAT, {"tag": "deploy"})) == [mine.number]
+    assert shown(person.get(CHAT, {"q": "look"})) == [mine.number]
+
+
+def test_a_line_stands_where_the_person_had_read_to(world):
+    person = browser(world.ines)
+    say(world, world.otto, "Before")
+    person.get(CHAT)
+    say(world, world.ines, "My own")
+    later = say(world, world.otto, "After")
+
+    html = person.get(CHAT).content.decode()
+    assert html.index('id="new"') < html.index(f'id="message-{later.number}"')
+    assert html.index('id="new"') > html.index("My own")
+    assert 'id="new"' not in person.get(CHAT).content.decode()
+
+
+def test_what_nobody_saw_stays_unread(world):
+    say(world, world.otto, "Before")
+    last = say(world, world.otto, "After").number
+    person = browser(world.ines)
+
+    person.get(f"{CHAT}/lines?unseen=1")
+    person.get(f"{CHAT}?before={last}")
+    membership = FlowMembership.objects.get(user=world.ines, flow=world.lobby)
+    assert membership.last_read_number == 0
+    assert "(2) Lobby · Acme" not in see(person.get(CHAT)).text  # now it is read
+    membership.refresh_from_db()
+    assert membership.last_read_number == last
+
+
+def test_older_messages_are_reached_page_by_page(world, django_assert_num_queries):
+    for number in range(130):
+        say(world, world.otto, f"Number {number}")
+    person = browser(world.ines)
+    person.get(CHAT)
+
+    # session, person, flow, flows, conversations, people, messages, files
+    with django_assert_num_queries(8):
+        response = person.get(CHAT)
+    pages = [shown(response)]
+    while earlier := [given["href"] for given in see(response).all("a") if given.get("id") == "earlier"]:
+        response = person.get(earlier[0])
+        pages.insert(0, shown(response))
+    assert [number for page in pages for number in page] == list(range(1, 131))
+    assert 40 in shown(person.get(CHAT, {"at": 40}))
+
+
+def test_a_picture_is_shown_small_and_other_files_are_offered(world):
+    person = browser(world.ines)
+    files = [picture(), SimpleUploadedFile("notes.txt", b"hello", "text/plain")]
+    person.post(f"{CHAT}/messages", {"content": "Look", "form_key": "one", "files": files})
+
+    image, text = Attachment.objects.order_by("pk")
+    seen = see(browser(world.otto).get(CHAT))
+    base = address(world.lobby, "/files")
+    assert [given["src"] for given in seen.all("img") if "/files/" in given["src"]] == [f"{base}/{image.key}/thumbnail"]
+    assert f"{base}/{text.key}" in seen.links()
+    answer = browser(world.otto).get(f"{base}/{image.key}/thumbnail")
+    assert answer.status_code == 302
+    assert browser().get(answer["Location"].removeprefix("http://testserver")).status_code == 200
+    assert browser(world.sam).get(f"{base}/{image.key}").status_code == 404
+    assert browser(world.ines).get(address(world.main, f"/files/{image.key}")).status_code == 404
+
+
+def test_ones_own_message_is_edited_and_deleted_and_nobody_elses(world):
+    number = say(world, world.ines, "Frist").number
+    edit = f"{CHAT}/{number}/edit"
+    assert browser(world.otto).get(edit).status_code == 404
+    assert browser(world.otto).post(edit, {"content": "Hacked"}).status_code == 404
+    person = browser(world.ines)
+
+    person.post(edit, {"content": "First"})
+    message = Message.objects.get(number=number)
+    assert (message.content, message.edited_at is not None) == ("First", True)
+    assert person.post(edit, {"content": " "}).status_code == 400
+
+    browser(world.otto).post(f"{CHAT}/{number}/delete")
+    message.refresh_from_db()
+    assert message.content == "First"
+    person.post(f"{CHAT}/{number}/delete")
+    assert "This message was deleted." in person.get(CHAT).content.decode()
+
+
+def test_comments_stand_below_their_message(world):
+    root = say(world, world.otto, "Shall we deploy?")
+    person = browser(world.ines)
+
+    answer = person.post(f"{CHAT}/{root.number}/comments", {"content": "Yes", "form_key": "one"})
+
+    assert answer["Location"] == f"{CHAT}/{root.number}#reply"
+    comment = Message.objects.get(event="comment")
+    assert comment.parent == root
+    page = person.get(f"{CHAT}/{root.number}")
+    assert "Nobody has replied yet." not in page.content.decode()
+    assert "1 reply" in person.get(CHAT).content.decode()
+    assert person.get(f"{CHAT}/{comment.number}")["Location"] == f"{CHAT}/{root.number}#message-{comment.number}"
+
+
+def test_what_is_said_in_a_thread_of_the_inbox_leads_there(world, connect):
+    source, _ = connect(flow=world.lobby)
+    thread = thread_of(tell(source))
+    number = say(world, world.otto, "Seen", thread_id=thread.pk).number
+
+    links = see(browser(world.ines).get(CHAT)).links()
+
+    assert f"{thread.get_absolute_url()}#message-{number}" in links
+    assert browser(world.ines).get(f"{CHAT}/{number}").status_code == 302
+
+
+def test_a_status_is_told_and_stands_beside_the_name(world):
+    browser(world.otto).post(address(world.lobby, "/status"), {"status": " at   lunch "})
+
+    assert User.objects.get(pk=world.otto.pk).status == "at lunch"
+    text = " ".join(see(browser(world.ines).get(CHAT)).text.split())
+    assert "Otto Berg is now: at lunch" in text
+
+
+def test_an_archived_flow_can_be_read_and_nothing_said(world):
+    say(world, world.otto, "Before")
+    type(world.lobby).objects.filter(pk=world.lobby.pk).update(disabled=True)
+    person = browser(world.ines)
+
+    page = person.get(CHAT)
+    assert "is archived" in page.content.decode()
+    assert person.post(f"{CHAT}/messages", {"content": "After", "form_key": "one"}).status_code == 400
+    assert Message.objects.count() == 1
+
+
+@pytest.mark.parametrize("query", ["before=x", "at=-1", "line=99999999999999999999"])
+def test_addresses_that_make_no_sense_are_refused(world, query):
+    assert browser(world.ines).get(f"{CHAT}?{query}").status_code == 400
+
+
+def test_what_two_say_to_each_other_nobody_else_reads(world):
+    path = f"/app/private/{world.otto.pk}"
+    browser(world.ines).post(f"{path}/messages", {"content": "Psst", "form_key": "one"})
+    browser(world.ines).post(f"{path}/messages", {"content": "Psst", "form_key": "one"})
+
+    assert PrivateMessage.objects.count() == 1
+    other = browser(world.otto)
+    assert "1 unread" in other.get("/app/private").content.decode()
+    assert "Psst" in other.get(f"/app/private/{world.ines.pk}").content.decode()
+    assert "1 unread" not in other.get("/app/private").content.decode()
+    assert browser(world.sam).get(f"/app/private/{world.ines.pk}").status_code == 404
+    assert browser(world.ines).get(f"/app/private/{world.ines.pk}").status_code == 404
+    browser(world.otto).post(f"/app/private/{world.ines.pk}/close")
+    conversation = Conversation.objects.get()
+    assert not getattr(conversation, f"{conversation.side(world.otto)}_open")

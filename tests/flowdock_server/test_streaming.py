@@ -1,0 +1,473 @@
+"""The streaming API, over real connections to a running server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import activity
+from .serving import Server, Stream
+
+MAIN, LOBBY = "/flows/acme/main", "/flows/acme/lobby"
+EVENTS = {"Accept": "text/event-stream"}
+
+
+class Running(Server):
+    keys: dict[str, Any]
+
+    def sql(self, statement: str, *values: object) -> list[Any]:
+        """Straight into the database, as another process would write."""
+        with sqlite3.connect(Path(self.env["DATA_DIR"]) / "flowdock.sqlite3", timeout=20) as database:
+            return database.execute(statement, values).fetchall()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    server = Running(tmp_path_factory.mktemp("server"), FLOWDOCK_STREAM_KEEP_ALIVE="2")
+    server.keys = server.seed()
+    with server.running():
+        yield server
+
+
+@pytest.fixture
+def ines(running: Running) -> str:
+    return running.keys["ines"]
+
+
+def test_a_message_comes_as_the_rest_api_shows_it_in_a_chunk_of_its_own(running: Running, ines: str) -> None:
+    with running.stream(MAIN, ines) as stream:
+        assert stream.first == b"\n"
+        said = running.say("Grüße ✓\u2028 \r\n und mehr", ines)
+        posted = running.call("POST", "/messages", body=activity(flow_token=running.keys["flow_token"]))[2]
+        assert [stream.next(), stream.next()] == [said, posted]
+    assert running.call("GET", f"{MAIN}/messages/{said['id']}", ines)[2] == said
+    assert posted["thread"]["title"] == "Warn before low tide"
+
+
+def test_it_begins_with_headers_that_keep_others_from_holding_it_back(running: Running, ines: str) -> None:
+    with running.stream(MAIN, ines, Accept_Encoding="gzip, br", Origin="https://app.test") as stream:
+        assert stream.headers["content-type"] == "application/json; charset=utf-8"
+        assert stream.headers["transfer-encoding"] == "chunked"
+        assert "content-length" not in stream.headers
+        assert "content-encoding" not in stream.headers
+        assert stream.headers["x-accel-buffering"] == "no"
+        assert "no-transform" in stream.headers["cache-control"]
+        assert stream.headers["access-control-allow-origin"] == "https://app.test"
+        assert stream.headers["flowdock-user"] == str(running.keys["ids"]["ines"])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/flows?filter=acme/main",
+        "/flows?filter=acme:main,acme/lobby",
+        "/flows?filter=acme%2Fmain%2C%20acme%2Flobby&active=idle",
+        "/v1/flows?filter={main}",
+        "/v1/flows.json?filter[]={main}&user=0",
+        "/flows/acme/main",
+        "/v1/flows/acme/main.json?active=true",
+    ],
+)
+def test_flows_are_named_in_every_spelling(running: Running, ines: str, path: str) -> None:
+    with running.stream(path.format(**running.keys["flows"]), ines) as stream:
+        said = running.say("Hello", ines)
+        message = stream.next()
+        while message["event"] == "activity.user":
+            message = stream.next()
+        assert message == said
+
+
+@pytest.mark.parametrize("kind", ["personal token", "password", "bearer", "parameter"])
+def test_keys_are_those_of_the_rest_api(running: Running, ines: str, kind: str) -> None:
+    path, token, headers = MAIN, "", {}
+    match kind:
+        case "personal token":
+            token = ines
+        case "password":
+            token = "ines@example.com\na password"
+        case "bearer":
+            headers = {"Authorization": f"Bearer {running.keys['flow']}"}
+        case "parameter":
+            path = f"{MAIN}?access_token={running.keys['flow']}"
+    with running.stream(path, token, **headers) as stream:
+        said = running.say("Hello", ines)
+        assert stream.next() == said
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "status"),
+    [
+        ("/flows?filter=acme/main", "", 401),
+        ("/flows?filter=acme/main", "Basic bm9ib2R5Og==", 401),
+        ("/flows?filter=acme/main", "Bearer expired", 401),
+        ("/flows/acme/main", "Bearer profile", 403),
+        ("/flows/acme/main", "Bearer private", 403),
+        ("/flows?filter=acme/main&user=1", "Bearer private", 403),
+        ("/flows?filter=acme/main&user=1", "Bearer flow", 403),
+        ("/flows?filter=other/elsewhere", "Bearer flow", 404),
+        ("/flows?filter=acme/main,acme/nowhere", "Bearer flow", 404),
+        ("/flows?filter=00000000-0000-0000-0000-000000000000", "Bearer flow", 404),
+        ("/flows?filter=%F0%9F%90%99", "Bearer flow", 404),
+        ("/flows/acme/nowhere", "Bearer flow", 404),
+        ("/flows/other/elsewhere", "Bearer flow", 404),
+        ("/flows", "Bearer flow", 400),
+        ("/flows?filter=,", "Bearer flow", 400),
+        ("/flows?filter=acme/main&user=perhaps", "Bearer flow", 400),
+        ("/flows?filter=acme/main&active=asleep", "Bearer flow", 400),
+        ("/flows?filter=%00", "Bearer flow", 400),
+    ],
+)
+def test_what_is_refused_is_refused_before_it_begins(running: Running, path: str, key: str, status: int) -> None:
+    headers = {"Authorization": key} if key else {}
+    answer = running.call("GET", path, port=running.stream_port, Origin="https://app.test", **headers)
+    assert answer[0] == status
+    assert answer[2].keys() <= {"message", "errors"}
+    assert answer[2]["message"]
+    assert answer[1]["access-control-allow-origin"] == "https://app.test"
+
+
+def test_a_flow_token_opens_no_stream(running: Running) -> None:
+    path = f"{MAIN}?flow_token={running.keys['flow_token']}"
+    assert running.call("GET", path, port=running.stream_port)[0] == 401
+
+
+def test_head_options_and_other_methods_are_answered(running: Running, ines: str) -> None:
+    def answer(method: str) -> tuple[int, dict[str, str], Any]:
+        return running.call(method, MAIN, ines, port=running.stream_port, Origin="https://app.test")
+
+    assert answer("HEAD")[0] == 200
+    assert answer("HEAD")[1]["content-type"] == "application/json; charset=utf-8"
+    assert answer("OPTIONS")[0] == 200
+    assert "GET" in answer("OPTIONS")[1]["access-control-allow-methods"]
+    assert answer("POST")[0] == 405
+    assert "GET" in answer("POST")[1]["allow"]
+
+
+def test_what_is_no_stream_is_there_as_well(running: Running, ines: str) -> None:
+    assert running.call("GET", "/user", ines, port=running.stream_port)[2]["nick"] == "Ines"
+    assert running.call("GET", "/flows/acme", ines, port=running.stream_port)[0] == 200
+    assert running.call("POST", "/oauth/token", body={}, port=running.stream_port, Accept="application/json")[0] == 400
+    assert isinstance(running.call("GET", "/flows", ines)[2], list)
+
+
+def test_silence_is_broken_by_what_clients_take_for_nothing(running: Running, ines: str) -> None:
+    with running.stream(MAIN, ines) as stream, running.stream(MAIN, ines, **EVENTS) as events:
+        assert events.first == b":\n\n"
+        began = time.monotonic()
+        assert stream.chunk() == b"\n"
+        assert events.chunk() == b":\n\n"
+        assert 1.5 < time.monotonic() - began < 10
+
+
+def test_events_have_ids_and_resume_with_everything_missed(running: Running, ines: str) -> None:
+    with running.stream(MAIN, ines, **EVENTS) as stream:
+        assert stream.headers["content-type"] == "text/event-stream"
+        said = running.say("seen", ines)
+        assert stream.next() == (str(said["id"]), said)
+    missed = [running.say(f"missed {number}", ines) for number in range(3)]
+    with running.stream(MAIN, ines, Last_Event_ID=str(said["id"]), **EVENTS) as stream:
+        assert [stream.next() for _ in missed] == [(str(each["id"]), each) for each in missed]
+        later = running.say("later", ines)
+        assert stream.next() == (str(later["id"]), later)
+    with running.stream(f"{MAIN}?accept=text/event-stream", ines, Last_Event_ID=str(later["id"])) as stream:
+        assert stream.is_silent()
+
+
+def test_one_id_resumes_several_flows(running: Running, ines: str) -> None:
+    path = "/flows?filter=acme/main,acme/lobby"
+    with running.stream(path, ines, **EVENTS) as stream:
+        running.say("one", ines)
+        last, _ = stream.next()
+    missed = [running.say(f"missed {number}", ines, ("acme/lobby", "acme/main")[number % 2]) for number in range(6)]
+    with running.stream(path, ines, Last_Event_ID=last, **EVENTS) as stream:
+        heard = [stream.next() for _ in missed]
+        # A flow's messages come in their order; between flows there is none.
+        for flow in (0, 1):
+            name = missed[flow]["flow"]
+            assert [message for _, message in heard if message["flow"] == name] == missed[flow::2]
+        assert stream.is_silent()
+    # In the middle of what was missed.
+    with running.stream(path, ines, Last_Event_ID=heard[2][0], **EVENTS) as stream:
+        assert [stream.next()[1] for _ in range(3)] == [message for _, message in heard[3:]]
+        assert stream.is_silent()
+
+
+def test_more_is_missed_than_is_read_at_once(running: Running, ines: str) -> None:
+    first = running.say("first", ines)["id"]
+    said = [running.say(str(number), ines)["content"] for number in range(215)]
+    with running.stream(MAIN, ines, Last_Event_ID=str(first), **EVENTS) as stream:
+        assert [stream.next()[1]["content"] for _ in said] == said
+        assert stream.is_silent()
+
+
+@pytest.mark.parametrize("last", ["yesterday", "1;2", "p1", "-4", "1:2:3", "9" * 30])
+def test_an_id_that_is_none_is_refused(running: Running, ines: str, last: str) -> None:
+    status, _, answer = running.call("GET", MAIN, ines, port=running.stream_port, Last_Event_ID=last, **EVENTS)
+    assert (status, list(answer["errors"])) == (400, ["Last-Event-ID"])
+
+
+def test_everything_said_at_once_comes_once_and_in_order(running: Running, ines: str) -> None:
+    def say(number: int) -> int:
+        return running.say(f"{number}", ines)["id"]
+
+    with running.stream(MAIN, ines) as one, running.stream("/flows?filter=acme/main,acme/lobby", ines) as other:
+        with ThreadPoolExecutor(8) as pool:
+            numbers = sorted(pool.map(say, range(120)))
+        for stream in (one, other):
+            assert [stream.next()["id"] for _ in numbers] == numbers
+            assert stream.is_silent()
+
+
+def test_what_another_process_stores_comes_too(running: Running, ines: str) -> None:
+    with running.stream(MAIN, ines) as stream:
+        running.manage(
+            "shell",
+            "-v0",
+            program="from flowdock_server.models import *\nfrom flowdock_server.drafts import Draft\n"
+            "from flowdock_server.messages import post\nfrom flowdock_server.models import Flow\n"
+            "post(Draft(event='message', content='from elsewhere'), flow=Flow.objects.get(parameterized_name='main'),"
+            " user=User.objects.get(email='ines@example.com'))",
+        )
+        assert stream.next()["content"] == "from elsewhere"
+
+
+# How Ines is no longer in Main, and how she is again.
+IN_MAIN = " where flow_id = (select id from flowdock_server_flow where parameterized_name = 'main')"
+SOMEBODY = "update flowdock_server_flowmembership set user_id = (select id from flowdock_server_user where nick = '{}')"
+REMOVED, BACK = SOMEBODY.format("Sam") + IN_MAIN, SOMEBODY.format("Ines") + IN_MAIN
+DISABLED = "update flowdock_server_flowmembership set disabled = {}"
+BLOCKED, UNBLOCKED = DISABLED.format(1) + IN_MAIN, DISABLED.format(0) + IN_MAIN
+
+
+@pytest.mark.parametrize(("leave", "come_back"), [(REMOVED, BACK), (BLOCKED, UNBLOCKED)])
+def test_who_loses_a_flow_hears_it_no_more_and_the_others_on(
+    running: Running, ines: str, leave: str, come_back: str
+) -> None:
+    with running.stream("/flows?filter=acme/main,acme/lobby", ines) as stream:
+        running.say("before", ines)
+        assert stream.next()["content"] == "before"
+        running.sql(leave)
+        try:
+            running.call("POST", "/messages", body=activity(flow_token=running.keys["flow_token"]))
+            running.say("after", ines, "acme/lobby")
+            assert stream.next()["content"] == "after"
+            assert stream.is_silent()
+        finally:
+            running.sql(come_back)
+
+
+def test_a_stream_ends_with_the_key_that_opened_it(running: Running, ines: str) -> None:
+    token = running.manage(
+        "shell",
+        "-v0",
+        program="from flowdock_server.models import *\n"
+        "print(ApiToken.issue(User.objects.get(email='otto@example.com'), 'short')[1])",
+    )
+    with running.stream(LOBBY, token) as stream, running.stream(LOBBY, running.keys["otto"]) as other:
+        running.sql("delete from flowdock_server_apitoken where name = 'short'")
+        while stream.chunk():
+            pass  # signs of life, until the last chunk
+        running.say("still here", ines, "acme/lobby")
+        assert other.next()["content"] == "still here"
+
+
+def test_who_is_blocked_hears_nothing_and_is_sent_away(running: Running, ines: str) -> None:
+    with running.stream(LOBBY, running.keys["otto"]) as stream:
+        running.sql("update flowdock_server_user set is_active = 0 where email = 'otto@example.com'")
+        try:
+            running.say("a secret", ines, "acme/lobby")
+            heard = b""
+            while chunk := stream.chunk():
+                heard += chunk
+            assert heard.strip() == b""
+        finally:
+            running.sql("update flowdock_server_user set is_active = 1 where email = 'otto@example.com'")
+
+
+def test_presence_is_kept_and_told_to_who_asks(running: Running, ines: str) -> None:
+    def seen() -> tuple[Any, Any]:
+        (row,) = running.sql(
+            "select last_activity_at, last_ping_at from flowdock_server_user where email = 'otto@example.com'"
+        )
+        return row
+
+    otto = running.keys["otto"]
+    assert seen() == (None, None)
+    with running.stream(f"{LOBBY}?presence=1", ines) as curious, running.stream(LOBBY, ines) as other:
+        with running.stream(f"{LOBBY}?active=idle", otto):
+            assert other.is_silent()
+            assert seen()[0] is None
+            assert seen()[1] is not None
+        before = time.time() * 1000
+        with running.stream(f"{LOBBY}?active=true", otto):
+            told = curious.next()
+            assert told["event"] == "activity.user"
+            assert told["user"] == str(running.keys["ids"]["otto"])
+            assert told["flow"] == running.keys["flows"]["lobby"]
+            assert before - 1000 < told["content"]["last_activity"] < before + 60_000
+            assert "id" not in told
+        assert seen()[0] is not None
+        said = running.say("not told of presence", ines, "acme/lobby")
+        assert other.next() == said
+
+
+def test_a_key_in_a_browser_is_the_parameter_of_an_event_source(running: Running) -> None:
+    path = f"{MAIN}?access_token={running.keys['flow']}"
+    with running.stream(path, Origin="https://app.test", **EVENTS) as stream:
+        assert stream.headers["content-type"] == "text/event-stream"
+        assert stream.headers["access-control-allow-origin"] == "https://app.test"
+
+
+def test_a_stop_ends_streams_cleanly_and_soon(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    keys = server.seed()
+    with (
+        server.running(),
+        server.stream(MAIN, keys["ines"]) as stream,
+        server.stream(MAIN, keys["ines"], **EVENTS) as events,
+    ):
+        code, took = server.stop()
+        assert (code, stream.chunk(), events.chunk()) == (0, b"", b"")
+        assert took < 3
+
+
+def test_edits_tags_and_statuses_come_as_they_are_listed(running: Running, ines: str) -> None:
+    with running.stream(MAIN, ines) as stream:
+        said = running.say("hello wrold", ines)
+        assert stream.next() == said
+        path = f"{MAIN}/messages/{said['id']}"
+        assert running.call("PUT", path, ines, {"content": "hello world"})[0] == 200
+        edited = stream.next()
+        assert edited["event"] == "message-edit"
+        assert edited["content"] == {"message": said["id"], "updated_content": "hello world"}
+        assert running.call("PUT", path, ines, {"tags": ["greeting"]})[0] == 200
+        tagged = stream.next()
+        assert tagged["event"] == "tag-change"
+        assert tagged["content"] == {"message": said["id"], "add": ["greeting"], "remove": []}
+        status = running.call("POST", f"{MAIN}/messages", ines, {"event": "status", "content": "away"})[2]
+        assert stream.next() == status
+        assert running.call("DELETE", path, ines)[0] == 200
+        assert stream.next()["content"] == {"message": said["id"], "updated_content": ""}
+
+
+def drain(stream: Stream) -> None:
+    """Read to its proper end; ValueError where it has none."""
+    while stream.chunk():
+        pass
+
+
+def test_a_reader_that_takes_nothing_is_cut_off_and_harms_nobody(tmp_path: Path) -> None:
+    server = Server(tmp_path, FLOWDOCK_SERVER_MAX_BODY_BYTES="2000000")
+    keys = server.seed()
+    large = activity(flow_token=keys["flow_token"], body="<p>" + "x" * 900_000 + "</p>")
+    with server.running(), server.stream(MAIN, keys["ines"]) as slow, server.stream(MAIN, keys["ines"]) as quick:
+        for number in range(30):
+            began = time.monotonic()
+            assert server.call("POST", "/messages", body=large | {"title": f"large {number}"})[0] == 201
+            assert quick.next()["title"] == f"large {number}"
+            assert time.monotonic() - began < 10
+        # What was on its way, and then no proper end.
+        with pytest.raises((ValueError, ConnectionError)):
+            drain(slow)
+        assert server.say("still here", keys["ines"]) == quick.next()
+        assert server.stop()[0] == 0
+
+
+def test_a_head_without_end_is_not_read_to_its_end(running: Running) -> None:
+    with socket.create_connection(("127.0.0.1", running.port), timeout=30) as link:
+        link.sendall(b"GET /flows HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ")
+        with pytest.raises(ConnectionError):
+            link.sendall(b"x" * 20_000_000)
+
+
+def test_a_large_body_beside_its_head_is_read(running: Running, ines: str) -> None:
+    said = running.call("POST", "/messages", body=activity(flow_token=running.keys["flow_token"], body="y" * 300_000))
+    assert said[0] == 201
+
+
+def test_streams_whose_readers_left_are_forgotten(running: Running, ines: str) -> None:
+    pid = running.process.pid if running.process else 0
+
+    def connections() -> int:
+        count = 0
+        for each in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                count += os.readlink(each).startswith("socket:")
+        return count
+
+    streams = [running.stream(MAIN, ines) for _ in range(30)]
+    opened = connections()
+    assert opened >= 30
+    for number, stream in enumerate(streams):
+        if number % 2:  # some say good-bye, some reset
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        stream.close()
+    deadline = time.monotonic() + 10
+    while connections() > opened - 30:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def write(running: Running, content: str, sender: str, to: str) -> dict[str, Any]:
+    """Say something in private; as the REST API lists it."""
+    path = f"/private/{running.keys['ids'][to]}/messages"
+    assert running.call("POST", path, running.keys[sender], {"event": "message", "content": content})[0] < 300
+    return running.call("GET", f"{path}?limit=1", running.keys[sender])[2][0]
+
+
+def test_private_messages_come_to_both_and_to_nobody_else(running: Running, ines: str) -> None:
+    otto, sam = running.keys["otto"], running.keys["sam"]
+    with (
+        running.stream("/flows?user=1", ines) as one,
+        running.stream("/flows?user=1&filter=acme/lobby", otto) as other,
+        running.stream("/flows?user=1", sam) as stranger,
+        running.stream(LOBBY, ines) as without,
+    ):
+        said = [write(running, "psst", "ines", "otto"), write(running, "what?", "otto", "ines")]
+        assert [one.next() for _ in said] == said
+        assert [other.next() for _ in said] == said
+        assert said[0]["to"] == str(running.keys["ids"]["otto"])
+        assert "flow" not in said[0]
+        assert stranger.is_silent()
+        assert without.is_silent()
+
+
+def test_private_messages_resume_with_the_flow(running: Running, ines: str) -> None:
+    path = "/flows?user=1&filter=acme/lobby"
+    with running.stream(path, ines, **EVENTS) as stream:
+        said = running.say("before", ines, "acme/lobby")
+        last, message = stream.next()
+        assert message == said
+    missed = [write(running, "psst", "otto", "ines"), running.say("after", ines, "acme/lobby")]
+    with running.stream(path, ines, Last_Event_ID=last, **EVENTS) as stream:
+        heard = [stream.next() for _ in missed]
+        assert sorted(message["content"] for _, message in heard) == ["after", "psst"]
+        assert stream.is_silent()
+    with running.stream(path, ines, Last_Event_ID=heard[-1][0], **EVENTS) as stream:
+        assert stream.is_silent()
+
+
+def test_a_first_private_message_is_not_missed(running: Running) -> None:
+    """Its conversation did not exist when the stream was opened, nor when the last event was told."""
+    otto = running.keys["otto"]
+    running.say("seen", otto, "acme/lobby")
+    running.sql("delete from flowdock_server_privatemessage")
+    running.sql("delete from flowdock_server_conversation")
+    path = "/flows?user=1&filter=acme/lobby"
+    with running.stream(path, otto, **EVENTS) as stream:
+        running.say("before", otto, "acme/lobby")
+        last, _ = stream.next()
+        assert last.isdigit()
+        first = write(running, "hello", "ines", "otto")
+        assert stream.next()[1] == first
+    with running.stream(path, otto, Last_Event_ID=last, **EVENTS) as stream:
+        assert stream.next()[1] == first

@@ -1,0 +1,573 @@
+"""A flow as a file, and a file as a flow."""
+
+import gzip
+import io
+import json
+import shutil
+import sys
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from flowdock_server import messages
+from flowdock_server.drafts import Draft
+from flowdock_server.models import (
+    Application,
+    Attachment,
+    Flow,
+    FlowMembership,
+    Invitation,
+    Message,
+    Organization,
+    Source,
+    Tag,
+    Thread,
+    ThreadMark,
+    User,
+)
+from flowdock_server.transfer.kinds import FLOW, KINDS, MESSAGE, Kind
+
+from .conftest import activity, basic
+from .test_starting import manage
+
+
+def run(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()
+
+
+def refused(*arguments: str) -> tuple[str, int]:
+    with pytest.raises(CommandError) as caught:
+        call_command(*arguments, stdout=io.StringIO())
+    return str(caught.value), caught.value.returncode
+
+
+@pytest.fixture(autouse=True)
+def no_files_of_other_tests():
+    yield
+    shutil.rmtree(storages["attachments"].location, ignore_errors=True)
+
+
+@pytest.fixture
+def rich(world, connect):
+    """Main, with something of every kind in it."""
+    source, token = connect()
+    gone, _ = connect(name="octo/gone")
+    gone.remove()
+    thread = messages.post(Draft(**activity()), flow=world.main, source=source).thread
+    hello = messages.post(
+        Draft(event="message", content="Low #tide, @otto", tags=["Tide"]), flow=world.main, user=world.ines
+    )
+    messages.post(Draft(event="comment", content="At noon", message=hello.number), flow=world.main, user=world.ines)
+    messages.post(
+        Draft(event="message", content="On it", uuid="u-1", thread_id=thread.pk), flow=world.main, user=world.ines
+    )
+    # One who spoke and left.
+    left = User.objects.create_user("left@example.com", "Long Gone")
+    messages.post(Draft(event="message", content="Farewell"), flow=world.main, user=left)
+    upload = Attachment.objects.create(
+        flow=world.main, message=hello, uploaded_by=world.ines,
+        file_name="tide table.pdf", content_type="application/pdf", size=600_000,
+    )  # fmt: skip
+    storages["attachments"].save(upload.key, ContentFile(b"tide " * 120_000))
+    Invitation.issue(flow=world.main, email="new@example.com", invited_by=world.ines, message="Come in")
+    ThreadMark.objects.create(user=world.ines, thread=thread, done_at=datetime(2026, 1, 2, tzinfo=UTC), read_number=1)
+    FlowMembership.objects.filter(flow=world.main).update(last_read_number=3)
+    world.main.push_token = world.main.issue_api_token()
+    world.main.flow_token = token
+    return world.main
+
+
+def contents(flow: Flow) -> list[dict]:
+    """All that an export says of a flow, less when and where it was made."""
+    from flowdock_server.transfer import export
+
+    return list(export.lines(flow, passwords=True))[1:]
+
+
+def exported(flow: Flow, path: Path, *options: str) -> Path:
+    run(
+        "export_flow",
+        f"{flow.organization.parameterized_name}/{flow.parameterized_name}",
+        "--output",
+        str(path),
+        *options,
+    )
+    return path
+
+
+def stored(key: str) -> bytes:
+    with storages["attachments"].open(key) as file:
+        return file.read()
+
+
+def empty_the_server() -> None:
+    for message in Message.objects.all():
+        message.delete()
+    for model in (Thread, Source, Application, Attachment, Flow, Organization, User):
+        model.objects.all().delete()
+    assert not Tag.objects.exists()
+
+
+class TestRoundTrip:
+    def test_nothing_is_lost(self, rich, tmp_path):
+        before = contents(rich)
+        kinds = {record["type"] for record in before}
+        assert kinds >= {kind.name for kind in KINDS} | {"bytes", "end"}
+        path = exported(rich, tmp_path / "main.jsonl", "--passwords")
+        key = rich.attachments.get().key
+        storages["attachments"].delete(key)
+        empty_the_server()
+
+        said = run("import_flow", str(path))
+
+        assert contents(Flow.objects.get(pk=rich.pk)) == before
+        assert "/app/acme/main: " in said
+        assert "5 messages" in said
+        assert stored(key) == b"tide " * 120_000
+
+    def test_people_and_programs_go_on_as_before(self, rich, tmp_path):
+        path = exported(rich, tmp_path / "main.jsonl", "--passwords")
+        token, number = rich.flow_token, rich.last_number
+        empty_the_server()
+
+        run("import_flow", str(path))
+
+        client = basic("ines@example.com", "a password")
+        found = client.get("/flows/acme/main/messages", {"tags": "tide"}).json()
+        assert [message["content"] for message in found] == ["Low #tide, @otto"]
+        found = client.get("/flows/acme/main/messages", {"search": "farewell"}).json()
+        assert [message["content"] for message in found] == ["Farewell"]
+        comment = client.get("/flows/acme/main/messages", {"event": "comment"}).json()[0]
+        assert comment["content"]["title"] == "Low #tide, @otto"
+        posted = client.post("/messages", {"flow_token": token, **activity()}, content_type="application/json")
+        assert posted.status_code == 201
+        assert Flow.objects.get().last_number == number + 6
+        assert (
+            client.post("/flows/acme/main/messages", {"event": "message", "content": "Hi"}).json()["id"] == number + 7
+        )
+
+    def test_the_same_again_changes_nothing(self, rich, tmp_path):
+        path = exported(rich, tmp_path / "main.jsonl", "--passwords")
+        before = contents(rich)
+
+        assert "nothing new" in run("import_flow", str(path))
+        assert contents(Flow.objects.get(pk=rich.pk)) == before
+
+    def test_what_was_said_since_is_added(self, rich, world, tmp_path):
+        early = exported(rich, tmp_path / "early.jsonl")
+        messages.post(
+            Draft(**activity(title="merged", thread={"title": "Now merged"})), flow=rich, source=rich.sources.first()
+        )
+        Message.objects.filter(flow=rich, number=2).update(
+            content="Low tide, corrected", edited_at="2030-01-01T00:00:00Z"
+        )
+        late = exported(rich, tmp_path / "late.jsonl")
+        after = contents(rich)
+        empty_the_server()
+
+        run("import_flow", str(early))
+        assert "1 message new" in run("import_flow", str(late))
+
+        without_passwords = [record | {"password": None} if record["type"] == "user" else record for record in after]
+        now = [
+            record | {"password": None} if record["type"] == "user" else record
+            for record in contents(Flow.objects.get())
+        ]
+        assert now == without_passwords
+
+    def test_a_copy_beside_the_original(self, rich, tmp_path):
+        path = exported(rich, tmp_path / "main.jsonl")
+
+        for _ in range(2):
+            run("import_flow", str(path), "--into", "acme/copy")
+
+        copy = Flow.objects.get(parameterized_name="copy")
+        assert copy.pk != rich.pk
+        assert copy.messages.count() == rich.messages.count()
+        assert copy.threads.get().title == rich.threads.get().title
+        assert copy.threads.get().pk != rich.threads.get().pk
+        assert stored(copy.attachments.get().key) == b"tide " * 120_000
+        # The tokens open the original, as before.
+        assert Source.objects.filter(flow=rich, token_digest=rich.sources.first().token_digest).exists()
+        assert copy.api_token_digest is None
+
+    def test_people_who_are_here_already_under_another_number(self, rich, world, tmp_path):
+        Message.objects.filter(flow=rich, number=2).update(tags=[f":user:{world.otto.pk}", "tide"])
+        path = exported(rich, tmp_path / "main.jsonl")
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        moved = {world.ines.pk: 9001, world.otto.pk: 9002}
+        for record in lines:
+            if record["type"] == "user":
+                record["id"] = moved.get(record["id"], record["id"])
+            for name in ("user", "creator", "invited_by", "uploaded_by"):
+                if name in record:
+                    record[name] = moved.get(record[name], record[name])
+            if record["type"] == "message":
+                record["tags"] = [tag.replace(f":user:{world.otto.pk}", ":user:9002") for tag in record["tags"]]
+        lines.insert(4, {"type": "user", "id": 9002, "email": "Otto@example.com", "name": "O", "nick": "o"})
+        path.write_text("\n".join(map(json.dumps, lines)))
+
+        run("import_flow", str(path), "--into", "acme/copy")
+
+        mention = Message.objects.get(flow__parameterized_name="copy", number=2)
+        assert mention.user == world.ines
+        assert mention.tags == [f":user:{world.otto.pk}", "tide"]
+        assert mention.tag_rows.filter(name=f":user:{world.otto.pk}").exists()
+
+    def test_compressed(self, rich, tmp_path):
+        path = exported(rich, tmp_path / "main.jsonl.gz")
+
+        assert json.loads(gzip.decompress(path.read_bytes()).splitlines()[0])["format"] == 1
+        assert path.stat().st_mode & 0o077 == 0
+        assert "nothing new" in run("import_flow", str(path))
+
+    def test_passwords_are_left_out_unless_asked_for(self, rich, tmp_path):
+        assert "password" not in exported(rich, tmp_path / "main.jsonl").read_text()
+        path = tmp_path / "main.jsonl"
+        empty_the_server()
+
+        run("import_flow", str(path))
+
+        assert not User.objects.get(email="ines@example.com").has_usable_password()
+
+    def test_without_files(self, rich, tmp_path):
+        types = [
+            json.loads(line)["type"] for line in exported(rich, tmp_path / "a", "--no-files").read_text().splitlines()
+        ]
+
+        assert "attachment" in types
+        assert "bytes" not in types
+
+    def test_a_flow_of_ten_thousand_takes_few_queries_and_little_memory(self, world, tmp_path):
+        path = tmp_path / "long.jsonl"
+        head = exported(world.main, tmp_path / "head.jsonl").read_text().splitlines()
+        with path.open("w") as file:
+            file.write("\n".join(head[:-1]) + "\n")
+            for number in range(1, 10_001):
+                message = {
+                    "type": "message", "number": number, "event": "message", "content": "tide " * 50, "tags": ["tide"],
+                    "user": world.ines.pk, "created_at": "2026-01-02T03:04:05.678+00:00", "parent": number - 1 or None,
+                }  # fmt: skip
+                file.write(json.dumps(message) + "\n")
+            file.write('{"type": "end"}\n')
+
+        with CaptureQueriesContext(connection) as queries:
+            run("import_flow", str(path))
+
+        assert world.main.messages.count() == 10_000
+        assert Tag.objects.filter(name="tide").count() == 10_000
+        assert world.main.messages.get(number=501).parent.number == 500
+        assert len(queries) < 20 * 40 + 100
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_every_field_is_in_the_file_or_left_out_by_name(kind: Kind):
+    names = {field.name for field in kind.model._meta.concrete_fields}
+
+    assert kind.left_out <= names
+    assert set(kind.known_by) <= names
+    for field in kind.fields:
+        # A row of the flow's own is told apart by what is in the file, never by a number of this database alone.
+        assert not (field.primary_key and kind in (MESSAGE,)), field.name
+    assert "organization" in FLOW.left_out
+
+
+def test_every_model_of_a_flow_is_in_the_file():
+    of_a_flow = {
+        related.related_model
+        for model in (Flow, Thread, Message, Source, Attachment)
+        for related in model._meta.related_objects
+    }
+
+    left_out = {model.__name__ for model in of_a_flow - {kind.model for kind in KINDS}}
+    assert left_out == {"Tag", "Indexed"}  # both follow from the messages
+
+
+class TestRefusals:
+    def test_the_address_is_another_flows(self, rich, tmp_path):
+        path = exported(rich, tmp_path / "main.jsonl")
+        rich.parameterized_name = "elsewhere"
+        rich.save()
+
+        said, code = refused("import_flow", str(path))
+        assert (code, "under another address: acme/elsewhere" in said) == (1, True)
+
+        rich.organization.flows.create(name="Main", parameterized_name="main")
+        assert "acme/main is another flow" in refused("import_flow", str(path))[0]
+
+    def test_another_message_has_the_number(self, rich, world, tmp_path):
+        path = exported(rich, tmp_path / "main.jsonl")
+        messages.post(Draft(event="message", content="Mine"), flow=world.lobby, user=world.otto)
+        before = world.lobby.messages.count()
+
+        said, code = refused("import_flow", str(path), "--into", "acme/lobby")
+
+        assert (code, "another message 1" in said) == (1, True)
+        assert world.lobby.messages.count() == before
+
+    def test_a_file_that_was_cut_off(self, rich, tmp_path):
+        path = exported(rich, tmp_path / "main.jsonl")
+        whole = path.read_text().splitlines()
+        path.write_text("\n".join(whole[:-3]))
+        empty_the_server()
+
+        assert "it was cut off" in refused("import_flow", str(path))[0]
+        assert Message.objects.count() == 5  # what is there stays, and a whole file goes on from it
+
+        path.write_text("\n".join(whole))
+        run("import_flow", str(path))
+
+    @pytest.mark.parametrize(
+        ("line", "reason"),
+        [
+            ("{", "line 1 is no JSON"),
+            ("7", "no object with a type"),
+            ('{"type": 7}', "no object with a type"),
+            ('{"type": "export", "format": 2}', "of format 2"),
+            ('{"type": "flow", "id": "x"}', "flow.id"),
+            ('{"type": "message", "number": 1}', "the flow itself is missing"),
+            ('{"type": "organization", "name": "x"}', "parameterized_name"),
+            ('{"type": "organization", "parameterized_name": "private", "name": "x"}', "is a page's address"),
+            ('{"type": "organization", "parameterized_name": "x", "name": null}', "organization.name is null"),
+            ('{"type": "user", "id": 1, "email": "a@b.cc", "name": "' + "x" * 101 + '"}', "longer than 100"),
+            ('{"type": "member", "user": 99}', "99 is missing"),
+            ('{"type": "bytes", "key": "k", "data": "="}', "the flow itself is missing"),
+        ],
+    )
+    def test_a_line_that_is_wrong_is_named(self, db, tmp_path, line, reason):
+        path = tmp_path / "wrong.jsonl"
+        path.write_text(line + "\n")
+
+        said, code = refused("import_flow", str(path))
+
+        assert (code, reason in said, "line 1" in said) == (1, True, True), said
+
+    def test_what_is_not_there(self, world, tmp_path):
+        assert refused("export_flow", "acme/none") == ("There is no flow acme/none", 1)
+        assert refused("import_flow", str(tmp_path / "none"))[1] == 1
+        assert refused("export_flow", "acme/main", "--output", str(tmp_path / "no" / "folder"))[1] == 1
+
+
+def test_as_processes_through_a_pipe(tmp_path):
+    def server(name, *arguments, **more):
+        return manage(*arguments, DATA_DIR=str(tmp_path / name), FLOWDOCK_SERVER_SECRET_KEY="x", **more)
+
+    for name in ("here", "there"):
+        assert server(name, "migrate", "--verbosity", "0").returncode == 0
+    server("here", "create_organization", "Acme")
+    server("here", "create_flow", "acme", "Main")
+    server("here", "create_user", "lea@example.com", "Léa", "--no-password", "--flow", "acme/main")
+
+    written = server("here", "export_flow", "acme/main")
+    read = server("there", "import_flow", "-", input=written.stdout)
+
+    assert (written.returncode, read.returncode) == (0, 0), written.stderr + read.stderr
+    # The message tells that she has joined.
+    assert "1 flow, 1 user, 1 colleague, 1 member, 1 message new" in read.stdout
+    assert server("there", "export_flow", "acme/none").returncode == 1
+    assert server("there", "export_flow", "acme").returncode == 2
+    assert server("there", "import_flow", "-", input='{"type": "export", "format": 9}\n').returncode == 1
+    assert sys.getdefaultencoding() == "utf-8"
+
+
+FLOW_ID = "6f67fd0b-b764-4661-9e53-c38293d1e997"
+THREAD_ID = "EsRcaG9HXbFCPx4O0DKwb2xnHtU"
+ORIGINAL = [
+    {
+        "id": 7, "event": "message", "content": "Käse ☂ @tom #tide", "user": "11", "sent": 1317397485508,
+        "flow": FLOW_ID, "created_at": "2011-09-30T15:44:45.508Z", "tags": ["tide", ":user:12"],
+        "app": "chat", "attachments": [], "uuid": "u", "thread_id": "abcdefghijklmnopqrstuvwxyz0",
+    },
+    {
+        "id": 8, "event": "comment", "content": {"title": "Käse", "text": "Where?"}, "user": "12",
+        "sent": 1317397490000, "flow": FLOW_ID, "tags": ["influx:7"], "app": "chat", "attachments": [],
+    },
+    {
+        "id": 9, "event": "file", "user": "11", "sent": 1317397495000, "flow": FLOW_ID, "tags": [":file"],
+        "app": "chat",
+        "content": {"file_name": "tide table.txt", "content_type": "text/plain", "file_size": 10},
+        "attachments": [{
+            "file_name": "tide table.txt", "content_type": "text/plain", "file_size": 10,
+            "path": "/files/123/ec53a7aa/tide%20table.txt",
+        }],
+    },
+    {
+        "id": 10, "event": "activity", "user": "0", "sent": 1417397495000, "flow": FLOW_ID, "tags": [], "app": "influx",
+        "title": "opened pull request", "author": {"name": "Lea", "avatar": None}, "thread_id": THREAD_ID,
+        "thread": {
+            "title": "Warn before low tide", "external_url": "https://git.test/42", "body": "<p>Late</p>",
+            "status": {"value": "open", "color": "green"}, "fields": [{"label": "Branch", "value": "low-tide"}],
+            "source": {"id": 3, "name": "octo/hello", "application": {"id": 2, "name": "GitHub"}},
+        },
+    },
+    {
+        "id": 11, "event": "message", "content": "Nice", "user": "11", "sent": 1417397496000, "flow": FLOW_ID,
+        "tags": [], "app": "chat", "thread_id": THREAD_ID, "edited": 1417397497000,
+    },
+    {"id": 12, "event": "activity.user", "content": {"last_activity": 1}, "user": "11", "sent": 1417397497000},
+    {
+        "id": 13, "event": "vcs", "user": "0", "sent": 1417397498000, "flow": FLOW_ID, "tags": ["git"], "app": "influx",
+        "content": {"event": "push", "pusher": {"name": "octo"}},
+    },
+    {
+        "id": 14, "event": "mail", "user": "0", "sent": 1417397499000, "flow": FLOW_ID, "tags": [], "app": "influx",
+        "content": {"subject": "Storm", "content": "<b>West</b>", "from": [{"name": "Met", "address": "met@x.test"}],
+                    "source": "Buoy", "reply_to": [{"address": "re@x.test"}]},
+    },
+    {
+        "id": 15, "event": "message", "content": "Built", "user": "0", "external_user_name": "ci",
+        "sent": 1417397500000, "flow": FLOW_ID, "tags": [], "app": "chat",
+    },
+]  # fmt: skip
+PEOPLE = [
+    {"id": 11, "email": "Ines@example.com", "nick": "ines", "name": "Ines Rao", "avatar": "https://x.test/i"},
+    {"id": 99, "email": "quiet@example.com", "nick": "quiet", "name": "Never Spoke"},
+]
+
+
+class TestArchives:
+    @pytest.fixture
+    def archive(self, tmp_path):
+        path = tmp_path / "main-2023-08-01.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("main/messages.json", json.dumps(ORIGINAL, ensure_ascii=False))
+            file.writestr("main/files/ec53a7aa/tide table.txt", "03:12 low\n")
+        (tmp_path / "users.json").write_text(json.dumps(PEOPLE))
+        return path
+
+    def read(self, path, *options: str) -> str:
+        return run("import_flow", str(path), "--into", "acme/old", "--users", str(path.parent / "users.json"), *options)
+
+    def test_all_that_was_said_is_there(self, world, archive):
+        said = self.read(archive, "--members")
+
+        assert "8 messages" in said
+        assert "1 messages that only clients read are left out" in said
+        flow = Flow.objects.get(parameterized_name="old")
+        assert (str(flow.pk), flow.last_number) == (FLOW_ID, 15)
+        listed = basic("ines@example.com", "a password").get("/flows/acme/old/messages").json()
+        assert [message["id"] for message in listed] == [7, 8, 9, 10, 11, 13, 14, 15]
+        by_id = {message["id"]: message for message in listed}
+        assert by_id[7]["content"] == "Käse ☂ @tom #tide"
+        assert by_id[7]["user"] == str(world.ines.pk)  # who is here already, by their e-mail address
+        assert by_id[7]["sent"] == 1317397485508
+        assert by_id[8]["content"] == {"title": "Käse ☂ @tom #tide", "text": "Where?"}
+        assert by_id[10]["thread_id"] == THREAD_ID
+        assert by_id[10]["thread"]["status"] == {"value": "open", "color": "green"}
+        assert by_id[11]["edited"] == 1417397497000
+        assert (by_id[15]["user"], by_id[15]["external_user_name"]) == ("0", "ci")
+
+    def test_people_are_named_where_their_names_are_known(self, world, archive):
+        self.read(archive)
+
+        unknown = User.objects.get(email="user-12@flowdock.invalid")
+        assert (unknown.name, unknown.is_active, unknown.has_usable_password()) == ("User 12", False, False)
+        assert not User.objects.filter(email="quiet@example.com").exists()
+        assert Message.objects.get(number=7).tags == ["tide", f":user:{unknown.pk}"]
+        assert not Flow.objects.get(parameterized_name="old").memberships.exists()  # who is let in, is for you to say
+
+    def test_threads_are_as_they_were_in_the_end(self, world, archive):
+        self.read(archive)
+
+        thread = Thread.objects.get(pk=THREAD_ID)
+        assert (thread.title, thread.activities, thread.internal_comments) == ("Warn before low tide", 1, 1)
+        assert (thread.last_title, thread.fields) == ("Nice", [{"label": "Branch", "value": "low-tide"}])
+        assert (thread.source.name, thread.source.application.name) == ("octo/hello", "GitHub")
+        assert thread.source.removed_at
+        chat = Thread.objects.get(pk="abcdefghijklmnopqrstuvwxyz0")
+        assert (chat.source, chat.title) == (None, "Käse ☂ @tom #tide")
+
+    def test_kinds_of_old_are_read_as_mail_and_kept_whole(self, world, archive):
+        self.read(archive)
+
+        push, storm = Message.objects.filter(event="mail").order_by("number")
+        assert push.data["original_content"] == {"event": "push", "pusher": {"name": "octo"}}
+        assert push.title == "push"
+        assert (storm.title, storm.body, storm.author_name) == ("Storm", "<b>West</b>", "Met")
+        assert storm.thread.title == "Storm"
+        assert (storm.data["source"], storm.data["reply_to"], push.data["source"]) == ("Buoy", "re@x.test", "vcs")
+
+    def test_files_are_found_in_the_zip(self, world, archive):
+        self.read(archive)
+
+        attachment = Attachment.objects.get()
+        assert attachment.message.number == 9
+        assert stored(attachment.key) == b"03:12 low\n"
+
+    def test_the_same_again_changes_nothing(self, world, archive):
+        self.read(archive)
+        before = contents(Flow.objects.get(parameterized_name="old"))
+
+        assert "nothing new" in self.read(archive)
+        assert contents(Flow.objects.get(parameterized_name="old")) == before
+
+    @pytest.mark.parametrize("form", ["folder", "messages.json"])
+    def test_unpacked(self, world, archive, form, tmp_path):
+        with zipfile.ZipFile(archive) as file:
+            file.extractall(tmp_path / "unpacked")
+        path = tmp_path / "unpacked" / "main" if form == "folder" else tmp_path / "unpacked" / "main" / "messages.json"
+
+        said = run("import_flow", str(path), "--into", "acme/old")
+
+        assert "8 messages" in said
+        assert ("1 file" in said) == (form == "folder")
+
+    def test_the_last_first_as_well(self, world, tmp_path):
+        path = tmp_path / "messages.json"
+        path.write_text(json.dumps(ORIGINAL[::-1]))
+
+        run("import_flow", str(path), "--into", "acme/old")
+
+        assert Message.objects.get(number=8).parent.number == 7
+        assert Thread.objects.get(pk=THREAD_ID).last_title == "Nice"
+
+    def test_a_message_longer_than_what_is_read_at_a_time(self, world, tmp_path):
+        path = tmp_path / "messages.json"
+        long = "☂" * 700_000
+        path.write_text(json.dumps([ORIGINAL[0] | {"content": long}, *ORIGINAL[1:]], ensure_ascii=False, indent=2))
+
+        run("import_flow", str(path), "--into", "acme/old")
+
+        assert Message.objects.get(number=7).content == long
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ('[{"id": 1, "event": "message", "content": "Hi", "sent": 1}', "breaks off"),
+            ('[{"id": 1, "event": ', "breaks off"),
+            ("[1]", "no array of messages"),
+            ('[{"hello": 1}]', "this is no message"),
+            ('[{"id": "x", "event": "message"}]', "this is no message"),
+            ('[{"id": 1, "event": "message", "sent": "noon"}]', "message 1 cannot be read"),
+            (
+                '[{"id": 1, "event": "activity", "thread_id": "x", "thread": {"fields": [1]}}]',
+                "message 1 cannot be read",
+            ),
+            ('["\udcff"]', "not UTF-8"),
+        ],
+    )
+    def test_what_is_no_archive(self, world, tmp_path, text, reason):
+        path = tmp_path / "messages.json"
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+
+        said, code = refused("import_flow", str(path), "--into", "acme/old")
+
+        assert (code, reason in said) == (1, True), said
+
+    def test_what_is_missing_is_said(self, world, archive, tmp_path):
+        assert refused("import_flow", str(archive))[1] == 2
+        with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+            pass
+        assert "holds no messages.json" in refused("import_flow", str(tmp_path / "empty.zip"), "--into", "acme/old")[0]
+        (tmp_path / "users.json").write_text("{}")
+        assert refused("import_flow", str(archive), "--into", "acme/x", "--users", str(tmp_path / "users.json"))[1] == 2
