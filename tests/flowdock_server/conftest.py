@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, set_token_value
@@ -21,6 +24,13 @@ from flowdock_server.models import (
 )
 
 SECRET = "an application's secret"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup):
+    yield
+    # Open pages read in a thread of their own, whose connection PostgreSQL would not drop the database under.
+    asyncio.run(sync_to_async(connections.close_all)())
 
 
 @dataclass

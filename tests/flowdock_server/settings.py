@@ -1,4 +1,7 @@
-"""The server's settings for its tests: of its own whatever the machine's environment and `.env` say."""
+"""The server's settings for its tests: of its own whatever the machine's environment and `.env` say.
+
+SQLite, or the server that TEST_DATABASE_URL names: the tests make a database of their own on it.
+"""
 
 import os
 import tempfile
@@ -19,12 +22,18 @@ os.environ |= {
     "BRIDGE_URL": "http://bridge.test",
     "DATA_DIR": tempfile.mkdtemp(prefix="flowdock-server-tests-"),
 }
-os.environ["FLOWDOCK_SERVER_DATABASE_URL"] = f"sqlite:///{os.environ['DATA_DIR']}/flowdock.sqlite3"
+os.environ["FLOWDOCK_SERVER_DATABASE_URL"] = (
+    os.environ.get("TEST_DATABASE_URL") or f"sqlite:///{os.environ['DATA_DIR']}/flowdock.sqlite3"
+)
 
 from flowdock_server.settings import *  # noqa: E402, F403
 from flowdock_server.settings import DATA_DIR, DATABASES  # noqa: E402
 
-# A file, as in production, and not memory: threads that write at once have to wait for each other.
-DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
-DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file, as in production, and not memory: threads that write at once have to wait for each other.
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+    DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+else:
+    # Not the name that the bridge's tests take on the same server.
+    DATABASES["default"]["TEST"] = {"NAME": "test_flowdock_server"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
