@@ -3,11 +3,22 @@ require 'socket'
 
 HOSTS = ENV.fetch('FLOWDOCK_HOSTS').split(',').map { |entry| entry.split('=') }.to_h
 
+def led(host)
+  raise "#{host}: no client under test has any business there" unless HOSTS.key?(host)
+
+  address, port = HOSTS[host].split(':')
+  [address, port.to_i]
+end
+
+# Net::HTTP opens its connections by the one or by the other, as its version is.
 TCPSocket.singleton_class.prepend(Module.new do
   def open(host, port, *rest)
-    raise "#{host}: no client under test has any business there" unless HOSTS.key?(host)
+    super(*led(host), *rest)
+  end
+end)
 
-    host, port = HOSTS[host].split(':')
-    super(host, port.to_i, *rest)
+Socket.singleton_class.prepend(Module.new do
+  def tcp(host, port, *rest, **options, &block)
+    super(*led(host), *rest, **options, &block)
   end
 end)
