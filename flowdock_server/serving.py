@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import MutableMapping
+from functools import partial
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from flowdock_server.live import hub
 
@@ -37,10 +39,22 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":
+            self.cycle.send = partial(send_whole, self.cycle)  # type: ignore[method-assign]
 
     def on_message_complete(self) -> None:
         self._in_head, self._head = True, 0
         super().on_message_complete()
+
+
+async def send_whole(cycle: RequestResponseCycle, message: MutableMapping[str, Any]) -> None:
+    """Send to a caller of HTTP/1.0, who knows no chunks: what has no length, as streams, ends with the connection."""
+    if message["type"] == "http.response.start":
+        if all(name.lower() != b"content-length" for name, _ in message["headers"]):
+            cycle.chunked_encoding = False
+    elif cycle.chunked_encoding is False and cycle.expected_content_length == 0:
+        cycle.expected_content_length = len(message.get("body", b""))
+    await RequestResponseCycle.send(cycle, message)  # type: ignore[arg-type]
 
 
 class Server(uvicorn.Server):

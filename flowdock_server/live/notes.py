@@ -41,7 +41,12 @@ class Note:
 
     @classmethod
     def from_text(cls, text: str) -> "Note":
-        """Raises ValueError or TypeError for anything that `as_text` has not made."""
-        told: dict[str, Any] = json.loads(text)
-        flow_id = told.pop("flow_id", None)
-        return cls(UUID(flow_id) if flow_id else None, **told)
+        """Raises ValueError for anything that `as_text` has not made."""
+        try:
+            told: dict[str, Any] = json.loads(text)
+            flow_id = told.pop("flow_id", None)
+            note = cls(UUID(flow_id) if flow_id else None, **told)
+            hash((note, note.topic))
+        except (AttributeError, RecursionError, TypeError) as error:
+            raise ValueError(f"no note: {text[:100]}") from error
+        return note

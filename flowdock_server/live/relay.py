@@ -94,7 +94,7 @@ class Relay(ABC):
             return
         try:
             note = Note.from_text(told)
-        except (TypeError, ValueError):
+        except ValueError:
             log.warning("Somebody else writes to the channel of live updates")
             return
         self._hub.hand_out(note)
@@ -187,7 +187,6 @@ class Redis(Relay):
             socket_connect_timeout=5,
             socket_timeout=PATIENCE,
             socket_keepalive=True,
-            decode_responses=True,
         )
 
     def incoming(self) -> Iterator[str | None]:
@@ -207,7 +206,7 @@ class Redis(Relay):
                     if said["type"] == "subscribe":
                         yield None
                     elif said["type"] == "message":
-                        yield said["data"]
+                        yield said["data"].decode(errors="replace")
         except redis.RedisError as error:
             raise Lost(error) from error
 

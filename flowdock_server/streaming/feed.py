@@ -27,7 +27,7 @@ from .stream import Stream, Waiting
 log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds
-# How often the database is asked whether there are messages that no note told of.
+# How often the database is asked whether there are messages that no note told of, and whether readers may still read.
 LOOK = 5.0
 
 Out = Callable[[bytes], Awaitable[None]]
@@ -261,7 +261,7 @@ class Feed:
         began = time.monotonic()
         due = dict.fromkeys((self._look, self._check, self._touch), began)
         keep_alive = settings.STREAM_KEEP_ALIVE
-        every = {self._look: LOOK, self._check: keep_alive, self._touch: presence.REFRESH}
+        every = {self._look: LOOK, self._check: min(LOOK, keep_alive), self._touch: presence.REFRESH}
         while True:
             await asyncio.sleep(TICK)
             now = time.monotonic()
@@ -288,12 +288,20 @@ class Feed:
                     mailbox.catch_up()
 
     async def _check(self) -> None:
-        """End the streams whose key has been revoked or whose user's account was closed."""
-        keys = {stream.opening.key for stream in self.streams if stream.opening.key}
-        gone = await in_thread(store.gone, keys)
+        """End the streams whose key was revoked, whose user was blocked, or whose flows their user has all left."""
+        gone = await in_thread(store.gone, {stream.opening.key for stream in self.streams})
         blocked = await in_thread(store.blocked, {stream.user_id for stream in self.streams})
-        for stream in tuple(self.streams):
-            if stream.opening.key in gone or stream.user_id in blocked:
+        asked = tuple(self.streams)
+        places = await in_thread(
+            store.places,
+            {flow_id for stream in asked for flow_id in stream.opening.flows.values()},
+            {stream.user_id for stream in asked},
+        )
+        for stream in asked:
+            may_read = stream.opening.private or any(
+                (flow_id, stream.user_id) in places for flow_id in stream.opening.flows.values()
+            )
+            if stream.opening.key in gone or stream.user_id in blocked or not may_read:
                 stream.end()
 
     async def _touch(self) -> None:

@@ -20,6 +20,8 @@ from flowdock_server.api.params import Merged
 from flowdock_server.drafts import Rejected
 from flowdock_server.models import Conversation, Flow
 
+from . import store
+
 EVENT_STREAM = "text/event-stream"
 _NUMBER = re.compile(r"\A[0-9]{1,18}\Z")
 _POSITION = re.compile(r"\A[0-9a-z]{1,20}:[0-9]{1,18}\Z")
@@ -31,11 +33,11 @@ class Opening:
 
     `positions` says from where: by key (`flow_key`, `conversation_key`) the number of the last message before it, which
     may be long past where the stream is `resumed`. `key` is the token that was shown, as its model's name and its id,
-    and None for a password.
+    or stands for the password (`store.password_key`).
     """
 
     user_id: int
-    key: tuple[str, Any] | None
+    key: tuple[str, Any]
     flows: dict[str, UUID]
     private: bool
     positions: dict[str, int]
@@ -144,7 +146,7 @@ def _open(request: HttpRequest, asked: Asked, names: list[str]) -> HttpResponseB
     return OpeningResponse(
         Opening(
             user_id=caller.user.pk,
-            key=(type(caller.key).__name__, caller.key.pk) if caller.key else None,
+            key=(type(caller.key).__name__, caller.key.pk) if caller.key else store.password_key(caller.user),
             flows={flow_key(flow.pk): flow.pk for flow in flows},
             private=asked.user,
             positions=_resumed(now, last_seen) if last_seen else now,

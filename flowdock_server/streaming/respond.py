@@ -51,6 +51,7 @@ async def respond(opening: Opening, head: Message, receive: Receive, send: Send)
 async def _write(stream: Stream, feed: Feed, head: Message, send: Send) -> bool:
     async def out(chunk: bytes) -> None:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        stream.taken()  # also of what was missed, which may take minutes
 
     await send(head)
     await out(stream.sign_of_life)

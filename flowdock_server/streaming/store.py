@@ -19,6 +19,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 PAGE = 100  # messages that are read at once
+PASSWORD = "password"  # noqa: S105  (a kind of key)
 _threads = ThreadPoolExecutor(2, thread_name_prefix="stream")
 
 # A message's number and its line: itself as JSON, and the end of the line.
@@ -58,6 +59,12 @@ def allowed(flow_id: UUID, user_ids: Collection[int]) -> set[int]:
     return set(members.values_list("user_id", flat=True))
 
 
+def places(flow_ids: Collection[UUID], user_ids: Collection[int]) -> set[tuple[UUID, int]]:
+    """Which of the users may read which of the flows, now."""
+    members = FlowMembership.objects.filter(flow_id__in=flow_ids, user_id__in=user_ids, disabled=False)
+    return set(members.values_list("flow_id", "user_id"))
+
+
 def flow_news(flow_id: UUID, after: int, user_ids: Collection[int]) -> tuple[list[Told], set[int]]:
     """What is new in the flow, and who may hear it."""
     # In this order: whoever was removed before a message was posted is not told it.
@@ -85,9 +92,15 @@ def latest_numbers(flow_ids: Iterable[UUID]) -> dict[UUID, int]:
     return dict(Flow.objects.filter(pk__in=list(flow_ids)).values_list("pk", "last_number"))
 
 
+def password_key(user: User) -> tuple[str, Any]:
+    """What stands for the password that a user has now."""
+    return PASSWORD, (user.pk, user.get_session_auth_hash())
+
+
 def gone(keys: Collection[tuple[str, Any]]) -> set[tuple[str, Any]]:
-    """Those of the keys that were revoked or have expired."""
-    left: set[tuple[str, Any]] = set()
+    """Those of the keys that were revoked or have expired, and passwords that are others by now."""
+    by_password = [value[0] for kind, value in keys if kind == PASSWORD]
+    left = {password_key(user) for user in User.objects.filter(pk__in=by_password)} if by_password else set()
     for model in (ApiToken, get_access_token_model()):
         name = model.__name__
         ids = [pk for kind, pk in keys if kind == name]

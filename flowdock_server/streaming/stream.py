@@ -78,9 +78,13 @@ class Stream:
                 return self.spell(waiting.key, waiting.number, waiting.line)
             self._drop()  # it was among what was missed
 
+    def taken(self) -> None:
+        """The reader goes on reading."""
+        self._last_sent = time.monotonic()
+
     def sent(self) -> None:
         self._drop()
-        self._last_sent = time.monotonic()
+        self.taken()
 
     def _drop(self) -> None:
         if self._waiting:

@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 from flowdock_server.models import Application, Flow, Organization, User
 
 from .conftest import basic
+from .serving import migrated
 from .test_starting import manage
 
 PASSWORD = "kelp forest in winter"
@@ -202,7 +203,7 @@ def test_as_processes(tmp_path):
     def server(*arguments, **more):
         return manage(*arguments, DATA_DIR=str(tmp_path), FLOWDOCK_SERVER_SECRET_KEY="x", **more)
 
-    assert server("migrate", "--verbosity", "0").returncode == 0
+    migrated(tmp_path)
     nothing = server("create_user", "lea@example.com", "Lea Cohen", input="")
     assert (nothing.returncode, "FLOWDOCK_PASSWORD" in nothing.stderr) == (2, True)
     assert server("create_user", "lea", "Lea Cohen", "--no-password").returncode == 2

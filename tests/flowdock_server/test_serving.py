@@ -13,6 +13,8 @@ import time
 
 import pytest
 
+from .serving import migrated
+
 APPLICATION = "flowdock_server.asgi:application"
 
 
@@ -53,8 +55,8 @@ print(ApiToken.issue(ines, "for a test")[1])
 
 
 @pytest.fixture
-def token(environment):
-    manage(environment, "migrate")
+def token(environment, tmp_path):
+    migrated(tmp_path)
     return manage(environment, "shell", "-v0", program=MAKE_A_FLOW)
 
 

@@ -178,6 +178,29 @@ def test_what_is_said_while_the_connection_is_lost_is_not_missed(two: Two, datab
         assert stream.is_silent()
 
 
+STRANGE = [
+    "", "x", "x 5", "x []", "x " + "[" * 5000, 'x {"kind": "message"}', 'x {"flow_id": 5, "kind": "message"}',
+    'x {"flow_id": null, "user_id": [1], "kind": "private"}', 'x {"user_id": 1, "kind": "odd", "more": 2}',
+]  # fmt: skip
+
+
+def test_who_else_writes_to_the_channel_does_no_harm(two: Two, database: str, with_redis: str) -> None:
+    with two.other.stream(MAIN, two.token) as stream:
+        stream.socket.settimeout(AT_ONCE)
+        assert two.one.say("before", two.token) == stream.next()
+        if two.gate:
+            channel = f"flowdock-live:{two.one.env['FLOWDOCK_SERVER_URL']}"
+            with closing(redis.Redis.from_url(with_redis)) as server:
+                for text in [*STRANGE, b"\xff\xfe"]:
+                    assert server.publish(channel, text) >= 1
+        else:
+            with closing(psycopg.connect(database, autocommit=True)) as link:
+                for text in STRANGE:
+                    link.execute("SELECT pg_notify('flowdock_live', %s)", (text,))
+        for number in range(3):
+            assert two.one.say(f"{number}", two.token) == stream.next()
+
+
 def cut_off(database: str) -> None:
     """End the connections that listen or notify, on the database's side."""
     with psycopg.connect(database, autocommit=True) as administrator:

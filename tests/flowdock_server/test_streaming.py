@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import sqlite3
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from .conftest import activity
-from .serving import Server, Stream
+from .serving import Server, Stream, basic
 
 MAIN, LOBBY = "/flows/acme/main", "/flows/acme/lobby"
 EVENTS = {"Accept": "text/event-stream"}
@@ -26,7 +27,7 @@ class Running(Server):
 
     def sql(self, statement: str, *values: object) -> list[Any]:
         """Straight into the database, as another process would write."""
-        with sqlite3.connect(Path(self.env["DATA_DIR"]) / "flowdock.sqlite3", timeout=20) as database:
+        with contextlib.closing(sqlite3.connect(self.database, timeout=20, isolation_level=None)) as database:
             return database.execute(statement, values).fetchall()
 
 
@@ -265,6 +266,52 @@ def test_who_loses_a_flow_hears_it_no_more_and_the_others_on(
             running.sql(come_back)
 
 
+@pytest.mark.parametrize(("leave", "come_back"), [(REMOVED, BACK), (BLOCKED, UNBLOCKED)])
+def test_who_loses_all_flows_of_a_stream_is_sent_away(running: Running, ines: str, leave: str, come_back: str) -> None:
+    with running.stream(MAIN, ines) as stream, running.stream("/flows?filter=acme/main&user=1", ines) as other:
+        running.sql(leave)
+        try:
+            drain(stream)
+            assert running.call("GET", MAIN, ines, port=running.stream_port)[0] == 404
+            said = write(running, "still here", "ines", "otto")
+            assert other.next() == said
+        finally:
+            running.sql(come_back)
+
+
+def test_a_stream_ends_with_the_password_that_opened_it(running: Running, ines: str) -> None:
+    kept = running.sql("select password from flowdock_server_user where nick = 'Ines'")[0][0]
+    with running.stream(MAIN, "ines@example.com\na password") as stream, running.stream(MAIN, ines) as other:
+        running.sql("update flowdock_server_user set password = '!another' where nick = 'Ines'")
+        try:
+            drain(stream)
+            said = running.say("still here", ines)
+            assert other.next() == said
+        finally:
+            running.sql("update flowdock_server_user set password = ? where nick = 'Ines'", kept)
+
+
+def test_a_caller_of_http_1_0_is_sent_no_chunks(running: Running, ines: str) -> None:
+    def ask(path: str, port: int) -> socket.socket:
+        link = socket.create_connection(("127.0.0.1", port), timeout=30)
+        link.sendall(f"GET {path} HTTP/1.0\r\nAuthorization: {basic(ines)}\r\n\r\n".encode())
+        return link
+
+    with ask(MAIN, running.stream_port) as link, link.makefile("rb") as answer:
+        assert answer.readline().split()[1] == b"200"
+        head = b"".join(iter(answer.readline, b"\r\n")).lower()
+        assert b"transfer-encoding" not in head
+        assert b"connection: close" in head
+        said = running.say("Hello", ines)
+        line = answer.readline()
+        while line == b"\n":
+            line = answer.readline()
+        assert json.loads(line) == said
+        assert line.endswith(b"\r\n")
+    with ask("/user", running.port) as link, link.makefile("rb") as answer:
+        assert json.loads(answer.read().partition(b"\r\n\r\n")[2])["nick"] == "Ines"
+
+
 def test_a_stream_ends_with_the_key_that_opened_it(running: Running, ines: str) -> None:
     token = running.manage(
         "shell",
@@ -274,8 +321,7 @@ def test_a_stream_ends_with_the_key_that_opened_it(running: Running, ines: str) 
     )
     with running.stream(LOBBY, token) as stream, running.stream(LOBBY, running.keys["otto"]) as other:
         running.sql("delete from flowdock_server_apitoken where name = 'short'")
-        while stream.chunk():
-            pass  # signs of life, until the last chunk
+        drain(stream)
         running.say("still here", ines, "acme/lobby")
         assert other.next()["content"] == "still here"
 
@@ -360,9 +406,11 @@ def test_edits_tags_and_statuses_come_as_they_are_listed(running: Running, ines:
 
 
 def drain(stream: Stream) -> None:
-    """Read to its proper end; ValueError where it has none."""
-    while stream.chunk():
-        pass
+    """Read to its proper end; ValueError where it breaks off."""
+    for _ in range(40):  # signs of life among them
+        if not stream.chunk():
+            return
+    raise AssertionError("the stream goes on")
 
 
 def test_a_reader_that_takes_nothing_is_cut_off_and_harms_nobody(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from flowdock_server.models import (
 from flowdock_server.transfer.kinds import FLOW, KINDS, MESSAGE, Kind
 
 from .conftest import activity, basic
+from .serving import migrated
 from .test_starting import manage
 
 
@@ -363,7 +364,7 @@ def test_as_processes_through_a_pipe(tmp_path):
         return manage(*arguments, DATA_DIR=str(tmp_path / name), FLOWDOCK_SERVER_SECRET_KEY="x", **more)
 
     for name in ("here", "there"):
-        assert server(name, "migrate", "--verbosity", "0").returncode == 0
+        migrated(tmp_path / name)
     server("here", "create_organization", "Acme")
     server("here", "create_flow", "acme", "Main")
     server("here", "create_user", "lea@example.com", "Léa", "--no-password", "--flow", "acme/main")
