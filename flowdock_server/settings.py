@@ -260,10 +260,13 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "filters": {"sentence": {"()": "flowdock_server.logs.Sentence"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("FLOWDOCK_SERVER_LOG_LEVEL", default="INFO")},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # Whoever calls by another name than ours could fill the disk with where in the code that was noticed.
+        "django.security.DisallowedHost": {"filters": ["sentence"]},
         # Requests that were refused are the caller's business and answered in words.
         "django.request": {"level": "ERROR"},
         # It logs the codes and addresses of refused sign-ins.

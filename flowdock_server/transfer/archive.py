@@ -26,7 +26,7 @@ from flowdock_server.tokens import digest
 
 from . import FORMAT, Unfit
 from .export import PART
-from .kinds import Record
+from .kinds import Record, is_storable
 
 MESSAGES = "messages.json"
 NOBODY = "0"
@@ -87,7 +87,7 @@ class Archive:
                 if event in BOOKKEEPING or original.get("to"):
                     self.left_out[event] += 1
                 else:
-                    yield original
+                    yield original if is_storable(original) else _storable(original)
 
     def _head(self, survey: _Survey) -> Iterator[Record]:
         organization, flow = self.into
@@ -127,6 +127,15 @@ class Archive:
             "avatar": known.get("avatar") or "",
             "website": known.get("website") or "",
         }
+
+
+def _storable(value: Any) -> Any:
+    """`value` with a question mark in the place of what no text here can have."""
+    if isinstance(value, str):
+        return value.replace("\0", "?").encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_storable(name): _storable(part) for name, part in value.items()}
+    return [_storable(part) for part in value] if isinstance(value, list) else value
 
 
 @contextmanager
@@ -232,10 +241,8 @@ def _message(original: Original, survey: _Survey) -> Record:
     if event == "comment":
         text = content.get("text") if isinstance(content, dict) else content
         return record | {"content": str(text or ""), "parent": _parent(original)}
-    if isinstance(content, str):
-        return record | {"content": content}
     if event in Message.Event.values and event != "mail":
-        return record | {"data": content}
+        return record | ({"content": content} if isinstance(content, str) else {"data": content})
     # The team inbox's kinds of old, each in a form of its own: read as mail, and kept whole.
     body = content.get("content") if isinstance(content, dict) else ""
     return record | _author(original) | {

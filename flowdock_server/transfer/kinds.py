@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db.models import CharField, F, Field, ForeignKey, Model, QuerySet
+from django.db.models import CharField, F, Field, ForeignKey, IntegerField, Model, QuerySet
 
 from flowdock_server.models import (
     Application,
@@ -80,11 +80,29 @@ class Kind:
             raise Unfit(f"{self.name}.{each.name} is null")
         try:
             value = each.to_python(value)
+            if isinstance(each, IntegerField):
+                each.run_validators(value)  # of numbers that are too large
         except ValidationError as error:
             raise Unfit(f"{self.name}.{each.name}: {' '.join(error.messages)}") from None
         if isinstance(each, CharField) and value is not None and len(value) > (each.max_length or len(value)):
             raise Unfit(f"{self.name}.{each.name} is longer than {each.max_length} characters")
+        if each.choices and value and value not in dict(each.flatchoices):
+            raise Unfit(f"{self.name}.{each.name} is {value!r}, which this server does not know")
+        if not is_storable(value):
+            raise Unfit(f"{self.name}.{each.name} has a character that cannot be stored")
         return value
+
+
+def is_storable(value: Any) -> bool:
+    """Whether all its texts can be stored: PostgreSQL takes no NUL, and nothing takes half of a character."""
+    if isinstance(value, str):
+        try:
+            return b"\0" not in value.encode()
+        except UnicodeEncodeError:
+            return False
+    if isinstance(value, dict):
+        return all(is_storable(name) and is_storable(part) for name, part in value.items())
+    return all(map(is_storable, value)) if isinstance(value, list) else True
 
 
 def _plain(value: Any) -> Any:

@@ -77,8 +77,9 @@ class Loader:
         self._users: dict[int, int] = {}
         self._sources: dict[int, int] = {}
         self._applications: dict[str, int] = {}
-        self._messages: list[Record] = []
-        self._threads: list[Record] = []
+        # Read, and not stored yet: a message with the number of its parent.
+        self._messages: list[tuple[Message, int | None]] = []
+        self._threads: list[Thread] = []
         self._file: tuple[str, IO[bytes]] | None = None
         self._ended = False
 
@@ -93,9 +94,8 @@ class Loader:
         readers: dict[str, Callable[[Record], None]] = {
             "export": self._begin, "organization": self._organization, "flow": self._open_flow, "user": self._user,
             "colleague": self._colleague, "member": self._member, "application": self._application,
-            "source": self._source, "invitation": self._invitation, "thread": self._threads.append,
-            "message": self._messages.append, "attachment": self._attachment, "bytes": self._bytes, "mark": self._mark,
-            "end": self._end,
+            "source": self._source, "invitation": self._invitation, "thread": self._thread, "message": self._message,
+            "attachment": self._attachment, "bytes": self._bytes, "mark": self._mark, "end": self._end,
         }  # fmt: skip
         number = 0
         for number, record in enumerate(records, 1):
@@ -106,6 +106,8 @@ class Loader:
                 self._flush(kind)
                 # A type that a later version has added is left alone.
                 readers.get(kind, lambda record: None)(record)
+        if not number:
+            raise Unfit("there is nothing in it")
         with _told_of(number):
             self._flush("")
             if not self._ended:
@@ -237,7 +239,27 @@ class Loader:
     def _end(self, record: Record) -> None:
         self._ended = True
 
-    # Many at a time.
+    # Many at a time. A line is read when it comes, so that what is wrong with it is said of it.
+
+    def _thread(self, record: Record) -> None:
+        values = THREAD.values(record, {"id": self._thread_id, "source": self._source_or_none})
+        self._threads.append(Thread(flow=self.flow, **values))
+
+    def _message(self, record: Record) -> None:
+        values = MESSAGE.values(
+            record,
+            {
+                "thread": lambda thread: thread and self._thread_id(thread),
+                "source": self._source_or_none,
+                "user": self._person_or_nobody,
+                "parent": lambda number: None,  # it may be in this batch: see _link_parents
+            },
+        )
+        if values["number"] < 1:
+            raise Unfit("messages are numbered from 1")
+        values["tags"] = [self._tag(tag) for tag in values.get("tags", [])]
+        parent = record.get("parent")
+        self._messages.append((Message(flow=self.flow, **values), None if parent is None else int(parent)))
 
     def _flush(self, kind: str) -> None:
         """Store what has been gathered, before a line of another `kind` or when it is a batch."""
@@ -252,11 +274,7 @@ class Loader:
 
     @transaction.atomic
     def _store_threads(self) -> None:
-        drafts = [
-            Thread(flow=self.flow, **values)
-            for record in self._threads
-            for values in [THREAD.values(record, {"id": self._thread_id, "source": self._source_or_none})]
-        ]
+        drafts = self._threads
         here = Thread.objects.in_bulk([draft.pk for draft in drafts])
         if strangers := [thread.pk for thread in here.values() if thread.flow_id != self.flow.pk]:
             raise Unfit(f"the thread {strangers[0]} is in another flow")
@@ -271,12 +289,16 @@ class Loader:
     def _store_messages(self) -> None:
         # Who posts to the flow at the same time waits, and then sees the numbers that are taken.
         Flow.objects.select_for_update().get(pk=self.flow.pk)
-        by_number = {record["number"]: record for record in self._messages}
+        by_number = {draft.number: draft for draft, _ in self._messages}
+        parents = {draft.number: parent for draft, parent in self._messages if parent is not None}
         here = {message.number: message for message in self.flow.messages.filter(number__in=by_number)}
+        threads = {draft.thread_id for draft in by_number.values() if draft.thread_id}
+        threads -= set(self.flow.threads.filter(pk__in=threads).values_list("pk", flat=True))
         new: list[Message] = []
         edited: list[Message] = []
-        for number, record in by_number.items():
-            draft = self._message(record)
+        for number, draft in by_number.items():
+            if draft.thread_id in threads:
+                raise Unfit(f"the thread of message {number} is missing above")
             if number not in here:
                 new.append(draft)
             elif (here[number].event, here[number].created_at) != (draft.event, draft.created_at):
@@ -287,7 +309,7 @@ class Loader:
         Message.objects.bulk_create(new)
         Message.objects.bulk_update(edited, ["content", "data", "tags", "edited_at"])
         Tag.objects.filter(message__in=edited).delete()
-        self._link_parents(new, by_number)
+        self._link_parents(new, parents)
         Tag.objects.bulk_create(
             Tag(message=message, name=name)
             for message in (*new, *edited)
@@ -298,21 +320,8 @@ class Loader:
         Flow.objects.filter(pk=self.flow.pk, last_number__lt=highest).update(last_number=highest)
         self.made["message"] += len(new)
 
-    def _message(self, record: Record) -> Message:
-        values = MESSAGE.values(
-            record,
-            {
-                "thread": lambda thread: thread and self._thread_id(thread),
-                "source": self._source_or_none,
-                "user": self._person_or_nobody,
-                "parent": lambda number: None,  # it may be in this batch: see _link_parents
-            },
-        )
-        values["tags"] = [self._tag(tag) for tag in values.get("tags", [])]
-        return Message(flow=self.flow, **values)
-
-    def _link_parents(self, new: list[Message], by_number: dict[int, Record]) -> None:
-        wanted = {message.number: parent for message in new if (parent := by_number[message.number].get("parent"))}
+    def _link_parents(self, new: list[Message], parents: dict[int, int]) -> None:
+        wanted = {message.number: parents[message.number] for message in new if message.number in parents}
         found = dict(self.flow.messages.filter(number__in=set(wanted.values())).values_list("number", "pk"))
         comments = [message for message in new if wanted.get(message.number) in found]
         for comment in comments:
@@ -403,5 +412,6 @@ class _told_of:
             raise Unfit(f"line {self.number}: {error}") from error
         if isinstance(error, KeyError):
             raise Unfit(f"line {self.number}: {error} is missing, here or above") from error
-        if isinstance(error, TypeError | ValueError | AttributeError | DatabaseError | Message.DoesNotExist):
+        strange = (TypeError, ValueError, AttributeError, OverflowError, DatabaseError, Message.DoesNotExist)
+        if isinstance(error, strange):
             raise Unfit(f"line {self.number}: {error}") from error

@@ -158,6 +158,7 @@ class TestApplications:
         assert code == 2
         assert said
         assert refused("create_application", "Lights", "https://l.test/", "--setup-uri", "javascript:x")[1] == 2
+        assert refused("create_application", "  ", "https://l.test/")[1] == 2
         assert not Application.objects.exists()
 
 

@@ -117,6 +117,15 @@ def _basic(token):
     return "Basic " + base64.b64encode(f"{token}:".encode()).decode()
 
 
+def test_a_call_by_another_name_is_one_line_of_the_log(client, caplog):
+    answer = client.get("/flows", headers={"host": "elsewhere.test"})
+
+    assert (answer.status_code, answer.json()["message"]) == (400, "The request cannot be understood")
+    (record,) = caplog.records
+    assert "elsewhere.test" in record.getMessage()
+    assert record.exc_info is None
+
+
 def test_what_was_answered_is_there_after_a_kill(environment, token):
     said = {"event": "message", "content": "Grüße ✓", "uuid": "u-1"}
     with serving(environment) as server:

@@ -38,6 +38,36 @@ def test_it_migrates_a_new_database_where_it_is_told(tmp_path):
     assert (tmp_path / "new" / "flowdock.sqlite3").exists()
 
 
+def test_without_its_tables_a_command_says_what_to_do(tmp_path):
+    result = manage("create_organization", "Acme", DATA_DIR=str(tmp_path), FLOWDOCK_SERVER_SECRET_KEY="x")
+
+    assert result.returncode == 1
+    assert "python -m flowdock_server migrate" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_without_its_database_a_command_says_so(tmp_path):
+    result = manage(
+        "issue_token",
+        "acme/main",
+        DATA_DIR=str(tmp_path),
+        FLOWDOCK_SERVER_SECRET_KEY="x",
+        FLOWDOCK_SERVER_DATABASE_URL="postgres://nobody@127.0.0.1:1/nothing",
+    )
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("The database does not answer as it should: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_what_is_no_port_is_refused_by_name(tmp_path):
+    for wrong in ("99999", "-1", "http"):
+        result = manage("serve", f"--port={wrong}", DATA_DIR=str(tmp_path), FLOWDOCK_SERVER_SECRET_KEY="x")
+
+        assert result.returncode == 2
+        assert f"python -m flowdock_server serve: error: argument --port: '{wrong}' is no port" in result.stderr
+
+
 def test_models_and_migrations_agree(tmp_path):
     result = manage("makemigrations", "--check", DATA_DIR=str(tmp_path), FLOWDOCK_SERVER_SECRET_KEY="x")
 

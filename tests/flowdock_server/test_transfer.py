@@ -3,7 +3,9 @@
 import gzip
 import io
 import json
+import os
 import shutil
+import subprocess
 import sys
 import zipfile
 from datetime import UTC, datetime
@@ -35,7 +37,7 @@ from flowdock_server.models import (
 )
 from flowdock_server.transfer.kinds import FLOW, KINDS, MESSAGE, Kind
 
-from .conftest import activity, basic
+from .conftest import activity, basic, post
 from .serving import migrated
 from .test_starting import manage
 
@@ -353,6 +355,49 @@ class TestRefusals:
 
         assert (code, reason in said, "line 1" in said) == (1, True, True), said
 
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            ({"created_at": "yesterday"}, "message.created_at"),
+            ({"user": 4711}, "4711 is missing"),
+            ({"number": 10**30}, "message.number"),
+            ({"number": -4}, "numbered from 1"),
+            ({"number": None}, "message.number is null"),
+            ({"event": "telepathy"}, "message.event is 'telepathy'"),
+            ({"content": "a\0b"}, "message.content has a character that cannot be stored"),
+            ({"data": {"a": ["\ud800"]}}, "message.data has a character that cannot be stored"),
+            ({"tags": 5}, "not iterable"),
+            ({"thread": "x" * 27}, "the thread of message 4 is missing"),
+        ],
+    )
+    def test_a_message_among_many_that_is_wrong_is_named(self, world, as_person, tmp_path, change, reason):
+        for number in range(9):
+            post(as_person(world.ines), "/flows/acme/main/messages", {"event": "message", "content": f"{number}"})
+        path = exported(world.main, tmp_path / "wrong.jsonl")
+        records = [json.loads(line) for line in path.read_text().splitlines()]
+        place = next(place for place, record in enumerate(records) if record.get("number") == 4)
+        whole = json.dumps(records[place])
+        records[place] |= change
+        records[place + 1 : place + 1] = [{"type": "of a later version"}] if "thread" in change else []
+        path.write_text("\n".join(map(json.dumps, records)) + "\n")
+        empty_the_server()
+
+        said, code = refused("import_flow", str(path))
+
+        assert (code, reason in said) == (1, True), said
+        assert f"line {place + 1 + ('thread' in change)}" in said
+        assert "run this again once it is mended" in said
+        lines = path.read_text().splitlines()
+        lines[place] = whole
+        path.write_text("\n".join(lines))
+        run("import_flow", str(path))
+        assert Message.objects.count() == 9
+
+    def test_nothing_at_all(self, db, tmp_path):
+        (tmp_path / "nothing").touch()
+
+        assert "there is nothing in it" in refused("import_flow", str(tmp_path / "nothing"))[0]
+
     def test_what_is_not_there(self, world, tmp_path):
         assert refused("export_flow", "acme/none") == ("There is no flow acme/none", 1)
         assert refused("import_flow", str(tmp_path / "none"))[1] == 1
@@ -375,6 +420,13 @@ def test_as_processes_through_a_pipe(tmp_path):
     assert (written.returncode, read.returncode) == (0, 0), written.stderr + read.stderr
     # The message tells that she has joined.
     assert "1 flow, 1 user, 1 colleague, 1 member, 1 message new" in read.stdout
+    compressed = subprocess.run(
+        [sys.executable, "-m", "flowdock_server", "import_flow", "-"],
+        env=os.environ | {"DATA_DIR": str(tmp_path / "there"), "FLOWDOCK_SERVER_SECRET_KEY": "x"}
+        | {"FLOWDOCK_SERVER_DATABASE_URL": ""},
+        input=gzip.compress(written.stdout.encode()), capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert compressed.stdout.endswith(b": nothing new\n"), compressed.stderr
     assert server("there", "export_flow", "acme/none").returncode == 1
     assert server("there", "export_flow", "acme").returncode == 2
     assert server("there", "import_flow", "-", input='{"type": "export", "format": 9}\n').returncode == 1
@@ -467,6 +519,21 @@ class TestArchives:
         assert by_id[10]["thread"]["status"] == {"value": "open", "color": "green"}
         assert by_id[11]["edited"] == 1417397497000
         assert (by_id[15]["user"], by_id[15]["external_user_name"]) == ("0", "ci")
+
+    def test_what_no_text_here_can_have_and_kinds_that_nobody_knows_do_not_stop_it(self, world, tmp_path):
+        path = tmp_path / "messages.json"
+        messages = [
+            {"id": 1, "event": "message", "content": "half a \ud83d and a \0", "user": "11", "sent": 1, "app": "chat"},
+            {"id": 2, "event": "carrier-pigeon", "content": "coo", "user": "0", "sent": 2, "app": "influx"},
+        ]
+        path.write_text(json.dumps(messages))
+
+        run("import_flow", str(path), "--into", "acme/main")
+
+        assert list(world.main.messages.values_list("event", "content", "title")) == [
+            ("message", "half a ? and a ?", ""),
+            ("mail", "", "coo"),
+        ]
 
     def test_people_are_named_where_their_names_are_known(self, world, archive):
         self.read(archive)

@@ -25,7 +25,7 @@ nobody again. With an application's page a new one can be made.
 Exit codes:
   0  registered; the client id and the secret are on standard output
   1  no such user
-  2  wrong arguments: an address that cannot be used
+  2  wrong arguments: no name, or an address that cannot be used
 """
 
 
@@ -46,8 +46,10 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print what was made as JSON.")
 
     def handle(self, *, name: str, redirect_uri: str, owner: str | None, **options: Any) -> None:
+        if not name.strip():
+            raise CommandError("It needs a name, which consent pages call it by", returncode=2)
         application = Application(
-            name=name,
+            name=name.strip(),
             redirect_uris=redirect_uri,
             user=finding.user(owner) if owner else None,
             client_type=Application.CLIENT_CONFIDENTIAL,

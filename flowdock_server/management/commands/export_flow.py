@@ -65,9 +65,10 @@ class Command(BaseCommand):
                     written += record["type"] == "message"
                     bar.update()
         except OSError as error:
-            raise CommandError(f"{output} cannot be written: {error.strerror}") from error
+            name = "Standard output" if output == "-" else output
+            raise CommandError(f"{name} cannot be written: {error.strerror}") from error
         if output != "-":
-            self.stdout.write(f"{'/'.join(flow)} is in {output}, with {written} messages")
+            self.stdout.write(f"{'/'.join(flow)} is in {output}, with {written} message{'' if written == 1 else 's'}")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
@@ -78,7 +78,9 @@ class Command(BaseCommand):
                 records = _lines(file)
             flow = loader.load(tqdm(records, unit="line", disable=None, leave=False))
         except Unfit as error:
-            raise CommandError(f"{file}: {error}") from None
+            again = ". What was stored before it stays: run this again once it is mended" if loader.made.total() else ""
+            name = "standard input" if file == "-" else file
+            raise CommandError(f"{name}: {str(error).removesuffix('.')}{again}") from None
         except OSError as error:
             raise CommandError(f"{error.filename or file} cannot be read: {error.strerror or error}") from None
         made = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in loader.made.items() if count)
@@ -110,13 +112,9 @@ def _people(name: str | None) -> list[dict[str, Any]]:
 
 def _lines(name: str) -> Iterator[Record]:
     with ExitStack() as stack:
-        file: IO[bytes] = sys.stdin.buffer
-        if name != "-":
-            file = stack.enter_context(Path(name).open("rb"))
-            compressed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            if compressed:
-                file = stack.enter_context(gzip.open(file))  # type: ignore[assignment]
+        file: Any = sys.stdin.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))
+        if file.peek(2)[:2] == b"\x1f\x8b":
+            file = stack.enter_context(gzip.open(file))
         try:
             for number, line in enumerate(file, 1):
                 try:
