@@ -49,7 +49,8 @@ def post(
             thread = flow.threads.get(pk=thread.pk)
         elif draft.event != Event.STATUS:
             thread = parent.thread if parent and parent.thread else _find_thread(draft, flow, source)
-        if draft.thread or draft.belongs_in_inbox or draft.external_thread_id:
+        names_thread = draft.thread or draft.belongs_in_inbox or draft.external_thread_id
+        if names_thread and draft.event != Event.STATUS:
             thread = _bring_up_to_date(thread, draft, flow, source, number, moment)
         message = Message(
             flow=flow,

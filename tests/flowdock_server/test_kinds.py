@@ -90,6 +90,16 @@ def test_nobody_has_a_status_for_somebody_else(world, ines, connect, client):
     assert not Message.objects.exists()
 
 
+def test_a_status_belongs_to_no_thread_whatever_it_says(ines):
+    said = {"event": "status", "content": "x", "external_thread_id": "pr:1", "thread": {"title": "A thread"}}
+
+    statuses = [post(ines, f"{LOBBY}/messages", said) for _ in range(2)]
+
+    assert [status.status_code for status in statuses] == [201, 201]
+    assert not any("thread_id" in status.json() for status in statuses)
+    assert ines.get(f"{LOBBY}/threads?empty=1").json() == []
+
+
 def test_a_name_of_ones_choosing_makes_a_message_anonymous(world, ines):
     message = post(ines, "/messages", {
         "event": "message", "content": "Ping", "external_user_name": "Robot", "flow": str(world.lobby.pk)
