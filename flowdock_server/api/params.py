@@ -1,8 +1,9 @@
 """Parameters, wherever they come from: query, form (with brackets and files) and JSON, merged in this order."""
 
+import io
 import json
 import re
-from typing import Any
+from typing import Annotated, Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
@@ -11,12 +12,20 @@ from django.http.multipartparser import MultiPartParserError
 from django.utils.datastructures import MultiValueDict
 from ninja import NinjaAPI
 from ninja.params.models import Body, BodyModel
+from pydantic import Field
 
 MAX_DEPTH = 20
 _KEY = re.compile(r"\A([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
 
+# The other charsets that a form may be in.
+_CHARSETS = {"iso-8859-1": "latin-1", "latin1": "latin-1", "windows-1252": "cp1252"}
+
 # What no text in a database can hold: NUL, and halves of characters that JSON can spell.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+# A number in an address. No id is larger, and SQLite raises on what is.
+Id = Annotated[int, Field(le=2**62)]
 
 
 class Unreadable(ValueError):
@@ -40,8 +49,12 @@ def of(request: HttpRequest) -> dict[str, Any]:
 
 def read(request: HttpRequest) -> dict[str, Any]:
     """All parameters of `request`, nested ones as objects and lists. Raises Unreadable, Unsupported or TooLarge."""
-    parameters = unbracket(request.GET)
+    if request.encoding:
+        # The charset is that of a form in the body (`_form`): addresses are in UTF-8, and so is JSON. Django would
+        # read both otherwise, and refuse the form.
+        request.encoding = "utf-8"
     try:
+        parameters = unbracket(request.GET)
         if len(request.body) > settings.MAX_BODY_BYTES:
             # Django looks at the length that is announced, and a body in chunks announces none.
             raise TooLarge
@@ -63,10 +76,14 @@ def read(request: HttpRequest) -> dict[str, Any]:
 
 
 def _form(request: HttpRequest) -> QueryDict:
+    if request.content_type == "application/x-www-form-urlencoded":
+        # Forms of Java's HttpClient are in Latin-1.
+        charset = request.content_params.get("charset", "").lower()
+        return QueryDict(request.body, encoding=_CHARSETS.get(charset, "utf-8"))
     if request.method == "POST":
         return request.POST
     # Django reads the forms of POST only.
-    return QueryDict(request.body, encoding="utf-8")
+    return request.parse_file_upload(request.META, io.BytesIO(request.body))[0]
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

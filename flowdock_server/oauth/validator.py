@@ -2,6 +2,7 @@ from typing import Any
 
 from django.contrib.auth import authenticate
 from django.http import HttpRequest
+from oauth2_provider.models import AbstractRefreshToken, get_refresh_token_model
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749.errors import (
@@ -62,4 +63,15 @@ class FlowdockValidator(OAuth2Validator):
         # `token` becomes the answer, so what is taken out here is neither stored nor given.
         if "offline_access" not in token["scope"].split():
             token.pop("refresh_token", None)
+        used = getattr(request, "refresh_token_instance", None)
+        if used and not _lock_unused(used):
+            # Two came at once with the same one. The toolkit would answer the second with the first one's tokens, of
+            # which it has the digests only.
+            raise InvalidGrantError(request=request)
         super()._save_bearer_token(token, request, *args, **kwargs)
+
+
+def _lock_unused(token: AbstractRefreshToken) -> bool:
+    """Whether nobody has used `token` yet; nobody else does until the transaction ends."""
+    unused = get_refresh_token_model().objects.select_for_update().filter(pk=token.pk, revoked=None)
+    return unused.first() is not None

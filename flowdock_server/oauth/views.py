@@ -27,6 +27,7 @@ from oauth2_provider.views.mixins import OAuthLibMixin
 from oauthlib.oauth2 import AccessDeniedError, OAuth2Error
 from oauthlib.oauth2.rfc6749.errors import (
     InvalidClientIdError,
+    InvalidGrantError,
     InvalidRedirectURIError,
     MismatchingRedirectURIError,
     MissingClientIdError,
@@ -144,6 +145,8 @@ class KeyView(OAuthLibMixin, View):
             return _answer(request, _invalid_request(str(error)), 415)
         except params.Unreadable as error:
             return _answer(request, _invalid_request(str(error)), 400)
+        except OAuth2Error as error:
+            return _answer(request, dict(error.twotuples), error.status_code)
         except TooManyAttempts as error:
             response = _answer(request, {"error": "temporarily_unavailable", "error_description": str(error)}, 429)
             response["Retry-After"] = str(error.retry_after)
@@ -163,7 +166,11 @@ class TokenView(KeyView):
     """Exchange a code, a password or a refresh token for an access token."""
 
     def response_to(self, request: HttpRequest) -> tuple[str | None, dict[str, str], str, int]:
-        return self.create_token_response(request)
+        try:
+            return self.create_token_response(request)
+        except get_grant_model().DoesNotExist as error:
+            # Somebody else came with the same code in between.
+            raise InvalidGrantError from error
 
 
 class RevokeView(KeyView):

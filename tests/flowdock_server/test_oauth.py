@@ -1,10 +1,12 @@
 """OAuth as clients of Flowdock spoke it: authorize, exchange, refresh."""
 
 import json
+from contextlib import contextmanager
 from datetime import timedelta
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
@@ -382,6 +384,70 @@ def test_a_refresh_token_that_comes_twice_ends_what_it_led_to(client, world):
     assert client.post("/oauth/token", again).status_code == 400
     assert client.post("/oauth/token", again | {"refresh_token": renewed["refresh_token"]}).status_code == 400
     assert client.get("/flows", headers={"Authorization": f"Bearer {renewed['access_token']}"}).status_code == 401
+
+
+@pytest.fixture
+def meanwhile():
+    """Do something as soon as `table` has been read: what another request does while this one is answered."""
+
+    @contextmanager
+    def happens(table, what):
+        is_done = False
+
+        def watch(execute, sql, params, many, context):
+            nonlocal is_done
+            result = execute(sql, params, many, context)
+            if not is_done and sql.startswith("SELECT") and f'FROM "{table}"' in sql:
+                is_done = True
+                what()
+            return result
+
+        with connection.execute_wrapper(watch):
+            yield
+        assert is_done
+
+    return happens
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json"])
+def test_of_two_who_come_at_once_with_one_refresh_token_one_is_refused(client, world, meanwhile, accept):
+    offline = token_from(client.post("/oauth/token", PASSWORD | {"scope": "flow offline_access"}))
+    again = PASSWORD | {"grant_type": "refresh_token", "refresh_token": offline["refresh_token"]}
+    tokens = get_refresh_token_model().objects
+
+    with meanwhile("oauth2_provider_refreshtoken", lambda: tokens.update(revoked=timezone.now())):
+        response = client.post("/oauth/token", again, headers={"Accept": accept})
+
+    assert response.status_code == 400
+    assert "invalid_grant" in response.content.decode()
+    assert tokens.filter(revoked=None).count() == 0
+
+
+def test_of_two_who_come_at_once_with_one_code_one_is_refused(client, browser, meanwhile):
+    code = allow(browser)
+
+    with meanwhile("oauth2_provider_grant", lambda: get_grant_model().objects.all().delete()):
+        response = client.post("/oauth/token", exchange(code), headers={"Accept": "application/json"})
+
+    assert (response.status_code, response.json()["error"]) == (400, "invalid_grant")
+    assert not get_access_token_model().objects.exists()
+
+
+def test_a_form_in_another_charset_is_read(client, world):
+    world.ines.set_password("pässwörd 1")
+    world.ines.save()
+    form = urlencode(PASSWORD | {"password": "pässwörd 1"}, encoding="latin-1")
+
+    response = client.post("/oauth/token", form, content_type="application/x-www-form-urlencoded; charset=ISO-8859-1")
+
+    assert token_from(response)["access_token"]
+
+
+def test_too_many_parameters_are_refused_in_the_same_form(client, world):
+    response = client.post("/oauth/token?" + "&".join(f"a{number}=1" for number in range(2000)))
+
+    assert response.status_code == 400
+    assert dict(parse_qsl(response.content.decode()))["error"] == "invalid_request"
 
 
 @pytest.mark.parametrize(
