@@ -8,7 +8,6 @@ pages, and those of the streaming API once such a call has opened them.
 
 import asyncio
 import io
-import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -16,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.core.asgi import get_asgi_application
+from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowdock_server.settings")
@@ -32,6 +32,7 @@ _requests = get_wsgi_application()
 # They need what the lines above have set up.
 from django.conf import settings  # noqa: E402
 
+from flowdock_server.api.middleware import too_large  # noqa: E402
 from flowdock_server.live import hub  # noqa: E402
 from flowdock_server.streaming.opening import Opening  # noqa: E402
 from flowdock_server.streaming.respond import respond  # noqa: E402
@@ -62,7 +63,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         except Disconnected:
             return
         except BodyTooLarge:
-            status, headers, answer, opening = _too_large()
+            status, headers, answer, opening = _too_large(scope)
         else:
             loop = asyncio.get_running_loop()
             status, headers, answer, opening = await loop.run_in_executor(_threads, _respond, scope, body)
@@ -97,7 +98,10 @@ async def _body(receive: Receive) -> bytes:
 
 def _respond(scope: Scope, sent: bytes) -> Answer:
     """What Django answers. Runs in one of the threads."""
-    response = _requests(_environ(scope, sent), lambda status, headers, exc_info=None: None)
+    return _sent(_requests(_environ(scope, sent), lambda status, headers, exc_info=None: None))
+
+
+def _sent(response: Any) -> Answer:
     try:
         headers = [(name.lower().encode("latin1"), value.encode("latin1")) for name, value in response.items()]
         headers += [(b"set-cookie", cookie.OutputString().encode("latin1")) for cookie in response.cookies.values()]
@@ -140,10 +144,8 @@ def _environ(scope: Scope, body: bytes) -> dict[str, Any]:
     return environ
 
 
-def _too_large() -> Answer:
-    # The rest of the body is still on its way, and nobody will read it.
-    headers = [(b"content-type", b"application/json; charset=utf-8"), (b"connection", b"close")]
-    return 413, headers, json.dumps({"message": "The body is too large"}).encode(), None
+def _too_large(scope: Scope) -> Answer:
+    return _sent(too_large(WSGIRequest(_environ(scope, b""))))
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -17,7 +17,7 @@ from flowdock_server.models import Flow, FlowMembership, Membership, Organizatio
 
 from .auth import Caller, person
 from .errors import Forbidden
-from .params import Merged
+from .params import Id, Merged
 from .shapes import FlowShape, Offers, UserShape, flow_shape, flow_user_shape, user_shape
 
 router = Router(tags=["flows"])
@@ -221,7 +221,7 @@ def add_flow_user(
 
 @router.api_operation(["PUT", "PATCH"], ONE + "/users/{user_id}", auth=person("manage"), response=dict[str, Any])
 def block_flow_user(
-    request: HttpRequest, organization: str, flow: str, user_id: int, change: Annotated[FlowUserChange, Merged(...)]
+    request: HttpRequest, organization: str, flow: str, user_id: Id, change: Annotated[FlowUserChange, Merged(...)]
 ) -> dict[str, Any]:
     """Block somebody in the flow, who then sees and posts nothing there, or let them in again. For admins."""
     opened = open_flow(request.auth, organization, flow)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from urllib.parse import unquote
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -16,6 +17,7 @@ _ROOTS = "activities|comments|files|flows|messages|oauth/applications|openapi|or
 _CALL = re.compile(rf"\A/(?:{_ROOTS})(?:/.*)?\Z", re.DOTALL)
 # They have formats of their own, for errors too: flowdock_server.oauth.
 _KEYS = ("/oauth/token", "/oauth/revoke")
+_CONSENT = "/oauth/authorize"
 # What people open in a browser. Anything else that is not there is a program's mistake, unless it asks for a page.
 _PAGES = re.compile(r"\A/(?:app|account|invitations|join|login|oauth|static)?(?:/.*)?\Z", re.DOTALL)
 
@@ -37,7 +39,13 @@ class ApiMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request.path_info = _plain(request.path_info)
         if _CALL.match(request.path_info):
-            return open_to_other_sites(request, self._answer(request))
+            is_head = request.method == "HEAD"
+            if is_head:
+                request.method = "GET"
+            response = self._answer(request)
+            if is_head:
+                request.method = "HEAD"  # so that the server leaves the body out
+            return open_to_other_sites(request, response)
         if request.path_info in _KEYS:
             preflight = request.method == "OPTIONS"
             return open_to_other_sites(request, HttpResponse() if preflight else self.get_response(request))
@@ -72,6 +80,14 @@ class ApiMiddleware:
         return response
 
 
+def too_large(request: HttpRequest) -> HttpResponseBase:
+    """413 to who sends more than is read: the rest of the body is still on its way, and nobody will read it."""
+    response = failure(413)
+    response["Connection"] = "close"
+    is_call = _CALL.match(_plain(request.path_info))
+    return open_to_other_sites(request, response) if is_call else response
+
+
 def _plain(path: str) -> str:
     """/v1/flows.json, /v1/flows/, //flows and /flows are one address, and so are /v1/oauth/token and /oauth/token.
 
@@ -81,20 +97,26 @@ def _plain(path: str) -> str:
     plain = plain.removeprefix("/v1") if plain.startswith("/v1/") else plain
     if plain.startswith("/files/"):
         return plain  # its ending is the file's name
-    shorter = plain.removesuffix(".json").rstrip("/")
-    return shorter if _CALL.match(shorter) or shorter in _KEYS else path
+    shorter = plain.rstrip("/").removesuffix(".json").rstrip("/")
+    return shorter if _CALL.match(shorter) or shorter in (*_KEYS, _CONSENT) else path
 
 
 def _read_conditions(request: HttpRequest) -> None:
-    """Put what a GET has in a JSON body, as flowdock-api-wrapper sends the conditions of lists, beside its query."""
-    if request.method != "GET" or request.content_type != "application/json":
+    """Put the conditions of lists into the query as it is documented, a list as a text with commas.
+
+    flowdock-api-wrapper sends them in a JSON body, and many libraries write a list as tags[]=a&tags[]=b.
+    """
+    has_brackets = "[" in unquote(request.META.get("QUERY_STRING", ""))
+    if request.method != "GET" or not (has_brackets or request.content_type == "application/json"):
         return
     try:
         given = params.of(request)
-    except (params.Unreadable, params.TooLarge):
+    except (params.Unreadable, params.Unsupported, params.TooLarge):
         return  # who reads the parameters says so
     query = request.GET.copy()
     for name, value in given.items():
+        if isinstance(value, list) and all(isinstance(each, str | int) for each in value):
+            value = ",".join(str(each) for each in value)
         if name not in query and isinstance(value, str | int | float):
             query[name] = str(value).lower() if isinstance(value, bool) else str(value)
     request.GET = query  # type: ignore[assignment]

@@ -15,7 +15,7 @@ from flowdock_server.models import Membership, Organization
 
 from .auth import person
 from .errors import Forbidden
-from .params import Merged
+from .params import Id, Merged
 from .shapes import (
     OrganizationShape,
     OrganizationUserShape,
@@ -76,7 +76,7 @@ def organization_users(request: HttpRequest, organization: str) -> list[Organiza
 
 
 @router.delete("/organizations/{organization}/users/{user_id}", auth=person("manage"), response={204: None})
-def remove_user(request: HttpRequest, organization: str, user_id: int) -> Status[None]:
+def remove_user(request: HttpRequest, organization: str, user_id: Id) -> Status[None]:
     """Take somebody out of the organization and its flows."""
     found = _managed(request, organization)
     membership = get_object_or_404(found.memberships.select_related("user"), user_id=user_id)

@@ -1,13 +1,15 @@
 """Threads: lists with paging, and one. They change by posting only."""
 
-from typing import Annotated
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from flowdock_server.models import Application, Source, Thread
 
@@ -18,11 +20,26 @@ from .shapes import ThreadShape, moment, thread_shape
 router = Router(tags=["threads"])
 
 
+def _readable(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    # An empty one is none; and a + that was not encoded, as in +02:00, arrives as a blank.
+    return re.sub(r"(T\S+) (\d\d:?\d\d)\Z", r"\1+\2", value) or None
+
+
+def _in_utc(value: datetime | None) -> datetime | None:
+    """ISO 8601 leaves the zone out too, as Python's utcnow().isoformat() does."""
+    return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+
+Moment = Annotated[datetime | None, BeforeValidator(_readable), AfterValidator(_in_utc)]
+
+
 class Selection(BaseModel):
     """Which threads a list shows. `before` is what this server's own links to the next page add to `until`."""
 
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Moment = None
+    until: Moment = None
     before: Annotated[str, Field(max_length=27)] = ""
     application: Annotated[str, Field(max_length=255)] = ""
     empty: bool = False

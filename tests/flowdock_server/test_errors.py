@@ -1,5 +1,6 @@
 """Whatever goes wrong, it is said in Flowdock's form; and CORS, which is true of every call."""
 
+import asyncio
 import json
 from urllib.parse import quote, urlencode
 
@@ -8,6 +9,8 @@ from django.test import Client
 from django.test.utils import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from flowdock_server.asgi import application
 
 from .conftest import activity, post
 
@@ -46,6 +49,49 @@ def test_a_person_who_loses_the_way_is_told_so_on_a_page(client, db):
 
     assert response.status_code == 404
     assert response["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("path", ["/user", "/v1/flows.json/", "/flows/acme/main/messages", "/flows/acme/nothing"])
+def test_head_is_get_without_a_body(world, as_person, path):
+    client = as_person(world.ines)
+
+    head, get = client.head(path), client.get(path)
+
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers == get.headers
+
+
+@pytest.mark.parametrize("path", ["/flows/acme/main/users/{}", "/organizations/acme/users/{}"])
+def test_a_number_that_no_id_has_is_not_there(world, as_person, path):
+    client = as_person(world.ines)
+    call = client.delete if path.startswith("/org") else client.put
+
+    response = call(path.format(10**30), {"disabled": True}, content_type="application/json")
+
+    assert (response.status_code, response.json()) == (404, {"message": "Not found"})
+
+
+@pytest.mark.parametrize(("path", "is_open"), [("/v1/messages", True), ("/account", False)])
+def test_a_body_that_is_not_read_to_its_end_is_413_to_other_sites_too(settings, path, is_open):
+    settings.MAX_BODY_BYTES = 1000
+    sent = []
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "http_version": "1.1"}
+    scope |= {"scheme": "http", "headers": [(b"host", b"testserver"), (b"origin", b"https://lights.test")]}
+
+    async def receive():
+        return {"type": "http.request", "body": b"x" * 600, "more_body": True}
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(application(scope, receive, send))
+
+    head, body = sent
+    headers = dict(head["headers"])
+    assert (head["status"], json.loads(body["body"])) == (413, {"message": "The body is too large"})
+    assert headers[b"content-type"] == b"application/json; charset=utf-8"
+    assert headers[b"connection"] == b"close"
+    assert headers.get(b"access-control-allow-origin") == (b"https://lights.test" if is_open else None)
 
 
 def test_a_wrong_method_tells_the_right_ones(client, db):

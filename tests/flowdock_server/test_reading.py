@@ -84,6 +84,11 @@ def test_conditions_are_read_from_the_body_too(ines, pull_requests):
     assert get('{"sort": "up"}').status_code == 400
 
 
+@pytest.mark.parametrize("query", ["event[]=discussion&event[]=file", "event[0]=discussion&event%5B1%5D=file"])
+def test_a_list_in_the_query_is_as_good_as_commas(ines, pull_requests, query):
+    assert ids(ines.get(f"{MESSAGES}?limit=2&sort=asc&{query}")) == [2, 4]
+
+
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=101", "limit=many", "sort=up", "since_id=-1", "since_id=99999999999999999999", "skip=-1"],
@@ -145,6 +150,9 @@ def test_threads_are_chosen_by_time_and_application(ines, pull_requests, world):
     assert len(titles(application="build-lights")) == len(titles(application="inbox")) == 12
     assert len(titles(application=str(world.application.pk))) == 12
     assert titles(application="another") == titles(application="chat") == titles(application="9" * 30) == []
+    assert titles(since=middle.removesuffix("Z")) == newer, "a time without a zone is UTC"
+    assert [each["title"] for each in ines.get(f"{THREADS}?since={middle[:-1]}+00:00").json()] == newer
+    assert len(titles(since="2014-10-01", until="")) == 12
     assert ines.get(THREADS, {"since": "yesterday"}).json()["errors"].keys() == {"since"}
 
 
