@@ -3,6 +3,7 @@
 Flowdock's field names. Errors are pydantic's; `flowdock_server.api.errors` words them as Flowdock did.
 """
 
+import json
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -100,12 +101,23 @@ def _files(value: Any) -> Any:
     return value
 
 
+def _json_list(text: str) -> list[Any] | None:
+    """The list that is in `text` as JSON, which a form can carry too; None where there is none."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
+
+
 def _tags(value: Any) -> Any:
     """A list, or a text with commas. A leading # is optional; case is kept, and compared without."""
     if value is None:
         return []
     if isinstance(value, str):
-        value = value.split(",")
+        value = _json_list(value) or value.split(",")
     if isinstance(value, list):
         tags = [tag.strip().removeprefix("#") if isinstance(tag, str) else tag for tag in value]
         return [tag for tag in tags if tag != ""]

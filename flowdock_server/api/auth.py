@@ -64,7 +64,7 @@ class BearerToken(Key):
     openapi_description = "An OAuth access token, in the header or as the parameter access_token"
 
     def find(self, request: HttpRequest) -> Caller | None:
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        kind, _, token = request.headers.get("Authorization", "").strip().partition(" ")
         if kind.lower() != "bearer":
             token = params.of(request).get("access_token", "")
         if not token:
@@ -83,12 +83,12 @@ class Basic(Key):
     openapi_description = "A personal API token as user name (the password is ignored), or e-mail address and password"
 
     def find(self, request: HttpRequest) -> Caller | None:
-        kind, _, credentials = request.headers.get("Authorization", "").partition(" ")
+        kind, _, credentials = request.headers.get("Authorization", "").strip().partition(" ")
         if kind.lower() != "basic":
             return None
         try:
-            name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+            name, _, password = _text(base64.b64decode(credentials.strip(), validate=True)).partition(":")
+        except (binascii.Error, ValueError) as error:
             raise AuthenticationError from error
         if "\0" in name:  # PostgreSQL raises on it
             raise AuthenticationError
@@ -101,6 +101,14 @@ class Basic(Key):
         if user is None:
             raise AuthenticationError
         return Caller(user=user, key=token)
+
+
+def _text(credentials: bytes) -> str:
+    """In UTF-8; or in Latin-1, as Python's requests and others send a password."""
+    try:
+        return credentials.decode()
+    except UnicodeDecodeError:
+        return credentials.decode("latin-1")
 
 
 class FlowToken(Key):

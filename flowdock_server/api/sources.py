@@ -41,7 +41,8 @@ def _loaded() -> QuerySet[Source]:
 
 
 def _one(caller: Caller, organization: str, flow: str, source_id: int) -> Source:
-    return get_object_or_404(_loaded(), flow=open_flow(caller, organization, flow), pk=source_id)
+    found = _loaded().filter(pk=caller.source.pk) if caller.source else _loaded()
+    return get_object_or_404(found, flow=open_flow(caller, organization, flow), pk=source_id)
 
 
 def _own(caller: Caller, source: Source) -> bool:
@@ -94,7 +95,7 @@ def _create_source(
 
 
 def _one_source(request: HttpRequest, organization: str, flow: str, source_id: int) -> SourceShape:
-    """One source."""
+    """One source. A flow token opens its own."""
     return source_shape(_one(request.auth, organization, flow, source_id))
 
 
@@ -133,9 +134,9 @@ for name in ("sources", "integrations"):
 
     router.get(of_flow, auth=person("flow"), response=list[SourceShape], **said("list"))(_list_sources)
     router.post(of_flow, auth=person("integration"), response={201: SourceShape}, **said("create"))(_create_source)
-    router.get(one, auth=person("flow"), response=SourceShape, **said("one_of"))(_one_source)
+    router.get(one, auth=person_or_source("flow"), response=SourceShape, **said("one_of"))(_one_source)
     router.api_operation(
-        ["PUT", "PATCH"], one, auth=person("integration"), response=SourceShape, **said("change_one_of")
+        ["PUT", "PATCH"], one, auth=person_or_source("integration"), response=SourceShape, **said("change_one_of")
     )(_change_source)
     router.delete(one, auth=person("manage", "integration"), response={204: None}, **said("delete_one_of"))(
         _delete_source

@@ -44,6 +44,7 @@ def test_an_application_is_registered_and_its_secret_told_once(client, world, in
         ({"name": "", "redirect_uri": "https://lights.test"}, "application.name"),
         ({"name": "Lights"}, "application.redirect_uri"),
         ({"name": "Lights", "redirect_uri": "javascript:alert(1)"}, "application.redirect_uri"),
+        ({"name": "Lights", "redirect_uri": "https://lights.test https://evil.test"}, "application.redirect_uri"),
         ({"name": "Lights", "redirect_uri": "nonsense"}, "application.redirect_uri"),
         (None, "application"),
     ],

@@ -33,6 +33,16 @@ def test_e_mail_and_password_do_as_well(world):
     assert basic("ines@example.com", "wrong").get("/user").status_code == 401
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+@pytest.mark.parametrize("scheme", ["Basic ", "basic   ", "BASIC "])
+def test_a_password_with_any_sign_is_read(world, encoding, scheme):
+    world.ines.set_password("pä:ss wörd")
+    world.ines.save()
+    credentials = base64.b64encode("ines@example.com:pä:ss wörd".encode(encoding)).decode()
+
+    assert Client(headers={"Authorization": scheme + credentials}).get("/user").status_code == 200
+
+
 def test_a_revoked_personal_token_is_dead(world):
     row, token = ApiToken.issue(world.ines, "laptop")
     row.delete()

@@ -1,6 +1,7 @@
 """Connecting a flow to an outside service, and what becomes of it."""
 
 import pytest
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from flowdock_server.models import Application, Source
 
@@ -172,6 +173,26 @@ def test_a_form_sent_with_put_is_read(application, connect):
     )
 
     assert response.json()["error_message"] == "Gone"
+
+
+def test_a_form_in_parts_sent_with_put_is_read(application, connect):
+    source, _ = connect()
+    form = encode_multipart(BOUNDARY, {"error_message": "Gone"})
+
+    response = application.put(f"/flows/acme/main/sources/{source.pk}", form, MULTIPART_CONTENT)
+
+    assert response.json()["error_message"] == "Gone"
+
+
+def test_a_flow_token_opens_its_own_source_by_address(client, world, connect):
+    source, token = connect()
+    other, _ = connect(name="octo/other")
+    own, others = (f"/flows/acme/main/sources/{each.pk}?flow_token={token}" for each in (source, other))
+
+    assert client.get(own).json()["id"] == source.pk
+    assert put(client, own, {"error_message": "Gone"}).json()["error_message"] == "Gone"
+    assert {client.get(others).status_code, put(client, others, {"error_message": "x"}).status_code} == {404}
+    assert client.delete(own).status_code == 401
 
 
 def test_nothing_else_of_it_can_be_changed(application, connect):

@@ -88,7 +88,9 @@ def test_everyone_is_all_who_are_there_but_the_speaker(say, people, word):
     assert say("Hello", tags=f"@{word}")["tags"] == everyone
 
 
-@pytest.mark.parametrize("tags", [["@OTTO", "#cool", "awesome"], "@otto,#cool, awesome"])
+@pytest.mark.parametrize(
+    "tags", [["@OTTO", "#cool", "awesome"], "@otto,#cool, awesome", '["@otto", "#cool", "awesome"]']
+)
 def test_tags_are_given_as_a_list_or_with_commas(say, people, tags):
     otto = people["Otto"]
 
