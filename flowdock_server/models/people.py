@@ -140,7 +140,8 @@ class ApiToken(models.Model):
 
 
 class SignInFailures(models.Model):
-    """How often a password was wrong in a row, for one account or from one address: `key` is a digest of which.
+    """How often a password was wrong in a row, for one account, from one address, or for one account from an address
+    where it was right before: `key` is a digest of which.
 
     Belongs to `flowdock_server.signin`.
     """

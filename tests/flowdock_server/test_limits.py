@@ -96,6 +96,40 @@ def test_an_address_that_tries_many_accounts_is_slowed_down(world, at):
     assert by_basic("otto@example.com", "a password", REMOTE_ADDR="192.0.2.7").status_code == 429
 
 
+@pytest.mark.parametrize("sign_in", WAYS)
+def test_who_guesses_elsewhere_locks_nobody_out(world, at, sign_in):
+    assert sign_in("ines@example.com", "a password", REMOTE_ADDR="192.0.2.1").status_code in (200, 302)
+    at.shift(timedelta(days=20))
+    for number in range(100):
+        at.shift(60)
+        sign_in("Ines@example.com", "wrong", REMOTE_ADDR=f"198.51.100.{number}")
+
+    assert sign_in("ines@example.com", "a password", REMOTE_ADDR="192.0.2.99").status_code == 429
+    assert sign_in("ines@example.com", "a password", REMOTE_ADDR="192.0.2.1").status_code in (200, 302)
+    # And it is not forgotten that somebody is guessing elsewhere.
+    assert sign_in("ines@example.com", "a password", REMOTE_ADDR="192.0.2.99").status_code == 429
+
+
+def test_guesses_from_an_address_that_is_known_are_slowed_down_too(world, at):
+    assert by_basic("ines@example.com", "a password").status_code == 200
+    for _ in range(5):
+        assert by_basic("ines@example.com", "wrong").status_code == 401
+
+    assert by_basic("ines@example.com", "a password")["Retry-After"] == "1"
+    at.shift(timedelta(minutes=61))
+    assert by_basic("ines@example.com", "wrong").status_code == 401
+    assert by_basic("ines@example.com", "a password").status_code == 200
+
+
+def test_where_somebody_has_signed_in_from_is_known_for_a_month(world, at):
+    by_basic("ines@example.com", "a password", REMOTE_ADDR="192.0.2.1")
+    at.shift(timedelta(days=31))
+    for number in range(6):
+        by_basic("ines@example.com", "wrong", REMOTE_ADDR=f"198.51.100.{number}")
+
+    assert by_basic("ines@example.com", "a password", REMOTE_ADDR="192.0.2.1").status_code == 429
+
+
 def test_a_network_of_ipv6_is_one_address(world, at):
     for number in range(20):
         by_basic(f"person-{number}@example.com", "x", REMOTE_ADDR=f"2001:db8::{number}")
