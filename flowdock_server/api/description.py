@@ -10,6 +10,7 @@ from ninja.operation import Operation
 
 from flowdock_server.oauth.validator import GRANTS
 
+from . import messages
 from .auth import Basic, BearerToken, FlowToken
 from .errors import MESSAGES
 
@@ -19,6 +20,9 @@ a form (nested names in brackets) and from JSON, merged in this order: those of 
 PATCH is PUT. Every failure is `{"message": …, "errors": {field: [reasons]}}`. The streaming API has a base of its own.
 """
 FORM = "application/x-www-form-urlencoded"
+FORM_WITH_FILES = "multipart/form-data"
+# Where a file may be posted: as a part of a form, or in Base64.
+WITH_FILES = ("/messages", "/activities", messages.OF_FLOW, messages.OF_THREAD)
 _ERROR = {"$ref": "#/components/schemas/Error"}
 _KEYS_ERROR = {
     "type": "object",
@@ -99,6 +103,8 @@ class Description(OpenAPISchema):
             body["required"] = False
             if "application/json" in body["content"]:
                 body["content"][FORM] = body["content"]["application/json"]
+                if operation.path in WITH_FILES:
+                    body["content"][FORM_WITH_FILES] = body["content"]["application/json"]
         return body
 
     def responses(self, operation: Operation) -> dict[Any, dict[str, Any]]:

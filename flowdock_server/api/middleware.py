@@ -43,6 +43,8 @@ class ApiMiddleware:
             if is_head:
                 request.method = "GET"
             response = self._answer(request)
+            if not response.streaming and not response.content:  # type: ignore[attr-defined]
+                del response["Content-Type"]  # some clients would read nothing as JSON, and fail
             if is_head:
                 request.method = "HEAD"  # so that the server leaves the body out
             return open_to_other_sites(request, response)

@@ -175,6 +175,19 @@ def test_the_scopes_are_those_of_the_table(scopes, method, path):
     assert {scope for key in security for scope in key.get("OAuth2", [])} == set(scopes.split())
 
 
+def test_files_are_posted_as_parts_of_forms():
+    parts = "multipart/form-data"
+    takers = {path for _, path, operation in OPERATIONS if parts in operation.get("requestBody", {}).get("content", {})}
+
+    of_flow = "/flows/{organization}/{flow}"
+    assert takers == {
+        "/messages",
+        "/activities",
+        f"{of_flow}/messages",
+        f"{of_flow}/threads/{{thread_id}}/messages",
+    }
+
+
 def test_every_put_is_a_patch_too():
     by_path: dict[str, set[str]] = {}
     for method, path, _ in OPERATIONS:

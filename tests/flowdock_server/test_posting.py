@@ -134,6 +134,7 @@ def test_a_setting_answers_202_without_a_body(client, token, settings):
     response = post(client, "/messages", activity(flow_token=token))
 
     assert (response.status_code, response.content) == (202, b"")
+    assert "Content-Type" not in response, "nothing is no JSON"
     assert Message.objects.count() == 1
 
 
