@@ -74,7 +74,7 @@ class ApiMiddleware:
             allow = response.get("Allow")
             response = failure(response.status_code)
             if allow:
-                response["Allow"] = allow
+                response["Allow"] = f"{allow}, HEAD" if "GET" in allow else allow
         if response.get("Content-Type") == "application/json":
             response["Content-Type"] = "application/json; charset=utf-8"
         if (user := getattr(getattr(request, "auth", None), "user", None)) is not None:

@@ -95,7 +95,8 @@ def test_a_body_that_is_not_read_to_its_end_is_413_to_other_sites_too(settings, 
 
 
 def test_a_wrong_method_tells_the_right_ones(client, db):
-    assert client.get("/messages")["Allow"] == "POST"
+    assert client.get("/messages")["Allow"] == client.head("/messages")["Allow"] == "POST"
+    assert client.delete("/user")["Allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize(
