@@ -42,6 +42,9 @@ export function differs(one, other) {
     copy.classList.remove("is-arriving");
     for (const time of copy.querySelectorAll("time")) { time.textContent = ""; time.title = ""; }
     for (const link of copy.querySelectorAll("[aria-current]")) link.removeAttribute("aria-current");
+    for (const menu of copy.querySelectorAll("details")) menu.open = false;
+    // The form's own token differs from one answer to the next.
+    for (const field of copy.querySelectorAll("[name=csrfmiddlewaretoken]")) field.remove();
     return copy.outerHTML.replace(' class=""', "");
   };
   return markup(one) !== markup(other);
