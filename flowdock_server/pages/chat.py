@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from flowdock_server import files, messages
+from flowdock_server import files, messages, search
 from flowdock_server.drafts import MAX_CONTENT, Draft, Refused, Rejected
 from flowdock_server.models import Attachment, Flow, FlowMembership, Message, Tag, User
 
@@ -142,21 +142,39 @@ def edit(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
     return render(request, "flowdock_server/edit_message.html", context, status=status)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @flow_page
 def delete(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
-    """One's own in the chat, and what anybody may delete in the inbox."""
-    message = flow.messages.select_related("thread", "flow__organization").filter(number=number).first()
-    if message is None:  # as after a second press of the button
+    """One's own in the chat, and what anybody may delete in the inbox. GET asks whether it is meant."""
+    found = _loaded(flow.messages.all()).filter(number=number).first()
+    if request.method == "GET":
+        return _ask_to_delete(request, flow, found)
+    if found is None:  # as after a second press of the button
         return redirect(f"{flow.get_absolute_url()}/chat")
-    thread = message.thread
+    thread = found.thread
     try:
-        messages.delete(message, request.user)
+        messages.delete(found, request.user)
     except Refused as error:
         notices.error(request, in_words(error))
-    if not message.by_integration and not (thread and thread.source_id):
+    if not found.by_integration and not (thread and thread.source_id):
         return redirect(f"{flow.get_absolute_url()}/chat")
-    return redirect(f"{flow.get_absolute_url()}/threads/{thread.pk}" if thread.messages.exists() else flow)
+    return redirect(thread.get_absolute_url() if thread and thread.messages.exists() else flow)
+
+
+def _ask_to_delete(request: HttpRequest, flow: Flow, message: Message | None) -> HttpResponse:
+    is_own_file = message and message.event == Message.Event.FILE and _line(message, request.user).is_own
+    if message is None or not (message.by_integration or is_own_file):
+        raise Http404
+    thread = message.thread
+    context = {
+        "flow": flow,
+        "thread": thread,
+        "message": message,
+        "wording": wording_of(flow, request.user),
+        "is_last": bool(thread and thread.source_id and not thread.messages.exclude(pk=message.pk).exists()),
+        "way_back": f"{thread.get_absolute_url()}#message-{message.number}" if thread else flow.get_absolute_url(),
+    }
+    return render(request, "flowdock_server/delete_message.html", context)
 
 
 @require_POST
@@ -207,13 +225,13 @@ def _said(request: HttpRequest, flow: Flow) -> dict[str, Any]:
     """The messages that the address asks for: the newest, those before or around one, with a tag, with words."""
     tag = request.GET.get("tag", "").replace("\x00", "").strip().lower()[:100]
     words = request.GET.get("q", "").replace("\x00", "").strip()[:200]
-    found = _loaded(flow.messages.filter(event__in=EVENTS))
+    found = flow.messages.filter(event__in=EVENTS)
     if tag:
         found = found.filter(pk__in=Tag.objects.filter(name=tag).values("message"))
-    for word in words.split()[:8]:
-        found = found.filter(Q(content__icontains=word) | Q(attachments__file_name__icontains=word))
+    if words:
+        found = search.matching(found, flow.pk, words)
     people = _people(flow)
-    shown, has_earlier, is_latest = _part(request, found.distinct() if words else found)
+    shown, has_earlier, is_latest = _part(request, found, "indexed" if words else "number")
     line_at = _number(request.GET["line"]) if "line" in request.GET else flow.membership.last_read_number
     listed = in_context([_line(message, request.user) for message in shown], line_at)
     if is_latest and not (tag or words) and "unseen" not in request.GET:
@@ -235,20 +253,31 @@ def _said(request: HttpRequest, flow: Flow) -> dict[str, Any]:
     }
 
 
-def _part(request: HttpRequest, found: QuerySet[Message]) -> tuple[list[Message], bool, bool]:
-    """A page of messages in their order, whether there are earlier ones, and whether they go up to the latest."""
-    newest_first = found.order_by("-number")
+def _part(request: HttpRequest, found: QuerySet[Message], order: str) -> tuple[list[Message], bool, bool]:
+    """A page of messages in their order, whether there are earlier ones, and whether they go up to the latest.
+
+    `order` is the index that `found` is read by: "number", or "indexed", which is the same order.
+    """
     if "before" in request.GET:
-        part = list(newest_first.filter(number__lt=_number(request.GET["before"]))[: PAGE + 1])
-        return part[:PAGE][::-1], len(part) > PAGE, False
+        part = _taken(found.filter(number__lt=_number(request.GET["before"])), f"-{order}", PAGE + 1)
+        return part[-PAGE:], len(part) > PAGE, False
     if "at" in request.GET:
         at = _number(request.GET["at"])
-        later = list(found.order_by("number").filter(number__gt=at)[: PAGE // 2 + 1])
-        earlier = list(newest_first.filter(number__lte=at)[: PAGE // 2 + 1])
+        later = _taken(found.filter(number__gt=at), order, PAGE // 2 + 1)
+        earlier = _taken(found.filter(number__lte=at), f"-{order}", PAGE // 2 + 1)
         is_latest = len(later) <= PAGE // 2
-        return [*earlier[: PAGE // 2][::-1], *later[: PAGE // 2]], len(earlier) > PAGE // 2, is_latest
-    part = list(newest_first[: PAGE + 1])
-    return part[:PAGE][::-1], len(part) > PAGE, True
+        return [*earlier[-(PAGE // 2) :], *later[: PAGE // 2]], len(earlier) > PAGE // 2, is_latest
+    part = _taken(found, f"-{order}", PAGE + 1)
+    return part[-PAGE:], len(part) > PAGE, True
+
+
+def _taken(found: QuerySet[Message], order: str, count: int) -> list[Message]:
+    """The first `count` in `order`, oldest first. What a search found is loaded after the index has said what it is."""
+    if order.endswith("indexed"):
+        keys = list(found.order_by(order).values_list("pk", flat=True)[:count])
+        return list(_loaded(Message.objects.filter(pk__in=keys)).order_by("number"))
+    part = list(_loaded(found).order_by(order)[:count])
+    return part[::-1] if order.startswith("-") else part
 
 
 def _loaded(found: QuerySet[Message]) -> QuerySet[Message]:

@@ -218,3 +218,25 @@ def test_what_two_say_to_each_other_nobody_else_reads(world):
     browser(world.otto).post(f"/app/private/{world.ines.pk}/close")
     conversation = Conversation.objects.get()
     assert not getattr(conversation, f"{conversation.side(world.otto)}_open")
+
+
+def test_search_finds_beginnings_of_words_without_case_and_accents_and_files_by_name(world):
+    found = say(world, world.otto, "Die Fähre legt um NEUN ab")
+    say(world, world.otto, "Neun Uhr")
+    browser(world.otto).post(f"{CHAT}/messages", {"files": picture("timetable.png"), "form_key": "one"})
+    person = browser(world.ines)
+
+    assert shown(person.get(CHAT, {"q": "neun fahr"})) == [found.number]
+    assert len(shown(person.get(CHAT, {"q": "timetab"}))) == 1
+    assert shown(person.get(CHAT, {"q": "..."})) == []
+    assert "No message is like that" in person.get(CHAT, {"q": "nowhere"}).content.decode()
+
+
+def test_a_search_goes_on_page_by_page(world):
+    numbers = [say(world, world.otto, f"Tide {count}").number for count in range(70)]
+    person = browser(world.ines)
+
+    first = shown(person.get(CHAT, {"q": "tide"}))
+
+    assert first == numbers[-60:]
+    assert shown(person.get(CHAT, {"q": "tide", "before": first[0]})) == numbers[:10]

@@ -481,3 +481,68 @@ def test_an_address_in_a_comment_becomes_a_link_and_nothing_else_does(world, con
     typed = [given["href"] for given in seen.all("a") if ".test/a" in given["href"] or "x.test" in given["href"]]
     assert typed == ["https://docs.test/a?b=1&c=", "https://x.test/"]
     assert words in seen.text
+
+
+# Deleting
+
+
+def test_whoever_is_in_the_flow_may_delete_what_a_service_told_after_being_asked_once(world, connect):
+    source, _ = connect(flow=world.lobby)
+    first, last = tell(source, title="opened issue"), tell(source, title="closed issue")
+    person = browser(world.otto)
+    path = address(world.lobby, f"/messages/{last.number}/delete")
+    assert path in see(person.get(address(world.lobby, f"/threads/{last.thread_id}"))).links()
+
+    question = person.get(path)
+
+    assert "closed issue" in see(question).text
+    assert "The rest of the thread stays." in see(question).text
+    assert said(person.get(address(world.lobby, f"/threads/{last.thread_id}"))) == [first.number, last.number]
+    assert person.post(path)["Location"] == address(world.lobby, f"/threads/{last.thread_id}")
+    assert said(person.get(address(world.lobby, f"/threads/{last.thread_id}"))) == [first.number]
+
+
+def test_a_thread_whose_messages_are_all_deleted_leaves_the_inbox(world, connect):
+    source, _ = connect()
+    message = tell(source)
+    person = browser(world.ines)
+    path = address(world.main, f"/messages/{message.number}/delete")
+    assert "the thread leaves the inbox too" in see(person.get(path)).text
+
+    assert person.post(path)["Location"] == address(world.main)
+
+    assert listed(person.get(address(world.main) + "?show=all")) == []
+    assert person.post(path).status_code == 302  # a second press
+    assert person.get(path).status_code == 404
+
+
+def test_deleting_is_for_people_in_the_flow_and_never_for_what_others_said(world, connect):
+    source, _ = connect()
+    message = tell(source)
+    spoken = post(Draft(event="message", content="My own"), flow=world.lobby, user=world.ines)
+    path = address(world.main, f"/messages/{message.number}/delete")
+
+    for stranger in (world.otto, world.sam):
+        assert browser(stranger).get(path).status_code == 404
+        assert browser(stranger).post(path).status_code == 404
+    assert browser(world.ines, enforce_csrf_checks=True).post(path).status_code == 403
+    assert browser(world.otto).get(address(world.lobby, f"/messages/{spoken.number}/delete")).status_code == 404
+    browser(world.otto).post(address(world.lobby, f"/messages/{spoken.number}/delete"))
+
+    assert Message.objects.filter(pk=message.pk).exists()
+    assert Message.objects.get(pk=spoken.pk).content == "My own"
+
+
+def test_nothing_of_an_archived_flow_is_deleted(world, connect):
+    source, _ = connect()
+    message = tell(source)
+    world.main.disabled = True
+    world.main.save()
+    person = browser(world.ines)
+    thread = address(world.main, f"/threads/{message.thread_id}")
+    assert not [link for link in see(person.get(thread)).links() if link.endswith("/delete")]
+
+    answer = person.post(address(world.main, f"/messages/{message.number}/delete"), follow=True)
+
+    assert "This flow is archived" in see(answer).text
+    assert Message.objects.filter(pk=message.pk).exists()
