@@ -23,6 +23,8 @@ BODY_TAGS = {
 }
 SCHEMES = {"http", "https", "mailto"}
 LINK_REL = "noopener noreferrer nofollow"
+# Characters that are shown. A tag's attributes are each compared with all before: a megabyte of them takes 7 seconds.
+MAX_SHOWN = 250_000
 # A parser's work grows with the square of how deeply tags nest: 180,000 nested <div> take it two minutes. What is
 # shown ends after so many; a long newsletter has a third of them.
 MAX_TAGS = 3000
@@ -75,11 +77,14 @@ def without_tags(text: str) -> SafeString:
 
 def _bounded(text: str) -> str:
     """As much of `text` as a parser reads in a moment."""
+    if len(text) > MAX_SHOWN:
+        text = text[:MAX_SHOWN] + " …"
     for sign, most in (("<", MAX_TAGS), ("&", MAX_REFERENCES)):
         parts = text.split(sign, most + 1)
         if len(parts) > most + 1:
             text = sign.join(parts[:-1]) + " …"
-    return _FORMATTING.sub(r"<\1>", text)
+    end = text.rfind(">") + 1  # behind it each search for an end would go through all of the rest
+    return _FORMATTING.sub(r"<\1>", text[:end]) + text[end:]
 
 
 class _Writer:

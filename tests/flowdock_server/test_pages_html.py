@@ -157,6 +157,8 @@ def test_hostile_html_is_harmless(text, remote_images, settings):
         "<blockquote>" * 70_000 + "deep" + "</blockquote>" * 10_000,
         "<" * 900_000,
         "&" * 1_000_000,
+        "<b " * 3000 + "x" * 900_000,
+        "<a " + " ".join(f"x{number}" for number in range(150_000)) + ">",
         '<p title="' * 90_000,
         "<!--" * 200_000,
     ],
@@ -180,7 +182,7 @@ def test_a_body_of_everyday_html_comes_through_whole():
     assert clean_body(text) == text
 
 
-@pytest.mark.parametrize("piece", ["<p>line</p>", "salt &amp; pepper, "])
+@pytest.mark.parametrize("piece", ["<p>line</p>", "salt &amp; pepper, ", "and so on, " * 10])
 def test_a_long_body_ends_where_nobody_reads_on(piece):
     shown = clean_body(piece * 6000)
 
