@@ -240,3 +240,17 @@ def test_a_search_goes_on_page_by_page(world):
 
     assert first == numbers[-60:]
     assert shown(person.get(CHAT, {"q": "tide", "before": first[0]})) == numbers[:10]
+
+
+def test_all_is_marked_as_read_from_where_the_latest_is_not_shown(world):
+    say(world, world.otto, "About the #tide")
+    last = say(world, world.otto, "About something else").number
+    person = browser(world.ines)
+    seen = see(person.get(CHAT, {"tag": "tide"}))
+    assert f"{CHAT}/read" in [given.get("action") for given in seen.all("form")]
+
+    person.post(f"{CHAT}/read", {"number": seen.value("number")})
+
+    assert FlowMembership.objects.get(user=world.ines, flow=world.lobby).last_read_number == last
+    seen = see(person.get(CHAT, {"tag": "tide"}))
+    assert f"{CHAT}/read" not in [given.get("action") for given in seen.all("form")]
