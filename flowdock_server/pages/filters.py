@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import islice
 from urllib.parse import urlencode
 
 from django.core.exceptions import BadRequest
@@ -13,7 +13,7 @@ from django.db.models import Case, Count, F, FilteredRelation, Max, Q, Value, Wh
 from django.db.models.functions import Coalesce, Greatest
 from django.http import QueryDict
 
-from flowdock_server.models import Flow, Thread
+from flowdock_server.models import Flow, Source, Thread
 from flowdock_server.models.messages import ThreadQuerySet
 
 PAGE = 50  # threads
@@ -37,11 +37,23 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Group:
+    """The threads of one source with one status: how many are shown, and how many are open and unread."""
+
+    source: int | None
+    status: str
+    color: str
+    shown: int
+    unread: int
+
+
+@dataclass(frozen=True)
 class Filters:
     source: int | None = None
     status: str = ""
     words: str = ""
     show: str = ""
+    _counted: dict[Flow, list[Group]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def read(cls, query: QueryDict) -> Filters:
@@ -83,52 +95,50 @@ class Filters:
 
     def sources(self, flow: Flow) -> list[Choice]:
         """The sources that threads come from, most threads first."""
-        counted = (
-            self._shown(flow)
-            .exclude(source=None)
-            .order_by()
-            .values("source", "source__name", "source__removed_at")
-            .annotate(count=Count("pk"))
-            .order_by("-count", "source")
-        )
+        counts: Counter[int] = Counter()
+        for group in self._groups(flow):
+            if group.source is not None and group.shown:
+                counts[group.source] += group.shown
+        named = Source.objects.in_bulk(list(counts))
         return [
             Choice(
-                label=row["source__name"],
-                count=row["count"],
-                query=replace(self, source=row["source"]).query,
-                chosen=row["source"] == self.source,
-                removed=row["source__removed_at"] is not None,
+                label=named[source].name,
+                count=count,
+                query=replace(self, source=source).query,
+                chosen=source == self.source,
+                removed=named[source].removed_at is not None,
             )
-            for row in counted
+            for source, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+            if source in named
         ]
 
     def statuses(self, flow: Flow) -> list[Choice]:
         """The commonest statuses. A chosen one leads back to all."""
-        counted = (
-            self._shown(flow)
-            .exclude(status_value="")
-            .order_by()
-            .values("status_value")
-            .annotate(count=Count("pk"), color=Max("status_color"))
-            .order_by("-count", "status_value")
-        )
+        counts: Counter[str] = Counter()
+        colors: dict[str, str] = {}
+        for group in self._groups(flow):
+            if group.status and group.shown:
+                counts[group.status] += group.shown
+                colors[group.status] = max(colors.get(group.status, ""), group.color)
+        commonest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MAX_STATUSES]
         return [
             Choice(
-                label=row["status_value"],
-                count=row["count"],
-                query=replace(self, status="" if row["status_value"] == self.status else row["status_value"]).query,
-                chosen=row["status_value"] == self.status,
-                color=row["color"],
+                label=status,
+                count=count,
+                query=replace(self, status="" if status == self.status else status).query,
+                chosen=status == self.status,
+                color=colors[status],
             )
-            for row in islice(counted.iterator(), MAX_STATUSES)
+            for status, count in commonest
         ]
 
     def views(self, flow: Flow) -> list[Choice]:
         """What is open, unread, done, and all. How many are unread is worth a number."""
+        unread = sum(group.unread for group in self._groups(flow))
         return [
             Choice(
                 label=label,
-                count=unread_count(flow) if show == "unread" else 0,
+                count=unread if show == "unread" else 0,
                 query=replace(self, show=show).query,
                 chosen=show == self.show,
             )
@@ -136,19 +146,42 @@ class Filters:
         ]
 
     def total(self, flow: Flow) -> int:
-        return self._shown(flow).count()
+        return sum(group.shown for group in self._groups(flow))
+
+    def _groups(self, flow: Flow) -> list[Group]:
+        """All that is counted, from one walk through the flow's threads, which the index `threads_counted` is for."""
+        if flow not in self._counted:
+            rows = (
+                marked(inbox(flow), flow)
+                .order_by()
+                .values("source", "status_value")
+                .annotate(
+                    color=Max("status_color", filter=self._is_shown),
+                    shown=Count("pk", filter=self._is_shown),
+                    unread=Count("pk", filter=Q(is_unread=True, is_done=False)),
+                )
+                .values_list("source", "status_value", "color", "shown", "unread")
+            )
+            self._counted[flow] = [
+                Group(source, status, color or "", shown, unread) for source, status, color, shown, unread in rows
+            ]
+        return self._counted[flow]
+
+    @property
+    def _is_shown(self) -> Q:
+        match self.show:
+            case "":
+                return Q(is_done=False)
+            case "unread":
+                return Q(is_unread=True, is_done=False)
+            case "done":
+                return Q(is_done=True)
+            case _:
+                return Q(pk__isnull=False)
 
     def _shown(self, flow: Flow) -> ThreadQuerySet:
         threads = marked(inbox(flow), flow)
-        match self.show:
-            case "":
-                return threads.filter(is_done=False)
-            case "unread":
-                return threads.filter(is_unread=True, is_done=False)
-            case "done":
-                return threads.filter(is_done=True)
-            case _:
-                return threads
+        return threads.filter(self._is_shown) if self.show != "all" else threads
 
     @property
     def without_source(self) -> str:

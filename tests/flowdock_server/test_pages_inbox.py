@@ -206,9 +206,9 @@ def test_a_long_list_costs_no_more_queries_than_a_short_one(world, connect, djan
     person.get(address(world.main))
 
     # session, person, flow, flows, conversations, sources, statuses, unread, total, threads
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(8):
         person.get(address(world.main))
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(8):
         person.get(address(world.main, "/list"))
 
 
@@ -279,7 +279,7 @@ def test_a_long_timeline_opens_with_the_newest_and_leads_to_the_rest(world, conn
     person.get(thread.get_absolute_url())
 
     # those of the list, and thread, messages, their files, who is in the flow
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(12):
         response = person.get(thread.get_absolute_url())
     with django_assert_num_queries(7):
         person.get(f"{thread.get_absolute_url()}/pane")
