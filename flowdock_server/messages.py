@@ -335,7 +335,6 @@ def _tag_anew(message: Message, tags: list[str], user: User) -> None:
 
 def _remove(message: Message) -> None:
     thread = message.thread
-    search.remove(message)
     _tell("delete", message)
     message.delete()
     if thread:

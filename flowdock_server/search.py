@@ -15,13 +15,16 @@ from html import unescape
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from flowdock_server.models import Indexed, Message
 
 MAX_WORDS = 2000  # of a message: what comes later in a long body is not found
 MAX_SEARCHED = 16  # of a search
 MAX_LENGTH = 64  # of a word: the longer are cut, in messages and searches alike
+
+# Of the newest rows on PostgreSQL: a search that finds more than so many of so many is for common words.
+_SAMPLE, _COMMON = 3000, 30
 
 _TABLE = Indexed._meta.db_table
 _WORD = re.compile(r"[^\W_]+")
@@ -52,21 +55,36 @@ def add(messages: Iterable[Message]) -> None:
             )
 
 
-def remove(message: Message) -> None:
-    """Let what is about to be deleted no longer be found."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {_TABLE} WHERE rowid = %s", [message.pk])  # noqa: S608
-
-
 def matching(found: QuerySet[Message], flow_id: UUID, search: str) -> QuerySet[Message]:
     """Those of `found`, which are of one flow, that have all the words of `search`; none where it has no word.
 
     Order by "indexed", which is the order of their numbers: the index is read in it, and no further than needed.
     """
+    condition = _condition(flow_id, search)
+    return found.none() if condition is None else found.filter(indexed__words__match=condition)
+
+
+def few(flow_id: UUID, search: str, at_most: int) -> list[int] | None:
+    """The keys of all messages of the flow that have the words; None where there are more than `at_most`."""
+    condition = _condition(flow_id, search)
+    if condition is None:
+        return []
+    rows = Indexed.objects.filter(words__match=condition)
+    if connection.vendor == "postgresql":
+        # In the newest rows common words are soon found to be common. Of others the planner would read all rows in
+        # their order, hoping for an early end, if the order were not one that no index has.
+        newest = Indexed.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        sample = rows.filter(pk__gt=newest - _SAMPLE).order_by().values_list("pk", flat=True)
+        if len(sample) > _COMMON:
+            return None
+        rows = rows.order_by(F("pk") + 0)
+    keys = list(rows.values_list("pk", flat=True)[: at_most + 1])
+    return keys if len(keys) <= at_most else None
+
+
+def _condition(flow_id: UUID, search: str) -> str | None:
     searched = list(dict.fromkeys(words(search)))[:MAX_SEARCHED]
-    if not searched:
-        return found.none()
-    return found.filter(indexed__words__match=_query(_flow_word(flow_id), searched))
+    return _query(_flow_word(flow_id), searched) if searched else None
 
 
 def _query(flow_word: str, searched: list[str]) -> str:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
@@ -220,27 +220,53 @@ def as_number(number: int) -> int:
     return number
 
 
+# What fewer messages have is asked of them alone; what more have is looked for from the newest message on.
+FEW = 2000
+
+
 def _listed(found: QuerySet[Message], flow: Flow, selection: Selection) -> list[MessageShape]:
-    if events := selection.events:
-        found = found.filter(event__in=events)
-    found = loaded(_tagged(found, flow, selection))
-    if selection.search.strip():
-        return message_shapes(selection.page(search.matching(found, flow.pk, selection.search), "indexed"))
+    """The plan is made here: no database knows how many messages have a tag or a word, and each is slow to guess."""
+    tags = _tags(flow, selection)
+    is_search = bool(selection.search.strip())
+    scarce: list[list[int] | None] = [_with_tag(flow, names) for names in tags]
+    if is_search:
+        scarce.append(search.few(flow.pk, selection.search, FEW))
+    if selection.events and (scarce or len(selection.events) > 1):
+        scarce.append(_few(Message.objects.filter(flow=flow, event__in=selection.events)))
+    keys = min((some for some in scarce if some is not None), key=len, default=None)
+    if selection.events:
+        found = found.filter(event__in=selection.events)
+    if keys is not None:
+        found = found.filter(pk__in=keys)
+    for names in tags:
+        found = found.filter(_has_tag(names))
+    found = loaded(found)
+    if is_search:
+        found = search.matching(found, flow.pk, selection.search)
+        return message_shapes(selection.page(found, "number" if keys is not None else "indexed"))
     return message_shapes(selection.page(selection.between(found)))
 
 
-def _tagged(found: QuerySet[Message], flow: Flow, selection: Selection) -> QuerySet[Message]:
+def _tags(flow: Flow, selection: Selection) -> list[list[str]]:
+    """What each message that is listed has: one of each of these."""
     tags = [tag for tag in selection.tags.split(",") if tag.strip()]
     if not tags:
-        return found
+        return []
     people = tagging.People.of(flow) if "@" in selection.tags else tagging.People()
     names = list(tagging.searched(tags, people))
-    if selection.tag_mode == "or":
-        return found.filter(_has_tag([name for some in names for name in some]))
-    for some in names:
-        found = found.filter(_has_tag(some))
-    return found
+    return [[name for some in names for name in some]] if selection.tag_mode == "or" else names
 
 
-def _has_tag(names: list[str]) -> Q:
-    return Q(pk__in=Tag.objects.filter(name__in=names).values("message"))
+def _with_tag(flow: Flow, names: list[str]) -> list[int] | None:
+    return _few(Tag.objects.filter(name__in=names, message__flow=flow), key="message")
+
+
+def _few(found: QuerySet[Any], key: str = "pk") -> list[int] | None:
+    """Their keys; None where there are more than FEW."""
+    keys = list(found.order_by().values_list(key, flat=True)[: FEW + 1])
+    return keys if len(keys) <= FEW else None
+
+
+def _has_tag(names: list[str]) -> Exists:
+    # By the message and not by a list of all that have the tag, which may be half of them.
+    return Exists(Tag.objects.filter(name__in=names, message=OuterRef("pk")))

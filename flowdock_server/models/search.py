@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import models
+from django.db import connections, models
+from django.dispatch import receiver
 
 from .messages import Message
 
@@ -30,8 +31,8 @@ class Match(models.Lookup):
 class Indexed(models.Model):
     """What a message can be found by; written by `flowdock_server.search`, its table made by a migration.
 
-    On SQLite it is an FTS5 table, which knows no foreign keys; so it has none anywhere. Messages that went with their
-    flow leave rows behind that lead to nothing.
+    On SQLite it is an FTS5 table, which knows no foreign keys; so it has none anywhere: a signal removes
+    the rows of messages that are deleted, also of those that go with their flow.
     """
 
     message = models.OneToOneField(
@@ -45,3 +46,9 @@ class Indexed(models.Model):
 
     def __str__(self) -> str:
         return f"the words of message {self.pk}"
+
+
+@receiver(models.signals.post_delete, sender=Message)
+def _forget_words(instance: Message, using: str, **kwargs: Any) -> None:
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"DELETE FROM {Indexed._meta.db_table} WHERE rowid = %s", [instance.pk])  # noqa: S608

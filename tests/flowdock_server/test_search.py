@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from flowdock_server import search
-from flowdock_server.models import Message
+from flowdock_server.models import Indexed, Message, Tag, Thread
 
 from .conftest import activity, post
 
@@ -132,3 +132,74 @@ def test_the_index_leads(world):
     assert "flowdock_server_search" in plan[0]
     assert "VIRTUAL TABLE INDEX" in plan[0]
     assert "TEMP B-TREE" not in found.explain()
+
+
+@pytest.mark.parametrize("what", ["flow", "thread", "message"])
+def test_what_is_deleted_leaves_no_words_behind(world, ines, connect, client, what):
+    say(ines, "ebb", flow="lobby")
+    post(client, "/messages", activity(flow_token=connect(world.lobby)[1]))
+    message = post(client, "/messages", activity(flow_token=connect()[1])).json()
+    before = set(Indexed.objects.values_list("pk", flat=True))
+    gone = Message.objects.get(flow=world.main)
+
+    match what:
+        case "flow":
+            world.main.delete()
+        case "thread":
+            Thread.objects.get(pk=message["thread_id"]).delete()
+        case "message":
+            assert ines.delete(f"{MESSAGES}/{message['id']}").status_code == 204
+
+    assert set(Indexed.objects.values_list("pk", flat=True)) == before - {gone.pk}
+
+
+@pytest.fixture
+def many(world, monkeypatch):
+    """More messages than are asked one by one, all with common words and tags, and a few with their own."""
+    monkeypatch.setattr("flowdock_server.api.messages.FEW", 5)
+    stored = [
+        Message(
+            flow=world.main,
+            number=number,
+            event="comment" if number % 4 == 0 else "message",
+            content=f"tide {'seldom' if number % 20 == 0 else ''} {'half' if number % 2 else ''}",
+            tags=["all", *(["few"] if number % 20 == 0 else []), *(["odd"] if number % 2 else [])],
+        )
+        for number in range(1, 81)
+    ]
+    stored = Message.objects.bulk_create(stored)
+    Tag.objects.bulk_create(Tag(message=message, name=name) for message in stored for name in message.tags)
+    search.add(stored)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"search": "tide", "limit": 2}, [79, 80]),
+        ({"search": "tide", "limit": 2, "sort": "asc"}, [1, 2]),
+        ({"search": "tide", "limit": 2, "skip": 70}, [9, 10]),
+        ({"search": "seldom"}, [20, 40, 60, 80]),
+        ({"search": "seldom tide", "limit": 1, "skip": 1}, [60]),
+        ({"search": "seldom", "limit": 1, "sort": "asc", "skip": 1}, [40]),
+        ({"search": "seldom half"}, []),
+        ({"search": "nothing"}, []),
+        ({"search": "seldom", "event": "comment", "limit": 2}, [60, 80]),
+        ({"search": "tide", "event": "file"}, []),
+        ({"search": "tide", "tags": "few", "event": "comment", "skip": 3}, [20]),
+        ({"search": "half", "tags": "few"}, []),
+        ({"search": "tide", "tags": "odd", "limit": 2}, [77, 79]),
+        ({"tags": "few"}, [20, 40, 60, 80]),
+        ({"tags": "few", "since_id": 20, "until_id": 80}, [40, 60]),
+        ({"tags": "few", "since_id": 20, "limit": 1, "sort": "asc"}, [40]),
+        ({"tags": "few,all", "limit": 1}, [80]),
+        ({"tags": "few,odd"}, []),
+        ({"tags": "few,odd", "tag_mode": "or", "limit": 3}, [77, 79, 80]),
+        ({"tags": "all", "limit": 2, "skip": 1}, [78, 79]),
+        ({"tags": "nothing"}, []),
+        ({"tags": "all", "event": "comment", "limit": 2}, [76, 80]),
+        ({"event": "file,status"}, []),
+        ({"event": "file,comment", "limit": 2}, [76, 80]),
+    ],
+)
+def test_lists_are_the_same_however_many_there_are(many, ines, asked, found):
+    assert [message["id"] for message in ines.get(MESSAGES, asked).json()] == found
