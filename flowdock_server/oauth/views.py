@@ -126,8 +126,9 @@ class CodeView(LoginRequiredMixin, View):
 class KeyView(OAuthLibMixin, View):
     """What programs ask about tokens, with their client id and secret: by POST, as form, JSON or query.
 
-    Answers form-encoded, as Flowdock did, and in JSON to who asks for it in `Accept`; scopes are joined by commas.
-    Errors are RFC 6749's (5.2), in the same two formats.
+    Answers form-encoded with scopes joined by commas, as Flowdock did, and in JSON to who asks for it in `Accept`: then
+    scopes are joined by blanks, since OAuth libraries take any other list for one that was not asked for. Errors are
+    RFC 6749's (5.2), in the same two formats.
     """
 
     oauthlib_backend_class = TokenCore
@@ -181,11 +182,11 @@ class RevokeView(KeyView):
 
 
 def _answer(request: HttpRequest, answer: dict[str, Any], status: int) -> HttpResponse:
-    if "scope" in answer:
-        answer["scope"] = ",".join(answer["scope"].split())
     if "application/json" in request.headers.get("Accept", ""):
         return HttpResponse(json.dumps(answer), status=status, content_type="application/json; charset=utf-8")
     kind = "application/x-www-form-urlencoded; charset=utf-8"
+    if "scope" in answer:
+        answer["scope"] = ",".join(answer["scope"].split())
     return HttpResponse(urlencode(answer), status=status, content_type=kind)
 
 

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
+from oauthlib.oauth2 import WebApplicationClient
 
 from flowdock_server.models import Application
 
@@ -181,8 +182,12 @@ def test_json_is_answered_to_who_asks_for_it(client, browser):
     response = client.post("/oauth/token", exchange(allow(browser)), headers={"Accept": "application/json"})
 
     assert response["Content-Type"].startswith("application/json")
-    assert response.json()["scope"] == "flow,integration,profile"
     assert response.json()["expires_in"] == 14 * 24 * 3600
+    # Raises where the scopes are not those that were asked for, which it compares as texts.
+    read = WebApplicationClient("build-lights").parse_request_body_response(
+        response.content, scope=["flow", "integration", "profile"]
+    )
+    assert read["access_token"] == response.json()["access_token"]
 
 
 def test_a_json_body_and_a_query_do_as_well(client, browser):
