@@ -106,3 +106,48 @@ def test_the_inbox_is_gone_through_by_keyboard(stack: Stack, somebody: Callable[
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox", name="Search threads")).to_be_focused()
     assert person.complaints == []
+
+
+def test_what_an_action_answers_stays_while_the_thread_goes_on(stack: Stack, somebody: Callable[..., Person]) -> None:
+    teller = Teller(stack)
+    action = {
+        "@type": "UpdateAction",
+        "name": "Close it",
+        "target": {"@type": "EntryPoint", "urlTemplate": "https://nowhere.invalid/close", "httpMethod": "POST"},
+    }
+    activity = {
+        "event": "activity",
+        "external_thread_id": f"{teller.run}:action",
+        "title": "opened issue",
+        "author": {"name": "Priya Desai"},
+        "thread": {"title": "A lamp to close", "actions": [action]},
+    }
+    teller.session.post(teller.address, json=activity, timeout=30).raise_for_status()
+    person = somebody(account=OTHER)
+    page = person.page
+    page.goto(f"{stack.flowdock}{LOBBY}")
+    page.get_by_role("link", name=re.compile("A lamp to close")).click()
+
+    page.get_by_role("button", name="Close it").click()
+
+    expect(page.locator(".thread .notice")).to_be_visible()
+    teller.session.post(teller.address, json=activity | {"title": "commented"}, timeout=30).raise_for_status()
+    expect(page.locator(".timeline > li")).to_have_count(2)
+    expect(page.locator(".thread .notice")).to_be_visible()
+
+
+def test_what_a_service_told_is_deleted_from_the_open_thread(stack: Stack, somebody: Callable[..., Person]) -> None:
+    teller = Teller(stack)
+    teller.tell("gone", "A lamp nobody needs")
+    person, other = somebody(account=OTHER), somebody()
+    for each in (person, other):
+        each.page.goto(f"{stack.flowdock}{LOBBY}")
+    person.page.get_by_role("link", name=re.compile("A lamp nobody needs")).click()
+
+    person.page.get_by_role("link", name="Delete what Priya Desai did").click()
+    person.page.get_by_role("button", name="Delete it").click()
+
+    expect(person.page).to_have_url(re.compile(f"{LOBBY}$"))
+    for each in (person, other):
+        expect(each.page.locator(".thread-row", has_text="A lamp nobody needs")).to_have_count(0)
+    assert person.complaints + other.complaints == []
