@@ -316,3 +316,16 @@ def test_hostile_html_leaves_harmless(client, token):
     assert ">chart</a>" in answer["thread"]["body"]
     assert "<b>" not in answer["thread"]["title"]
     assert "<b>hi</b>" in answer["thread"]["body"]
+
+
+def test_a_post_costs_few_queries(world, connect, client, as_person, django_assert_num_queries):
+    _, token = connect()
+    ines = as_person(world.ines)
+    said = {"event": "message", "content": "Is the build green again?"}
+    post(client, "/activities", activity(flow_token=token))
+    post(ines, "/flows/acme/main/messages", said)
+
+    with django_assert_num_queries(9):
+        assert post(client, "/activities", activity(flow_token=token)).status_code == 201
+    with django_assert_num_queries(9):
+        assert post(ines, "/flows/acme/main/messages", said).status_code == 201
