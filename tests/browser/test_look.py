@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.stack import Stack
 
@@ -132,6 +132,38 @@ def at(base: str, path: str) -> Callable[[Stack, Page], None]:
     return go
 
 
+def say(stack: Stack, page: Page) -> None:
+    page.goto(f"{stack.flowdock}/app/acme/main/chat")
+    box = page.get_by_role("textbox", name="Message to Main")
+    box.fill("The tide table for #May is ready, @everyone")
+    page.get_by_role("button", name="Send").click()
+    expect(box).to_have_value("")
+    page.goto(f"{stack.flowdock}/app/acme/main/chat")  # what has just arrived is still fading in
+
+
+def to_the_last(link: str) -> Callable[[Stack, Page], None]:
+    """Where the last link of that name leads from what was just said in the chat."""
+
+    def go(stack: Stack, page: Page) -> None:
+        say(stack, page)
+        address = page.locator(".line", has_text="The tide table").last.get_by_role("link", name=link)
+        page.goto(f"{stack.flowdock}{address.get_attribute('href')}")
+
+    return go
+
+
+def deleting(stack: Stack, page: Page) -> None:
+    thread(stack, page)
+    page.goto(f"{stack.flowdock}{page.locator('.message-do').first.get_attribute('href')}")
+    page.get_by_role("heading", name="Delete this for everybody?").wait_for()
+
+
+def private(stack: Stack, page: Page) -> None:
+    page.goto(f"{stack.flowdock}/app/private")
+    page.locator("main a[href*='/app/private/']").first.click()
+    page.get_by_role("region", name="Messages").wait_for()
+
+
 # name: who looks, and how they get there
 PAGES: dict[str, tuple[str | None, Callable[[Stack, Page], None]]] = {
     "bridge-landing": (None, at("bridge", "/")),
@@ -161,6 +193,18 @@ PAGES: dict[str, tuple[str | None, Callable[[Stack, Page], None]]] = {
     "flowdock-account": ("demo@example.com", at("flowdock", "/account")),
     "flowdock-applications": ("demo@example.com", at("flowdock", "/account/applications")),
     "flowdock-application": ("demo@example.com", at("flowdock", "/account/applications/1")),
+    "flowdock-chat": ("demo@example.com", say),
+    "flowdock-chat-thread": ("demo@example.com", to_the_last("Reply to")),
+    "flowdock-edit-message": ("demo@example.com", to_the_last("Edit or delete")),
+    "flowdock-delete-message": ("demo@example.com", deleting),
+    "flowdock-search-nothing": ("demo@example.com", at("flowdock", "/app/acme/main?q=nothing-like-that")),
+    "flowdock-private-list": ("demo@example.com", at("flowdock", "/app/private")),
+    "flowdock-private": ("demo@example.com", private),
+    "flowdock-people": ("demo@example.com", at("flowdock", "/app/acme/main/settings/people")),
+    "flowdock-flow-settings": ("demo@example.com", at("flowdock", "/app/acme/main/settings/flow")),
+    "flowdock-organization": ("demo@example.com", at("flowdock", "/app/acme")),
+    "flowdock-new-application": ("demo@example.com", at("flowdock", "/account/applications/new")),
+    "flowdock-bad-request": ("demo@example.com", at("flowdock", "/app/acme/main?source=none")),
     "flowdock-not-found": ("demo@example.com", at("flowdock", "/app/acme/none-such")),
 }
 
