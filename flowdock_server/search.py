@@ -64,11 +64,17 @@ def matching(found: QuerySet[Message], flow_id: UUID, search: str) -> QuerySet[M
     return found.none() if condition is None else found.filter(indexed__words__match=condition)
 
 
-def few(flow_id: UUID, search: str, at_most: int) -> list[int] | None:
-    """The keys of all messages of the flow that have the words; None where there are more than `at_most`."""
+def few(flow_id: UUID, search: str, at_most: int, *, alone: bool) -> list[int] | None:
+    """The keys of all messages of the flow that have the words; None where there are more than `at_most`.
+
+    None as well where the words are the only condition (`alone`) and FTS5 answers: it reads what it finds in the order
+    of its rows, rare and common words alike, and ends where it has enough.
+    """
     condition = _condition(flow_id, search)
     if condition is None:
         return []
+    if alone and connection.vendor != "postgresql":
+        return None
     rows = Indexed.objects.filter(words__match=condition)
     if connection.vendor == "postgresql":
         # In the newest rows common words are soon found to be common. Of others the planner would read all rows in

@@ -230,7 +230,8 @@ def _listed(found: QuerySet[Message], flow: Flow, selection: Selection) -> list[
     is_search = bool(selection.search.strip())
     scarce: list[list[int] | None] = [_with_tag(flow, names) for names in tags]
     if is_search:
-        scarce.append(search.few(flow.pk, selection.search, FEW))
+        alone = not tags and not selection.events
+        scarce.append(search.few(flow.pk, selection.search, FEW, alone=alone))
     if selection.events and (scarce or len(selection.events) > 1):
         scarce.append(_few(Message.objects.filter(flow=flow, event__in=selection.events)))
     keys = min((some for some in scarce if some is not None), key=len, default=None)

@@ -36,6 +36,7 @@ PAGE = 60  # messages shown at once
 TOGETHER = timedelta(minutes=5)  # what one says within it stands under one name
 HERE = timedelta(minutes=5)  # since somebody last did something
 MAX_FILES = 10  # in one form
+FEW = 2000  # messages that a search may find to be looked at all together
 
 
 @dataclass
@@ -228,10 +229,11 @@ def _said(request: HttpRequest, flow: Flow) -> dict[str, Any]:
     found = flow.messages.filter(event__in=EVENTS)
     if tag:
         found = found.filter(pk__in=Tag.objects.filter(name=tag).values("message"))
+    order = "number"
     if words:
-        found = search.matching(found, flow.pk, words)
+        found, order = _matching(found, flow, words, alone=not tag)
     people = _people(flow)
-    shown, has_earlier, is_latest = _part(request, found, "indexed" if words else "number")
+    shown, has_earlier, is_latest = _part(request, found, order)
     line_at = _number(request.GET["line"]) if "line" in request.GET else flow.membership.last_read_number
     listed = in_context([_line(message, request.user) for message in shown], line_at)
     if is_latest and not (tag or words) and "unseen" not in request.GET:
@@ -251,6 +253,14 @@ def _said(request: HttpRequest, flow: Flow) -> dict[str, Any]:
         "form_key": once.form_key(),
         "max_content": MAX_CONTENT,
     }
+
+
+def _matching(found: QuerySet[Message], flow: Flow, words: str, *, alone: bool) -> tuple[QuerySet[Message], str]:
+    """Those of `found` that have the words, and the order to read them in, as `_part` has it."""
+    scarce = search.few(flow.pk, words, FEW, alone=alone)
+    if scarce is not None:
+        return found.filter(pk__in=scarce), "number"
+    return search.matching(found, flow.pk, words), "indexed"
 
 
 def _part(request: HttpRequest, found: QuerySet[Message], order: str) -> tuple[list[Message], bool, bool]:
