@@ -49,7 +49,7 @@ def main() -> None:
         help="the bridge, or the Flowdock server alone",
     )
     parser.add_argument(
-        "--parts", default="pr", help="of the server: p, posting and streams; r, reading (default: both)"
+        "--parts", default="pri", help="of the server: p, posting and streams; r, reading; i, pages (default: all)"
     )
     parser.add_argument("--database", default="", help="the server's, an empty PostgreSQL (default: SQLite)")
     parser.add_argument("--past", type=int, default=1_000_000, help="how many past deliveries (default: %(default)s)")
@@ -82,7 +82,7 @@ def sections() -> list[str]:
 
 def write_server(options: argparse.Namespace, busy: float) -> None:
     """Measure the Flowdock server and put its section in the place of the one with the same name."""
-    name = f": {'PostgreSQL' if options.database else 'SQLite'}, " + {"p": "posting", "r": "reading"}.get(
+    name = f": {'PostgreSQL' if options.database else 'SQLite'}, " + {"p": "posting", "r": "reading", "i": "pages"}.get(
         options.parts, "all"
     )
     arguments = [str(options.past), str(options.seconds), options.database, options.parts]

@@ -410,6 +410,119 @@ def reading(served: Served, past: int) -> Iterator[Row]:
         )
 
 
+def furnish(served: Served, name: str, threads: int, activities: int) -> str:
+    """A flow with so many threads, half of them read or done, one of them with so many activities: that one's id."""
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from flowdock_server.models import Flow, FlowMembership, Message, Source, Thread, ThreadMark
+
+    application, organization = served.source.application, served.flow.organization
+    last = threads + activities
+    flow = Flow.objects.create(organization=organization, name=name, parameterized_name=name, last_number=last)
+    FlowMembership.objects.create(flow=flow, user=served.user)
+    FlowMembership.objects.filter(flow=flow).update(inbox_read_number=0)
+    sources = [
+        Source.connect(flow=flow, application=application, creator=served.user, name=f"octo/{name}-{number}")[0]
+        for number in range(10)
+    ]
+    now, statuses = timezone.now(), ["open", "merged", "closed", "passed", ""]
+    made = [
+        Thread(
+            flow=flow,
+            source=sources[number % 10],
+            external_thread_id=str(number),
+            title=f"Warn before low tide {number}",
+            body="<p>" + "It was <strong>late</strong>, and the tide was low. " * 10 + "</p>",
+            status_value=statuses[number % 5],
+            status_color="green" if number % 5 != 4 else "",
+            activities=1,
+            initial_number=number + 1,
+            last_number=number + 1,
+            last_event="activity",
+            last_author="Lea Cohen",
+            last_title="pushed three commits",
+            updated_at=now - timedelta(seconds=threads - number),
+        )
+        for number in range(threads)
+    ]
+    Thread.objects.bulk_create(made, batch_size=1000)
+    ThreadMark.objects.bulk_create(
+        [
+            ThreadMark(
+                user=served.user, thread=thread, read_number=thread.last_number, done_at=now if number % 4 else None
+            )
+            for number, thread in enumerate(made)
+            if number % 2
+        ],
+        batch_size=1000,
+    )
+    Message.objects.bulk_create(
+        Message(
+            flow=flow,
+            number=threads + number + 1,
+            thread=made[0],
+            source=sources[0],
+            event="activity",
+            title="pushed to <a href='https://git.test/b'>low-tide</a>",
+            body="<p>" + "It was <strong>late</strong>, and the tide was low. " * 5 + "</p>",
+            author_name="Lea Cohen",
+        )
+        for number in range(activities)
+    )
+    Thread.objects.filter(pk=made[0].pk).update(activities=activities, last_number=last, updated_at=now)
+    return str(made[0].pk)
+
+
+def paging(served: Served) -> Iterator[Row]:
+    """What pages take: of a flow with many threads against one with few, and a long thread against a short one."""
+    from django.db import connection
+    from django.test import Client
+
+    small, large = (100, 10), (10_000, 1000)
+    few = furnish(served, "few", *small)
+    many = furnish(served, "many", *large)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+    browser = Client()
+    browser.force_login(served.user)
+    cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in browser.cookies.items())
+    pages = {
+        "the inbox": ("", ""),
+        "its list alone, as open pages fetch it": ("/list", "/list"),
+        "the inbox, of one status": ("?status=open", "?status=open"),
+        "the inbox, with words that many have": ("?q=tide", "?q=tide"),
+        "the inbox, with words that none has": ("?q=elephant", "?q=elephant"),
+        "the thread, in its page": (f"/threads/{few}", f"/threads/{many}"),
+        "the thread alone": (f"/threads/{few}/pane", f"/threads/{many}/pane"),
+    }
+    taken: dict[tuple[str, str], list[float]] = {}
+    with served.running():
+        link = served.link()
+        for turn in range(25):
+            for name, paths in pages.items():
+                for flow, path in zip(("few", "many"), paths, strict=True):
+                    began = time.perf_counter()
+                    link.request("GET", f"/app/acme/{flow}{path}", headers={"Cookie": cookies})
+                    answer = link.getresponse()
+                    answer.read()
+                    if answer.status != 200:
+                        raise SystemExit(f"{flow}{path} answered {answer.status}")
+                    if turn >= 5:
+                        taken.setdefault((name, flow), []).append(time.perf_counter() - began)
+    where = "PostgreSQL" if connection.vendor == "postgresql" else "SQLite"
+    for name in pages:
+        at = 1 if "thread" in name else 0
+        old, new = (statistics.median(taken[name, flow]) * 1000 for flow in ("few", "many"))
+        noun = "activities" if at else "threads"
+        yield (
+            f"{name}, of {large[at]:,} {noun}, {where}",
+            f"{percentiles(taken[name, 'many'])}; {old:.1f} ms of {small[at]:,}: {new / old:.2f} times",
+        )
+
+
 def measure(past: int, seconds: float, database: str, parts: str) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         served = Served(Path(folder), database or f"sqlite:///{folder}/flowdock.sqlite3")
@@ -418,6 +531,8 @@ def measure(past: int, seconds: float, database: str, parts: str) -> list[Row]:
             rows += [*posting(served, seconds), *hearing(served), *crowded(served, seconds)]
         if "r" in parts:
             rows += reading(served, past)
+        if "i" in parts:
+            rows += paging(served)
         return rows
 
 
