@@ -100,32 +100,32 @@ def _take_place(person: User, flow: Flow, origin: Origin, filters: Mapping[str, 
     """An integration without a token, which keeps all others from connecting this origin to this flow meanwhile."""
     try:
         with transaction.atomic():
-            placeholder = Integration.objects.create(
-                origin=origin,
-                name=origin.name,
-                filters=dict(filters),
-                flow_id=flow.id,
-                flow_name=flow.name,
-                flow_web_url=flow.web_url,
-                organization_name=flow.organization_name,
-                created_by=person,
+            # Another person's integration of the same repository has an origin of its own, which no constraint sees. So
+            # all who connect it take turns: whoever comes second finds at least the first one's origin, and waits.
+            same = Origin.objects.filter(service=origin.service, name=origin.name)
+            list(same.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+            rival = (
+                Integration.objects.filter(
+                    origin__service=origin.service, origin__name=origin.name, flow_id=flow.id, removed_at=None
+                )
+                .exclude(origin=origin)
+                .select_related("origin")
+                .first()
             )
+            if rival is None:
+                return Integration.objects.create(
+                    origin=origin,
+                    name=origin.name,
+                    filters=dict(filters),
+                    flow_id=flow.id,
+                    flow_name=flow.name,
+                    flow_web_url=flow.web_url,
+                    organization_name=flow.organization_name,
+                    created_by=person,
+                )
     except IntegrityError:
         raise AlreadyConnected(_outcome(flow, origin)) from None
-    # Another person's integration of the same repository has an origin of its own, which no constraint sees.
-    rival = (
-        Integration.objects.filter(
-            origin__service=origin.service, origin__name=origin.name, flow_id=flow.id, removed_at=None
-        )
-        .exclude(pk=placeholder.pk)
-        .filter(pk__lt=placeholder.pk)
-        .select_related("origin")
-        .first()
-    )
-    if rival:
-        placeholder.delete()
-        raise AlreadyConnected(_outcome(flow, rival.origin))
-    return placeholder
+    raise AlreadyConnected(_outcome(flow, rival.origin))
 
 
 def _outcome(flow: Flow, origin: Origin) -> Integration:
