@@ -2,8 +2,8 @@
 
 from django.utils.text import slugify
 
-# The first parts of pages' addresses that are no organization's.
-RESERVED = frozenset({"private"})
+# What stands in addresses, of pages and of the API, where others have an organization.
+RESERVED = frozenset({"private", "all", "find"})
 
 
 def parameterized(name: str) -> str:

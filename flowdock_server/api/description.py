@@ -114,6 +114,8 @@ class Description(OpenAPISchema):
         auths = operation.auth_callbacks
         if any(isinstance(auth, FlowToken) for auth in auths):
             codes.add(410)
+        if operation.path.endswith("}"):
+            codes.add(405)  # where a call of its own stands in the place of the parameter: /flows/all
         for code in sorted(codes - responses.keys()):
             responses[code] = _failure(code)
         return responses

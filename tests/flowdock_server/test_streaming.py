@@ -416,9 +416,9 @@ def drain(stream: Stream) -> None:
 def test_a_reader_that_takes_nothing_is_cut_off_and_harms_nobody(tmp_path: Path) -> None:
     server = Server(tmp_path, FLOWDOCK_SERVER_MAX_BODY_BYTES="2000000")
     keys = server.seed()
-    large = activity(flow_token=keys["flow_token"], body="<p>" + "x" * 900_000 + "</p>")
+    large = activity(flow_token=keys["flow_token"], body="<p>" + "x" * 240_000 + "</p>")
     with server.running(), server.stream(MAIN, keys["ines"]) as slow, server.stream(MAIN, keys["ines"]) as quick:
-        for number in range(30):
+        for number in range(100):  # more than waits for a reader, and on the way to it
             began = time.monotonic()
             assert server.call("POST", "/messages", body=large | {"title": f"large {number}"})[0] == 201
             assert quick.next()["title"] == f"large {number}"
