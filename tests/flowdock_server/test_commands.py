@@ -52,8 +52,9 @@ class TestOrganizations:
         assert "Acme is there" in run("create_organization", "Acme", "--exist-ok", "--admin", "otto@example.com")
         assert world.acme.memberships.get(user=world.otto).admin
 
-    def test_an_address_that_is_a_pages_is_refused(self):
-        said, code = refused("create_organization", "Private")
+    @pytest.mark.parametrize("name", ["Private", "All", "find"])
+    def test_an_address_that_is_a_pages_or_a_calls_is_refused(self, name):
+        said, code = refused("create_organization", name)
 
         assert (code, "--parameterized-name" in said) == (2, True)
 
