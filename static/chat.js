@@ -100,14 +100,29 @@ const above = new IntersectionObserver(async ([entry]) => {
 
 // ---- Saying something ----
 
+let isLeft = false;
+window.addEventListener("pagehide", () => { isLeft = true; });
+window.addEventListener("pageshow", () => { isLeft = false; });
+
 async function send(form) {
   const box = form.querySelector("textarea"), files = form.querySelector("[type=file]"), words = box.value;
   if ((!words.trim() && !files?.files.length) || form.dataset.sent) return;
   form.dataset.sent = "1";
+  const body = new FormData(form);
+  // Whoever leaves meanwhile does not find what was sent in the box, to be sent again. Words arrive all the same;
+  // browsers go on with no more than 64 kB, so not with files.
+  box.value = "";
+  keepDraft(box);
+  const bringBack = () => {
+    box.value = [words, box.value].filter(Boolean).join("\n");
+    keepDraft(box);
+  };
   let response;
   try {
-    response = await fetch(form.action, {method: "POST", body: new FormData(form)});
+    response = await fetch(form.action, {method: "POST", body, keepalive: !files?.files.length});
   } catch {
+    if (isLeft) return; // leaving ends it here, not there
+    bringBack();
     sayProblem(box, "Flowdock cannot be reached, so this is not sent yet. Press the button again.");
     return;
   } finally {
@@ -115,6 +130,7 @@ async function send(form) {
   }
   const answer = new DOMParser().parseFromString(await response.text(), "text/html");
   if (!response.ok) {
+    bringBack();
     const problem = answer.getElementById(box.id === "content" ? "problem" : "comment-problem");
     if (response.status === 400 && problem) sayProblem(box, problem.textContent.trim());
     else sayProblem(box, response.status === 413 ? "This is too large to be sent." : "This was not sent. Reload the page and send it again.");
@@ -123,8 +139,6 @@ async function send(form) {
   const key = answer.querySelector("[name=form_key]");
   if (!key) return location.reload(); // signed out meanwhile
   for (const field of document.querySelectorAll("[name=form_key]")) field.value = key.value;
-  if (box.value === words) box.value = "";
-  keepDraft(box);
   if (files) { files.value = ""; listFiles(files); }
   form.querySelector(".said-problem")?.remove();
   box.focus();
@@ -253,6 +267,7 @@ function endMentions() {
 // ---- What people do ----
 
 for (const box of document.querySelectorAll(".say-form textarea")) {
+  box.form.noValidate = true; // `send` sends nothing that is empty, and a second click finds an empty box
   if (!box.value) box.value = sessionStorage.getItem(draftKey(box)) ?? "";
   box.addEventListener("input", () => { keepDraft(box); offerMentions(box); });
   box.addEventListener("blur", endMentions);

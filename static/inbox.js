@@ -318,27 +318,34 @@ async function sendComment(form) {
   const box = $("comment"), thread = $("thread").dataset.thread, words = box.value;
   if (!words.trim() || form.dataset.sent) return;
   form.dataset.sent = "1";
+  const body = new URLSearchParams(new FormData(form));
+  // Whoever looks elsewhere meanwhile does not find what was sent in the box, to be sent again.
+  box.value = "";
+  const bringBack = () => {
+    if (box.isConnected) box.value = [words, box.value].filter(Boolean).join("\n");
+    else drafts.set(thread, [words, drafts.get(thread)].filter(Boolean).join("\n"));
+  };
   let response;
   try {
-    response = await fetch(form.action, {method: "POST", body: new URLSearchParams(new FormData(form))});
+    response = await fetch(form.action, {method: "POST", body, keepalive: true});
   } catch {
-    sayProblem("Flowdock cannot be reached, so this is not posted yet. Press Comment again.");
+    bringBack();
+    if (box.isConnected) sayProblem("Flowdock cannot be reached, so this is not posted yet. Press Comment again.");
     return;
   } finally {
     delete form.dataset.sent;
   }
   if (!response.ok) {
+    bringBack();
     // Too long, or signed out meanwhile: the whole page says so. What was typed is sent along.
-    form.submit();
+    if (box.isConnected) form.submit();
     return;
   }
-  drafts.delete(thread);
   if ($("thread").dataset.thread !== thread) return;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   const key = page.querySelector("#comment-form [name=form_key]");
   if (!key) return location.reload();
   form.querySelector("[name=form_key]").value = key.value;
-  if (box.value === words) box.value = "";
   $("said-problem")?.remove();
   await refreshThread();
   const pane = threadScroller();
@@ -352,6 +359,55 @@ function sayProblem(sentence) {
   problem.setAttribute("role", "alert");
   problem.textContent = sentence;
   $("comment").after(problem);
+}
+
+// ---- What a thread offers to do ----
+
+const pressed = new Set(); // addresses of buttons whose service has not answered yet
+
+/** Press one of the thread's buttons where it stands: nothing that is being typed is lost. */
+async function press(form) {
+  const address = form.action, thread = $("thread").dataset.thread;
+  delete form.dataset.sent;
+  if (pressed.has(address)) return;
+  pressed.add(address);
+  form.setAttribute("aria-busy", "true");
+  let outcome;
+  try {
+    const body = new URLSearchParams(new FormData(form));
+    const response = await fetch(address, {method: "POST", body, headers: {Accept: "application/json"}});
+    if (response.redirected) return location.reload(); // signed out meanwhile
+    outcome = response.ok ? await response.json()
+      : {message: response.status === 404 ? "The thread no longer offers this." : "This was not done. Reload the page and press again."};
+  } catch {
+    outcome = {message: "Flowdock cannot be reached. Look whether it was done before you press again."};
+  } finally {
+    pressed.delete(address);
+    form.removeAttribute("aria-busy");
+  }
+  if ($("thread").dataset.thread !== thread) return;
+  tellOutcome(outcome);
+  lookAgain({thread: true});
+}
+
+/** As the server's own page has it, see _notices.html. */
+function tellOutcome({message, done, url}) {
+  const box = document.createElement("div"), icon = $("outcome-icons").content.querySelector(done ? ".is-done" : ".is-not-done");
+  const words = document.createElement("div");
+  box.className = `notice notice-flat notice-${done ? "ok" : url ? "warn" : "danger"}`;
+  box.setAttribute("role", "status");
+  for (const older of document.querySelectorAll("#thread > .notice")) older.remove();
+  document.querySelector("#thread > .inbox-bar").after(box);
+  words.textContent = message || "Done.";
+  if (url) {
+    const link = document.createElement("a");
+    link.href = url;
+    link.rel = "noopener noreferrer nofollow";
+    link.textContent = "Sign in there";
+    words.append(" ", link);
+  }
+  box.append(icon.firstElementChild.cloneNode(true), words);
+  box.scrollIntoView({block: "nearest"});
 }
 
 // ---- What people do ----
@@ -376,6 +432,10 @@ document.addEventListener("submit", event => {
   if (event.target.id === "done-form") {
     event.preventDefault();
     markDone($("thread").dataset.thread, event.target.elements.done.value === "1");
+  }
+  if (event.target.matches("[data-press]") && !event.defaultPrevented) {
+    event.preventDefault();
+    press(event.target);
   }
   if (event.target.id !== "comment-form") return;
   event.preventDefault();

@@ -13,9 +13,14 @@ from flowdock_server.models.applications import OUT_OF_BAND
 
 
 class Form(forms.Form):
-    """Fields with the look of the product. The label stands above; templates print field by field."""
+    """Fields with the look of the product. The label stands above; templates print field by field.
+
+    Pages hold several forms, and two may have a field of one name: each form's fields have ids of their own, so that
+    a label leads to its own field.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("auto_id", f"{type(self).__name__.removesuffix('Form').lower()}_%s")
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.widget.attrs.setdefault("class", "input")
@@ -80,7 +85,7 @@ class EmailForm(WithPassword):
     password = forms.CharField(
         label="Your password",
         strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "id": "id_email_password"}),
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 
     def clean_email(self) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.stack import Stack, until
 
@@ -60,6 +60,40 @@ def test_a_message_is_put_right_where_it_stands(stack: Stack, somebody: Callable
         expect(person.page.locator(".line", has_text="It is ready")).to_have_count(1)
         expect(person.page.locator(".line", has_text="It is reday")).to_have_count(0)
     assert mira.complaints + tom.complaints == []
+
+
+def test_what_was_sent_is_no_draft_for_who_leaves_before_the_answer(
+    stack: Stack, somebody: Callable[..., Person]
+) -> None:
+    page = somebody().page
+    page.goto(f"{stack.flowdock}{LOBBY}/chat")
+    held: list[Route] = []
+    page.route("**/chat/messages", lambda route: held.append(route))
+    box = page.get_by_role("textbox", name="Message to Lobby")
+    box.fill("Said, and gone")
+    page.get_by_role("button", name="Send").dblclick()
+    expect(box).to_have_value("")
+
+    page.goto(f"{stack.flowdock}{LOBBY}")
+    page.goto(f"{stack.flowdock}{LOBBY}/chat")
+
+    expect(box).to_have_value("")
+    assert len(held) == 1
+
+
+def test_what_could_not_be_sent_is_in_the_box_again(stack: Stack, somebody: Callable[..., Person]) -> None:
+    page = somebody().page
+    page.goto(f"{stack.flowdock}{LOBBY}/chat")
+    page.route("**/chat/messages", lambda route: route.abort())
+    box = page.get_by_role("textbox", name="Message to Lobby")
+    box.fill("Not sent yet")
+
+    page.get_by_role("button", name="Send").click()
+
+    expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
+    expect(box).to_have_value("Not sent yet")
+    page.reload()
+    expect(box).to_have_value("Not sent yet")
 
 
 def test_a_picture_that_is_sent_is_seen_by_the_other(stack: Stack, somebody: Callable[..., Person]) -> None:
