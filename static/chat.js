@@ -6,6 +6,7 @@ import {fetchParts, takeOver, takeOverWhole, looker, listen, onKeys, tellUnread}
 
 const NEAR = 64; // pixels from the end within which one reads the latest
 const MOST_FILES = 10;
+const LEAVING = 300; // milliseconds
 
 const page = document.getElementById("chat");
 const {address, query, events, flow} = page.dataset;
@@ -31,6 +32,10 @@ async function refreshLines() {
   const fresh = parts.getElementById("lines");
   const first = Number(fresh.querySelector(".line")?.dataset.key ?? 0);
   const known = new Set(numbers()), wasAtEnd = isAtEnd();
+  // The day that the first of them belongs to may have begun further up: there it stays.
+  const day = fresh.firstElementChild?.matches(".day") ? fresh.firstElementChild : null;
+  const begun = day && lines.querySelector(`[data-key="${day.dataset.key}"]`);
+  if (Number(begun?.nextElementSibling?.dataset.key ?? Infinity) < first) day.remove();
   // Older ones stay as they are: what was fetched begins later.
   const isOlder = child => child.classList.contains("line") ? Number(child.dataset.key) < first
     : Number(child.nextElementSibling?.dataset.key ?? Infinity) < first;
@@ -121,7 +126,9 @@ async function send(form) {
   try {
     response = await fetch(form.action, {method: "POST", body, keepalive: !files?.files.length});
   } catch {
-    if (isLeft) return; // leaving ends it here, not there
+    // Leaving ends it here, not there, and a little before the page is told that it is left.
+    await new Promise(resolve => setTimeout(resolve, LEAVING));
+    if (isLeft) return;
     bringBack();
     sayProblem(box, "Flowdock cannot be reached, so this is not sent yet. Press the button again.");
     return;
@@ -388,10 +395,15 @@ function hear({kind, number}) {
   lookAgain({lines: true, thread: true});
 }
 
-const named = location.hash.startsWith("#message-") && document.querySelector(location.hash);
+const named = location.hash.startsWith("#message-") ? $(location.hash.slice(1)) : null;
 if (named) named.scrollIntoView({block: "center"});
-else if (isLatest && $("new")) $("new").scrollIntoView({block: "center"});
-else toEnd();
+if (lines.contains(named)) {
+  // It is in sight.
+} else if (isLatest && $("new")) {
+  $("new").scrollIntoView({block: "center"});
+} else {
+  toEnd();
+}
 above.observe($("before-lines"));
 tellTimes();
 listen(events, hear, () => lookAgain({lines: true, thread: true}));

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
 import pytest
+import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
@@ -164,6 +166,61 @@ def private(stack: Stack, page: Page) -> None:
     page.get_by_role("region", name="Messages").wait_for()
 
 
+def troubled(stack: Stack, page: Page) -> None:
+    """A source says what is wrong with it. It is made once; where it is there, it stays."""
+    page.goto(f"{stack.flowdock}/app/acme/main/settings")
+    if not page.get_by_text("Its key has expired.").count():
+        page.goto(f"{stack.flowdock}/account/applications/1")
+        form = page.get_by_role("region", name="A source by hand")
+        form.get_by_label("Flow").select_option(label="Acme / Main")
+        form.get_by_label("Name").fill("Tide gauge")
+        form.get_by_role("button", name="Make a source").click()
+        said = {"flow_token": page.locator("#flow-token").input_value(), "error_message": "Its key has expired."}
+        with requests.Session() as session:
+            session.trust_env = False
+            session.put(f"{stack.flowdock}/sources", json=said, timeout=30).raise_for_status()
+        page.goto(f"{stack.flowdock}/app/acme/main/settings")
+    page.get_by_text("Its key has expired.").first.wait_for()
+
+
+def account_with_keys(stack: Stack, page: Page) -> None:
+    """A token that was just made, and an application that may act for this person."""
+    bridge_home(stack, page)
+    page.goto(f"{stack.flowdock}/account")
+    page.get_by_label("What is it for?").fill("Tide gauge")
+    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Copy").first.wait_for()
+
+
+def joining(stack: Stack, page: Page) -> None:
+    made = stack.serve("create_flow", "acme", "Quiet", "--access-mode", "organization", "--exist-ok", "--json")
+    page.goto(f"{stack.flowdock}/join/{json.loads(made.stdout)['id']}")
+    page.get_by_role("button", name=re.compile("Join|Come in")).wait_for()
+
+
+def invited(stack: Stack, page: Page) -> None:
+    """What somebody sees who has no account yet and follows the link in the mail."""
+    page.goto(f"{stack.flowdock}/app/acme/main/settings/people")
+    page.get_by_label("E-mail addresses").fill("nadia@example.com")
+    page.get_by_role("button", name="Invite to Main").click()
+    page.get_by_role("heading", name="nadia@example.com").first.wait_for()
+    page.context.clear_cookies()
+    mail = max((stack.data_dir / "mail").iterdir(), key=lambda path: path.stat().st_mtime)
+    [address] = re.findall(r"http\S+/invitations/[\w-]+", mail.read_text())
+    page.goto(address)
+    page.get_by_label("Password").wait_for()
+
+
+def without_token(stack: Stack, page: Page) -> None:
+    """A form that was sent from elsewhere, or after the cookies were cleared."""
+    page.goto(f"{stack.flowdock}/login")
+    page.locator("[name=csrfmiddlewaretoken]").first.evaluate(
+        "field => { field.form.noValidate = true; field.remove() }"
+    )
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign in", exact=True).click()
+
+
 # name: who looks, and how they get there
 PAGES: dict[str, tuple[str | None, Callable[[Stack, Page], None]]] = {
     "bridge-landing": (None, at("bridge", "/")),
@@ -205,6 +262,12 @@ PAGES: dict[str, tuple[str | None, Callable[[Stack, Page], None]]] = {
     "flowdock-organization": ("demo@example.com", at("flowdock", "/app/acme")),
     "flowdock-new-application": ("demo@example.com", at("flowdock", "/account/applications/new")),
     "flowdock-bad-request": ("demo@example.com", at("flowdock", "/app/acme/main?source=none")),
+    "flowdock-settings-troubled": ("demo@example.com", troubled),
+    "flowdock-account-keys": ("demo@example.com", account_with_keys),
+    "flowdock-join": ("other@example.com", joining),
+    "flowdock-invitation": ("demo@example.com", invited),
+    "flowdock-invitation-gone": (None, at("flowdock", "/invitations/none-such")),
+    "flowdock-forbidden": (None, without_token),
     "flowdock-not-found": ("demo@example.com", at("flowdock", "/app/acme/none-such")),
 }
 

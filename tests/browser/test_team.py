@@ -96,6 +96,23 @@ def test_what_could_not_be_sent_is_in_the_box_again(stack: Stack, somebody: Call
     expect(box).to_have_value("Not sent yet")
 
 
+def test_a_long_day_has_its_name_above_its_first_message(stack: Stack, somebody: Callable[..., Person]) -> None:
+    teller = Teller(stack)
+    say = {"event": "message", "content": "One of many"}
+    for _ in range(70):
+        teller.session.post(teller.address, json=say, timeout=30).raise_for_status()
+    page = somebody().page
+    page.goto(f"{stack.flowdock}{LOBBY}/chat")
+    page.locator("#scroll").evaluate("lines => { lines.scrollTop = 0 }")
+    until(lambda: page.locator(".line").count() > 60, "earlier messages to be fetched")
+
+    teller.session.post(teller.address, json=say | {"content": "And one more"}, timeout=30).raise_for_status()
+
+    expect(page.locator(".line", has_text="And one more")).to_have_count(1)
+    expect(page.locator("#lines > li").first).to_have_class("day")
+    expect(page.locator("#lines > .day")).to_have_count(1)
+
+
 def test_a_picture_that_is_sent_is_seen_by_the_other(stack: Stack, somebody: Callable[..., Person]) -> None:
     mira, tom = somebody(), somebody(account=OTHER)
     for person in (mira, tom):
