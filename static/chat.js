@@ -186,6 +186,7 @@ function listFiles(field) {
     return item;
   }));
   list.hidden = !field.files.length;
+  field.form.querySelector(".said-problem")?.remove(); // it was about other files
 }
 
 function setFiles(field, files) {

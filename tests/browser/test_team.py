@@ -96,6 +96,24 @@ def test_what_could_not_be_sent_is_in_the_box_again(stack: Stack, somebody: Call
     expect(box).to_have_value("Not sent yet")
 
 
+def test_a_file_that_is_too_large_is_told_of_until_it_is_taken_away(
+    stack: Stack, somebody: Callable[..., Person]
+) -> None:
+    page = somebody().page
+    page.goto(f"{stack.flowdock}{LOBBY}/chat")
+    page.route("**/chat/messages", lambda route: route.fulfill(status=413, body="Too large"))
+    film = {"name": "film.mp4", "mimeType": "video/mp4", "buffer": PIXEL}
+    page.locator("#files").set_input_files([film])  # type: ignore[list-item]
+    page.get_by_role("textbox", name="Message to Lobby").fill("Our harbour")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("alert")).to_have_text("This is too large to be sent.")
+    expect(page.get_by_role("textbox", name="Message to Lobby")).to_have_value("Our harbour")
+
+    page.get_by_role("button", name="Remove film.mp4").click()
+
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
 def test_a_long_day_has_its_name_above_its_first_message(stack: Stack, somebody: Callable[..., Person]) -> None:
     teller = Teller(stack)
     say = {"event": "message", "content": "One of many"}
