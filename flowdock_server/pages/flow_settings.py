@@ -33,7 +33,7 @@ class InvitationForm(Form):
         label="E-mail addresses",
         max_length=50_000,
         widget=forms.Textarea(attrs={"rows": 2, "placeholder": "lea@example.com, otto@example.com"}),
-        help_text="One or many, by comma or line. Who is in the organisation comes in at once.",
+        help_text="One or many, by comma or line. Who is in the organization comes in at once.",
     )
     message = forms.CharField(
         label="A word to them",

@@ -32,7 +32,7 @@ class SignUpForm(Form):
         help_text="At least ten characters.",
     )
     organization = forms.CharField(
-        label="Your organisation", max_length=100, help_text="A company or a team: the people who share flows."
+        label="Your organization", max_length=100, help_text="A company or a team: the people who share flows."
     )
 
     def clean_email(self) -> str:
