@@ -40,6 +40,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, finish)
         self.stdout.write(f"worker: {senders} senders to {settings.FLOWDOCK_API_URL}")
+        self.stdout.flush()  # who watches it through a pipe would wait for this line until the end
         with bell.listening(dispatcher.wake), clock.running():
             dispatcher.run()
         self.stdout.write("worker: stopped")
