@@ -187,11 +187,6 @@ class Filters:
     def without_source(self) -> str:
         return replace(self, source=None).query
 
-    @property
-    def is_narrow(self) -> bool:
-        """Whether less than the whole inbox's open threads are shown."""
-        return bool(self.query)
-
 
 @dataclass(frozen=True)
 class Page:
@@ -235,10 +230,6 @@ def marked(threads: ThreadQuerySet, flow: Flow) -> ThreadQuerySet:
             default=Value(False),
         ),
     )
-
-
-def unread_count(flow: Flow) -> int:
-    return marked(inbox(flow), flow).filter(is_unread=True, is_done=False).count()
 
 
 def _read_cursor(cursor: str) -> tuple[datetime, str]:
