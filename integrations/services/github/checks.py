@@ -69,17 +69,21 @@ def check_run(payload: Payload) -> Told | Unposted:
     slug, came = run.maybe_text("app.slug"), outcome(run.maybe_text("conclusion"))
     if isinstance(came, Unposted):
         return came
+    branch, sha = run.maybe_text("check_suite.head_branch"), run.text("head_sha")
+    if threads.is_queue(branch):
+        return threads.OF_THE_QUEUE
     if slug == ACTIONS and came.word == "passed":
         return Unposted("it passed, and GitHub Actions reports the whole run as well")
     name = Link(run.text("name"), run.maybe_url("html_url"))
     time = took(came, run.maybe_time("started_at"), run.maybe_time("completed_at"))
-    entity = _checked(payload, run, run.maybe_text("check_suite.head_branch"), run.text("head_sha"))
+    entity = _checked(payload, run, branch, sha)
+    did, about = _of_commit(payload, Words("check ", name, f" {came.words}", time), entity, sha)
     return Told(
         word=f"check_run.{came.word}",
-        did=Words("check ", name, f" {came.words}", time),
+        did=did,
         entity=entity,
         author=app_author(run.object("app")) if "app" in run else Author("GitHub"),
-        about="for",
+        about=about,
         body=paragraph(run.maybe_text("output.title")),
         facts=pusher_facts(payload, slug),
     )
@@ -92,6 +96,13 @@ def _checked(payload: Payload, thing: Payload, branch: str, sha: str) -> Entity:
     return threads.branch(payload, branch) if branch else threads.commit(payload, sha)
 
 
+def _of_commit(payload: Payload, did: Words, entity: Entity, sha: str) -> tuple[Words, str]:
+    """`did`, naming the commit where the thread is a branch's, which is of many; and how it leads to the title."""
+    if not entity.thread_id.startswith("branch:"):
+        return did, "for"
+    return Words(*did.parts, " for ", Link(short_sha(sha), threads.page(payload, f"commit/{sha}"))), "in"
+
+
 def check_suite(payload: Payload) -> Told | Unposted:
     action = payload.text("action")
     if action != "completed":
@@ -101,18 +112,23 @@ def check_suite(payload: Payload) -> Told | Unposted:
     came = outcome(suite.maybe_text("conclusion"))
     if isinstance(came, Unposted):
         return came
+    branch, sha = suite.maybe_text("head_branch"), suite.text("head_sha")
+    if threads.is_queue(branch):
+        return threads.OF_THE_QUEUE
     if slug == ACTIONS:
         return Unposted("GitHub Actions reports its workflow runs as well")
     if count == 1:
         return Unposted("its one check is posted by itself")
     checks = counted(count, "check") if count else "checks"
-    did = f"{checks} {came.words}" if came.word == "passed" else f"not all {checks} passed"
+    result = Words(f"{checks} {came.words}" if came.word == "passed" else f"not all {checks} passed")
+    entity = _checked(payload, suite, branch, sha)
+    did, about = _of_commit(payload, result, entity, sha)
     return Told(
         word=f"check_suite.{came.word}",
-        did=Words(did),
-        entity=_checked(payload, suite, suite.maybe_text("head_branch"), suite.text("head_sha")),
+        did=did,
+        entity=entity,
         author=app_author(suite.object("app")) if "app" in suite else Author("GitHub"),
-        about="for",
+        about=about,
         facts=pusher_facts(payload, slug),
     )
 
@@ -125,6 +141,8 @@ def workflow_run(payload: Payload) -> Told | Unposted:
     came = outcome(run.maybe_text("conclusion"))
     if isinstance(came, Unposted):
         return came
+    if threads.is_queue(run.maybe_text("head_branch")):
+        return threads.OF_THE_QUEUE
     name = run.maybe_text("name") or payload.maybe_text("workflow.name") or "Workflow"
     name = f"{shorten(name, 100)} #{run.number('run_number')}"
     attempt = run.maybe_number("run_attempt") or 1
@@ -178,8 +196,11 @@ def status(payload: Payload) -> Told | Unposted:
     if isinstance(came, Unposted):
         return came
     sha = payload.text("sha")
-    branches = [branch.text("name") for branch in payload.objects("branches")]
-    heads = [branch.text("name") for branch in payload.objects("branches") if branch.maybe_text("commit.sha") == sha]
+    named = {branch.text("name"): branch.maybe_text("commit.sha") for branch in payload.objects("branches")}
+    branches = [name for name in named if not threads.is_queue(name)]
+    if named and not branches:
+        return threads.OF_THE_QUEUE
+    heads = [name for name in branches if named[name] == sha]
     main = payload.maybe_text("repository.default_branch")
     nearest = sorted(heads or branches, key=lambda name: name != main)
     if nearest:
@@ -187,12 +208,14 @@ def status(payload: Payload) -> Told | Unposted:
     else:
         entity = threads.commit(payload, sha, payload.maybe_text("commit.commit.message"))
     people = person_facts(payload, "commit.author") if payload.maybe_text("commit.author.login") else {}
+    reported = Words("reported ", Link(payload.text("context"), payload.maybe_text("target_url")), f" as {came.word}")
+    did, about = _of_commit(payload, reported, entity, sha)
     return Told(
         word=f"status.{came.word}",
-        did=Words("reported ", Link(payload.text("context"), payload.maybe_text("target_url")), f" as {came.word}"),
+        did=did,
         entity=entity,
         author=author(payload),
-        about="for",
+        about=about,
         body=paragraph(payload.maybe_text("description")),
         facts={**people, "branches": tuple(branches) or None},
     )
@@ -219,7 +242,9 @@ def deployment_status(payload: Payload) -> Told | Unposted:
     what = short_sha(ref) if ref == sha else ref
     where = Link(environment, payload.maybe_text("deployment_status.environment_url"))
     worked = state == "success"
-    did = Words(f"deployed {what} to " if worked else f"failed to deploy {what} to ", where)
+    job = payload.maybe_text("deployment_status.log_url") or payload.maybe_text("deployment_status.target_url")
+    verb = "deployed" if worked else Link("failed to deploy", job)
+    did = Words(verb, f" {what} to ", where)
     mentions = [
         mention for path in ("workflow_run", "check_run") for mention in payload.objects(f"{path}.pull_requests")
     ]

@@ -11,7 +11,7 @@ from integrations.services.telling import Link, Told, Unposted, Words, counted
 
 from . import threads
 from .people import GHOST
-from .work import commented, not_worded, told
+from .work import commented, not_worded, place_of, told
 
 MOST_PAGES = 5
 
@@ -24,6 +24,8 @@ def push(payload: Payload) -> Told | Unposted:
         return Unposted("GitHub reports the branch's removal as well")
     branch = ref.removeprefix("refs/heads/")
     commits = list(payload.objects("commits"))
+    if threads.is_queue(branch):
+        return threads.OF_THE_QUEUE
     if payload.flag("created") and not commits:
         return Unposted("GitHub reports the new branch as well, and it holds no new commits")
     after = payload.text("after")
@@ -50,7 +52,9 @@ def push(payload: Payload) -> Told | Unposted:
 
 def by_others(payload: Payload, commits: list[Payload]) -> list[Commit]:
     """The commits; who wrote them is said where that is somebody else than who pushed."""
-    pushers = {payload.maybe_text("sender.login"), payload.maybe_text("sender.name"), payload.maybe_text("pusher.name")}
+    paths = ("sender.login", "sender.name", "pusher.name")
+    # An author without an account has no username, which is nobody's, and not the pusher's.
+    pushers = {payload.maybe_text(path) for path in paths} - {""}
     told = []
     for commit in commits[-MOST_COMMITS:]:
         name = commit.maybe_text("author.name")
@@ -61,6 +65,8 @@ def by_others(payload: Payload, commits: list[Payload]) -> list[Commit]:
 
 def create(payload: Payload) -> Told | Unposted:
     kind, name = payload.text("ref_type"), payload.maybe_text("ref")
+    if kind == "branch" and threads.is_queue(name):
+        return threads.OF_THE_QUEUE
     if kind == "branch":
         entity = threads.branch(payload, name, created=True)
         return told(payload, "create.branch", f"created branch {name}", entity, about="in")
@@ -71,6 +77,8 @@ def create(payload: Payload) -> Told | Unposted:
 
 def delete(payload: Payload) -> Told | Unposted:
     kind, name = payload.text("ref_type"), payload.text("ref")
+    if kind == "branch" and threads.is_queue(name):
+        return threads.OF_THE_QUEUE
     if kind == "branch":
         entity = threads.branch(payload, name, deleted=True)
         return told(payload, "delete.branch", f"deleted branch {name}", entity, about="in")
@@ -81,8 +89,7 @@ def delete(payload: Payload) -> Told | Unposted:
 
 def commit_comment(payload: Payload) -> Told | Unposted:
     sha = payload.text("comment.commit_id")
-    path = payload.maybe_text("comment.path")
-    where = Link(path or short_sha(sha), payload.url("comment.html_url"))
+    where = Link(place_of(payload.object("comment")) or short_sha(sha), payload.url("comment.html_url"))
     return commented("commit_comment", payload, threads.commit(payload, sha), where)
 
 

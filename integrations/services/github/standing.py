@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from integrations.activity import Status
+from integrations.activity import Author, Status
 from integrations.services.base import Payload
 from integrations.services.code_hosts import ARCHIVED, DELETED
 from integrations.services.telling import Link, Told, Unposted, Words, paragraph
 
 from . import threads
-from .people import called, login
+from .people import called, login, person_facts
 from .work import not_worded, told
+
+# What builds a site is not who pushed to it.
+PAGES = Author("GitHub Pages")
 
 
 def star(payload: Payload) -> Told | Unposted:
@@ -95,7 +98,13 @@ def branch_protection_rule(payload: Payload) -> Told | Unposted:
 def page_build(payload: Payload) -> Told | Unposted:
     if payload.text("build.status") != "errored":
         return Unposted("only builds that failed are posted")
-    body = paragraph(payload.maybe_text("build.error.message"))
-    return told(
-        payload, "page_build", "could not build the Pages site", threads.repository(payload), about="of", body=body
+    pusher = payload.maybe_text("build.pusher.login")
+    return Told(
+        word="page_build",
+        did=Words("could not build the site", f", started by {pusher}" if pusher else ""),
+        entity=threads.repository(payload),
+        author=PAGES,
+        about="in",
+        body=paragraph(payload.maybe_text("build.error.message")),
+        facts=person_facts(payload, "build.pusher" if pusher else "sender"),
     )

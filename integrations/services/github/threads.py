@@ -25,7 +25,7 @@ from integrations.services.code_hosts import (
     subject_of,
     written,
 )
-from integrations.services.telling import Entity, Link, Words, counted, fields, title_html
+from integrations.services.telling import Entity, Link, Unposted, Words, counted, fields, title_html
 
 from .people import GHOST, all_called
 
@@ -35,6 +35,14 @@ PULL_REQUEST_FIELDS = (
     "Pull request", "Branch", "Reviewers", "Assignees", "Labels", "Milestone", "Changes", "Commits",
 )  # fmt: skip
 EVERYTHING = ("title", "external_url", "status", "body")
+
+# Branches that GitHub makes for each try of its merge queue, and deletes right after it.
+QUEUE = "gh-readonly-queue/"
+OF_THE_QUEUE = Unposted("it is a temporary branch of the merge queue")
+
+
+def is_queue(branch: str) -> bool:
+    return branch.startswith(QUEUE)
 
 
 def repository_name(payload: Payload) -> str:

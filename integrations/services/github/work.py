@@ -41,6 +41,15 @@ def told(
     )
 
 
+def place_of(comment: Payload) -> str:
+    """The file that a comment is on, with its line where it is on one; empty where it is on no file.
+
+    A comment on lines that a later push changed has the line it had then, and one on a whole file has none.
+    """
+    path, line = comment.maybe_text("path"), comment.maybe_number("line") or comment.maybe_number("original_line")
+    return f"{path}:{line}" if path and line else path
+
+
 def comment_body(payload: Payload, path: str = "comment") -> str:
     thing = payload.object(path)
     return threads.markdown(payload, thing.maybe_text("body"), thing.url("html_url"))
@@ -86,11 +95,13 @@ def unassigned(kind: str, payload: Payload, entity: Entity) -> Told:
 
 
 def locked(kind: str, payload: Payload, entity: Entity) -> Told:
-    return told(payload, f"{kind}.locked", "locked the conversation", entity, about="of")
+    reason = payload.maybe_text(f"{THING[kind]}.active_lock_reason")
+    did = f"locked the conversation as {reason}" if reason else "locked the conversation"
+    return told(payload, f"{kind}.locked", did, entity, about="in")
 
 
 def unlocked(kind: str, payload: Payload, entity: Entity) -> Told:
-    return told(payload, f"{kind}.locked", "unlocked the conversation", entity, about="of")
+    return told(payload, f"{kind}.locked", "unlocked the conversation", entity, about="in")
 
 
 def milestoned(kind: str, payload: Payload, entity: Entity) -> Told:
@@ -99,7 +110,9 @@ def milestoned(kind: str, payload: Payload, entity: Entity) -> Told:
 
 
 def demilestoned(kind: str, payload: Payload, entity: Entity) -> Told:
-    return told(payload, f"{kind}.milestoned", "removed the milestone", entity, about="from")
+    name = payload.maybe_text("milestone.title")
+    did = f"removed milestone {name}" if name else "removed the milestone"
+    return told(payload, f"{kind}.milestoned", did, entity, about="from")
 
 
 def edited(kind: str, payload: Payload, entity: Entity) -> Told | Unposted:
@@ -144,9 +157,17 @@ def issues(payload: Payload) -> Told | Unposted:
         return told(payload, "issues.transferred", Words("moved issue to ", link), entity, about=":")
     if action in {"pinned", "unpinned"}:
         return told(payload, "issues.pinned", f"{action} issue", entity)
+    if action == "opened" and "changes.old_issue" in payload:
+        return told(payload, "issues.opened", Words("moved issue here from ", _former(payload)), entity, about=":")
     if action in {"opened", "reopened", "deleted"}:
         return told(payload, f"issues.{action}", f"{action} issue", entity)
     return not_worded("issues", action)
+
+
+def _former(payload: Payload) -> Link:
+    """Where an issue stood before it was transferred here."""
+    number, name = payload.number("changes.old_issue.number"), payload.maybe_text("changes.old_repository.full_name")
+    return Link(f"{name}#{number}", payload.maybe_text("changes.old_issue.html_url"))
 
 
 def not_worded(kind: str, action: str) -> Unposted:
@@ -161,9 +182,12 @@ def commented(kind: str, payload: Payload, entity: Entity, where: str | Link = "
     """Something said about `entity`, or what became of it; `where` narrows the place: a file, a commit."""
     action = payload.text("action")
     if action == "created":
-        did, about = (Words("commented on ", where), "in") if where else (Words("commented"), "on")
+        plain = Words(Link("commented", payload.url("comment.html_url")))
+        did, about = (Words("commented on ", where), "in") if where else (plain, "on")
         return told(payload, f"{kind}.created", did, entity, about=about, body=comment_body(payload), said=True)
     if action == "edited":
+        if payload.maybe_text("changes.body.from") == payload.maybe_text("comment.body"):
+            return Unposted("the text of the comment did not change")
         did = Words("edited ", Link("a comment", payload.url("comment.html_url")))
         return told(payload, f"{kind}.edited", did, entity, about="on", body=comment_body(payload))
     if action == "deleted":
@@ -185,6 +209,27 @@ def plain_pull_request(did: str, word: str, payload: Payload, *, about: str = ""
 
 def planned_pull_request(planning: Planning, payload: Payload) -> Told | Unposted:
     return planning("pull_request", payload, threads.pull_request(payload))
+
+
+# Why a pull request left the merge queue, by GitHub's `reason`, which other tools write in small letters.
+DEQUEUED: Mapping[str, str] = {
+    "ci_failure": "a required check failed",
+    "ci_timeout": "its checks took too long",
+    "merge_conflict": "it has a conflict",
+    "queue_cleared": "the queue was cleared",
+    "roll_back": "the queue was rolled back",
+    "branch_protections": "the branch’s protection forbids the merge",
+    "git_tree_invalid": "its merge could not be made",
+    "invalid_merge_commit": "its merge could not be made",
+}
+
+
+def pull_request_dequeued(payload: Payload) -> Told | Unposted:
+    reason = payload.maybe_text("reason").lower()
+    if reason in {"merge", "already_merged"}:
+        return Unposted("it was merged, and GitHub reports that as well")
+    why = f" because {DEQUEUED[reason]}" if reason in DEQUEUED else ""
+    return plain_pull_request(f"removed from the merge queue{why}", "queued", payload, about=":")
 
 
 def pull_request_opened(payload: Payload) -> Told:
@@ -239,7 +284,7 @@ PULL_REQUEST: Mapping[str, Wording] = {
     "auto_merge_enabled": partial(plain_pull_request, "enabled auto-merge", "auto_merge", about="for"),
     "auto_merge_disabled": partial(plain_pull_request, "disabled auto-merge", "auto_merge", about="for"),
     "enqueued": partial(plain_pull_request, "added to the merge queue", "queued", about=":"),
-    "dequeued": partial(plain_pull_request, "removed from the merge queue", "queued", about=":"),
+    "dequeued": pull_request_dequeued,
     **{action: partial(planned_pull_request, planning) for action, planning in PLANNING.items()},
 }
 
@@ -263,16 +308,17 @@ def pull_request_review(payload: Payload) -> Told | Unposted:
     if state not in REVIEWS:
         return not_worded("pull_request_review", state)
     body = comment_body(payload, "review")
-    word, did, about, decided = REVIEWS[state]
+    word, verb, about, decided = REVIEWS[state]
     if state == "commented" and not body:
         return Unposted("it has no words of its own, and its comments on lines are posted one by one")
+    reviewed = Words(Link(verb, payload.url("review.html_url")))
     entity = threads.pull_request(payload, decided=decided, reviewer=called(payload, "review.user"))
-    return told(payload, f"pull_request_review.{word}", did, entity, about=about, body=body, said=bool(body))
+    return told(payload, f"pull_request_review.{word}", reviewed, entity, about=about, body=body, said=bool(body))
 
 
 def pull_request_review_comment(payload: Payload) -> Told | Unposted:
-    path = Link(payload.text("comment.path"), payload.url("comment.html_url"))
-    worded = commented("pull_request_review_comment", payload, threads.pull_request(payload), path)
+    place = Link(place_of(payload.object("comment")), payload.url("comment.html_url"))
+    worded = commented("pull_request_review_comment", payload, threads.pull_request(payload), place)
     hunk = payload.maybe_text("comment.diff_hunk")
     if isinstance(worded, Told) and worded.said and hunk:
         lines = "\n".join(line[:200] for line in hunk[-4000:].splitlines()[-HUNK_LINES:])
@@ -287,7 +333,7 @@ def pull_request_review_thread(payload: Payload) -> Told | Unposted:
     comment = next(payload.objects("thread.comments"), None)
     conversation: str | Link = "a conversation"
     if comment:
-        conversation = Link(f"a conversation on {comment.text('path')}", comment.url("html_url"))
+        conversation = Link(f"a conversation on {place_of(comment)}", comment.url("html_url"))
     did = Words("resolved " if action == "resolved" else "reopened ", conversation)
     return told(payload, "pull_request_review_thread.resolved", did, threads.pull_request(payload), about="in")
 

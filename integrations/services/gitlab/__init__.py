@@ -32,7 +32,7 @@ from integrations.services.telling import Unposted
 
 from . import filters
 from .activities import ACTIVITIES, UNPOSTED
-from .hook import GROUPS, Hook
+from .hook import GROUPS, TRIGGERS, Hook
 from .origins import GITLAB, origin
 from .people import person, person_facts
 from .worded import secrecy
@@ -43,12 +43,6 @@ ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature
 TOKEN, KEY, EVENT_UUID = "X-Gitlab-Token", "Idempotency-Key", "X-Gitlab-Event-UUID"
 MOST_SIGNATURES = 10
 INSTANCE, TRIGGER = "X-Gitlab-Instance", "X-Gitlab-Event"
-# What GitLab calls the kinds whose names do not simply end in "Hook".
-TRIGGERS = {
-    "build": "Job Hook",
-    "access_token": "Resource Access Token Hook",
-    "deploy_token": "Resource Deploy Token Hook",
-}
 
 
 class GitLab(WebhookService):

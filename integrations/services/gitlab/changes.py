@@ -114,7 +114,7 @@ def milestone_changed(hook: Hook) -> Iterator[Clause]:
 def locked(hook: Hook) -> Iterator[Clause]:
     if "changes.discussion_locked" in hook:
         verb = "locked" if hook.flag("changes.discussion_locked.current") else "unlocked"
-        yield Clause("locked", Words(f"{verb} the conversation"), "of")
+        yield Clause("locked", Words(f"{verb} the conversation"), "in")
 
 
 def confidence_changed(hook: Hook) -> Iterator[Clause]:

@@ -16,7 +16,7 @@ from integrations.services.code_hosts import (
     short_sha,
     titled_sha,
 )
-from integrations.services.telling import Entity, Link, Told, Unposted, Words
+from integrations.services.telling import Entity, Link, Told, Unposted, Words, paragraph
 
 from . import threads
 from .hook import Hook
@@ -122,11 +122,14 @@ def build(hook: Hook) -> Told | Unposted:
     return told(hook, "build.failed", did, entity, about="for", by=CI)
 
 
-DEPLOYMENTS: Mapping[str, tuple[str, str, str, bool | None]] = {
-    "success": ("passed", "deployed", "to", True),
-    "failed": ("failed", "failed to deploy", "to", False),
-    "canceled": ("cancelled", "cancelled deploying", "to", None),
-    "blocked": ("waiting", "waits for an approval to deploy", "to", None),
+# By GitLab's status: the filter's word, what was done, whether it worked (None: the environment is as it was).
+DEPLOYMENTS: Mapping[str, tuple[str, str, bool | None]] = {
+    "success": ("passed", "deployed", True),
+    "failed": ("failed", "failed to deploy", False),
+    "canceled": ("cancelled", "cancelled deploying", None),
+    "blocked": ("waiting", "waits for an approval to deploy", None),
+    "approved": ("approved", "approved the deployment of", None),
+    "rejected": ("approved", "rejected the deployment of", None),
 }
 
 
@@ -136,9 +139,11 @@ def deployment(hook: Hook) -> Told | Unposted:
         return Unposted("only what came of a deployment is posted")
     if status not in DEPLOYMENTS:
         return not_worded("deployment", status)
-    word, verb, to, worked = DEPLOYMENTS[status]
-    what = hook.maybe_text("ref") or short_sha(hook.maybe_text("short_sha"))
+    word, verb, worked = DEPLOYMENTS[status]
+    what = hook.maybe_text("ref") or short_sha(hook.maybe_text("short_sha")) or "it"
     where = Link(hook.text("environment"), hook.link("environment_external_url"))
-    did = Words(f"{verb} {what} {to} ".replace("  ", " "), where)
-    entity = threads.environment(hook, worked)
-    return told(hook, f"deployment.{word}", did, entity, about="for")
+    # The log of the job says why it failed.
+    log = hook.link("deployable_url") if worked is False else ""
+    did = Words(Link(verb, log), f" {what} to ", where)
+    comment = paragraph(hook.maybe_text("approval.comment"))
+    return told(hook, f"deployment.{word}", did, threads.environment(hook, worked), about="for", body=comment)

@@ -67,7 +67,9 @@ def _by_others(hook: Hook, commits: list[Payload]) -> list[Commit]:
 def tag_push(hook: Hook) -> Told | Unposted:
     name = hook.text("ref").removeprefix("refs/tags/")
     before, after = hook.maybe_text("before"), hook.maybe_text("after")
-    if is_nothing(after):
+    # A tag that is gone can no longer be checked out: GitLab then sends null, also where it does not send zeros.
+    is_gone = "checkout_sha" in hook.data and "checkout_sha" not in hook
+    if is_nothing(after) or is_gone:
         return told(hook, "tag.deleted", f"deleted tag {name}", threads.tag(hook, name, deleted=True), about="in")
     message = threads.markdown(hook, hook.maybe_text("message"), hook.place.page(f"tags/{name}"))
     entity = threads.tag(hook, name)

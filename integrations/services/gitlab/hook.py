@@ -57,8 +57,8 @@ class Hook(Payload):
 
     @cached_property
     def kind(self) -> str:
-        """System hooks, members, subgroups and projects have an event_name only."""
-        return self.maybe_text("object_kind") or self.maybe_text("event_name")
+        """System hooks, members, subgroups and projects have an event_name only. Without either, the header tells."""
+        return self.maybe_text("object_kind") or self.maybe_text("event_name") or _kind_of(self.trigger)
 
     @cached_property
     def attributes(self) -> Payload:
@@ -145,6 +145,25 @@ class Hook(Payload):
 
 
 Wording = Callable[[Hook], Told | Unposted]
+
+
+# What the header X-Gitlab-Event calls the kinds whose names do not simply end in "Hook".
+TRIGGERS = {
+    "build": "Job Hook",
+    "access_token": "Resource Access Token Hook",
+    "deploy_token": "Resource Deploy Token Hook",
+}
+KINDS = {trigger: kind for kind, trigger in TRIGGERS.items()}
+# They stand for several kinds each.
+UNCERTAIN = {"Member Hook", "Project Hook", "Subgroup Hook", "System Hook"}
+
+
+def _kind_of(trigger: str) -> str:
+    """The kind that the trigger "Confidential Merge Request Hook" names; empty where it names none, or several."""
+    trigger = trigger.removeprefix("Confidential ")
+    if trigger in UNCERTAIN or not trigger.endswith(" Hook"):
+        return ""
+    return KINDS.get(trigger) or trigger.removesuffix(" Hook").lower().replace(" ", "_")
 
 
 def _paired(changes: object) -> object:

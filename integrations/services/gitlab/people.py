@@ -29,8 +29,10 @@ class Person:
 
 def person(hook: Hook) -> Person | None:
     """Who did it. Pushes and members tell it beside the rest, the others in an object; some tell nobody."""
-    if "user" in hook:
-        user = hook.object("user")
+    # Who approves a deployment is told beside the person who started it.
+    path = "approver" if "approver" in hook else "user"
+    if path in hook:
+        user = hook.object(path)
         login = user.maybe_text("username")
         name, avatar = user.maybe_text("name").strip() or login or GHOST, user.maybe_text("avatar_url")
     else:

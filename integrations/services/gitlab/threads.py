@@ -403,7 +403,24 @@ def numbered(hook: Hook, ref: str) -> Entity | None:
     )
 
 
-# Of a merge request, beside its number.
+def numbered_issue(hook: Hook, number: int) -> Entity:
+    """The issue that a design belongs to: its number is all there is to know."""
+    place = hook.place
+    url = place.page(f"issues/{number}")
+    return Entity(
+        f"{place.key}/issue:{number}",
+        f"{place.name} #{number}",
+        Thread(
+            title=f"Issue #{number}",
+            external_url=url,
+            fields=fields(("Issue", reference(place, "#", number, url))),
+            keeps=("title", "external_url", "status", "body", *ISSUE_FIELDS),
+        ),
+    )
+
+
+# Of an issue and of a merge request, beside its number.
+ISSUE_FIELDS = ("Assignees", "Labels", "Milestone", "Due", "Severity", "Confidential")
 ITS_FIELDS = ("Branch", "Reviewers", "Assignees", "Labels", "Milestone")
 
 

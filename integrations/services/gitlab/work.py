@@ -125,7 +125,7 @@ def note(hook: Hook) -> Told | Unposted:
     elif word == "commit":
         did, about = Words("commented on ", Link(short_sha(hook.text("commit.id")), url)), "in"
     else:
-        did, about = Words("commented"), "on"
+        did, about = Words(Link("commented", url)), "on"
     return told(hook, f"note.{word}", did, entity, about=about, body=body, said=True)
 
 
@@ -134,7 +134,8 @@ def noted(hook: Hook) -> tuple[str, Entity] | None:
     for name, word, entity in NOTED:
         if name in hook:
             return word, entity(hook, hook.object(name))
-    return None
+    design = DESIGN.fullmatch(hook.maybe_text("object_attributes.position.new_path"))
+    return ("issue", threads.numbered_issue(hook, int(design["issue"]))) if design else None
 
 
 NOTED: tuple[tuple[str, str, Callable[[Hook, Payload], Entity]], ...] = (
@@ -150,9 +151,15 @@ NOTED: tuple[tuple[str, str, Callable[[Hook, Payload], Entity]], ...] = (
 )
 
 
+# Where GitLab keeps the designs of issue 7. With a comment on one it sends no issue beside it.
+DESIGN = re.compile(r"designs/issue-(?P<issue>[1-9]\d{0,9})/(?P<file>[^/]+)", re.ASCII)
+
+
 def _place_in_diff(thing: Payload) -> str:
     """The file that a comment is on, with the line where GitLab tells it."""
     path = thing.maybe_text("position.new_path") or thing.maybe_text("st_diff.new_path")
+    if design := DESIGN.fullmatch(path):
+        return f"design {design['file']}"
     line = thing.maybe_number("position.new_line")
     return f"{path}:{line}" if path and line else path
 

@@ -37,8 +37,34 @@ WORDED: list[tuple[str, dict[str, Any], str, str, str]] = [
         "open green",
         "issues.assigned",
     ),
-    ("issues.locked", {"action": "unlocked"}, "unlocked the conversation of", "open green", "issues.locked"),
-    ("issues.milestoned", {"action": "demilestoned"}, "removed the milestone from", "open green", "issues.milestoned"),
+    ("issues.locked", {"action": "unlocked"}, "unlocked the conversation in", "open green", "issues.locked"),
+    ("issues.milestoned", {"action": "demilestoned"}, "removed milestone 2.4 from", "open green", "issues.milestoned"),
+    (
+        "issues.milestoned",
+        {"action": "demilestoned", "milestone": None},
+        "removed the milestone from",
+        "open green",
+        "issues.milestoned",
+    ),
+    (
+        "issues.locked",
+        {"issue.active_lock_reason": "too heated"},
+        "locked the conversation as too heated in",
+        "open green",
+        "issues.locked",
+    ),
+    (
+        "issues.opened",
+        {
+            "changes": {
+                "old_issue": {"number": 4, "html_url": "https://github.com/octo/docs/issues/4"},
+                "old_repository": {"full_name": "octo/docs"},
+            }
+        },
+        "moved issue here from octo/docs#4:",
+        "open green",
+        "issues.opened",
+    ),
     ("issues.pinned", {"action": "unpinned"}, "unpinned issue", "open green", "issues.pinned"),
     (
         "issues.edited",
@@ -69,6 +95,42 @@ WORDED: list[tuple[str, dict[str, Any], str, str, str]] = [
         "removed from the merge queue:",
         "open green",
         "pull_request.queued",
+    ),
+    (
+        "pull_request.enqueued",
+        {"action": "dequeued", "reason": "CI_FAILURE"},
+        "removed from the merge queue because a required check failed:",
+        "open green",
+        "pull_request.queued",
+    ),
+    (
+        "pull_request.enqueued",
+        {"action": "dequeued", "reason": "merge_conflict"},
+        "removed from the merge queue because it has a conflict:",
+        "open green",
+        "pull_request.queued",
+    ),
+    (
+        "pull_request_review_comment.created",
+        {"comment.line": 12},
+        "commented on greet.py:12 in",
+        "open green",
+        "pull_request_review_comment.created",
+    ),
+    # The lines were changed by a later push.
+    (
+        "pull_request_review_comment.created",
+        {"comment.line": None, "comment.original_line": 9},
+        "commented on greet.py:9 in",
+        "open green",
+        "pull_request_review_comment.created",
+    ),
+    (
+        "pull_request_review_thread.resolved",
+        {"thread.comments.0.line": 12},
+        "resolved a conversation on greet.py:12 in",
+        "open green",
+        "pull_request_review_thread.resolved",
     ),
     (
         "pull_request_review.dismissed",
@@ -271,7 +333,7 @@ def test_run_says_how_long_it_took(end: str, time: str) -> None:
 def test_checks_that_did_not_all_pass_are_counted(conclusion: str) -> None:
     event = variant("check_suite.completed.success", {"check_suite.conclusion": conclusion})
 
-    assert event.summary == "Jenkins not all 3 checks passed for"
+    assert event.summary == "Jenkins not all 3 checks passed for 6f2a8c1 in"
 
 
 KEPT: list[tuple[str, dict[str, Any], str]] = [
@@ -293,6 +355,16 @@ KEPT: list[tuple[str, dict[str, Any], str]] = [
         "a later deployment took its place",
     ),
     ("gollum", {"pages": []}, "it names no page"),
+    (
+        "pull_request.enqueued",
+        {"action": "dequeued", "reason": "MERGE"},
+        "it was merged, and GitHub reports that as well",
+    ),
+    (
+        "issue_comment.edited",
+        {"changes": {"body": {"from": "Same as before."}}, "comment.body": "Same as before."},
+        "the text of the comment did not change",
+    ),
     ("create.branch", {"ref_type": "repository"}, "GitHub's create repository is not a kind we post"),
 ]
 
@@ -300,6 +372,94 @@ KEPT: list[tuple[str, dict[str, Any], str]] = [
 @pytest.mark.parametrize(("name", "changes", "why_not"), KEPT)
 def test_variant_is_kept_for_a_reason(name: str, changes: dict[str, Any], why_not: str) -> None:
     assert variant(name, changes).why_not == why_not
+
+
+QUEUE = "gh-readonly-queue/main/pr-42-6f2a8c1"
+OF_THE_QUEUE: list[tuple[str, dict[str, Any]]] = [
+    ("create.branch", {"ref": QUEUE}),
+    ("delete.branch", {"ref": QUEUE}),
+    ("push", {"ref": f"refs/heads/{QUEUE}"}),
+    ("check_run.completed.branch", {"check_run.check_suite.head_branch": QUEUE}),
+    ("check_suite.completed.failure", {"check_suite.head_branch": QUEUE}),
+    ("workflow_run.completed.failure", {"workflow_run.head_branch": QUEUE}),
+    ("status.success", {"branches": [{"name": QUEUE}]}),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), OF_THE_QUEUE)
+def test_temporary_branch_of_the_merge_queue_is_not_posted(name: str, changes: dict[str, Any]) -> None:
+    assert variant(name, changes).why_not == "it is a temporary branch of the merge queue"
+
+
+def test_status_of_a_commit_that_is_on_a_branch_and_in_the_merge_queue_belongs_to_the_branch() -> None:
+    event = variant("status.success", {"branches": [{"name": QUEUE}, {"name": "greet"}]})
+
+    assert event.activity is not None
+    assert event.activity.thread_id == "branch:greet"
+    assert event.facts["branches"] == ("greet",)
+
+
+def test_commit_by_somebody_without_an_account_names_its_author() -> None:
+    commit = {
+        "id": 40 * "c",
+        "message": "Greet in Danish",
+        "url": "https://github.com/octo/hello/commit/ccc",
+        "author": {"name": "Mira Okafor", "email": "mira@example.com"},
+    }
+
+    activity = variant("push", {"commits": [commit], "sender.name": None, "pusher.name": None}).activity
+
+    assert activity is not None
+    assert "Greet in Danish, Mira Okafor</li>" in activity.body
+
+
+ADDRESS = "https://github.com/octo/hello/issues/7#issuecomment-9"
+LINKED: list[tuple[str, dict[str, Any], str]] = [
+    ("issue_comment.created", {"comment.html_url": ADDRESS}, f'<a href="{ADDRESS}">commented</a>'),
+    ("discussion_comment.created", {"comment.html_url": ADDRESS}, f'<a href="{ADDRESS}">commented</a>'),
+    (
+        "pull_request_review.submitted.approved",
+        {"review.html_url": ADDRESS},
+        f'<a href="{ADDRESS}">approved</a>',
+    ),
+    (
+        "check_run.completed.branch",
+        {},
+        'for <a href="https://github.com/octo/hello/commit/6f2a8c1e0b7d4935a1c2e3f405162738495a6b7c">6f2a8c1</a>',
+    ),
+    (
+        "status.success",
+        {},
+        'for <a href="https://github.com/octo/hello/commit/6f2a8c1e0b7d4935a1c2e3f405162738495a6b7c">6f2a8c1</a>',
+    ),
+    (
+        "deployment_status.created.failure",
+        {"deployment_status.log_url": "https://github.com/octo/hello/actions/runs/9/job/8"},
+        '<a href="https://github.com/octo/hello/actions/runs/9/job/8">failed to deploy</a>',
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "changes", "linked"), LINKED)
+def test_title_links_to_the_comment_the_commit_and_the_job(name: str, changes: dict[str, Any], linked: str) -> None:
+    activity = variant(name, changes).activity
+
+    assert activity is not None
+    assert linked in activity.title
+
+
+def test_check_in_the_thread_of_a_commit_does_not_repeat_the_commit() -> None:
+    activity = variant("check_run.completed.fork", {}).activity
+
+    assert activity is not None
+    assert activity.title.endswith("failed in 1 min 5 s")
+
+
+def test_failed_pages_build_is_by_github_pages_and_names_who_started_it() -> None:
+    event = variant("page_build.errored", {"build.pusher": {"login": "tomas-brandt", "type": "User"}})
+
+    assert event.summary == "GitHub Pages could not build the site, started by tomas-brandt in"
+    assert event.facts["authors"] == ("tomas-brandt",)
 
 
 ACTIONS_ALONE = [

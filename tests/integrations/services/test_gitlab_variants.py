@@ -85,14 +85,14 @@ WORDED: list[tuple[str, dict[str, Any], str, str, str]] = [
     (
         "issue.update.title",
         changed("discussion_locked", False, True),
-        "locked the conversation of",
+        "locked the conversation in",
         "open green",
         "issue.locked",
     ),
     (
         "issue.update.title",
         changed("discussion_locked", True, None),
-        "unlocked the conversation of",
+        "unlocked the conversation in",
         "open green",
         "issue.locked",
     ),
@@ -676,3 +676,86 @@ def test_what_some_versions_leave_out_is_done_without(name: str, paths: tuple[st
     assert event.activity is not None, event.why_not
     assert "None" not in event.activity.title
     assert "  " not in event.summary
+
+
+def test_tag_that_can_no_longer_be_checked_out_was_deleted() -> None:
+    recorded = Recorded(GITLAB, HERE / "gitlab" / "tag_push.created.json")
+    data = {**recorded.data, "checkout_sha": None}
+
+    event = recorded.read(json.dumps(data).encode())
+
+    assert event.facts["events"] == ("tag.deleted",)
+    assert status_of(event) == "tag deleted grey"
+
+
+def test_comment_on_a_design_is_in_the_thread_of_its_issue_and_names_the_file() -> None:
+    position = {"new_path": "designs/issue-7/basket.png", "position_type": "image"}
+    changes = {
+        "issue": None,
+        f"{ATTRIBUTES}.noteable_type": "DesignManagement::Design",
+        f"{ATTRIBUTES}.position": position,
+    }
+
+    event = variant("note.issue", changes)
+    in_issue = variant("note.issue", {})
+
+    assert event.summary == "Ines Rao commented on design basket.png in"
+    assert event.activity is not None
+    assert in_issue.activity is not None
+    assert event.activity.thread_id == in_issue.activity.thread_id
+    # Nothing else is known of the issue: it stays as it was told before.
+    whole = event.activity.thread.over(in_issue.activity.thread)
+    assert (whole.title, whole.status) == (in_issue.activity.thread.title, in_issue.activity.thread.status)
+
+
+@pytest.mark.parametrize(("status", "verb"), [("approved", "approved"), ("rejected", "rejected")])
+def test_decision_about_a_deployment_is_told_of_who_decided(status: str, verb: str) -> None:
+    changes = {"status": status, "approver": MIRA, "approval": {"status": status, "comment": "Looks <b>good</b>"}}
+
+    event = variant("deployment.success", changes)
+
+    assert event.summary == f"Mira Okafor {verb} the deployment of main to production for"
+    assert event.facts["events"] == ("deployment.approved",)
+    assert event.facts["authors"] == ("mira-okafor",)
+    assert event.activity is not None
+    assert event.activity.body == "<p>Looks &lt;b&gt;good&lt;/b&gt;</p>"
+    assert "deployment.approved" in {choice.value for choice in GITLAB.rules[0].choices}
+
+
+def test_failed_deployment_links_to_its_job() -> None:
+    activity = variant("deployment.failed", {"deployable_url": f"{PROJECT}/-/jobs/9"}).activity
+
+    assert activity is not None
+    assert activity.title.startswith(f'<a href="{PROJECT}/-/jobs/9">failed to deploy</a> ')
+
+
+@pytest.mark.parametrize(
+    ("name", "trigger", "kind"),
+    [
+        ("push", "Push Hook", "push"),
+        ("tag_push.created", "Tag Push Hook", "tag_push"),
+        ("issue.open", "Issue Hook", "issue"),
+        ("note.issue.confidential", "Confidential Note Hook", "note"),
+        ("build.failed", "Job Hook", "build"),
+        ("merge_request.open", "Merge Request Hook", "merge_request"),
+    ],
+)
+def test_body_without_a_kind_is_read_as_what_its_header_names(name: str, trigger: str, kind: str) -> None:
+    whole = variant(name, {}, **{"X-Gitlab-Event": trigger})
+    event = variant(name, {"object_kind": None, "event_name": None}, **{"X-Gitlab-Event": trigger})
+
+    assert event.kind == kind
+    assert event.activity == whole.activity
+
+
+@pytest.mark.parametrize("trigger", ["System Hook", "Member Hook", "Push", ""])
+def test_body_without_a_kind_is_unreadable_where_the_header_does_not_name_one(trigger: str) -> None:
+    with pytest.raises(UnreadablePayload, match="event_name is missing"):
+        variant("push", {"object_kind": None, "event_name": None}, **{"X-Gitlab-Event": trigger})
+
+
+def test_comment_links_to_itself() -> None:
+    activity = variant("note.issue", {f"{ATTRIBUTES}.url": f"{PROJECT}/-/issues/7#note_9"}).activity
+
+    assert activity is not None
+    assert activity.title == f'<a href="{PROJECT}/-/issues/7#note_9">commented</a>'
