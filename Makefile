@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench lock browser
+.PHONY: help run demo test lint audit format bench lock browser
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -42,6 +42,9 @@ lint: $(VENV)/.for-ci ## style, types, walls between the parts, settings for pro
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m launcher.deploycheck
+
+audit: $(VENV)/.for-ci ## look every locked dependency up in the published advisories
+	@$(BIN)/python -m launcher.audit
 
 format: $(VENV)/.for-ci ## set the code in the project's style
 	$(BIN)/ruff check --fix .
