@@ -12,8 +12,7 @@ import pytest
 from integrations.activity import Activity
 from integrations.services import SERVICES
 from integrations.services.base import Event
-
-from .recorded import HERE, Recorded
+from tests.integrations.services.recorded import HERE, Recorded
 
 GITLAB = SERVICES["gitlab"]
 WEB = "https://gitlab.com/octo/website"

@@ -9,8 +9,7 @@ import pytest
 
 from integrations.services import SERVICES
 from integrations.services.base import Event, UnreadablePayload, WebhookService
-
-from .recorded import HERE, Recorded
+from tests.integrations.services.recorded import HERE, Recorded
 
 GITLAB = SERVICES["gitlab"]
 assert isinstance(GITLAB, WebhookService)

@@ -8,8 +8,7 @@ import pytest
 
 from integrations.services import SERVICES
 from integrations.services.base import InvalidOrigin, SignatureMismatch, UnreadablePayload
-
-from .recorded import HERE, SECRET, Recorded
+from tests.integrations.services.recorded import HERE, SECRET, Recorded
 
 GITHUB = SERVICES["github"]
 OPENED = Recorded(GITHUB, HERE / "github" / "issues.opened.json")

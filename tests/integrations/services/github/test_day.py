@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from integrations.services import SERVICES
-
-from .days import Day, fields, laid, statuses
-from .recorded import recorded
+from tests.integrations.services.days import Day, fields, laid, statuses
+from tests.integrations.services.recorded import recorded
 
 
 @pytest.fixture(scope="module")

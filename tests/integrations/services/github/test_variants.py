@@ -8,8 +8,7 @@ import pytest
 
 from integrations.services import SERVICES
 from integrations.services.base import Event
-
-from .recorded import HERE, Recorded
+from tests.integrations.services.recorded import HERE, Recorded
 
 GITHUB = SERVICES["github"]
 LEA = {"login": "lea-cohen", "type": "User"}

@@ -11,8 +11,7 @@ import pytest
 
 from integrations.services import SERVICES
 from integrations.services.base import InvalidOrigin, SignatureMismatch, UnreadablePayload, WebhookService
-
-from .recorded import HERE, SECRET, Recorded
+from tests.integrations.services.recorded import HERE, SECRET, Recorded
 
 GITLAB = SERVICES["gitlab"]
 assert isinstance(GITLAB, WebhookService)

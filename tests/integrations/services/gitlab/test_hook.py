@@ -11,8 +11,7 @@ from django.test import Client
 from integrations.models import Delivery, Event, Integration, Origin
 from integrations.services import SERVICES
 from integrations.services.base import WebhookService
-
-from .recorded import HERE
+from tests.integrations.services.recorded import HERE
 
 pytestmark = pytest.mark.django_db
 GITLAB = SERVICES["gitlab"]

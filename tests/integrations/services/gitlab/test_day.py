@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .days import Day, fields, laid, statuses
+from tests.integrations.services.days import Day, fields, laid, statuses
 
 ISSUE, MERGE_REQUEST, MAIN = "project:4242/issue:57", "project:4242/mr:131", "project:4242/pipeline:main"
 RELEASE = "project:4242/release:v3.2.0"

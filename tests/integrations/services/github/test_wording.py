@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from .recorded import HERE, Recorded
-from .wording import Wording
+from tests.integrations.services.recorded import HERE, Recorded
+from tests.integrations.services.wording import Wording
 
 WORDING = Wording("github")
 read, activity_of = WORDING.read, WORDING.activity_of
