@@ -61,6 +61,7 @@ FLOWDOCK_CLIENT_SECRET: str = env.str("FLOWDOCK_CLIENT_SECRET", default="")
 # "activities": the October 2014 dialect (POST /activities); "messages": the later one (POST /messages).
 FLOWDOCK_API_VERSION: str = env.str("FLOWDOCK_API_VERSION", default="activities")
 FLOWDOCK_TIMEOUT: float = env.float("FLOWDOCK_TIMEOUT", default=10.0)  # seconds
+FLOWDOCK_CA_FILE: str = env.str("FLOWDOCK_CA_FILE", default="")
 
 # What is accepted, kept and delivered
 

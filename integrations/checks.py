@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 from cryptography.fernet import Fernet
@@ -34,6 +35,23 @@ def flowdock_is_reachable_by_address(**kwargs: Any) -> list[CheckMessage]:
         for name in ("FLOWDOCK_API_URL", "FLOWDOCK_WEB_URL", "BRIDGE_URL")
         if not is_web_address(getattr(settings, name))
     ]
+
+
+@register()
+def certificate_authorities_can_be_loaded(**kwargs: Any) -> list[CheckMessage]:
+    if not settings.FLOWDOCK_CA_FILE:
+        return []
+    try:
+        ssl.create_default_context(cafile=settings.FLOWDOCK_CA_FILE)
+    except OSError as error:
+        return [
+            Error(
+                f"The certificates in FLOWDOCK_CA_FILE cannot be loaded: {error.strerror or error}.",
+                hint="It is the path of a file with one or more certificates in PEM, readable by the bridge.",
+                id="integrations.E005",
+            )
+        ]
+    return []
 
 
 @register()

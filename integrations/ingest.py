@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
@@ -20,6 +19,7 @@ from .models import Delivery, Event, Integration, Origin, facts_of
 from .services.base import ACTIVITY, TEST, SignatureMismatch, WebhookService
 from .services.base import Event as ReadEvent
 from .signals import happened
+from .storable import storable, storable_json
 from .writing import writing
 
 logger = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ def _write(event: Event, tell: Callable[[], ReadEvent], only: Integration | None
     read = tell()
     _describe(event, read)
     if read.activity:
-        event.activity = _storable_json(_whole(event, read.activity).as_json())
+        event.activity = storable_json(_whole(event, read.activity).as_json())
     event.save(force_insert=True)
     now = event.received_at
     deliveries = [_decide(event, read, integration) for integration in integrations]
@@ -200,22 +200,8 @@ def _without_secrets(origin: Origin, headers: Mapping[str, str]) -> dict[str, st
 
 
 def _storable(text: str, length: int) -> str:
-    """`text` as a database can hold it: no NUL, no half of a surrogate pair, not longer than its column."""
-    if not text.isascii():
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:length]
-
-
-def _storable_json(value: Any) -> Any:
-    match value:
-        case str():
-            return _storable(value, len(value))
-        case dict():
-            return {name: _storable_json(item) for name, item in value.items()}
-        case list() | tuple():
-            return [_storable_json(item) for item in value]
-        case _:
-            return value
+    """`text` as its column can hold it."""
+    return storable(text)[:length]
 
 
 def _plain(markup: str) -> str:

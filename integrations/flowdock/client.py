@@ -10,10 +10,10 @@ import datetime as dt
 import json
 import logging
 import re
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
@@ -23,10 +23,12 @@ import urllib3
 from django.conf import settings
 
 from integrations.activity import Activity, is_web_address
+from integrations.storable import storable_json
 
 from . import payload
 from .errors import (
     ActivityRejected,
+    FlowdockAway,
     FlowdockError,
     FlowdockUnavailable,
     FlowNotAccessible,
@@ -34,6 +36,7 @@ from .errors import (
     SourceRejected,
     TokenRefused,
 )
+from .transport import OneDeadlineAdapter
 
 # The longest list of flows with all their people is far below; whatever is longer is no answer of Flowdock's.
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
@@ -104,11 +107,22 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON. Raises FlowdockUnavailable: a page of a proxy in between is no answer of Flowdock's."""
+        """The body as JSON, its texts storable.
+
+        Raises FlowdockUnavailable: a page of a proxy in between is no answer of Flowdock's.
+        """
         try:
-            return json.loads(self.body)
+            return storable_json(json.loads(self.body))
         except (ValueError, RecursionError):
-            raise FlowdockUnavailable(f"Flowdock answered {self.status} with something that is no JSON") from None
+            raise FlowdockUnavailable(f"Flowdock answered {self.status} with something that is not JSON") from None
+
+    def readable(self) -> Mapping[str, Any]:
+        """The body as a JSON object, or an empty one where it is anything else."""
+        try:
+            said = self.json()
+        except FlowdockUnavailable:
+            return {}
+        return said if isinstance(said, Mapping) else {}
 
     def object(self) -> Mapping[str, Any]:
         return _object(self.json())
@@ -119,18 +133,13 @@ class Answer:
 
     def words(self) -> str:
         """What Flowdock says is wrong: its `message`, then each of its `errors` by field."""
-        try:
-            said = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return ""
-        if not isinstance(said, Mapping):
-            return ""
-        words = [str(said.get("message") or "")]
+        said = self.readable()
+        words = [_text(said, "message")]
         errors = said.get("errors")
         if isinstance(errors, Mapping):
             for field, texts in errors.items():
                 texts = texts if isinstance(texts, list) else [texts]
-                words.append(f"{field} {', '.join(str(text) for text in texts)}")
+                words.append(f"{field} {', '.join(text for text in texts if isinstance(text, str))}")
         return "; ".join(word for word in words if word)[:300]
 
 
@@ -138,15 +147,21 @@ class Flowdock:
     """One keep-alive connection to Flowdock, with a person's access token or without. For one thread at a time.
 
     Every method raises FlowdockUnavailable where no sensible answer came, TokenRefused on 401, FlowNotAccessible on 403
-    and 404, SourceGone on 410. `timeout` is in seconds, for the connection, for each wait and for the whole answer.
+    and 404, SourceGone on 410. `timeout` is in seconds, for a whole call from connecting to the answer's last byte.
     """
 
     def __init__(self, access_token: str = "", timeout: float | None = None) -> None:
         self.access_token = access_token
         self.timeout = settings.FLOWDOCK_TIMEOUT if timeout is None else timeout
         self.session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, OneDeadlineAdapter())
         # A proxy or a .netrc of the machine has no say in where tokens go.
         self.session.trust_env = False
+        if settings.FLOWDOCK_CA_FILE:
+            self.session.verify = settings.FLOWDOCK_CA_FILE
+        # The next call may be another integration's, and has no use for what Flowdock left with this one.
+        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.session.headers.update({"Accept": "application/json", "User-Agent": "Flowdock-Bridge"})
         if access_token:
             self.session.headers["Authorization"] = f"Bearer {access_token}"
@@ -275,20 +290,34 @@ class Flowdock:
         url = f"{settings.FLOWDOCK_API_URL}{path_or_url}" if path_or_url.startswith("/") else path_or_url
         if not is_on_api(url):
             raise FlowdockUnavailable("an address outside Flowdock's API was not followed")
-        deadline = time.monotonic() + self.timeout
+        timeout = urllib3.Timeout(total=self.timeout)
         try:
             with self.session.request(
-                method, url, timeout=self.timeout, allow_redirects=False, stream=True, **how
+                method,
+                url,
+                timeout=timeout,  # type: ignore[arg-type]  # requests takes urllib3's own as well
+                allow_redirects=False,
+                stream=True,
+                **how,
             ) as response:
-                body = b"".join(_chunks(response, deadline))
+                body = b"".join(_chunks(response))
                 return Answer(response.status_code, response.headers, body)
         # "from None": the texts of these errors hold the whole address, and with it, at times, a flow_token.
         except requests.exceptions.SSLError:
-            raise FlowdockUnavailable("Flowdock's certificate could not be verified") from None
+            raise FlowdockAway("Flowdock's certificate could not be verified") from None
+        except requests.ConnectTimeout:
+            raise FlowdockAway(f"Flowdock could not be reached within {self.timeout:g} s") from None
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
             raise FlowdockUnavailable(f"Flowdock did not answer within {self.timeout:g} s") from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise FlowdockUnavailable(f"Flowdock could not be reached ({type(error).__name__})") from None
+        except requests.ConnectionError as error:
+            if _was_connected(error):
+                raise FlowdockUnavailable("Flowdock broke the connection off, or its answer was not HTTP") from None
+            raise FlowdockAway("Flowdock could not be reached") from None
+        except urllib3.exceptions.HTTPError:
+            raise FlowdockUnavailable("Flowdock's answer could not be read to its end") from None
+        # OSError: a file of certificates that cannot be read, for one. All errors of requests are OSErrors.
+        except OSError as error:
+            raise FlowdockUnavailable(f"Flowdock could not be called ({type(error).__name__})") from None
 
     def _refuse(self, answer: Answer, refusal: type[FlowdockError], secret: str = "") -> NoReturn:
         words = answer.words()
@@ -305,6 +334,8 @@ class Flowdock:
                 error = FlowNotAccessible(said)
             case 410:
                 error = SourceGone(said)
+            case 502 | 503 | 504:
+                error = FlowdockAway(said, retry_after=_retry_after(answer.headers.get("Retry-After", "")))
             case _:
                 error = FlowdockUnavailable(said, retry_after=_retry_after(answer.headers.get("Retry-After", "")))
         error.status = answer.status
@@ -325,18 +356,19 @@ def _place(url: str) -> tuple[str, str, int]:
     return parts.scheme, (parts.hostname or "").lower(), port
 
 
-def _chunks(response: requests.Response, deadline: float) -> Iterator[bytes]:
-    """The body, up to MAX_ANSWER_BYTES and until `deadline`: the timeout of requests begins anew with every byte.
+def _was_connected(error: requests.ConnectionError) -> bool:
+    """Whether the call failed after the connection was made: urllib3 gives up in one way before and another after."""
+    cause = error.args[0] if error.args else None
+    return not isinstance(cause, urllib3.exceptions.MaxRetryError) and cause is not None
 
-    Read as it arrives: `iter_content` would wait, without looking at the clock, until a piece is full.
-    """
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    """The body, up to MAX_ANSWER_BYTES."""
     size = 0
     while chunk := response.raw.read1(64 * 1024, decode_content=True):
         size += len(chunk)
         if size > MAX_ANSWER_BYTES:
             raise FlowdockUnavailable(f"Flowdock answered {response.status_code} with more than {MAX_ANSWER_BYTES} B")
-        if time.monotonic() > deadline:
-            raise requests.Timeout
         yield chunk
 
 
@@ -444,12 +476,7 @@ def _moment(text: str) -> dt.datetime | None:
 
 def _posted(answer: Answer) -> Posted:
     """Whatever a 2xx says, the message is stored: what cannot be read in it is left empty."""
-    try:
-        said = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, Mapping):
-        said = {}
+    said = answer.readable()
     thread = said.get("thread")
     # `thread.id` is Flowdock's own; in the 2014 dialect `thread_id` may repeat the key that we sent.
     thread_id = thread.get("id") if isinstance(thread, Mapping) else None

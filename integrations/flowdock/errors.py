@@ -38,3 +38,7 @@ class FlowdockUnavailable(FlowdockError):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class FlowdockAway(FlowdockUnavailable):
+    """No connection, 502, 503 or 504: it may concern the whole server, and so everybody who calls it."""

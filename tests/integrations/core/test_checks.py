@@ -21,6 +21,8 @@ def test_settings_that_are_right_are_not_complained_about():
         ("FLOWDOCK_API_URL", "flowdock.test", "integrations.E002"),
         ("BRIDGE_URL", "ftp://bridge.test", "integrations.E002"),
         ("FLOWDOCK_API_VERSION", "3", "integrations.E003"),
+        ("FLOWDOCK_CA_FILE", "/nowhere/authority.pem", "integrations.E005"),
+        ("FLOWDOCK_CA_FILE", __file__, "integrations.E005"),
         ("FLOWDOCK_CLIENT_SECRET", "", "integrations.W001"),
     ],
 )

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import logging
 import socket
+import ssl
 import threading
 import time
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 import requests
 import responses
 import time_machine
-from django.test import override_settings
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from integrations.activity import Activity, Author, Thread
 from integrations.flowdock.client import MAX_ANSWER_BYTES, Flow, Flowdock
 from integrations.flowdock.errors import (
     ActivityRejected,
+    FlowdockAway,
     FlowdockError,
     FlowdockUnavailable,
     FlowNotAccessible,
@@ -201,7 +208,9 @@ def test_a_stored_message_tells_its_thread(api, flowdock, said, thread):
         (422, ActivityRejected),
         (429, FlowdockUnavailable),
         (500, FlowdockUnavailable),
-        (503, FlowdockUnavailable),
+        (502, FlowdockAway),
+        (503, FlowdockAway),
+        (504, FlowdockAway),
         (301, FlowdockUnavailable),
     ],
 )
@@ -278,27 +287,200 @@ def test_what_nobody_can_read_is_an_outage_in_words(api, flowdock, answer):
     assert len(str(raised.value)) < 200
 
 
-def test_an_answer_that_trickles_in_ends_with_the_timeout():
-    """Each byte arrives in time, so no timeout of the socket ends it; a real server, since the double has no clock."""
-    server = socket.create_server(("127.0.0.1", 0))
+@contextlib.contextmanager
+def serving(answer: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """A real server, since the double has no clock: `answer` gets each connection after its request; the address."""
 
-    def trickle() -> None:
-        connection, _ = server.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-            with contextlib.suppress(OSError):
-                for _ in range(1000):
-                    connection.sendall(b" ")
-                    time.sleep(0.02)
+    def serve() -> None:
+        with contextlib.suppress(OSError):  # the test is over
+            while True:
+                connection, _ = server.accept()
+                with contextlib.suppress(OSError), connection:
+                    if tls:
+                        connection = tls.wrap_socket(connection, server_side=True)
+                    with connection:
+                        connection.recv(65536)
+                        answer(connection)
 
-    threading.Thread(target=trickle, daemon=True).start()
-    address = f"http://127.0.0.1:{server.getsockname()[1]}"
-    with server, override_settings(FLOWDOCK_API_URL=address), Flowdock("x", timeout=0.2) as flowdock:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def trickle(before: bytes, byte: bytes) -> Callable[[socket.socket], None]:
+    """Sends `before` at once and then a byte every 20 ms: each arrives in time, so no timeout of a socket ends it."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(before)
+        for _ in range(1000):
+            connection.sendall(byte)
+            time.sleep(0.02)
+
+    return answer
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A private certificate authority and, in the same file, the certificate and the key of a server on 127.0.0.1."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "A private authority")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = tmp_path_factory.mktemp("authority") / "authority.pem"
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
+    return path
+
+
+@pytest.fixture
+def tls(authority: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority)
+    return context
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+EMPTY_LIST = HEAD + b"Content-Length: 2\r\n\r\n[]"
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize(
+    ("before", "byte"),
+    [(b"", b"x"), (HEAD + b"X-Long: ", b"x"), (HEAD + b"Content-Length: 1000\r\n\r\n", b" ")],
+    ids=["status line", "head", "body"],
+)
+def test_an_answer_that_trickles_in_ends_with_the_timeout(before, byte, encrypted, tls, authority, settings):
+    settings.FLOWDOCK_CA_FILE = str(authority)
+    with serving(trickle(before, byte), tls if encrypted else None) as settings.FLOWDOCK_API_URL:
         began = time.monotonic()
-        with pytest.raises(FlowdockUnavailable, match=r"within 0\.2 s"):
+        with Flowdock("x", timeout=0.5) as flowdock, pytest.raises(FlowdockUnavailable, match=r"within 0\.5 s"):
             flowdock.flows()
-    assert time.monotonic() - began < 2
+
+    assert time.monotonic() - began < 5
+
+
+def test_a_handshake_that_never_ends_ends_with_the_timeout(settings):
+    with socket.create_server(("127.0.0.1", 0)) as server, Flowdock("x", timeout=0.3) as flowdock:
+        settings.FLOWDOCK_API_URL = f"https://127.0.0.1:{server.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(FlowdockUnavailable):
+            flowdock.flows()
+
+    assert time.monotonic() - began < 3
+
+
+def test_a_connection_is_used_again_after_an_answer_and_each_call_has_its_own_time(settings):
+    connections = []
+
+    def answer(connection: socket.socket) -> None:
+        connections.append(connection)
+        for _ in range(3):
+            time.sleep(0.2)
+            connection.sendall(EMPTY_LIST)
+            connection.recv(65536)
+
+    with serving(answer) as settings.FLOWDOCK_API_URL, Flowdock("x", timeout=0.5) as flowdock:
+        for _ in range(3):
+            assert flowdock.flows() == []
+
+    assert len(connections) == 1
+
+
+def test_a_private_certificate_authority_is_trusted_where_it_is_configured(tls, authority, settings):
+    with serving(lambda connection: connection.sendall(EMPTY_LIST), tls) as settings.FLOWDOCK_API_URL:
+        with Flowdock("x") as flowdock, pytest.raises(FlowdockAway, match="certificate"):
+            flowdock.flows()
+
+        settings.FLOWDOCK_CA_FILE = str(authority)
+        with Flowdock("x") as flowdock:
+            assert flowdock.flows() == []
+
+
+def test_certificates_that_are_missing_are_an_outage_in_words(settings, tmp_path):
+    settings.FLOWDOCK_API_URL, settings.FLOWDOCK_CA_FILE = "https://127.0.0.1:9", str(tmp_path / "missing.pem")
+
+    with Flowdock("x") as flowdock, pytest.raises(FlowdockUnavailable, match="could not be called"):
+        flowdock.flows()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"", FlowdockUnavailable),
+        (b"SSH-2.0-OpenSSH\r\n", FlowdockUnavailable),
+        (HEAD + b"Content-Length: 9\r\n\r\n[", FlowdockUnavailable),
+        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n[]", FlowdockUnavailable),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", FlowdockUnavailable),
+        (b"HTTP/1.1 503 Away\r\nContent-Length: 0\r\n\r\n", FlowdockAway),
+    ],
+)
+def test_a_broken_answer_is_not_taken_for_a_server_that_is_away(answer, error, settings):
+    with (
+        serving(lambda connection: connection.sendall(answer)) as settings.FLOWDOCK_API_URL,
+        Flowdock("x") as flowdock,
+        pytest.raises(FlowdockUnavailable) as raised,
+    ):
+        flowdock.flows()
+
+    assert type(raised.value) is error
+
+
+def test_a_server_that_takes_no_connection_is_away(settings):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings.FLOWDOCK_API_URL = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+    with Flowdock("x") as flowdock, pytest.raises(FlowdockAway):
+        flowdock.flows()
+
+
+def test_what_flowdock_leaves_with_one_integration_is_not_sent_with_anothers_messages(api, flowdock):
+    api.post(f"{API}/activities", json={}, headers={"Set-Cookie": "left=behind; Path=/"})
+
+    for _ in range(2):
+        flowdock.post_activity(TOKEN, ACTIVITY, UUID)
+
+    assert "Cookie" not in api.calls[1].request.headers
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (rb'{"message": "a\u0000b\ud800c"}', "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"),
+        (rb'{"errors": {"ti\u0000tle": ["\udfff"]}}', "ti\N{REPLACEMENT CHARACTER}tle \N{REPLACEMENT CHARACTER}"),
+        (b'{"message": ' + b"[" * 400 + b"]" * 400 + b"}", "Flowdock answered 400"),
+        (b'{"message": ' + b"[" * 5000 + b"]" * 5000 + b"}", "Flowdock answered 400"),
+        (b'{"message": ' + b"7" * 5000 + b"}", "Flowdock answered 400"),
+    ],
+)
+def test_what_flowdock_says_can_be_stored(api, flowdock, body, words):
+    api.post(f"{API}/activities", status=400, body=body)
+
+    with pytest.raises(ActivityRejected) as raised:
+        flowdock.post_activity(TOKEN, ACTIVITY, UUID)
+
+    assert str(raised.value) == words
+
+
+def test_the_thread_that_flowdock_names_can_be_stored(api, flowdock):
+    api.post(f"{API}/activities", status=201, body=rb'{"id": "\ud800", "thread": {"id": "T\u0000"}}')
+
+    posted = flowdock.post_activity(TOKEN, ACTIVITY, UUID)
+
+    assert (posted.message_id, posted.thread_id) == ("\N{REPLACEMENT CHARACTER}", "T\N{REPLACEMENT CHARACTER}")
 
 
 def test_no_token_is_in_what_is_logged_or_raised(api, flowdock, caplog):
