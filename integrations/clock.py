@@ -14,8 +14,7 @@ from django.utils import timezone
 from . import checkup, retention
 from .flowdock.client import Flowdock
 from .flowdock.errors import FlowdockUnavailable
-from .models import Delivery, Origin
-from .writing import writing
+from .models import Delivery
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +57,7 @@ def _run(stop: threading.Event) -> None:
 
 def line_up(stop: threading.Event) -> None:
     """Find threads in which nobody is in line though somebody waits: whatever changed the table by another way."""
-    behind = Delivery.objects.behind()
-    origins = set(behind.filter(integration__paused_at=None).values_list("integration__origin", flat=True))
-    if not origins:
-        return
-    with writing():
-        Origin.objects.lock(origins)
-        found = behind.line_up(timezone.now())
+    found = Delivery.objects.all().line_up_stranded(timezone.now())
     if found:
         logger.warning("%d threads had nobody in line", found)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from . import bell
@@ -139,13 +140,14 @@ def _write(event: Event, tell: Callable[[], ReadEvent], only: Integration | None
     deliveries = [_decide(event, read, integration) for integration in integrations]
     pending = [delivery for delivery in deliveries if delivery.state == Delivery.State.PENDING]
     if pending:
-        in_line = set(
-            Delivery.objects.in_line()
-            .filter(thread_id=event.thread_id, integration__in=[delivery.integration_id for delivery in pending])
-            .values_list("integration", flat=True)
+        # Behind whoever waits, in line or not: those of a thread are lined up by their age alone.
+        ahead = Delivery.objects.pending().filter(integration=OuterRef("pk"), thread_id=event.thread_id)
+        receiving = Integration.objects.filter(pk__in=[delivery.integration_id for delivery in pending])
+        first_of_its_thread = set(
+            receiving.annotate(ahead=Subquery(ahead.values("id")[:1])).filter(ahead=None).values_list("pk", flat=True)
         )
         for delivery in pending:
-            if not delivery.integration.paused_at and delivery.integration_id not in in_line:
+            if not delivery.integration.paused_at and delivery.integration_id in first_of_its_thread:
                 delivery.next_attempt_at = now
     Delivery.objects.bulk_create(deliveries)
     waiting = [integration.pk for integration in integrations if not integration.first_event_at]

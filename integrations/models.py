@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Max, Min, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.datastructures import CaseInsensitiveMapping
@@ -24,8 +24,10 @@ from .activity import Activity
 from .fields import EncryptedTextField
 from .services.base import TEST, UNSORTED, Service, WebhookService
 from .services.base import Event as ReadEvent
+from .writing import writing
 
 OLD_SECRET_LIVES = dt.timedelta(hours=1)
+LINED_UP_AT_ONCE = 200  # threads; an origin is locked for as long as they take
 # Read and typed by people: no letter that looks like a digit. 12 of 31 signs are 59 bits.
 HOOK_ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -219,13 +221,17 @@ class Integration(models.Model):
         # Out of the line: however many wait here, no claim has to step over them.
         self.deliveries.in_line().update(next_attempt_at=None)
 
-    @transaction.atomic
     def resume(self) -> None:
-        """Post again, what waited first."""
-        Origin.objects.lock([self.origin_id])
-        self.paused_at, self.paused_by = None, None
-        self.save(update_fields=["paused_at", "paused_by"])
-        self.deliveries.pending().line_up(timezone.now())
+        """Post again, what waited first.
+
+        What comes in before all threads are lined up waits behind the older ones of its thread. What this process does
+        not get to, the clock of a worker lines up.
+        """
+        with transaction.atomic():
+            Origin.objects.lock([self.origin_id])
+            self.paused_at, self.paused_by = None, None
+            self.save(update_fields=["paused_at", "paused_by"])
+        Delivery.objects.filter(integration=self).line_up_stranded(timezone.now())
         bell.ring()
 
     @transaction.atomic
@@ -329,7 +335,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def line_up(self, now: dt.datetime) -> int:
         """In the threads of these deliveries, give the oldest pending one its time where none is in line; how many.
 
-        In a transaction that holds the origins' lock.
+        In a transaction that holds the origins' lock. Whose deliveries are many, calls `line_up_stranded`.
         """
         first = Delivery.objects.pending().of_the_thread().order_by("id").values("id")[:1]
         oldest = (
@@ -341,8 +347,39 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
         if not (ids := set(oldest)):
             return 0
-        taken = Exists(Delivery.objects.in_line().of_the_thread())
-        return Delivery.objects.behind().filter(~taken, id__in=ids).update(next_attempt_at=now)
+        # A subquery for each row, not Exists: PostgreSQL would join that, and with the statistics of an empty outbox it
+        # would choose a join that reads all who are in line for each who is not.
+        in_line = Delivery.objects.in_line().of_the_thread().values("id")[:1]
+        stranded = Delivery.objects.behind().filter(id__in=ids).annotate(in_line=Subquery(in_line)).filter(in_line=None)
+        return Delivery.objects.filter(id__in=list(stranded.values_list("id", flat=True))).update(next_attempt_at=now)
+
+    def line_up_stranded(self, now: dt.datetime) -> int:
+        """Do the same for all threads of these deliveries in which nobody is in line; how many those were.
+
+        Finding them takes no lock, however many wait. Then each origin is locked for LINED_UP_AT_ONCE threads at a
+        time, so that its hook goes on answering.
+        """
+        heads: dict[int, list[int]] = {}
+        for origin, head in self._stranded():
+            heads.setdefault(origin, []).append(head)
+        found = 0
+        for origin, ids in heads.items():
+            for start in range(0, len(ids), LINED_UP_AT_ONCE):
+                with writing():
+                    Origin.objects.lock([origin])
+                    batch = Delivery.objects.filter(pk__in=ids[start : start + LINED_UP_AT_ONCE])
+                    found += batch.line_up(now)
+        return found
+
+    def _stranded(self) -> Iterable[tuple[int, int]]:
+        """Of each thread in which nobody is in line: its origin, and its oldest delivery here."""
+        running = self.pending().filter(integration__paused_at=None, integration__removed_at=None).order_by()
+        threads = running.values("integration__origin", "integration", "thread_id")
+        return (
+            threads.annotate(head=Min("id"), due=Max("next_attempt_at"))
+            .filter(due=None)
+            .values_list("integration__origin", "head")
+        )
 
 
 class Delivery(models.Model):
@@ -408,8 +445,9 @@ class Delivery(models.Model):
                 name="outbox_line",
             ),
             # With the state, which is the same in all of it: else SQLite, without statistics, prefers `log_by_state`.
+            # After the thread: PostgreSQL drops a condition that the index implies, and cannot look behind its column.
             models.Index(
-                fields=["integration", "state", "thread_id", "id"], condition=Q(state="pending"), name="outbox_thread"
+                fields=["integration", "thread_id", "state", "id"], condition=Q(state="pending"), name="outbox_thread"
             ),
             # The log of an integration: all of it, and by verdict.
             models.Index(fields=["integration", "-id"], name="log_all"),

@@ -9,6 +9,7 @@ import threading
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations import clock
@@ -100,6 +101,112 @@ def test_the_clock_leaves_those_alone_who_wait_for_their_integration(send, integ
     clock.line_up(threading.Event())
 
     assert Delivery.objects.get().next_attempt_at is None
+
+
+def test_an_event_of_a_thread_in_which_nobody_is_in_line_does_not_overtake_it(send, integration, flowdock):
+    send(integration.origin, issue(1, title="older"))
+    Delivery.objects.update(next_attempt_at=None)  # as while many threads are lined up after a pause
+
+    send(integration.origin, issue(1, title="younger"))
+    clock.line_up(threading.Event())
+    call_command("deliver_activities", stdout=io.StringIO())
+
+    assert flowdock.titles == ["older", "younger"]
+
+
+def back_up(integration: Integration, deliveries: int, threads: int) -> None:
+    """A backlog in which the oldest delivery of each thread is in line."""
+    now = timezone.now()
+    events = [
+        Event(origin=integration.origin, delivery_id=str(number), kind="issues", thread_id=f"issue:{number % threads}")
+        for number in range(deliveries)
+    ]
+    Event.objects.bulk_create(events, batch_size=500)
+    waiting = [
+        Delivery(
+            event=event,
+            integration=integration,
+            thread_id=event.thread_id,
+            next_attempt_at=now if number < threads else None,
+        )
+        for number, event in enumerate(events)
+    ]
+    Delivery.objects.bulk_create(waiting, batch_size=500)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_the_clock_locks_no_origin_while_each_thread_has_somebody_in_line(integration, paused):
+    back_up(integration, 100, threads=10)
+    if paused:
+        integration.pause()
+
+    with CaptureQueriesContext(connection) as queries:
+        clock.line_up(threading.Event())
+
+    assert len(queries) == 1
+    assert queries[0]["sql"].startswith("SELECT")
+    assert "FOR NO KEY UPDATE" not in queries[0]["sql"]
+
+
+def test_many_threads_are_lined_up_in_several_short_transactions(integration, monkeypatch):
+    monkeypatch.setattr("integrations.models.LINED_UP_AT_ONCE", 10)
+    back_up(integration, 100, threads=50)
+    integration.pause()
+
+    with CaptureQueriesContext(connection) as queries:
+        integration.resume()
+
+    assert sum(query["sql"].startswith("UPDATE") and "next_attempt_at" in query["sql"] for query in queries) == 5
+    assert Delivery.objects.in_line().count() == 50
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="what SQLite takes for the best index")
+def test_sqlite_finds_the_oldest_delivery_of_a_thread_in_the_outboxs_index(integration):
+    waiting = Delivery.objects.pending().filter(integration=integration, thread_id="issue:1")
+
+    plan = waiting.order_by("id").values("id")[:1].explain()
+
+    assert "COVERING INDEX outbox_thread (integration_id=? AND thread_id=? AND state=?)" in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def blocks_read() -> int:
+    """How many blocks of the deliveries and their indexes this transaction has looked at."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(pg_stat_get_xact_blocks_fetched(indexrelid)) + min(pg_stat_get_xact_blocks_fetched(indrelid))"
+            " FROM pg_index WHERE indrelid = 'integrations_delivery'::regclass"
+        )
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL counts the blocks that it reads")
+@pytest.mark.postgresql
+@pytest.mark.parametrize("threads", [10, 1000])
+def test_postgresql_lines_a_thread_up_without_reading_the_backlog(integration, threads):
+    back_up(integration, 5000, threads)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE integrations_delivery")
+    delivery = Delivery.objects.in_line().order_by("id").last()
+    before = blocks_read()
+
+    delivery.drop("by somebody")
+
+    assert blocks_read() - before < 150
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL counts the blocks that it reads")
+@pytest.mark.postgresql
+@pytest.mark.parametrize("threads", [10, 1000])
+def test_postgresql_reads_a_backlog_once_when_the_clock_looks_at_it(integration, threads):
+    back_up(integration, 5000, threads)
+    Delivery.objects.filter(thread_id="issue:1").update(next_attempt_at=None)
+    before = blocks_read()
+
+    clock.line_up(threading.Event())
+
+    assert blocks_read() - before < 10_000
+    assert Delivery.objects.in_line().count() == threads
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans without statistics")
