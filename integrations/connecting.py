@@ -18,7 +18,7 @@ from django.utils.http import urlencode
 from .flowdock.client import Flow, Flowdock, Source
 from .flowdock.errors import FlowdockError, FlowdockUnavailable
 from .models import Integration, Origin
-from .services.base import Service
+from .services.base import OfferedOrigin, Service
 
 logger = logging.getLogger(__name__)
 
@@ -51,27 +51,30 @@ def connect(
     flowdock: Flowdock,
     flow: Flow,
     service: Service,
-    name: str,
-    external_url: str,
+    chosen: OfferedOrigin,
     filters: Mapping[str, Any],
 ) -> Integration:
-    """Connect the origin `name` of `service` to `flow`, in the name of `person`, whose access token `flowdock` has.
+    """Connect the origin `chosen` of `service` to `flow`, in the name of `person`, whose access token `flowdock` has.
 
     A placeholder without a token takes the place first: of two clicks, or two people, one wins it and the other gets
     AlreadyConnected with what the first one made. Raises FlowdockError when Flowdock does not create the source;
     nothing is left then, neither here nor there.
     """
     _sweep(flow)
-    if existing := connected(service, name, flow):
+    if existing := connected(service, chosen.name, flow):
         raise AlreadyConnected(existing)
     origin, is_new_origin = Origin.objects.get_or_create(
-        service=service.name, name=name, created_by=person, defaults={"external_url": external_url}
+        service=service.name,
+        name=chosen.name,
+        organization=chosen.organization,
+        created_by=person,
+        defaults={"external_url": chosen.external_url},
     )
     integration = None
     try:
         integration = _take_place(person, flow, origin, filters)
         _delete_orphans(person, flowdock, flow, origin)
-        source = flowdock.create_source(flow, name, external_url)
+        source = flowdock.create_source(flow, chosen.name, chosen.external_url)
         integration.flowdock_id, integration.source_url = source.id, source.url[:500]
         integration.flow_token = source.flow_token
         integration.save(update_fields=["flowdock_id", "source_url", "flow_token"])
@@ -120,6 +123,7 @@ def _take_place(person: User, flow: Flow, origin: Origin, filters: Mapping[str, 
                     flow_id=flow.id,
                     flow_name=flow.name,
                     flow_web_url=flow.web_url,
+                    organization=flow.organization,
                     organization_name=flow.organization_name,
                     created_by=person,
                 )

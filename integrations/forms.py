@@ -13,7 +13,7 @@ from django.http import QueryDict
 
 from . import services
 from .models import Origin
-from .services.base import InvalidOrigin, Preset, Service
+from .services.base import InvalidOrigin, OfferedOrigin, Preset, Service
 from .services.filters import Choice, Rule, clean
 
 MAX_WORDS = 200
@@ -24,7 +24,7 @@ class SetupForm(forms.Form):
     """Service, origin and preset. All of it travels in the address, so that reload and back never lose anything.
 
     `reuse` is an origin that the person has connected before, by name; what is typed in `origin` counts before it.
-    Once valid, `name` and `external_url` are the origin's.
+    `organization` is the flow's: own apps offer each organization its own origins. Once valid, `chosen` is the origin.
     """
 
     service = forms.ChoiceField(choices=services.choices, error_messages={"required": "Choose a service."})
@@ -32,8 +32,19 @@ class SetupForm(forms.Form):
     origin = forms.CharField(required=False, max_length=500)
     preset = forms.CharField(required=False, max_length=40)
 
-    name = ""
-    external_url = ""
+    chosen = OfferedOrigin("")
+
+    def __init__(self, data: QueryDict, organization: str) -> None:
+        super().__init__(data)
+        self.organization = organization
+
+    @property
+    def name(self) -> str:
+        return self.chosen.name
+
+    @property
+    def external_url(self) -> str:
+        return self.chosen.external_url
 
     @property
     def typed(self) -> str:
@@ -62,17 +73,17 @@ class SetupForm(forms.Form):
         cleaned = super().clean() or self.cleaned_data
         if "service" in cleaned and not self.errors:
             try:
-                self.name, self.external_url = self._origin(cleaned["origin"], cleaned["reuse"])
+                self.chosen = self._origin(cleaned["origin"], cleaned["reuse"])
             except InvalidOrigin as error:
                 self.add_error("origin", str(error))
         return cleaned
 
-    def _origin(self, typed: str, reused: str) -> tuple[str, str]:
-        """The origin's name and address. A name alone may not do: that of a GitHub organisation needs its address."""
+    def _origin(self, typed: str, reused: str) -> OfferedOrigin:
+        """The origin. A name alone may not do: that of a GitHub organisation needs its address."""
         service = self.chosen_service
         if not typed and (known := Origin.objects.filter(service=service.name, name=reused).first()):
-            return service.clean_origin(known.external_url or known.name)
-        return service.clean_origin(typed or reused)
+            return service.find_origin(known.external_url or known.name, self.organization)
+        return service.find_origin(typed or reused, self.organization)
 
 
 @dataclass(frozen=True, slots=True)

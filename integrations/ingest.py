@@ -217,6 +217,7 @@ def post_what_happened(
     service: str,
     origin: str,
     activity: Activity | Callable[[], Activity],
+    organization: str = "",
     kind: str = ACTIVITY,
     delivery_id: str = "",
     **_: object,
@@ -225,16 +226,21 @@ def post_what_happened(
 
     # No partial: where it fails, Django logs the name of the function, and a partial has none.
     def post_what_happened() -> None:
-        _post_quietly(service, origin, activity, kind, delivery_id)
+        _post_quietly(service, origin, organization, activity, kind, delivery_id)
 
     transaction.on_commit(post_what_happened, robust=True)
 
 
 def _post_quietly(
-    service: str, name: str, activity: Activity | Callable[[], Activity], kind: str, delivery_id: str
+    service: str,
+    name: str,
+    organization: str,
+    activity: Activity | Callable[[], Activity],
+    kind: str,
+    delivery_id: str,
 ) -> None:
     try:
-        origins = list(Origin.objects.filter(service=service, name=name).order_by("pk"))
+        origins = list(Origin.objects.filter(service=service, name=name, organization=organization).order_by("pk"))
     except DatabaseError:
         logger.exception("an activity of %s of %s was not posted", name, service)
         return

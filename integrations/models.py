@@ -61,6 +61,9 @@ class Origin(models.Model):
     service = models.CharField(max_length=40, choices=services.choices)
     name = models.CharField(max_length=255, help_text="As the service names it: octo/hello")
     external_url = models.URLField(max_length=500, blank=True)
+    # Of an own app's origin, the organization whose flows it can reach (its parameterized_name in Flowdock). Empty for
+    # those that belong to none: a webhook's secret says who may send, and its person which flows it reaches.
+    organization = models.CharField(max_length=100, blank=True, default="", editable=False)
     secret = EncryptedTextField(default=new_hook_secret, editable=False)
     previous_secret = EncryptedTextField(blank=True, default="", editable=False)
     previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -74,7 +77,9 @@ class Origin(models.Model):
     class Meta:
         constraints: ClassVar = [
             # One hook for a repository that a person connects to several flows. Other people's have their own secrets.
-            models.UniqueConstraint(fields=["service", "name", "created_by"], name="origin_unique_for_person"),
+            models.UniqueConstraint(
+                fields=["service", "name", "organization", "created_by"], name="origin_unique_for_person"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -162,6 +167,9 @@ class Integration(models.Model):
     flow_id = models.CharField(max_length=100, blank=True, db_index=True)
     flow_name = models.CharField(max_length=255, blank=True)
     flow_web_url = models.URLField(max_length=500, blank=True)
+    organization = models.CharField(
+        max_length=100, blank=True, default="", help_text="Its parameterized_name, as in addresses: acme"
+    )
     organization_name = models.CharField(max_length=255, blank=True)
 
     created_by = models.ForeignKey(

@@ -33,15 +33,33 @@ class StandingFilter(admin.SimpleListFilter):
         return queryset.filter(closed_at__isnull=self.value() == "open")
 
 
+class UnassignedFilter(admin.SimpleListFilter):
+    title = "assignment"
+    parameter_name = "assigned"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [("no", "Without an organization")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(organization="") if self.value() == "no" else queryset
+
+
 @admin.register(Category)
 class CategoryAdmin(CategoryBase):
-    """A category keeps its name, since flows follow it by that; without polls it can be deleted."""
+    """A category keeps its name, since flows follow it by that; without polls it can be deleted.
 
-    list_display = ("name", "slug")
-    search_fields = ("name",)
+    One without an organization is assigned to one here, once: until then nobody sees its polls but staff.
+    """
+
+    list_display = ("name", "organization", "slug")
+    list_filter = (UnassignedFilter, "organization")
+    search_fields = ("name", "organization")
+    fields = ("name", "organization", "slug")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Category | None = None) -> tuple[str, ...]:
-        return ("name", "slug") if obj else ()
+        if obj is None:
+            return ("slug",)
+        return ("name", "organization", "slug") if obj.organization else ("name", "slug")
 
 
 class ReadOnly(InlineBase):
@@ -87,7 +105,7 @@ class CommentsInline(ReadOnly):
 @admin.register(Poll)
 class PollAdmin(PollBase):
     list_display = ("question", "category", "author", "created_at", "closed_at")
-    list_filter = (StandingFilter, "category")
+    list_filter = (StandingFilter, "category__organization", "category")
     list_select_related = ("category", "author")
     list_per_page = 50
     search_fields = ("question", "author__username", "author__first_name", "author__last_name", "author__email")

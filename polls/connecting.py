@@ -12,10 +12,13 @@ from .activities import KINDS, absolute
 from .models import ALL_POLLS, SERVICE, Category
 
 
-def offered_origins() -> Iterator[OfferedOrigin]:
-    yield OfferedOrigin(name=ALL_POLLS, external_url=absolute(reverse("polls:polls")), hint="Every category")
-    for category in Category.objects.all():
-        yield OfferedOrigin(name=category.name, external_url=absolute(category.get_absolute_url()), hint="One category")
+def offered_origins(organization: str) -> Iterator[OfferedOrigin]:
+    """What flows of the organization can follow. Polls are its members' only, so its flows are shown no others."""
+    if not organization:
+        return
+    yield OfferedOrigin(ALL_POLLS, absolute(reverse("polls:polls")), "Every category", organization)
+    for category in Category.objects.filter(organization=organization):
+        yield OfferedOrigin(category.name, absolute(category.get_absolute_url()), "One category", organization)
 
 
 OWN_APP = OwnApp(

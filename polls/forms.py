@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+
+from integrations.signals import Organization
 
 from .models import (
     FEWEST_OPTIONS,
@@ -46,21 +49,44 @@ class Mark(forms.Field):
 
 
 class PollForm(forms.Form):
-    """A new poll. With an empty `category`, `new_category` names it; one of that name may exist already."""
+    """A new poll. With an empty `category`, `new_category` names it; one of that name may exist already.
+
+    `organizations` are the person's; a new category is made in the one that is chosen, which need not be said where
+    there is one only.
+    """
 
     question = OneLine(max_length=QUESTION_LENGTH, error_messages={"required": "Ask something."})
     description = Lines(max_length=TEXT_LENGTH, required=False)
     category = forms.ModelChoiceField(
-        Category.objects.all(),
+        Category.objects.none(),
         required=False,
-        to_field_name="slug",
         empty_label="A new category…",
         error_messages={"invalid_choice": "There is no such category any more. Choose another."},
     )
     new_category = OneLine(max_length=NAME_LENGTH, required=False)
+    organization = forms.ChoiceField(
+        required=False, error_messages={"invalid_choice": "You are not in this organization. Choose another."}
+    )
     options = forms.CharField(required=False)
     several_answers = forms.BooleanField(required=False)
     once = Mark()
+
+    def __init__(self, *args: Any, organizations: Sequence[Organization], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        category, organization = self.fields["category"], self.fields["organization"]
+        assert isinstance(category, forms.ModelChoiceField)  # noqa: S101  as they are declared above
+        assert isinstance(organization, forms.ChoiceField)  # noqa: S101
+        category.queryset = Category.objects.of(organizations)
+        organization.choices = [(each.key, each.name) for each in organizations]
+
+    def clean_organization(self) -> str:
+        chosen: str = self.cleaned_data["organization"]
+        field = self.fields["organization"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101
+        (first, _), *others = field.choices  # type: ignore[misc]  # a list, as it was set
+        if others and not chosen and not self.cleaned_data.get("category"):
+            raise forms.ValidationError("Choose whose category it is.")
+        return chosen or str(first)
 
     def clean_options(self) -> list[str]:
         labels = [label for line in self.cleaned_data["options"].splitlines() if (label := one_line(line))]
@@ -91,6 +117,12 @@ class PollForm(forms.Form):
         """The name of the category, chosen or new. Only once valid."""
         chosen: Category | None = self.cleaned_data["category"]
         return chosen.name if chosen else self.cleaned_data["new_category"]
+
+    @property
+    def organization_key(self) -> str:
+        """The organization of the category, chosen or new. Only once valid."""
+        chosen: Category | None = self.cleaned_data["category"]
+        return chosen.organization if chosen else self.cleaned_data["organization"]
 
 
 class OptionForm(forms.Form):

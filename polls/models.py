@@ -23,7 +23,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from integrations.activity import Activity, Author
-from integrations.signals import happened
+from integrations.signals import Organization, happened
 
 from . import activities
 from .standing import Standing
@@ -62,18 +62,29 @@ class TooManyOptions(Refused):
 
 
 class CategoryQuerySet(models.QuerySet["Category"]):
-    def named(self, name: str) -> Category:
-        """The category of this name, whatever its case; a new one where there is none."""
-        category, _ = self.get_or_create(key=sameness(name), defaults={"name": name})
+    def of(self, organizations: Iterable[Organization]) -> CategoryQuerySet:
+        """The categories of these organizations. One that is not assigned to any is nobody's."""
+        return self.filter(organization__in=[organization.key for organization in organizations])
+
+    def named(self, name: str, organization: str) -> Category:
+        """The organization's category of this name, whatever its case; a new one where there is none."""
+        category, _ = self.get_or_create(organization=organization, key=sameness(name), defaults={"name": name})
         return category
 
 
 class Category(models.Model):
-    """What polls are sorted by, and what a flow can follow. It keeps its name, since flows follow it by that."""
+    """What polls are sorted by, and what a flow can follow. It keeps its name, since flows follow it by that.
+
+    It belongs to an organization: its members alone see its polls and vote, and their flows alone can follow it. Empty
+    where it is not known (a category made before there were organizations here): then it is for staff to assign.
+    """
 
     name = models.CharField(max_length=NAME_LENGTH)
-    key = models.CharField(max_length=NAME_LENGTH * FOLDED, unique=True, editable=False)
-    slug = models.SlugField(max_length=NAME_LENGTH + 16, unique=True, editable=False)
+    organization = models.CharField(
+        max_length=100, default="", help_text="Its name in Flowdock's addresses, such as acme"
+    )
+    key = models.CharField(max_length=NAME_LENGTH * FOLDED, editable=False)
+    slug = models.SlugField(max_length=NAME_LENGTH + 16, editable=False)
 
     objects = CategoryQuerySet.as_manager()
 
@@ -82,6 +93,8 @@ class Category(models.Model):
         ordering: ClassVar = ["key"]
         constraints: ClassVar = [
             models.CheckConstraint(condition=~Q(key=sameness(ALL_POLLS)), name="polls_category_is_not_all_polls"),
+            models.UniqueConstraint(fields=["organization", "key"], name="polls_category_unique_in_organization"),
+            models.UniqueConstraint(fields=["organization", "slug"], name="polls_category_address_unique"),
         ]
 
     def __str__(self) -> str:
@@ -94,12 +107,14 @@ class Category(models.Model):
         super().save(*args, **kwargs)
 
     def get_absolute_url(self) -> str:
-        return reverse("polls:category", args=[self.slug])
+        return reverse("polls:category", args=[self.organization or "-", self.slug])
 
     def clean(self) -> None:
         if problem := name_problem(self.name):
             raise ValidationError({"name": problem})
-        same = Category.objects.filter(key=sameness(self.name)).exclude(pk=self.pk).first()
+        same = (
+            Category.objects.filter(organization=self.organization, key=sameness(self.name)).exclude(pk=self.pk).first()
+        )
         if same:
             raise ValidationError({"name": f"There is a category {same.name}."})
 
@@ -124,6 +139,10 @@ def slug_of(key: str) -> str:
 
 
 class PollQuerySet(models.QuerySet["Poll"]):
+    def of(self, organizations: Iterable[Organization]) -> PollQuerySet:
+        """The polls that members of these organizations see and vote on."""
+        return self.filter(category__in=Category.objects.of(organizations))
+
     def open_first(self) -> PollQuerySet:
         """Open ones, newest first; then the closed ones, last closed first."""
         return self.order_by(F("closed_at").desc(nulls_first=True), "-created_at", "-pk")
@@ -134,12 +153,13 @@ class PollQuerySet(models.QuerySet["Poll"]):
         *,
         question: str,
         options: Sequence[str],
+        organization: str,
         category: str,
         description: str = "",
         several_answers: bool = False,
         once: uuid.UUID | None = None,
     ) -> Poll:
-        """A new poll in the category of this name, which is made where there is none, with these options in order.
+        """A new poll in the organization's category of this name, which is made where there is none.
 
         `once` is the form's own mark: sent a second time by its author, it finds the poll that it made.
         """
@@ -150,7 +170,7 @@ class PollQuerySet(models.QuerySet["Poll"]):
                     author=author,
                     question=question,
                     description=description,
-                    category=Category.objects.named(category),
+                    category=Category.objects.named(category, organization),
                     several_answers=several_answers,
                     once=once,
                 )
@@ -293,7 +313,14 @@ class Poll(models.Model):
         self.save(update_fields=["version"])
         activity = self._activity(activities.author(person), title, body, event)
         for origin in (ALL_POLLS, self.category.name):
-            happened.send(sender=Poll, service=SERVICE, origin=origin, kind=kind, activity=activity)
+            happened.send(
+                sender=Poll,
+                service=SERVICE,
+                origin=origin,
+                organization=self.category.organization,
+                kind=kind,
+                activity=activity,
+            )
 
     def _activity(
         self, author: Author, title: str, body: str, event: Literal["activity", "discussion"]

@@ -1,4 +1,8 @@
-"""Polls: the list, a new one, one with all that can be done in it. For whoever is signed in."""
+"""Polls: the list, a new one, one with all that can be done in it.
+
+For the members of the organization that a poll belongs to, and Flowdock is asked who that is, each time. To others a
+poll does not exist: the same 404 as for a number that no poll has.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,6 +22,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+from integrations.signals import Organization, organizations, recent_organizations
 
 from .forms import CommentForm, OptionForm, PollForm
 from .models import (
@@ -39,6 +44,7 @@ from .standing import OptionStanding, Standing, listed
 from .texts import one_line
 
 View = Callable[..., HttpResponse]
+Organizations = tuple[Organization, ...]
 
 POLLS_ON_A_PAGE = 25
 LONGEST_SEARCH = 200
@@ -62,19 +68,12 @@ class OptionRow:
     is_mine: bool
 
 
-def for_people(view: View) -> View:
-    """For whoever is signed in. Others sign in first, and come back to a page, never to a button's address."""
+def for_members(view: Callable[..., HttpResponse]) -> View:
+    """A view that is given the organizations of whoever is signed in, as Flowdock has them now."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.user.is_authenticated:
-            return view(request, *args, **kwargs)
-        if request.headers.get("HX-Request"):
-            # A part of a page cannot sign in at another site: the page is asked for anew, and that can.
-            return HttpResponse(headers={"HX-Refresh": "true"})
-        if request.method == "POST":
-            return redirect_to_login(page_of(**kwargs))
-        return redirect_to_login(request.get_full_path())
+        return view(request, organizations(request), *args, **kwargs)
 
     return wrapped
 
@@ -88,9 +87,9 @@ def change(view: Callable[..., HttpResponse]) -> View:
             return wrong_method(request, pk)
         return changing(request, pk=pk, **kwargs)
 
-    @for_people
-    def changing(request: HttpRequest, pk: int, **kwargs: Any) -> HttpResponse:
-        poll = find(pk)
+    @for_members
+    def changing(request: HttpRequest, theirs: Organizations, pk: int, **kwargs: Any) -> HttpResponse:
+        poll = find(pk, theirs)
         try:
             return view(request, poll, **kwargs)
         except Refused as refusal:
@@ -103,24 +102,21 @@ def change(view: Callable[..., HttpResponse]) -> View:
 
 
 def person_of(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101  for_people has looked
+    assert isinstance(request.user, User)  # noqa: S101  Flowdock was asked about them
     return request.user
 
 
-def page_of(pk: int | None = None, **_: object) -> str:
-    return reverse("polls:poll", args=[pk]) if pk else reverse("polls:polls")
+def find(pk: int, theirs: Organizations) -> Poll:
+    return get_object_or_404(Poll.objects.of(theirs).select_related("category", "author", "closed_by"), pk=pk)
 
 
-def find(pk: int) -> Poll:
-    return get_object_or_404(Poll.objects.select_related("category", "author", "closed_by"), pk=pk)
-
-
-@for_people
-def polls(request: HttpRequest, slug: str = "") -> HttpResponse:
-    """All polls, or those of a category: the open ones, then the closed ones."""
-    category = get_object_or_404(Category, slug=slug) if slug else None
+@for_members
+def polls(request: HttpRequest, theirs: Organizations, organization: str = "", slug: str = "") -> HttpResponse:
+    """All polls of the person's organizations, or those of a category: the open ones, then the closed ones."""
+    categories = Category.objects.of(theirs)
+    category = get_object_or_404(categories, organization=organization, slug=slug) if slug else None
     sought = one_line(request.GET.get("q", ""))[:LONGEST_SEARCH]
-    found = Poll.objects.open_first().select_related("category", "author")
+    found = Poll.objects.of(theirs).open_first().select_related("category", "author")
     if category:
         found = found.filter(category=category)
     if sought:
@@ -133,7 +129,8 @@ def polls(request: HttpRequest, slug: str = "") -> HttpResponse:
         "polls/polls.html",
         {
             "category": category,
-            "categories": Category.objects.all(),
+            "categories": list(categories),
+            "organizations": names_where_several(theirs),
             "sought": sought,
             "number": page.paginator.count,
             "open": [row for row in rows if row.poll.is_open],
@@ -144,16 +141,28 @@ def polls(request: HttpRequest, slug: str = "") -> HttpResponse:
     )
 
 
-@for_people
-def new(request: HttpRequest) -> HttpResponse:
+@for_members
+def category_without_organization(request: HttpRequest, theirs: Organizations, slug: str) -> HttpResponse:
+    """An address from before categories belonged to organizations: leads on where it is clear which one is meant."""
+    found = list(Category.objects.of(theirs).filter(slug=slug)[:2])
+    if len(found) != 1:
+        raise Http404
+    return redirect(found[0])
+
+
+@for_members
+def new(request: HttpRequest, theirs: Organizations) -> HttpResponse:
+    if not theirs:
+        return no_organization(request)
     if request.method == "POST":
-        form = PollForm(request.POST)
+        form = PollForm(request.POST, organizations=theirs)
         if form.is_valid():
             filled = form.cleaned_data
             poll = Poll.objects.start(
                 person_of(request),
                 question=filled["question"],
                 description=filled["description"],
+                organization=form.organization_key,
                 category=form.category_name,
                 options=filled["options"],
                 several_answers=filled["several_answers"],
@@ -162,13 +171,15 @@ def new(request: HttpRequest) -> HttpResponse:
             messages.success(request, "The poll is open.")
             return redirect(poll)
     else:
-        form = PollForm(initial={"category": request.GET.get("category", ""), "once": uuid.uuid4()})
+        chosen = {"category": request.GET.get("category", ""), "once": uuid.uuid4()}
+        form = PollForm(initial=chosen, organizations=theirs)
     return render(
         request,
         "polls/new.html",
         {
             "form": form,
-            "categories": Category.objects.all(),
+            "categories": list(Category.objects.of(theirs)),
+            "organizations": names_where_several(theirs),
             "longest": {
                 "question": QUESTION_LENGTH,
                 "description": TEXT_LENGTH,
@@ -183,16 +194,15 @@ def new(request: HttpRequest) -> HttpResponse:
     )
 
 
-@for_people
-def poll(request: HttpRequest, pk: int) -> HttpResponse:
-    return show(request, find(pk))
+@for_members
+def poll(request: HttpRequest, theirs: Organizations, pk: int) -> HttpResponse:
+    return show(request, find(pk, theirs))
 
 
-@for_people
 def live(request: HttpRequest, pk: int) -> HttpResponse:
     """The changing parts of the page, for one that is open; 204 while nothing has changed."""
     try:
-        subject = find(pk)
+        subject = find(pk, recent_organizations(request))
     except Http404:
         # The page is asked for anew, says that there is no such poll, and asks no more.
         return HttpResponse(status=HTTPStatus.NOT_FOUND, headers={"HX-Refresh": "true"})
@@ -317,8 +327,27 @@ def _comments(poll: Poll, show_all: bool) -> tuple[list[Comment], bool]:
     return comments[: None if show_all else COMMENTS_SHOWN][::-1], has_earlier
 
 
+def names_where_several(theirs: Organizations) -> dict[str, str]:
+    """Their names by key, for pages that have to say whose a category is: empty while it can be one's only."""
+    return {each.key: each.name for each in theirs} if len(theirs) > 1 else {}
+
+
+def no_organization(request: HttpRequest) -> HttpResponse:
+    return render(
+        request,
+        "integrations/error.html",
+        {
+            "title": "You are in no flow",
+            "words": "Polls belong to an organization, and Flowdock knows no flow that you are in. Ask somebody to add"
+            " you to one, then come back to this page.",
+            "ways": [{"title": "Go to polls", "url": reverse("polls:polls")}],
+        },
+        status=HTTPStatus.FORBIDDEN,
+    )
+
+
 def wrong_method(request: HttpRequest, pk: int) -> HttpResponse:
-    way = {"title": "Go to the poll", "url": page_of(pk)}
+    way = {"title": "Go to the poll", "url": reverse("polls:poll", args=[pk])}
     response = render(
         request,
         "integrations/error.html",

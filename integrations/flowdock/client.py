@@ -68,12 +68,16 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """`url` and `sources_url` are addresses in the API, `web_url` is the page that people open (or empty)."""
+    """`url` and `sources_url` are addresses in the API, `web_url` is the page that people open (or empty).
+
+    `organization` is the `parameterized_name` of its organization: unique at Flowdock, and never changed there.
+    """
 
     id: str
     name: str
     url: str
     web_url: str
+    organization: str
     organization_name: str
     sources_url: str
 
@@ -420,6 +424,7 @@ def _flow(said: Mapping[str, Any]) -> Flow:
     if not is_on_api(url):
         raise FlowdockUnavailable("Flowdock gave a flow an address outside its API")
     organization = said.get("organization")
+    key = _text(organization, "parameterized_name") if isinstance(organization, Mapping) else ""
     if isinstance(organization, Mapping):
         organization = _text(organization, "name")
     web_url = _text(said, "web_url")
@@ -428,9 +433,16 @@ def _flow(said: Mapping[str, Any]) -> Flow:
         name=(_text(said, "name") or _text(said, "parameterized_name"))[:255],
         url=url,
         web_url=web_url if is_web_address(web_url) and len(web_url) <= 500 else "",
+        organization=(key or organization_in(url))[:100],
         organization_name=organization[:255] if isinstance(organization, str) else "",
         sources_url=_linked_sources(said) or f"{url.rstrip('/')}/{payload.sources_segment()}",
     )
+
+
+def organization_in(url: str) -> str:
+    """The `parameterized_name` of the organization in the API's address of a flow or a source, or empty."""
+    match = re.match(r".*?/flows/([^/]+)/[^/]+", urlsplit(url).path)
+    return match[1] if match else ""
 
 
 def _linked_sources(said: Mapping[str, Any]) -> str:

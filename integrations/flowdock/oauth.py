@@ -32,7 +32,7 @@ class FlowdockOAuth2(BaseOAuth2):
     name = "flowdock"
     title = "Flowdock"
     ID_KEY = "id"
-    DEFAULT_SCOPE = ["flow", "integration", "profile"]
+    DEFAULT_SCOPE = ["integration", "profile"]  # all that set-up, filters and removal need
     REDIRECT_STATE = False  # Flowdock wants redirect_uri exactly as it was registered
     STATE_LIFETIME = 600  # seconds
 
@@ -41,6 +41,11 @@ class FlowdockOAuth2(BaseOAuth2):
 
     def access_token_url(self) -> str:
         return f"{settings.FLOWDOCK_API_URL}/oauth/token"
+
+    def get_scope(self) -> list[str]:
+        """Pages that list the person's flows begin the sign-in with `flows`: only these ask for the scope `flow`."""
+        scope: list[str] = super().get_scope()
+        return ["flow", *scope] if self.data.get("flows") else scope
 
     def get_redirect_uri(self, state: str | None = None) -> str:
         """The one address that is registered, by whatever name this request reached us."""

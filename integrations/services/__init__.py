@@ -34,7 +34,7 @@ def named(name: str) -> Service:
         origin_noun="origin",
         origin_example="",
         kinds={},
-        origins=tuple,
+        origins=lambda organization: (),
     )
 
 

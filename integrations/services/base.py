@@ -228,11 +228,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class OfferedOrigin:
-    """An origin to choose from a list. All are plain texts; `hint` says what it is, below its name."""
+    """An origin to choose from a list. All are plain texts; `hint` says what it is, below its name.
+
+    `organization` is the `parameterized_name` of the organization that it belongs to: only flows of that organization
+    can be connected to it. Empty: flows of any organization can.
+    """
 
     name: str
     external_url: str = ""
     hint: str = ""
+    organization: str = ""
 
 
 class Service(abc.ABC):
@@ -255,8 +260,12 @@ class Service(abc.ABC):
     def clean_origin(self, typed: str) -> tuple[str, str]:
         """The origin's name and web address from what a person typed. Raises InvalidOrigin."""
 
-    def offered(self) -> tuple[OfferedOrigin, ...] | None:
-        """All the origins there are, where the service knows them; None where people type a name."""
+    def find_origin(self, typed: str, organization: str) -> OfferedOrigin:
+        """The origin that a person named for a flow of `organization`. Raises InvalidOrigin."""
+        return OfferedOrigin(*self.clean_origin(typed))
+
+    def offered(self, organization: str) -> tuple[OfferedOrigin, ...] | None:
+        """All the origins for a flow of `organization`, where the service knows them; None where people type a name."""
         return None
 
     def decide(self, event: Event, filters: Mapping[str, Any]) -> Verdict:

@@ -15,8 +15,10 @@ class OwnApp(Service):
     """What an app says of itself, once, to be offered in set-up beside the external services.
 
     `kinds` are its kinds of happening, which people switch on and off in filters: a heading, then the `kind` that the
-    app sends with the signal, and its title there: {"Votes": {"voted": "Vote"}}. `origins` tells what can be connected,
-    and is asked anew each time. `home` names the URL pattern of the app's first page: "polls:polls".
+    app sends with the signal, and its title there: {"Votes": {"voted": "Vote"}}. `origins` is called with the
+    organization of a flow (its `parameterized_name`) and lists what can be connected to that flow; it is called each
+    time. What it lists of another organization is not offered. `home` names the URL pattern of the app's first page:
+    "polls:polls".
     """
 
     def __init__(
@@ -28,7 +30,7 @@ class OwnApp(Service):
         origin_noun: str,
         origin_example: str,
         kinds: Mapping[str, Mapping[str, str]],
-        origins: Callable[[], Iterable[OfferedOrigin]],
+        origins: Callable[[str], Iterable[OfferedOrigin]],
         presets: Iterable[Preset] = (EVERYTHING,),
         home: str = "",
     ) -> None:
@@ -41,18 +43,22 @@ class OwnApp(Service):
             raise ValueError(f"{min(reserved)!r} is a kind of the bridge's own, to which no filter applies")
         self.rules = (Rule("events", "Events", "", choices=choices),) if choices else ()
 
-    def offered(self) -> tuple[OfferedOrigin, ...]:
-        return tuple(self.origins())
+    def offered(self, organization: str) -> tuple[OfferedOrigin, ...]:
+        return tuple(origin for origin in self.origins(organization) if origin.organization in {"", organization})
 
     def clean_origin(self, typed: str) -> tuple[str, str]:
-        offered = self.offered()
+        origin = self.find_origin(typed, "")
+        return origin.name, origin.external_url
+
+    def find_origin(self, typed: str, organization: str) -> OfferedOrigin:
+        offered = self.offered(organization)
         if not offered:
             raise InvalidOrigin(f"There is no {self.origin_noun} in {self.title} yet, so nothing can be connected.")
         # As it is spelt, before anything like it: an app may tell RYE from Rye.
         for same in (str, _loosely):
             for origin in offered:
                 if same(origin.name) == same(typed):
-                    return origin.name, origin.external_url
+                    return origin
         names = ", ".join(origin.name for origin in offered[:MOST_NAMED])
         more = " …" if len(offered) > MOST_NAMED else ""
         problem = f"{self.title} has no such" if _loosely(typed) else "Choose the"

@@ -6,6 +6,7 @@ import hashlib
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -24,7 +25,26 @@ LIVE_VERDICT_HOLDS = 30  # seconds
 
 
 class SignInNeeded(Exception):
-    """Nobody is signed in with Flowdock, or no longer. They sign in and come back."""
+    """Nobody is signed in with Flowdock, or no longer. They sign in and come back.
+
+    `to_list_flows`: the page also needs the permission to list the person's flows.
+    """
+
+    def __init__(self, *, to_list_flows: bool = False) -> None:
+        super().__init__("nobody is signed in with Flowdock")
+        self.to_list_flows = to_list_flows
+
+
+class FlowListNotAllowed(Exception):
+    """The person is signed in, and has not allowed the bridge to list their flows (Flowdock's scope `flow`)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Organization:
+    """A company or team in Flowdock. `key` is its `parameterized_name`: unique, and never changed."""
+
+    name: str
+    key: str
 
 
 class AccessLost(Exception):
@@ -50,6 +70,31 @@ def flowdock_as(request: HttpRequest) -> Iterator[Flowdock]:
     assert token is not None  # noqa: S101  signed_in has looked
     with Flowdock(token.token) as flowdock:
         yield flowdock
+
+
+def list_flows(request: HttpRequest) -> list[Flow]:
+    """The flows that the person is in. Raises SignInNeeded, FlowListNotAllowed and FlowdockUnavailable."""
+    try:
+        with flowdock_as(request) as flowdock:
+            return flowdock.flows()
+    except SignInNeeded:
+        raise SignInNeeded(to_list_flows=True) from None
+    except FlowNotAccessible as error:
+        raise FlowListNotAllowed from error
+
+
+def organizations(request: HttpRequest) -> tuple[Organization, ...]:
+    """The organizations of the flows that the person is in, by name. Raises what `list_flows` does."""
+    of_flows = {flow.organization: flow.organization_name for flow in list_flows(request) if flow.organization}
+    found = tuple(sorted(Organization(name or key, key) for key, name in of_flows.items()))
+    cache.set(_verdict_key(request, "organizations"), found, LIVE_VERDICT_HOLDS)
+    return found
+
+
+def recent_organizations(request: HttpRequest) -> tuple[Organization, ...]:
+    """The same for a page that is open and asks for news: Flowdock is asked twice a minute, not at every turn."""
+    found: tuple[Organization, ...] | None = cache.get(_verdict_key(request, "organizations"))
+    return organizations(request) if found is None else found
 
 
 def open_flow(request: HttpRequest, flow_id: str) -> Flow:
@@ -92,15 +137,16 @@ def _integration(request: HttpRequest, pk: int) -> Integration:
     return integration
 
 
-def _verdict_key(request: HttpRequest, flow_id: str) -> str:
-    """Of this person with this token: another sign-in starts anew."""
+def _verdict_key(request: HttpRequest, asked: str) -> str:
+    """The cache's key for what this person with this token `asked`: another sign-in starts again."""
     token = access_token(request.session)
-    told = f"{request.user.pk} {token.token if token else ''} {flow_id}"
-    return f"opens-flow-{hashlib.sha256(told.encode()).hexdigest()}"
+    who_and_what = f"{request.user.pk} {token.token if token else ''} {asked}"
+    return f"flowdock-said-{hashlib.sha256(who_and_what.encode()).hexdigest()}"
 
 
-def sign_in_url(back: str) -> str:
-    return f"{resolve_url(settings.LOGIN_URL)}?{urllib.parse.urlencode({'next': back})}"
+def sign_in_url(back: str, *, to_list_flows: bool = False) -> str:
+    query = {"next": back} | ({"flows": "1"} if to_list_flows else {})
+    return f"{resolve_url(settings.LOGIN_URL)}?{urllib.parse.urlencode(query)}"
 
 
 def way_back(request: HttpRequest) -> str:

@@ -71,10 +71,12 @@ def _adopt(request: HttpRequest, integration: Integration, flow_id: str) -> Http
         raise Http404
     integration.source_url = source.url[:500]
     integration.flow_id, integration.flow_name = flow.id, flow.name
-    integration.flow_web_url, integration.organization_name = flow.web_url, flow.organization_name
+    integration.flow_web_url = flow.web_url
+    integration.organization, integration.organization_name = flow.organization, flow.organization_name
+    fields = ["source_url", "flow_id", "flow_name", "flow_web_url", "organization", "organization_name"]
     try:
         with transaction.atomic():
-            integration.save(update_fields=["source_url", "flow_id", "flow_name", "flow_web_url", "organization_name"])
+            integration.save(update_fields=fields)
     except IntegrityError:
         return errors.page(
             request,

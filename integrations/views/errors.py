@@ -26,7 +26,7 @@ from social_core.exceptions import (
 from integrations.flowdock.errors import FlowdockUnavailable, FlowNotAccessible, TokenRefused
 from integrations.flowdock.oauth import access_token, forget_access_token
 
-from .access import AccessLost, SignInNeeded, local, sign_in_url, way_back
+from .access import AccessLost, FlowListNotAllowed, SignInNeeded, local, sign_in_url, way_back
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,9 @@ class FlowdockErrors:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         match exception:
             case SignInNeeded():
-                return sign_in(request)
+                return sign_in(request, to_list_flows=exception.to_list_flows)
+            case FlowListNotAllowed():
+                return flow_list_not_allowed(request)
             case TokenRefused():
                 return token_refused(request, exception)
             case FlowdockUnavailable():
@@ -94,8 +96,8 @@ def page(
 # Between a person and Flowdock
 
 
-def sign_in(request: HttpRequest) -> HttpResponse:
-    url = sign_in_url(way_back(request))
+def sign_in(request: HttpRequest, *, to_list_flows: bool = False) -> HttpResponse:
+    url = sign_in_url(way_back(request), to_list_flows=to_list_flows)
     # A part of a page cannot follow to another site: the whole page goes.
     return HttpResponseClientRedirect(url) if request.headers.get("HX-Request") else redirect(url)
 
@@ -107,6 +109,19 @@ def token_refused(request: HttpRequest, error: TokenRefused) -> HttpResponse:
         return away(request, FlowdockUnavailable(str(error)))
     forget_access_token(request.session)
     return sign_in(request)
+
+
+def flow_list_not_allowed(request: HttpRequest) -> HttpResponse:
+    """This page shows what belongs to the person's flows, and what they have allowed so far is less than that."""
+    return page(
+        request,
+        HTTPStatus.FORBIDDEN,
+        "This page needs one more permission",
+        "It shows what belongs to your flows, and you have not allowed Flowdock Bridge to list them. To connect and"
+        " configure integrations it needs no more than you have allowed already.",
+        Way("Continue to Flowdock", sign_in_url(way_back(request), to_list_flows=True)),
+        hint="Flowdock asks you once more, and then this page opens.",
+    )
 
 
 def away(request: HttpRequest, error: FlowdockUnavailable, again: str = "") -> HttpResponse:

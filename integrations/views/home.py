@@ -17,7 +17,7 @@ from integrations.flowdock.oauth import access_token
 from integrations.history import History, histories
 from integrations.models import Delivery, Integration
 
-from .access import flowdock_as
+from .access import list_flows
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,7 @@ class FlowCard:
 def home(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated or access_token(request.session) is None:
         return render(request, "integrations/landing.html")
-    with flowdock_as(request) as flowdock:
-        flows = sorted(flowdock.flows(), key=lambda flow: (flow.organization_name.casefold(), flow.name.casefold()))
+    flows = sorted(list_flows(request), key=lambda flow: (flow.organization_name.casefold(), flow.name.casefold()))
     sought = request.GET.get("q", "").strip()
     rows = _rows(flows)
     attention = [row.integration for row in rows if row.integration.state == Integration.State.ATTENTION]

@@ -42,7 +42,7 @@ def setup(request: HttpRequest) -> HttpResponse:
             errors.HOME,
         )
     flow = open_flow(request, request.GET["flow"])
-    form = SetupForm(request.GET)
+    form = SetupForm(request.GET, flow.organization)
     if request.method == "POST":
         return _connect(request, person, flow, form)
     if "confirm" in request.GET and form.is_valid():
@@ -71,7 +71,7 @@ def origin(request: HttpRequest) -> HttpResponse:
     """What there is to say of the origin that is being typed."""
     signed_in(request)
     flow = open_flow(request, request.GET.get("flow", ""))
-    form = SetupForm(request.GET)
+    form = SetupForm(request.GET, flow.organization)
     context: dict[str, object] = {"form": form, "flow": flow, "is_untouched": not form.typed}
     if form.typed and form.is_valid():
         context["existing"] = connected(form.chosen_service, form.name, flow)
@@ -87,7 +87,7 @@ class Offer:
 
 
 def _offered(flow: Flow, service: Service) -> list[Offer] | None:
-    offered = service.offered()
+    offered = service.offered(flow.organization)
     if offered is None:
         return None
     here = Integration.objects.connected().filter(origin__service=service.name, flow_id=flow.id)
@@ -131,9 +131,7 @@ def _connect(request: HttpRequest, person: User, flow: Flow, form: SetupForm) ->
         return redirect(request.get_full_path())
     try:
         with flowdock_as(request) as flowdock:
-            integration = connect(
-                person, flowdock, flow, form.chosen_service, form.name, form.external_url, form.filters
-            )
+            integration = connect(person, flowdock, flow, form.chosen_service, form.chosen, form.filters)
     except AlreadyConnected as error:
         age = (timezone.now() - error.integration.created_at).total_seconds()
         if error.integration.created_by_id == person.pk and age < JUST_NOW:

@@ -20,13 +20,15 @@ from integrations.flowdock.errors import FlowdockUnavailable
 from integrations.flowdock.oauth import FlowdockOAuth2
 
 from . import errors
-from .access import flowdock_as, sign_in_url, signed_in
+from .access import FlowListNotAllowed, flowdock_as, list_flows, sign_in_url, signed_in
 from .buttons import button
 
 
 @never_cache
 def sign_in(request: HttpRequest) -> HttpResponse:
     """To Flowdock's consent page. `next` is where the person comes back to; addresses of other hosts are not kept.
+
+    With `flows`, the permission to list the person's flows is asked for as well.
 
     Begun by a GET, unlike social-auth's own view: Flowdock's "Add" and "Configure" links lead here by way of a page.
     """
@@ -62,13 +64,16 @@ def account(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     with flowdock_as(request) as flowdock:
         person: Person = flowdock.user()
-        flows = flowdock.flows()
+    try:
+        flows: int | None = len(list_flows(request))
+    except FlowListNotAllowed:
+        flows = None
     return render(
         request,
         "integrations/account.html",
         {
             "person": person,
-            "flows": len(flows),
+            "flows": flows,
             "since": user.date_joined,
             "flowdock_url": settings.FLOWDOCK_WEB_URL,
             "page": "account",

@@ -19,7 +19,7 @@ def bakery() -> OwnApp:
         origin_noun="kind of bread",
         origin_example=ALL,
         kinds={"Oven": {"baked": "Bread baked", "burnt": "Bread burnt"}},
-        origins=lambda: [
+        origins=lambda organization: [
             OfferedOrigin(ALL, "https://bakery.test/", "Whatever is baked"),
             OfferedOrigin(RYE, "https://bakery.test/rye/"),
         ],

@@ -3,14 +3,19 @@ from __future__ import annotations
 import html
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import responses
+from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.test import Client
 
+from integrations.fields import encrypt
+from integrations.flowdock.oauth import TOKEN_KEY
 from integrations.models import Integration, Origin
 from polls.models import Poll
 
@@ -45,18 +50,58 @@ class Flow:
         return {field["label"]: field["value"] for field in self.thread["fields"]}
 
 
-@pytest.fixture
-def flow() -> Iterator[Flow]:
+class Members:
+    """Who is in which organization at Flowdock: everybody in Acme, unless it says otherwise."""
+
+    def __init__(self, mock: responses.RequestsMock) -> None:
+        self.organizations: dict[str, tuple[str, ...]] = {}
+        self.is_away = False
+        self.may_list_flows = True
+        self.asked = 0
+        mock.add_callback("GET", f"{API}/flows", self._flows)
+
+    def _flows(self, request: Any) -> tuple[int, dict[str, str], str]:
+        self.asked += 1
+        if self.is_away:
+            return 503, {}, "{}"
+        if not self.may_list_flows:
+            return 403, {}, json.dumps({"message": "the scope flow is missing"})
+        username = request.headers["Authorization"].removeprefix("Bearer token-")
+        flows = [
+            {
+                "id": f"{organization}-main",
+                "name": "Main",
+                "organization": {"name": organization.capitalize(), "parameterized_name": organization},
+                "url": f"{API}/flows/{organization}/main",
+            }
+            for organization in self.organizations.get(username, ("acme",))
+        ]
+        return 200, {}, json.dumps(flows)
+
+
+@pytest.fixture(autouse=True)
+def network() -> Iterator[responses.RequestsMock]:
+    cache.clear()
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield Flow(mock)
+        yield mock
+
+
+@pytest.fixture(autouse=True)
+def members(network) -> Members:
+    return Members(network)
+
+
+@pytest.fixture
+def flow(network) -> Flow:
+    return Flow(network)
 
 
 @pytest.fixture
 def follow(db) -> Callable[..., Integration]:
     """A flow that follows a category, or all polls."""
 
-    def make(name: str = "All polls", **filters: Any) -> Integration:
-        origin, _ = Origin.objects.get_or_create(service="polls", name=name)
+    def make(name: str = "All polls", organization: str = "acme", **filters: Any) -> Integration:
+        origin, _ = Origin.objects.get_or_create(service="polls", name=name, organization=organization)
         number = Integration.objects.count() + 1
         return Integration.objects.create(
             origin=origin,
@@ -65,6 +110,7 @@ def follow(db) -> Callable[..., Integration]:
             flow_token=f"token-{number}",
             flowdock_id=number,
             flow_id=f"flow-{number}",
+            organization=organization,
         )
 
     return make
@@ -92,8 +138,13 @@ def ola(person) -> User:
 
 
 def browser_of(person: User) -> Client:
+    """Their browser, signed in with Flowdock."""
     client = Client()
     client.force_login(person)
+    session = client.session
+    session[TOKEN_KEY] = [encrypt(f"token-{person.username}"), int(time.time()), 0]
+    session.save()
+    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
     return client
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,11 +14,15 @@ django.setup()
 
 # ruff: noqa: E402  models can be imported only now
 
+import responses
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
+from integrations.fields import encrypt
+from integrations.flowdock.oauth import TOKEN_KEY
 from integrations.models import Event, Integration, Origin
 from polls.models import Category, Poll
 
@@ -28,6 +33,10 @@ HOST = {"SERVER_NAME": "127.0.0.1"}
 def client_of(name: str) -> Client:
     client = Client(**HOST)
     client.force_login(User.objects.get(username=name))
+    session = client.session
+    session[TOKEN_KEY] = [encrypt("token"), int(time.time()), 0]
+    session.save()
+    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
     return client
 
 
@@ -46,7 +55,7 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[int]:
 
 def new_poll(options: Sequence[str] = ("Pizza", "Sushi", "Salad")) -> Poll:
     author = User.objects.get(username="p0")
-    return Poll.objects.start(author, question="Lunch?", options=options, category="Lunch")
+    return Poll.objects.start(author, question="Lunch?", options=options, organization="acme", category="Lunch")
 
 
 def told(poll: Poll, kind: str) -> list[dict[str, Any]]:
@@ -70,7 +79,7 @@ def main() -> dict[str, Any]:
     call_command("migrate", verbosity=0)
     for number in range(PEOPLE):
         User.objects.create_user(f"p{number}")
-    origin = Origin.objects.create(service="polls", name="All polls")
+    origin = Origin.objects.create(service="polls", name="All polls", organization="acme")
     Integration.objects.create(origin=origin, name=origin.name, flow_token="token")
     people = [client_of(f"p{number}") for number in range(PEOPLE)]
 
@@ -142,4 +151,8 @@ def main() -> dict[str, Any]:
     return {"crowd": crowd, "one": one, "same": same, "closed": closed, "forms": forms}
 
 
-print(json.dumps(main()))
+FLOW = {"id": "main", "url": f"{settings.FLOWDOCK_API_URL}/flows/acme/main", "name": "Main"}
+
+with responses.RequestsMock() as flowdock:
+    flowdock.get(f"{settings.FLOWDOCK_API_URL}/flows", json=[FLOW])
+    print(json.dumps(main()))

@@ -100,7 +100,7 @@ def test_whoever_may_only_look_cannot_close(person, poll):
 
 
 def test_a_category_is_made_and_keeps_its_name(staff, lea_s, poll):
-    staff.post("/admin/polls/category/add/", {"name": "Team events"})
+    staff.post("/admin/polls/category/add/", {"name": "Team events", "organization": "acme"})
     category = Category.objects.get(name="Team events")
     assert category.slug == "team-events"
 
@@ -117,7 +117,7 @@ def test_a_category_is_made_and_keeps_its_name(staff, lea_s, poll):
     [("LUNCH", "There is a category Lunch."), ("all POLLS", "every category together"), ("\u200b", "no sign")],
 )
 def test_a_category_cannot_be_called_as_another_or_as_all(staff, poll, name, told):
-    page = text_of(staff.post("/admin/polls/category/add/", {"name": name}))
+    page = text_of(staff.post("/admin/polls/category/add/", {"name": name, "organization": "acme"}))
 
     assert told in page
     assert Category.objects.count() == 1
@@ -157,6 +157,6 @@ def test_the_database_holds_labels_and_names_apart(poll):
     with pytest.raises(IntegrityError), transaction.atomic():
         Option.objects.create(poll=poll, label="PIZZA", key="pizza", position=9)
     with pytest.raises(IntegrityError), transaction.atomic():
-        Category.objects.create(name="LUNCH")
+        Category.objects.create(name="LUNCH", organization="acme")
     with pytest.raises(IntegrityError), transaction.atomic():
         Category.objects.create(name="all polls")

@@ -84,6 +84,9 @@ def test_more_than_a_form_may_carry_is_told(lea_s, poll):
         "/polls/1.5/",
         "/polls/%00/",
         "/polls/in/nothing/",
+        "/polls/in/acme/nothing/",
+        "/polls/in/nobody/lunch/",
+        "/polls/in/a%00/lunch/",
         "/polls/in/%00/",
         "/polls/in/%F0%9F%8D%95/",
         "/polls/in/a%27%20OR%201=1/",
@@ -156,4 +159,4 @@ def test_a_name_made_to_meet_another_s_address_does_not(lea_s):
         ask(lea_s, new_category=name)
 
     assert Category.objects.count() == Category.objects.values("slug").distinct().count() == 6
-    assert "C++" in text_of(lea_s.get(f"/polls/in/{slug}/"))
+    assert "C++" in text_of(lea_s.get(f"/polls/in/acme/{slug}/"))

@@ -228,13 +228,14 @@ def test_set_up_offers_all_polls_and_each_category(lea_s):
     ask(lea_s, new_category="Lunch")
     ask(lea_s, new_category="C++")
 
-    offered = SERVICES["polls"].offered()
+    offered = SERVICES["polls"].offered("acme")
 
     assert [origin.name for origin in offered] == ["All polls", "C++", "Lunch"]
     for origin in offered:
         path = origin.external_url.removeprefix("http://bridge.test")
         assert lea_s.get(path).status_code == 200
-    assert SERVICES["polls"].clean_origin("lunch") == ("Lunch", "http://bridge.test/polls/in/lunch/")
+    lunch = SERVICES["polls"].find_origin("lunch", "acme")
+    assert (lunch.name, lunch.external_url) == ("Lunch", "http://bridge.test/polls/in/acme/lunch/")
 
 
 # Once, and only what is so

@@ -15,6 +15,12 @@ from .conftest import ask, text_of, vote
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def lea_is_in_main(flowdock):  # noqa: F811
+    flowdock.people["lea"] = {"id": 7, "nick": "lea", "name": "Lea Cohen", "email": "lea@acme.test"}
+    flowdock.members[MAIN].add("lea")
+
+
 def address(**choice: str) -> str:
     return f"/flowdock/setup?{urlencode({'flow': MAIN, 'service': 'polls'} | choice)}"
 
@@ -51,6 +57,35 @@ def test_a_category_that_is_not_there_is_not_connected(member, flowdock, poll): 
 
     assert "There are: All polls, Lunch" in page
     assert not flowdock.sources
+
+
+def test_set_up_of_another_organization_s_flow_offers_nothing_of_it(member, flowdock, lea_s):  # noqa: F811
+    ask(lea_s, new_category="Lunch")
+    flowdock.organizations[MAIN] = "globex"
+
+    page = member.get(address()).content.decode()
+    member.post(address(origin="Lunch", preset="everything", confirm="1"))
+
+    assert 'value="Lunch"' not in page
+    assert 'value="All polls"' in page, "its own"
+    assert not flowdock.sources
+
+
+def test_all_polls_of_an_organization_are_those_of_its_own(
+    member,  # noqa: F811
+    flowdock,  # noqa: F811
+    lea_s,
+    django_capture_on_commit_callbacks,
+):
+    flowdock.organizations[MAIN] = "globex"
+    member.post(address(origin="All polls", preset="everything", confirm="1"))
+    flowdock.organizations[MAIN] = "acme"
+
+    with django_capture_on_commit_callbacks(execute=True):
+        ask(lea_s, new_category="Lunch")
+
+    assert Integration.objects.get().organization == "globex"
+    assert not Delivery.objects.exists()
 
 
 def test_polls_are_in_the_navigation_for_whoever_signed_in_with_flowdock(member):  # noqa: F811

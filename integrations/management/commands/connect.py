@@ -15,10 +15,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError, transaction
 
 from integrations import services
-from integrations.flowdock.client import Flowdock, Source
+from integrations.flowdock.client import Flowdock, Source, organization_in
 from integrations.flowdock.errors import FlowdockError, FlowdockUnavailable
 from integrations.models import Integration, Origin
-from integrations.services.base import InvalidOrigin, Service, WebhookService
+from integrations.services.base import InvalidOrigin, OfferedOrigin, Service, WebhookService
 from integrations.services.filters import clean
 
 EXAMPLE = """
@@ -70,19 +70,27 @@ class Command(BaseCommand):
     ) -> None:
         kind = services.SERVICES[service]
         filters = preset(kind, options["filters"])
-        try:
-            name, external_url = kind.clean_origin(origin)
-        except InvalidOrigin as error:
-            raise CommandError(str(error), returncode=2) from error
+        # Own apps offer each organization its own origins, and which organization it is follows from the token.
+        chosen = find(kind, origin, "") if kind.has_hooks else None
         token = flow_token or os.environ.get("FLOW_TOKEN") or read_token()
         if not token:
             raise CommandError("There is no flow token; see --help.", returncode=2)
         source = ask(token)
+        chosen = chosen or find(kind, origin, organization_in(source.url))
         if dry_run:
-            self.stdout.write(f"{name} would post to Flowdock's source {source.id} ({source.name})")
+            self.stdout.write(f"{chosen.name} would post to Flowdock's source {source.id} ({source.name})")
             return
-        connected = connect(kind, name, external_url, source, token, filters)
-        self.stdout.write(json.dumps(asdict(connected), indent=2) if as_json else in_words(kind, name, connected))
+        connected = connect(kind, chosen, source, token, filters)
+        self.stdout.write(
+            json.dumps(asdict(connected), indent=2) if as_json else in_words(kind, chosen.name, connected)
+        )
+
+
+def find(service: Service, typed: str, organization: str) -> OfferedOrigin:
+    try:
+        return service.find_origin(typed, organization)
+    except InvalidOrigin as error:
+        raise CommandError(str(error), returncode=2) from error
 
 
 def read_token() -> str:
@@ -110,8 +118,7 @@ def ask(flow_token: str) -> Source:
 
 def connect(
     service: Service,
-    name: str,
-    external_url: str,
+    chosen: OfferedOrigin,
     source: Source,
     flow_token: str,
     filters: dict[str, dict[str, list[str]]],
@@ -119,11 +126,15 @@ def connect(
     try:
         with transaction.atomic():
             known = Integration.objects.filter(flowdock_id=source.id).select_related("origin").first()
-            integration = known or make(service, name, external_url, source, flow_token, filters)
+            integration = known or make(service, chosen, source, flow_token, filters)
     except IntegrityError as error:
         raise CommandError("The same source is being connected by somebody else just now.") from error
     origin = integration.origin
-    if integration.removed_at or (origin.service, origin.name) != (service.name, name):
+    if integration.removed_at or (origin.service, origin.name, origin.organization) != (
+        service.name,
+        chosen.name,
+        chosen.organization,
+    ):
         raise CommandError(f"This flow token belongs to another integration: {integration.pk}, of {origin}.")
     if origin.webhook_service is None:
         return Connected(integration.pk, "", "", "", is_new=known is None)
@@ -132,22 +143,23 @@ def connect(
 
 def make(
     service: Service,
-    name: str,
-    external_url: str,
+    chosen: OfferedOrigin,
     source: Source,
     flow_token: str,
     filters: dict[str, dict[str, list[str]]],
 ) -> Integration:
     # One hook for all flows that are connected to it in this way; those of people stay theirs.
-    origin = Origin.objects.filter(service=service.name, name=name, created_by=None).order_by("pk").first()
+    known = {"service": service.name, "name": chosen.name, "organization": chosen.organization}
+    origin = Origin.objects.filter(**known, created_by=None).order_by("pk").first()
     place = re.search(r"/flows/([^/]+)/([^/]+)/", source.url)
     return Integration.objects.create(
-        origin=origin or Origin.objects.create(service=service.name, name=name, external_url=external_url),
-        name=source.name[:255] or name,
+        origin=origin or Origin.objects.create(**known, external_url=chosen.external_url),
+        name=source.name[:255] or chosen.name,
         filters=filters,
         flowdock_id=source.id,
         source_url=source.url[:500],
         flow_token=flow_token,
+        organization=organization_in(source.url),
         organization_name=place[1] if place else "",
         flow_name=place[2] if place else "",
     )

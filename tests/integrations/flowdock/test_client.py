@@ -49,7 +49,7 @@ FLOW = {
     "web_url": "https://www.flowdock.test/app/acme/main",
 }
 SOURCE = {"id": 51, "name": "octo/hello", "flow_token": TOKEN, "url": f"{API}/flows/acme/main/sources/51"}
-A_FLOW = Flow("f1", "Main", f"{API}/flows/acme/main", "", "Acme", f"{API}/flows/acme/main/sources")
+A_FLOW = Flow("f1", "Main", f"{API}/flows/acme/main", "", "acme", "Acme", f"{API}/flows/acme/main/sources")
 
 
 @pytest.fixture

@@ -30,6 +30,8 @@ class FlowdockDouble:
         }
         self.members = {MAIN: {"demo"}, LOBBY: {"demo", "other"}}
         self.names = {MAIN: "Main", LOBBY: "Lobby"}
+        self.organizations = {MAIN: "acme", LOBBY: "acme"}
+        self.scopes: dict[str, set[str]] = {}  # what a person has allowed, as the consent page was asked for
         self.sources: dict[int, dict[str, Any]] = {}
         self.updates: list[dict[str, Any]] = []
         self.expires_in: int | None = 7200
@@ -47,7 +49,10 @@ class FlowdockDouble:
             "id": flow_id,
             "name": self.names[flow_id],
             "parameterized_name": slug,
-            "organization": {"id": 1, "name": "Acme", "parameterized_name": "acme"},
+            "organization": {
+                "name": self.organizations[flow_id].capitalize(),
+                "parameterized_name": self.organizations[flow_id],
+            },
             "url": f"{API}/flows/acme/{slug}",
             "web_url": f"https://www.flowdock.test/app/acme/{slug}",
             "links": {"sources": {"href": f"{API}/flows/acme/{slug}/integrations", "methods": ["GET", "POST"]}},
@@ -86,6 +91,8 @@ class FlowdockDouble:
             return _json(401, {"message": "no such token"})
         if path == "/user":
             return _json(200, self.people[nick])
+        if path == "/flows" and "flow" not in self.scopes.get(nick, {"flow"}):
+            return _json(403, {"message": "the scope flow is missing"})
         if path == "/flows":
             return _json(200, [self.flow(flow) for flow, members in self.members.items() if nick in members])
         if path == "/flows/find":

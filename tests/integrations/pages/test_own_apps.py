@@ -121,7 +121,7 @@ def test_filters_look_at_the_kind_and_so_does_the_rehearsal(member, integration,
 
 
 def test_an_app_without_anything_to_connect_says_so(member, bakery):
-    bakery.origins = list
+    bakery.origins = lambda organization: []
     nothing = "There is no kind of bread in Bakery yet, so nothing can be connected."
 
     before = member.get(f"/flowdock/setup?flow={MAIN}&service=bakery").content.decode()
@@ -140,7 +140,7 @@ def test_with_nothing_chosen_one_is_to_be_chosen(member):
 
 def test_what_is_gone_by_the_time_of_confirming_is_not_connected(member, flowdock, bakery):
     assert "Connect Rye to Main" in member.get(address()).content.decode()
-    bakery.origins = lambda: [OfferedOrigin(ALL)]
+    bakery.origins = lambda organization: [OfferedOrigin(ALL)]
 
     text = member.post(address(), follow=True).content.decode()
 
@@ -149,7 +149,7 @@ def test_what_is_gone_by_the_time_of_confirming_is_not_connected(member, flowdoc
 
 
 def test_names_that_differ_in_case_alone_are_told_apart_where_they_are_spelt_out(member, flowdock, bakery):
-    bakery.origins = lambda: [
+    bakery.origins = lambda organization: [
         OfferedOrigin("rye"),
         OfferedOrigin("Rye", "https://bakery.test/rye/"),
         OfferedOrigin("Two  blanks"),
@@ -175,7 +175,13 @@ def test_what_an_app_says_without_a_kind_is_its_first_event_and_a_test_is_not(me
 
 def test_an_app_without_kinds_has_no_filters_and_all_is_posted(member, say, bakery):
     bakery.rules = OwnApp(
-        name="bare", title="Bare", icon="package", origin_noun="", origin_example="", kinds={}, origins=list
+        name="bare",
+        title="Bare",
+        icon="package",
+        origin_noun="",
+        origin_example="",
+        kinds={},
+        origins=lambda organization: [],
     ).rules
     member.post(address())
     integration = Integration.objects.get()
@@ -197,7 +203,7 @@ def test_a_kind_that_filters_would_not_see_is_refused(kind):
             origin_noun="",
             origin_example="",
             kinds={"": {kind: "!"}},
-            origins=list,
+            origins=lambda organization: [],
         )
 
 

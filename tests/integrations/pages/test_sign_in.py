@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import requests
@@ -24,13 +24,36 @@ def begin(client, back="/") -> dict[str, list[str]]:
     return parse_qs(urlsplit(answer["Location"]).query)
 
 
-def test_the_consent_page_is_asked_for_the_three_scopes_and_the_exact_redirect_uri(stranger, flowdock):
+def test_the_consent_page_is_asked_for_no_more_than_set_up_needs_and_the_exact_redirect_uri(stranger, flowdock):
     asked = begin(stranger)
 
     assert asked["redirect_uri"] == ["http://bridge.test/complete/flowdock/"]
-    assert asked["scope"] == ["flow integration profile"]
+    assert asked["scope"] == ["integration profile"]
     assert asked["response_type"] == ["code"]
     assert asked["client_id"] == ["bridge"]
+
+
+def test_pages_that_list_the_person_s_flows_ask_for_that_too(stranger, flowdock):
+    landing = stranger.get("/").content.decode()
+    answer = stranger.get("/sign-in/?flows=1")
+
+    assert 'href="/sign-in/?flows=1"' in landing
+    assert stranger.get("/polls/")["Location"].endswith("&flows=1")
+    assert parse_qs(urlsplit(answer["Location"]).query)["scope"] == ["flow integration profile"]
+
+
+def test_whoever_has_not_allowed_to_list_their_flows_is_asked_where_it_is_needed(member, flowdock, integrate):
+    integration = integrate()
+    flowdock.scopes["demo"] = {"integration", "profile"}
+
+    for page in ("/", "/polls/"):
+        answer = member.get(page)
+        assert answer.status_code == 403
+        assert "one more permission" in answer.content.decode()
+        assert f'href="/sign-in/?next={quote(page, safe="")}&amp;flows=1"' in answer.content.decode()
+    assert "Flows you can open" not in member.get("/account/").content.decode()
+    for page in (f"/flowdock/setup?flow={MAIN}", integration.get_absolute_url()):
+        assert member.get(page).status_code == 200
 
 
 def test_a_person_comes_back_to_exactly_the_page_they_were_on_the_way_to(stranger, flowdock):
