@@ -7,6 +7,8 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from flowdock_server.oauth.scopes import TITLES
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
@@ -169,14 +171,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 OAUTH2_PROVIDER_APPLICATION_MODEL = "flowdock_server.Application"
 OAUTH2_PROVIDER = {
-    "SCOPES": {
-        "flow": "Read and send messages in your flows",
-        "private": "Read and send your private messages",
-        "manage": "Manage your flows and organizations, and who is in them",
-        "profile": "See your name, e-mail address and picture",
-        "offline_access": "Stay connected while you are away",
-        "integration": "Connect services to your flows",
-    },
+    "SCOPES": TITLES,
     "DEFAULT_SCOPES": ["flow", "private"],
     "OAUTH2_VALIDATOR_CLASS": "flowdock_server.oauth.validator.FlowdockValidator",
     "ALLOWED_REDIRECT_URI_SCHEMES": ["http", "https", "urn"],

@@ -19,6 +19,7 @@ from ninja.security.base import AuthBase
 from oauth2_provider.models import get_access_token_model
 
 from flowdock_server.models import ApiToken, Application, Source, User
+from flowdock_server.oauth.scopes import SHOWN_WITH
 from flowdock_server.tokens import digest
 
 from . import params
@@ -27,7 +28,7 @@ from .errors import Forbidden, Gone
 
 @dataclass(frozen=True)
 class Caller:
-    """A person, by their own key or through an application; or a source, by its flow token."""
+    """A person, by their own key or through an application; or a source, by its flow token, which has no scope."""
 
     user: User | None = None
     application: Application | None = None
@@ -38,6 +39,13 @@ class Caller:
     def may(self, *scopes: str) -> bool:
         """Whether one of `scopes` is granted."""
         return self.scopes is None or not self.scopes.isdisjoint(scopes)
+
+    def sees(self, field: str) -> bool:
+        """Whether answers to this caller have `field`, one of SHOWN_WITH."""
+        return self.may(*SHOWN_WITH[field])
+
+    def sees_email_of(self, user: User) -> bool:
+        return self.sees("email") or (user == self.user and self.may("profile"))
 
 
 class Key(AuthBase):
@@ -130,7 +138,7 @@ class FlowToken(Key):
             raise AuthenticationError
         if source.removed_at:
             raise Gone
-        return Caller(source=source, application=source.application)
+        return Caller(source=source, application=source.application, scopes=frozenset())
 
 
 class ActivityToken(FlowToken):

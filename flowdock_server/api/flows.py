@@ -102,11 +102,14 @@ def _shapes(caller: Caller, flows: QuerySet[Flow], *, users: bool) -> list[FlowS
             unread_mentions=unread.get(flow.pk, 0),
             offers=Offers(
                 manage=caller.may("manage"),
+                invite=caller.sees("join_url"),
                 connect=membership is not None and caller.application is not None and caller.may("integration"),
             ),
         )
         if users and membership:
-            shape["users"] = [flow_user_shape(each) for each in flow.memberships.all()]
+            shape["users"] = [
+                flow_user_shape(each, with_email=caller.sees_email_of(each.user)) for each in flow.memberships.all()
+            ]
         shapes.append(shape)
     return shapes
 
@@ -205,7 +208,7 @@ def change_flow(
 def flow_users(request: HttpRequest, organization: str, flow: str) -> list[UserShape]:
     """Who is in the flow."""
     users = User.objects.filter(flow_memberships__flow=open_flow(request.auth, organization, flow))
-    return [user_shape(user) for user in users.order_by("id")]
+    return [user_shape(user, with_email=request.auth.sees_email_of(user)) for user in users.order_by("id")]
 
 
 @router.post(ONE + "/users", auth=person("manage"), response=dict[str, Any])

@@ -75,7 +75,7 @@ def invite_many(
         raise Rejected({"list": [f"has too many addresses (maximum is {invitations.MAX_IMPORTED})"]}) from error
     answer: ImportedShape = {
         "invitations": [invitation_shape(invitation, opened) for invitation in outcome.invitations],
-        "added_users": [user_shape(user) for user in outcome.added_users],
+        "added_users": [user_shape(user, with_email=request.auth.sees_email_of(user)) for user in outcome.added_users],
         "erroneous_emails": outcome.erroneous_emails,
     }
     return Status(201, answer)

@@ -94,7 +94,7 @@ def _post(request: HttpRequest, draft: Draft, flow: Flow, response: HttpResponse
         return Status(202, None)
     else:
         status = 201
-    return Status(status, message_shapes([message])[0])
+    return Status(status, message_shapes([message], with_email=caller.sees("email"))[0])
 
 
 def _flow_named(caller: Caller, flow_id: str) -> Flow:

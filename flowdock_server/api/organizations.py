@@ -13,7 +13,7 @@ from flowdock_server import members
 from flowdock_server.drafts import Shape
 from flowdock_server.models import Membership, Organization
 
-from .auth import person
+from .auth import Caller, person
 from .errors import Forbidden
 from .params import Id, Merged
 from .shapes import (
@@ -71,8 +71,11 @@ def change_organization(
 @router.get("/organizations/{organization}/users", auth=person("manage"), response=list[OrganizationUserShape])
 def organization_users(request: HttpRequest, organization: str) -> list[OrganizationUserShape]:
     """Its people: all of them for its admins, for others those who share a flow with them."""
-    found = members.of_organization(_one(request, organization), seen_by=request.auth.user)
-    return [{**user_shape(each.user), "admin": each.admin} for each in found]
+    caller: Caller = request.auth
+    found = members.of_organization(_one(request, organization), seen_by=caller.user)
+    return [
+        {**user_shape(each.user, with_email=caller.sees_email_of(each.user)), "admin": each.admin} for each in found
+    ]
 
 
 @router.delete("/organizations/{organization}/users/{user_id}", auth=person("manage"), response={204: None})

@@ -39,13 +39,13 @@ def conversations(request: HttpRequest) -> list[ConversationShape]:
     """The caller's conversations."""
     user = request.auth.user
     found = Conversation.objects.of(user).select_related("first", "second")
-    return [conversation_shape(conversation, user) for conversation in found]
+    return [conversation_shape(conversation, user, request.auth.sees_email_of) for conversation in found]
 
 
 @router.get(ONE, auth=person("private"), response=ConversationShape)
 def conversation(request: HttpRequest, user_id: int) -> ConversationShape:
     """The caller's conversation with the user of that id; it begins when it is first asked for."""
-    return conversation_shape(_with(request.auth, user_id), request.auth.user)
+    return conversation_shape(_with(request.auth, user_id), request.auth.user, request.auth.sees_email_of)
 
 
 @router.api_operation(["PUT", "PATCH"], ONE, auth=person("private"), response=ConversationShape)
@@ -58,7 +58,7 @@ def change_conversation(
         field = f"{found.side(user)}_open"
         setattr(found, field, change.open)
         found.save(update_fields=[field])
-    return conversation_shape(found, user)
+    return conversation_shape(found, user, request.auth.sees_email_of)
 
 
 @router.post(MESSAGES, auth=person("private"), response=PrivateMessageShape | dict[str, Any])

@@ -9,7 +9,7 @@ from ninja import Router, Status
 from pydantic import BeforeValidator, Field
 
 from flowdock_server.drafts import Address, Shape
-from flowdock_server.models import Source
+from flowdock_server.models import Flow, Source
 
 from .auth import Caller, FlowToken, person, person_or_source
 from .errors import Forbidden
@@ -40,9 +40,20 @@ def _loaded() -> QuerySet[Source]:
     return Source.objects.connected().select_related("flow__organization", "application", "creator")
 
 
+def _of_flow(caller: Caller, organization: str, flow: str) -> QuerySet[Source]:
+    """The sources of a flow that the caller may see: with `integration` alone, those of the calling application."""
+    found = _loaded().filter(flow=open_flow(caller, organization, flow))
+    if caller.source:
+        return found.filter(pk=caller.source.pk)
+    return found if caller.may("flow", "manage") else found.filter(application=caller.application)
+
+
 def _one(caller: Caller, organization: str, flow: str, source_id: int) -> Source:
-    found = _loaded().filter(pk=caller.source.pk) if caller.source else _loaded()
-    return get_object_or_404(found, flow=open_flow(caller, organization, flow), pk=source_id)
+    return get_object_or_404(_of_flow(caller, organization, flow), pk=source_id)
+
+
+def _shape(caller: Caller, source: Source) -> SourceShape:
+    return source_shape(source, with_email=source.creator is not None and caller.sees_email_of(source.creator))
 
 
 def _own(caller: Caller, source: Source) -> bool:
@@ -55,20 +66,20 @@ def sources(request: HttpRequest) -> list[SourceShape]:
     """The sources of all the caller's flows; with a flow token that one source."""
     caller: Caller = request.auth
     if caller.source:
-        return [source_shape(caller.source)]
-    return [source_shape(source) for source in _loaded().filter(flow__in=caller.user.flows.all())]
+        return [_shape(caller, caller.source)]
+    flows = Flow.objects.open_to(caller.user).order_by()
+    return [_shape(caller, source) for source in _loaded().filter(flow__in=flows.values("pk"))]
 
 
 @router.api_operation(["PUT", "PATCH"], "/sources", auth=[FlowToken()], response=SourceShape)
 def change_source_by_token(request: HttpRequest, change: Annotated[SourceChange, Merged(...)]) -> SourceShape:
     """Set or clear a source's error message and configuration address, knowing its flow token only."""
-    return _changed(request.auth.source, change)
+    return _changed(request.auth, request.auth.source, change)
 
 
 def _list_sources(request: HttpRequest, organization: str, flow: str) -> list[SourceShape]:
-    """The sources of a flow."""
-    found = _loaded().filter(flow=open_flow(request.auth, organization, flow))
-    return [source_shape(source) for source in found]
+    """The sources of a flow. With the scope `integration` alone, only those that the application connected."""
+    return [_shape(request.auth, source) for source in _of_flow(request.auth, organization, flow)]
 
 
 def _create_source(
@@ -88,15 +99,15 @@ def _create_source(
         name=new.name,
         external_url=new.external_url,
     )
-    shape = source_shape(source)
+    shape = _shape(caller, source)
     shape["flow_token"] = token
     shape["application"]["configuration_uri"] = caller.application.configuration_uri
     return Status(201, shape)
 
 
 def _one_source(request: HttpRequest, organization: str, flow: str, source_id: int) -> SourceShape:
-    """One source. A flow token opens its own."""
-    return source_shape(_one(request.auth, organization, flow, source_id))
+    """One source of a flow. A flow token opens its own; the scope `integration` alone, those of the application."""
+    return _shape(request.auth, _one(request.auth, organization, flow, source_id))
 
 
 def _change_source(
@@ -107,12 +118,12 @@ def _change_source(
     source = _one(caller, organization, flow, source_id)
     if caller.application and not _own(caller, source):
         raise Forbidden("This source belongs to another application")
-    return _changed(source, change)
+    return _changed(caller, source, change)
 
 
-def _changed(source: Source, change: SourceChange) -> SourceShape:
+def _changed(caller: Caller, source: Source, change: SourceChange) -> SourceShape:
     source.change(**change.model_dump(exclude_unset=True))
-    return source_shape(source)
+    return _shape(caller, source)
 
 
 def _delete_source(request: HttpRequest, organization: str, flow: str, source_id: int) -> Status[None]:
@@ -132,9 +143,9 @@ for name in ("sources", "integrations"):
         """How the description calls it; the same under its name of October 2014 is deprecated."""
         return {"operation_id": f"{verb}_{name}", "deprecated": name == "integrations"}
 
-    router.get(of_flow, auth=person("flow"), response=list[SourceShape], **said("list"))(_list_sources)
+    router.get(of_flow, auth=person("flow", "integration"), response=list[SourceShape], **said("list"))(_list_sources)
     router.post(of_flow, auth=person("integration"), response={201: SourceShape}, **said("create"))(_create_source)
-    router.get(one, auth=person_or_source("flow"), response=SourceShape, **said("one_of"))(_one_source)
+    router.get(one, auth=person_or_source("flow", "integration"), response=SourceShape, **said("one_of"))(_one_source)
     router.api_operation(
         ["PUT", "PATCH"], one, auth=person_or_source("integration"), response=SourceShape, **said("change_one_of")
     )(_change_source)

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from flowdock_server import members
 from flowdock_server.drafts import Rejected, Shape
 
-from .auth import person
+from .auth import Caller, person
 from .errors import Forbidden
 from .params import Merged
 from .shapes import UserShape, user_shape
@@ -57,16 +57,18 @@ def current_user(request: HttpRequest) -> UserShape:
 @router.get("/users", auth=person("flow", "manage"), response=list[UserShape])
 def visible_users(request: HttpRequest) -> list[UserShape]:
     """Everybody who is in one of the caller's flows, and in the organizations that the caller manages."""
-    return [user_shape(user) for user in members.visible_to(request.auth.user)]
+    caller: Caller = request.auth
+    return [user_shape(each, with_email=caller.sees_email_of(each)) for each in members.visible_to(caller.user)]
 
 
 @router.get("/users/{user_id}", auth=person("flow", "manage"), response=UserShape)
 def user(request: HttpRequest, user_id: int) -> UserShape:
     """One of them."""
-    return user_shape(get_object_or_404(members.visible_to(request.auth.user), pk=user_id))
+    found = get_object_or_404(members.visible_to(request.auth.user), pk=user_id)
+    return user_shape(found, with_email=request.auth.sees_email_of(found))
 
 
-@router.api_operation(["PUT", "PATCH"], "/users/{user_id}", auth=person("profile"), response=dict[str, Any])
+@router.api_operation(["PUT", "PATCH"], "/users/{user_id}", auth=person("profile", "manage"), response=dict[str, Any])
 def change_user(request: HttpRequest, user_id: int, change: Annotated[UserChange, Merged(...)]) -> dict[str, Any]:
     """Change one's own nick and e-mail address."""
     found = get_object_or_404(members.visible_to(request.auth.user), pk=user_id)

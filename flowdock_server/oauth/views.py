@@ -2,7 +2,8 @@
 
 The pages belong to `flowdock_server/templates/flowdock_server`:
 
-    consent.html       application, scopes (list of ScopeInWords: name, sentence, icon), account (the User).
+    consent.html       application, scopes and granted (what it asks for, what it was allowed before: lists of
+                       Scope), account (the User).
                        A form posts to the address it is shown at, with `allow` = "yes" or "no".
     oauth_error.html   sentence: what is wrong with the request, for a person. Never a redirect.
     oauth_code.html    application (or None), code: for out-of-band clients, the code to type over there.
@@ -39,7 +40,8 @@ from flowdock_server.models.applications import OUT_OF_BAND
 from flowdock_server.signin import TooManyAttempts
 
 from .cores import AuthorizeCore, TokenCore
-from .scopes import in_words
+from .grants import granted
+from .scopes import described
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -62,7 +64,12 @@ class AuthorizeView(LoginRequiredMixin, OAuthLibMixin, View):
         return show(
             request,
             "flowdock_server/consent.html",
-            {"application": application, "scopes": in_words(scopes), "account": request.user},
+            {
+                "application": application,
+                "scopes": described(scopes),
+                "granted": described(granted(request.user, application)),
+                "account": request.user,
+            },
         )
 
     def post(self, request: HttpRequest) -> HttpResponseBase:

@@ -9,17 +9,16 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_GET, require_POST
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
 
 from flowdock_server.models import ApiToken, Application, User
-from flowdock_server.oauth.scopes import ScopeInWords, in_words
+from flowdock_server.oauth.grants import living_tokens
+from flowdock_server.oauth.scopes import Scope, described
 
 from . import once
 from .forms import EmailForm, PasswordForm, ProfileForm, TokenForm
@@ -125,24 +124,17 @@ class Authorised:
 
     application: Application
     since: datetime
-    scopes: list[ScopeInWords]
+    scopes: list[Scope]
 
 
 def _authorised(user: Any) -> list[Authorised]:
-    now = timezone.now()
-    living = Q(expires__gt=now) | Q(refresh_token__isnull=False, refresh_token__revoked=None)
-    tokens = (
-        get_access_token_model()
-        .objects.filter(living, user=user, application__isnull=False)
-        .select_related("application")
-        .order_by("application__name", "created")
-    )
+    tokens = living_tokens(user).select_related("application").order_by("application__name", "created")
     by_application = [list(group) for _, group in groupby(tokens, key=lambda token: token.application)]
     return [
         Authorised(
             application=group[0].application,
             since=group[0].created,
-            scopes=in_words([scope for token in group for scope in token.scope.split()]),
+            scopes=described([scope for token in group for scope in token.scope.split()]),
         )
         for group in by_application
     ]

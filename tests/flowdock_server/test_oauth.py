@@ -14,7 +14,7 @@ from oauthlib.oauth2 import WebApplicationClient
 
 from flowdock_server.models import Application
 
-from .conftest import SECRET, post
+from .conftest import SECRET, access_token, post
 
 OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 
@@ -77,8 +77,20 @@ def test_the_consent_page_names_application_scopes_and_account(browser):
     assert "ines@example.com" in page
     assert [scope.name for scope in response.context["scopes"]] == ["flow", "integration"]
     for scope in response.context["scopes"]:
-        assert scope.sentence in page
+        assert scope.explanation in page
     assert "form-action 'self' https://lights.test" in response["Content-Security-Policy"]
+
+
+def test_the_consent_page_lists_what_was_allowed_before_and_has_not_ended(browser, world):
+    assert "already allowed" not in browser.get(authorize_address(scope="flow")).content.decode()
+    access_token(world.ines, world.application, "profile integration")
+    access_token(world.ines, world.application, "private", lasts=timedelta(hours=-1))
+    access_token(world.otto, world.application, "manage")
+
+    response = browser.get(authorize_address(scope="flow"))
+
+    assert [scope.name for scope in response.context["granted"]] == ["profile", "integration"]
+    assert "already allowed Build lights: See your profile · Connect services" in response.content.decode()
 
 
 def test_no_scope_means_flow_and_private(browser):

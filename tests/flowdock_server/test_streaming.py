@@ -49,7 +49,8 @@ def test_a_message_comes_as_the_rest_api_shows_it_in_a_chunk_of_its_own(running:
         assert stream.first == b"\n"
         said = running.say("Grüße ✓\u2028 \r\n und mehr", ines)
         posted = running.call("POST", "/messages", body=activity(flow_token=running.keys["flow_token"]))[2]
-        assert [stream.next(), stream.next()] == [said, posted]
+        shown = running.call("GET", f"{MAIN}/messages/{posted['id']}", ines)[2]
+        assert [stream.next(), stream.next()] == [said, shown]
     assert running.call("GET", f"{MAIN}/messages/{said['id']}", ines)[2] == said
     assert posted["thread"]["title"] == "Warn before low tide"
 

@@ -40,6 +40,7 @@ class Offers:
 
     manage: bool
     connect: bool
+    invite: bool
 
 
 class InvitationShape(TypedDict):
@@ -108,7 +109,7 @@ def flow_shape(
             "threads": {"href": f"{flow.url}/threads", "methods": ["GET"]},
         },
     }
-    if address := join_url(flow):
+    if offers.invite and (address := join_url(flow)):
         shape["join_url"] = address
     return shape
 
@@ -133,8 +134,8 @@ def application_shape(application: Application) -> ApplicationShape:
     }
 
 
-def source_shape(source: Source) -> SourceShape:
-    """`application`, `creator` and `flow.organization` are loaded."""
+def source_shape(source: Source, *, with_email: bool) -> SourceShape:
+    """`application`, `creator` and `flow.organization` are loaded; `with_email` shows the creator's address."""
     return {
         "id": source.pk,
         "name": source.name,
@@ -145,6 +146,6 @@ def source_shape(source: Source) -> SourceShape:
         "created_at": moment(source.created_at),
         "updated_at": moment(source.updated_at),
         "application": application_shape(source.application),
-        "creator": user_shape(source.creator) if source.creator else None,
+        "creator": user_shape(source.creator, with_email=with_email) if source.creator else None,
         "_links": {},
     }

@@ -1,6 +1,6 @@
 """Threads, messages and their files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NotRequired
 
 from django.conf import settings
@@ -86,13 +86,14 @@ class MessageShape(TypedDict):
     thread: NotRequired[ThreadShape]
 
 
-def thread_shape(thread: Thread) -> ThreadShape:
-    """`source.application`, `source.creator` and `flow.organization` are loaded."""
+def thread_shape(thread: Thread, *, with_email: bool = True) -> ThreadShape:
+    """`source.application`, `source.creator` and `flow.organization` are loaded; `with_email` shows the address of
+    the person who connected the source."""
     source = None
     if thread.source:
         # One flow for all, so that none is loaded for its address.
         thread.source.flow = thread.flow
-        source = source_shape(thread.source)
+        source = source_shape(thread.source, with_email=with_email)
         source["icon"] = thread.source.application.icon_url
     has_status = thread.status_value or thread.status_color
     return {
@@ -171,7 +172,7 @@ def loaded(found: QuerySet[Message]) -> QuerySet[Message]:
     )
 
 
-def message_shapes(found: Iterable[Message]) -> list[MessageShape]:
+def message_shapes(found: Iterable[Message], *, with_email: bool = True) -> list[MessageShape]:
     """Of messages that are `loaded`. A message in a thread carries the whole thread, whose shape is made once."""
     messages = list(found)
     prefetch_related_objects([message for message in messages if ":file" in message.tags], "attachments")
@@ -179,7 +180,7 @@ def message_shapes(found: Iterable[Message]) -> list[MessageShape]:
     for message in messages:
         if (thread := message.thread) and thread.pk not in threads:
             thread.flow = message.flow
-            threads[thread.pk] = thread_shape(thread)
+            threads[thread.pk] = thread_shape(thread, with_email=with_email)
     return [message_shape(message, threads.get(message.thread_id or "")) for message in messages]
 
 
@@ -219,7 +220,9 @@ def message_shape(message: Message, thread: ThreadShape | None) -> MessageShape:
     return shape
 
 
-def conversation_shape(conversation: Conversation, user: User) -> ConversationShape:
+def conversation_shape(
+    conversation: Conversation, user: User, sees_email_of: Callable[[User], bool]
+) -> ConversationShape:
     """As `user`, one of the two, sees it: both are loaded."""
     other, side = conversation.other(user), conversation.side(user)
     return {
@@ -232,7 +235,7 @@ def conversation_shape(conversation: Conversation, user: User) -> ConversationSh
             "mentions": 0,
             "chat": conversation.last_number > getattr(conversation, f"{side}_read_number"),
         },
-        "users": [user_shape(user), user_shape(other)],
+        "users": [user_shape(each, with_email=sees_email_of(each)) for each in (user, other)],
     }
 
 

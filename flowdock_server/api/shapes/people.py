@@ -55,7 +55,7 @@ class OrganizationShape(TypedDict):
     users: NotRequired[list[MemberShape]]
 
 
-def user_shape(user: User, *, with_email: bool = True) -> UserShape:
+def user_shape(user: User, *, with_email: bool) -> UserShape:
     shape: UserShape = {
         "id": user.pk,
         "nick": user.nick,
@@ -68,11 +68,11 @@ def user_shape(user: User, *, with_email: bool = True) -> UserShape:
     return shape
 
 
-def flow_user_shape(membership: FlowMembership) -> FlowUserShape:
+def flow_user_shape(membership: FlowMembership, *, with_email: bool) -> FlowUserShape:
     """`user` is loaded. Times are milliseconds since 1970."""
     user = membership.user
     return {
-        **user_shape(user),
+        **user_shape(user, with_email=with_email),
         "status": user.status or None,
         "disabled": membership.disabled or not user.is_active,
         "last_activity": _milliseconds(user.last_activity_at),
