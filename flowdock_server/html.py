@@ -49,7 +49,8 @@ _body = nh3.Cleaner(
 _plain = nh3.Cleaner(tags=set())
 
 # Formatting that is left open goes on in every later paragraph, once for each different set of attributes.
-_FORMATTING = re.compile(r"<(b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)[\s/][^>]*>", re.IGNORECASE)
+# A tag that does not end takes all of the rest, as it does for a parser: else each would be looked through again.
+_FORMATTING = re.compile(r"<(b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)[\s/][^>]*+(?:>|\Z)", re.IGNORECASE)
 # A tag as nh3 writes it: quotes and angle brackets inside of attributes are escaped.
 _TAG = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [a-z-]+="[^"]*")*)>')
 _ATTRIBUTE = re.compile(r' ([a-z-]+)="([^"]*)"')
@@ -83,8 +84,7 @@ def _bounded(text: str) -> str:
         parts = text.split(sign, most + 1)
         if len(parts) > most + 1:
             text = sign.join(parts[:-1]) + " …"
-    end = text.rfind(">") + 1  # behind it each search for an end would go through all of the rest
-    return _FORMATTING.sub(r"<\1>", text[:end]) + text[end:]
+    return _FORMATTING.sub(r"<\1>", text)
 
 
 class _Writer:

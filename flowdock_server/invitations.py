@@ -102,7 +102,7 @@ def _addresses(text: str) -> list[str]:
     """The addresses of a list; what is none stays as it was typed, to be shown as erroneous."""
     found = []
     for part in re.split(r"[,;\n\r]+", text):
-        if named := re.fullmatch(r"\s*[^<>]*<([^<>]*)>\s*", part):
+        if named := re.fullmatch(r"[^<>]*<([^<>]*)>\s*", part):
             found.append(named[1].strip())
         else:
             found += part.split() if part.count("@") > 1 else [part.strip()]

@@ -30,7 +30,7 @@ SECRET_WORDS = re.compile(r"auth|cookie|credential|hmac|key|passw|secret|session
 HIDDEN = "hidden"
 MAX_HEADERS = 60
 MAX_HEADER_LENGTH = 1000
-TAG = re.compile(r"<[^>]*>")
+TAG = re.compile(r"<[^<>]*>")
 
 
 class NobodyListens(Exception):

@@ -24,7 +24,7 @@ def _readable(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     # An empty one is none; and a + that was not encoded, as in +02:00, arrives as a blank.
-    return re.sub(r"(T\S+) (\d\d:?\d\d)\Z", r"\1+\2", value) or None
+    return re.sub(r"\A([^\sT]+T\S+) (\d\d:?\d\d)\Z", r"\1+\2", value) or None
 
 
 def _in_utc(value: datetime | None) -> datetime | None:

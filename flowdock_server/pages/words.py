@@ -13,7 +13,8 @@ from flowdock_server.models import Flow, FlowMembership, User
 
 EVERYONE = {"everyone", "everybody", "all", "anyone", "anybody"}
 
-_FENCE = re.compile(r"```[^\S\n]*[\w+-]*\n?(.*?)```", re.DOTALL)
+# Possessive: where no fence closes, each blank given back would be another search through the rest of the text.
+_FENCE = re.compile(r"```[^\S\n]*+[\w+-]*+\n?+(.*?)```", re.DOTALL)
 _PART = re.compile(
     r"`(?P<code>[^`\n]+)`"
     r"|(?P<address>https?://[^\s<>\"']*[^\s<>\"'.,;:!?()\[\]])"

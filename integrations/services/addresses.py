@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -25,12 +26,12 @@ class Typed:
     segments: tuple[str, ...]
 
 
-def read_address(typed: str, home: str, host: re.Pattern[str], how: str) -> Typed:
-    """What `typed` names: on `home` unless it says where, or begins with what looks like a `host`.
+def read_address(typed: str, home: str, is_host: Callable[[str], object], how: str) -> Typed:
+    """What `typed` names: on `home` unless it says where, or begins with what `is_host` takes for a host.
 
     Raises InvalidOrigin, with `how` to type it.
     """
-    scheme, where, path = _parts(typed, home, host, how)
+    scheme, where, path = _parts(typed, home, is_host, how)
     where = where.lower().removeprefix("www.")
     if scheme not in {"http", "https"} or not HOST.fullmatch(where):
         raise InvalidOrigin(f"That is no web address. {how}")
@@ -38,7 +39,7 @@ def read_address(typed: str, home: str, host: re.Pattern[str], how: str) -> Type
     return Typed("https" if where == home else scheme, where, tuple(filter(None, segments)))
 
 
-def _parts(typed: str, home: str, host: re.Pattern[str], how: str) -> tuple[str, str, str]:
+def _parts(typed: str, home: str, is_host: Callable[[str], object], how: str) -> tuple[str, str, str]:
     if remote := next(filter(None, (pattern.fullmatch(typed) for pattern in REMOTES)), None):
         return "https", remote["host"], remote["path"]
     if "://" in typed:
@@ -48,4 +49,4 @@ def _parts(typed: str, home: str, host: re.Pattern[str], how: str) -> tuple[str,
             raise InvalidOrigin(f"That is no web address. {how}") from error
         return parts.scheme.lower(), parts.netloc.rpartition("@")[2], parts.path
     first, _, rest = typed.partition("/")
-    return ("https", first, rest) if host.fullmatch(first) else ("https", home, typed)
+    return ("https", first, rest) if is_host(first) else ("https", home, typed)

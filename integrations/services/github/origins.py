@@ -31,7 +31,7 @@ def origin(typed: str) -> tuple[str, str]:
     typed = typed.strip()
     if not typed:
         raise InvalidOrigin(HOW)
-    address = read_address(typed, GITHUB, ITS_HOST, HOW)
+    address = read_address(typed, GITHUB, ITS_HOST.fullmatch, HOW)
     owner, name = _owner_and_name(address.segments, typed)
     if address.host == GITHUB and owner.lower() in PAGES:
         raise InvalidOrigin(f"That is a page of GitHub’s own. {HOW}")

@@ -36,7 +36,7 @@ def origin(typed: str) -> tuple[str, str]:
     typed = typed.strip()
     if not typed:
         raise InvalidOrigin(HOW)
-    address = read_address(typed, GITLAB, ITS_HOST, HOW)
+    address = read_address(typed, GITLAB, ITS_HOST.fullmatch, HOW)
     is_group = address.segments[:1] == (GROUP,)
     parts = _path(address.segments[1:] if is_group else address.segments)
     if not parts and (is_group or address.host == GITLAB):
