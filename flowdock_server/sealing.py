@@ -26,6 +26,15 @@ def unseal(sealed: str) -> str:
         raise Unsealable from error
 
 
+def seal_again(sealed: str) -> str:
+    """The same secret under the present SECRET_KEY; `sealed` itself where that opens it already. Raises Unsealable."""
+    try:
+        Fernet(_derived(settings.SECRET_KEY)).decrypt(sealed)
+    except InvalidToken:
+        return seal(unseal(sealed))
+    return sealed
+
+
 @lru_cache(maxsize=4)
 def _keys(present: str, former: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(_derived(key)) for key in (present, *former)])

@@ -7,9 +7,12 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
+from django.db import DatabaseError
 
+from . import encryption
 from .activity import is_web_address
+from .outages import is_unmigrated
 
 
 @register(Tags.security)
@@ -88,3 +91,41 @@ def addresses_are_encrypted_in_transit(**kwargs: Any) -> list[CheckMessage]:
         for name in ("FLOWDOCK_API_URL", "BRIDGE_URL")
         if not getattr(settings, name).startswith("https://")
     ]
+
+
+@register(Tags.security, deploy=True)
+def stored_secrets_open(**kwargs: Any) -> list[CheckMessage]:
+    # Not tagged as a check of the database: `migrate` runs those, and a lost secret must not keep it from its work.
+    if field_keys_are_fernet_keys():
+        return []
+    try:
+        tally = encryption.count_keys()
+    except DatabaseError as error:
+        if is_unmigrated(error):
+            return []  # then there are no secrets
+        return [
+            Warning(
+                f"The stored secrets could not be checked, because the database does not answer: {error}",
+                id="integrations.W003",
+            )
+        ]
+    found: list[CheckMessage] = []
+    if tally.lost:
+        some = "; ".join(str(secret) for secret in tally.lost[:3])
+        found.append(
+            Error(
+                f"{len(tally.lost)} stored secrets do not open with any of FIELD_KEYS ({some}, ...).",
+                hint="Add the key that they were encrypted with to FIELD_KEYS. `manage.py reencrypt_secrets --dry-run` "
+                "lists them.",
+                id="integrations.E006",
+            )
+        )
+    if older := tally.count[encryption.Key.OLDER]:
+        found.append(
+            Info(
+                f"{older} of {tally.count.total()} stored secrets open with an older key of FIELD_KEYS only.",
+                hint="Run `manage.py reencrypt_secrets` before you remove the older keys.",
+                id="integrations.I001",
+            )
+        )
+    return found

@@ -214,3 +214,37 @@ def test_as_processes(tmp_path):
     assert (made.returncode, PASSWORD in made.stdout + made.stderr) == (0, False)
     token = server("issue_token", "lea@example.com")
     assert (token.returncode, len(token.stdout.strip())) == (0, 32)
+
+
+@pytest.mark.django_db
+class TestReencryption:
+    """reencrypt_secrets"""
+
+    @pytest.fixture
+    def application(self, world, settings):
+        application = Application.objects.create(
+            name="Bridge",
+            client_type="confidential",
+            authorization_grant_type="authorization-code",
+            redirect_uris="https://bridge.example/complete/flowdock/",
+            client_secret="a client secret",
+        )
+        settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "a new key"
+        return application
+
+    def test_the_new_key_alone_opens_the_client_secrets_afterwards(self, application, settings):
+        assert run("reencrypt_secrets", "--dry-run") == "2 of 2 secrets need an older key\n"
+        assert run("reencrypt_secrets") == "2 of 2 secrets encrypted again\n"
+        assert run("reencrypt_secrets") == "0 of 2 secrets encrypted again\n"
+        settings.SECRET_KEY_FALLBACKS = []
+
+        assert Application.objects.get(pk=application.pk).signing_secret == "a client secret"
+
+    def test_a_secret_that_no_key_opens_is_named_and_left_as_it_is(self, application, settings):
+        settings.SECRET_KEY_FALLBACKS = []
+
+        said, code = refused("reencrypt_secrets")
+
+        assert (code, "Bridge" in said) == (1, True)
+        application.refresh_from_db()
+        assert application.sealed_secret

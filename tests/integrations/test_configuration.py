@@ -31,6 +31,12 @@ def test_every_variable_of_the_flowdock_server_is_documented() -> None:
     assert read_by("flowdock_server/settings.py") - shared == documented("The bundled Flowdock server")
 
 
+def test_no_variable_stands_twice_in_one_table() -> None:
+    for section in (ROOT / "docs" / "configuration.md").read_text().split("\n## "):
+        rows = re.findall(r"^\| (`[^|]+`) \|", section, re.MULTILINE)
+        assert sorted(rows) == sorted(set(rows))
+
+
 @pytest.mark.parametrize("secret", ["SECRET_KEY", "FIELD_KEYS"])
 def test_a_missing_secret_stops_the_start_with_a_sentence_that_says_what_to_do(secret: str, tmp_path: Path) -> None:
     environment = {"SECRET_KEY": "x", "FIELD_KEYS": "x", "DATA_DIR": str(tmp_path), "PATH": ""} | {secret: ""}

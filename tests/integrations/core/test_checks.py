@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.checks import run_checks
 
 
@@ -41,8 +42,44 @@ def test_a_wrong_key_is_told_by_its_place_and_not_shown(settings):
     assert "typing" not in str(message)
 
 
-def test_addresses_in_clear_are_for_development_only(settings):
+def test_addresses_in_clear_are_for_development_only(db, settings):
     settings.BRIDGE_URL = "http://bridge.example"
 
     assert "integrations.W002" not in found()
     assert "integrations.W002" in found(deploy=True)
+
+
+@pytest.fixture
+def rotated(settings):
+    """A function that puts a new key first; the older ones stay unless they are dropped."""
+
+    def rotate(*, drop: bool = False) -> None:
+        settings.FIELD_KEYS = [Fernet.generate_key().decode(), *([] if drop else settings.FIELD_KEYS)]
+
+    return rotate
+
+
+def of_secrets() -> dict[str, str]:
+    return {
+        message.id: message.msg
+        for message in run_checks(include_deployment_checks=True)
+        if message.id in {"integrations.E006", "integrations.I001", "integrations.W003"}
+    }
+
+
+def test_deployment_check_passes_while_the_first_key_opens_all_secrets(integration):
+    assert of_secrets() == {}
+
+
+def test_deployment_check_counts_the_secrets_that_need_an_older_key(integration, rotated):
+    rotated()
+
+    assert of_secrets() == {"integrations.I001": "2 of 2 stored secrets open with an older key of FIELD_KEYS only."}
+
+
+def test_deployment_check_fails_where_no_key_opens_a_secret(integration, rotated):
+    rotated(drop=True)
+
+    assert set(of_secrets()) == {"integrations.E006"}
+    assert of_secrets()["integrations.E006"].startswith("2 stored secrets do not open")
+    assert f"integration {integration.pk}, flow_token" in of_secrets()["integrations.E006"]

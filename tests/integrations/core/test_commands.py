@@ -10,9 +10,11 @@ import re
 import pytest
 import requests
 import responses
+from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from integrations import encryption
 from integrations.delivery import TOKEN_REFUSED
 from integrations.models import Delivery, Event, Integration, Origin
 from tests.integrations.own_app import offered
@@ -424,3 +426,69 @@ def test_replay_lists_what_it_would_send(integration, tmp_path):
 
     assert "01-issues.opened.json" in run("replay", integration.origin.hook_id, str(tmp_path), dry_run=True)
     assert not Event.objects.exists()
+
+
+# reencrypt_secrets
+
+
+@pytest.fixture
+def new_key(settings) -> str:
+    key = Fernet.generate_key().decode()
+    settings.FIELD_KEYS = [key, *settings.FIELD_KEYS]
+    return key
+
+
+def test_after_reencryption_the_new_key_alone_opens_every_secret(connect, new_key, settings):
+    old_keys = settings.FIELD_KEYS[1:]
+    settings.FIELD_KEYS = old_keys
+    integration = connect()
+    origin = integration.origin
+    origin.rotate_secret()
+    connect("octo/unfinished", flow_token="", flowdock_id=None)
+    settings.FIELD_KEYS = [new_key, *old_keys]
+
+    assert run("reencrypt_secrets") == "4 of 4 secrets encrypted again\n"
+    settings.FIELD_KEYS = [new_key]
+
+    assert Integration.objects.get(pk=integration.pk).flow_token == integration.flow_token
+    found = Origin.objects.get(pk=origin.pk)
+    assert (found.secret, found.previous_secret) == (origin.secret, origin.previous_secret)
+    assert run("reencrypt_secrets") == "0 of 4 secrets encrypted again\n"
+
+
+def test_reencryption_that_was_stopped_goes_on_with_what_is_left(connect, settings, monkeypatch):
+    monkeypatch.setattr("integrations.encryption.BATCH", 2)
+    for number in range(5):
+        connect(f"octo/{number}")
+    settings.FIELD_KEYS = [Fernet.generate_key().decode(), *settings.FIELD_KEYS]
+    batches = encryption.reencrypt(encryption.Tally())
+    next(batches)
+    batches.close()
+
+    assert "2 secrets open with the first of FIELD_KEYS, 8 with an older one" in run("reencrypt_secrets", dry_run=True)
+    assert run("reencrypt_secrets") == "8 of 10 secrets encrypted again\n"
+
+
+def test_secrets_that_no_key_opens_are_named_and_left_as_they_are(connect, settings):
+    lost = connect("octo/lost")
+    kept = settings.FIELD_KEYS
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+    connect("octo/found", origin=Origin.objects.create(service="github", name="octo/found"))
+
+    said = run("reencrypt_secrets", code=1)
+
+    assert "0 of 4 secrets encrypted again" in said
+    assert "2 secrets do not open with any of FIELD_KEYS" in said
+    assert f"integration {lost.pk}, flow_token" in said
+    settings.FIELD_KEYS = kept
+    assert Integration.objects.get(pk=lost.pk).flow_token == lost.flow_token
+
+
+def test_a_secret_that_is_replaced_during_reencryption_keeps_its_new_value(integration, settings):
+    settings.FIELD_KEYS = [Fernet.generate_key().decode(), *settings.FIELD_KEYS]
+    (secret,) = [each for each in next(encryption._batches()) if each.model is Origin]
+    integration.origin.rotate_secret()
+
+    assert not secret.reencrypt()
+
+    assert Origin.objects.get().secret == integration.origin.secret

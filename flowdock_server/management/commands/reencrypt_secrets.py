@@ -1,0 +1,47 @@
+"""Encrypt the applications' client secrets with the present secret key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from flowdock_server.models import Application
+from flowdock_server.sealing import Unsealable, seal_again
+
+
+class Command(BaseCommand):
+    help = (
+        "Encrypt the client secrets of applications with FLOWDOCK_SERVER_SECRET_KEY, so that the keys in "
+        "FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS can be removed once nobody's session needs them. Restart the server with "
+        "the new key first. It can be stopped and started again at any time, and may run while the server does. Exit "
+        "codes: 0: the present key opens everything; 1: some secrets open with none of the keys; 2: wrong arguments."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="Only say how many secrets need an older key.")
+
+    def handle(self, *, dry_run: bool, **options: Any) -> None:
+        total, old = 0, 0
+        lost: list[Application] = []
+        for application in Application.objects.exclude(sealed_secret="").order_by("pk"):
+            total += 1
+            sealed = application.sealed_secret
+            try:
+                sealed_again = seal_again(sealed)
+            except Unsealable:
+                lost.append(application)
+                continue
+            if sealed_again == sealed:
+                continue
+            old += 1
+            if not dry_run:
+                # A secret that was replaced meanwhile keeps its new value.
+                Application.objects.filter(pk=application.pk, sealed_secret=sealed).update(sealed_secret=sealed_again)
+        self.stdout.write(f"{old} of {total} secrets {'need an older key' if dry_run else 'encrypted again'}")
+        if lost:
+            names = ", ".join(application.name for application in lost)
+            raise CommandError(
+                f"{len(lost)} secrets do not open with any of the keys: {names}. Add the key that they were encrypted "
+                "with to FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS, or give these applications new secrets."
+            )

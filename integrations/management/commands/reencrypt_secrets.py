@@ -1,0 +1,52 @@
+"""Encrypt all stored secrets with the first of FIELD_KEYS, so that the others can be dropped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from integrations.encryption import Key, Tally, count_keys, count_secrets, reencrypt
+
+SHOWN = 20
+
+
+class Command(BaseCommand):
+    help = (
+        "Encrypt the flow tokens and webhook secrets in the database with the first of FIELD_KEYS, so that the keys "
+        "behind it can be removed. Restart web and workers with the new key first. It can be stopped and started again "
+        "at any time, and may run while they do. Exit codes: 0: the first key opens everything; 1: some secrets open "
+        "with none of FIELD_KEYS, and are left as they are; 2: wrong arguments."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="Only say how many secrets each key opens.")
+
+    def handle(self, *, dry_run: bool, **options: Any) -> None:
+        if dry_run:
+            tally = count_keys()
+            self.stdout.write(
+                f"{tally.count[Key.FIRST]} secrets open with the first of FIELD_KEYS, {tally.count[Key.OLDER]} with an "
+                f"older one, {tally.count[Key.NONE]} with none"
+            )
+        else:
+            tally = Tally()
+            total = count_secrets() if self.stderr.isatty() else None
+            with tqdm(total=total, unit="secret", disable=None, leave=False) as bar:
+                for batch in reencrypt(tally):
+                    bar.update(batch)
+            self.stdout.write(f"{tally.count[Key.OLDER]} of {tally.count.total()} secrets encrypted again")
+        if tally.lost:
+            lines = [f"  {secret}" for secret in tally.lost[:SHOWN]]
+            if len(tally.lost) > SHOWN:
+                lines.append(f"  and {len(tally.lost) - SHOWN} more")
+            raise CommandError(
+                "\n".join(
+                    [
+                        f"{len(tally.lost)} secrets do not open with any of FIELD_KEYS. Add the key that they were "
+                        "encrypted with, or connect these again:",
+                        *lines,
+                    ]
+                )
+            )
