@@ -6,13 +6,16 @@ import logging
 import re
 
 from django.conf import settings
-from django.db import OperationalError
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.utils.log import log_response
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from integrations import ingest
+from integrations.fields import UndecipherableSecret
 from integrations.models import Origin
+from integrations.outages import outage
 from integrations.services.base import SignatureMismatch, UnreadablePayload
 
 logger = logging.getLogger(__name__)
@@ -31,7 +34,7 @@ def receive(request: HttpRequest, hook_id: str) -> HttpResponse:
     """An origin's webhook. 202: kept; 200: kept before.
 
     400: unreadable, with the reason; 403: not signed by the origin; 404: no such hook; 410: the origin is connected to
-    no flow (any more); 413: larger than HOOK_MAX_BYTES; 503: the database is away, send it again.
+    no flow (any more); 413: larger than HOOK_MAX_BYTES; 503: it cannot be kept now, send it again.
     """
     try:
         origin = Origin.objects.filter(hook_id=hook_id).first() if HOOK_ID.fullmatch(hook_id) else None
@@ -52,10 +55,21 @@ def receive(request: HttpRequest, hook_id: str) -> HttpResponse:
         return answer(404, "There is no such hook.")
     except ingest.NobodyListens:
         return answer(410, "This hook is not connected to a flow.")
-    except OperationalError:
-        logger.exception("a delivery could not be kept")
-        return answer(503, "It could not be kept. Send it again.")
+    except UndecipherableSecret as error:
+        return unavailable(request, str(error))
+    except (DatabaseError, InterfaceError) as error:
+        if not (reason := outage(error)):
+            raise
+        return unavailable(request, reason)
     return answer(202, "Kept.") if accepted.is_new else answer(200, "Known already.")
+
+
+def unavailable(request: HttpRequest, reason: str) -> HttpResponse:
+    """503, with one line in the log: in an outage there are many of them."""
+    response = answer(503, "It could not be kept. Send it again.")
+    # Django's own function: it marks the response as logged, and Django adds no line of its own.
+    log_response("%s was answered 503: %s", request.path, reason, response=response, request=request, logger=logger)
+    return response
 
 
 def whole_body(request: HttpRequest) -> bytes:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 
 import pytest
-from django.db import IntegrityError, connection
+from cryptography.fernet import Fernet
+from django.db import IntegrityError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from integrations.models import Delivery, Event, Integration
+from integrations.models import Delivery, Event, Integration, Origin
 
 from .conftest import issue
 
@@ -279,3 +282,54 @@ def test_whatever_is_sent_is_kept_or_refused_and_never_an_error(send, integratio
 
     assert answer.status_code in ({202, 200, 400} if is_signed else {403})
     assert Event.objects.count() - before == (answer.status_code == 202)
+
+
+# When nothing can be kept
+
+
+def answered_503(send, origin: Origin, caplog) -> str:
+    """The one line that such an answer leaves in the log."""
+    caplog.clear()
+    assert send(origin, issue()).status_code == 503
+    (record,) = caplog.records
+    assert record.exc_info is None
+    return record.getMessage()
+
+
+@contextlib.contextmanager
+def failing(error: Exception) -> Iterator[None]:
+    def fail(*arguments: object) -> None:
+        raise error
+
+    with connection.execute_wrapper(fail):
+        yield
+
+
+def test_a_database_that_is_away_is_told_to_the_sender_and_in_one_line_of_the_log(send, integration, caplog):
+    with failing(OperationalError("connection to server failed: timeout\nIs it running?")):
+        line = answered_503(send, integration.origin, caplog)
+
+    assert line.endswith("the database is not available: connection to server failed: timeout")
+    assert integration.origin.hook_id in line
+
+
+def test_a_connection_that_the_database_has_closed_is_told_as_such(send, integration, caplog):
+    with failing(InterfaceError("connection already closed")):
+        assert "not available: connection already closed" in answered_503(send, integration.origin, caplog)
+
+
+def test_a_database_that_was_not_migrated_is_not_said_to_be_away(send, integration, caplog):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE integrations_event RENAME TO elsewhere")
+
+    line = answered_503(send, integration.origin, caplog)
+
+    assert "run `manage.py migrate`" in line
+    assert "not available" not in line
+
+
+def test_a_hook_whose_secret_no_key_opens_asks_for_it_to_be_sent_again(send, integration, caplog, settings):
+    origin = Origin.objects.get()
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+
+    assert "FIELD_KEYS" in answered_503(send, origin, caplog)
