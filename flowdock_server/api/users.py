@@ -5,15 +5,17 @@ from typing import Annotated, Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Router
+from ninja import Router, Status
+from ninja.errors import HttpError
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
 
-from flowdock_server import members
+from flowdock_server import email_changes, members
 from flowdock_server.drafts import Rejected, Shape
+from flowdock_server.models import User
 
 from .auth import Caller, person
 from .errors import Forbidden
@@ -68,17 +70,47 @@ def user(request: HttpRequest, user_id: int) -> UserShape:
     return user_shape(found, with_email=request.auth.sees_email_of(found))
 
 
-@router.api_operation(["PUT", "PATCH"], "/users/{user_id}", auth=person("profile", "manage"), response=dict[str, Any])
-def change_user(request: HttpRequest, user_id: int, change: Annotated[UserChange, Merged(...)]) -> dict[str, Any]:
-    """Change one's own nick and e-mail address."""
+class EmailRequestedShape(TypedDict):
+    message: str
+
+
+@router.api_operation(
+    ["PUT", "PATCH"],
+    "/users/{user_id}",
+    auth=person("profile", "manage"),
+    response={200: dict[str, Any], 202: EmailRequestedShape},
+)
+def change_user(request: HttpRequest, user_id: int, change: Annotated[UserChange, Merged(...)]) -> Any:
+    """Change the caller's own nick, and request another e-mail address.
+
+    A new address counts once the link that is sent to it has been opened (202), and the old one gets a notice. It
+    takes the scope `manage`, or Basic authentication with the password: a personal API token is refused (403).
+    """
     found = get_object_or_404(members.visible_to(request.auth.user), pk=user_id)
     if found != request.auth.user:
         raise Forbidden("Everybody changes only themselves")
-    for field, value in change.model_dump(exclude_none=True).items():
-        setattr(found, field, value)
+    is_new_address = change.email not in (None, found.email)
+    if is_new_address and not _may_change_email(request.auth):
+        raise Forbidden("Changing the e-mail address needs the password or the scope manage")
+    if is_new_address:
+        _request_change(found, change.email)
+    if change.nick is not None:
+        found.nick = change.nick
+        found.save(update_fields=["nick"])
+    if not is_new_address:
+        return {}
+    return Status(202, {"message": f"Open the link that was sent to {change.email} to confirm the address"})
+
+
+def _may_change_email(caller: Caller) -> bool:
+    """An address is the way to the account: an application needs `manage`, a person the password itself."""
+    return caller.may("manage") if caller.application else caller.key is None
+
+
+def _request_change(user: User, email: str) -> None:
     try:
-        with transaction.atomic():
-            found.save(update_fields=["nick", "email"])
-    except IntegrityError as error:
+        email_changes.request(user, email)
+    except email_changes.AddressTaken as error:
         raise Rejected({"email": ["has already been taken"]}) from error
-    return {}
+    except email_changes.MailNotSent as error:
+        raise HttpError(503, "The e-mail could not be sent, so nothing has changed. Try again later.") from error

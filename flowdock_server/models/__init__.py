@@ -1,6 +1,6 @@
 """What the server keeps.
 
-    people.py        User, Organization, Membership, ApiToken, SignInFailures
+    people.py        User, Organization, Membership, ApiToken, EmailChange, SignInFailures
     flows.py         Flow, FlowMembership, Invitation
     applications.py  Application, Source
     messages.py      Thread, Message, Attachment, Tag, ThreadMark
@@ -14,7 +14,7 @@ Strangers' HTML is stored as it came: show it through the properties that begin 
 from .applications import Application, Source
 from .flows import Flow, FlowMembership, Invitation
 from .messages import Attachment, Message, Tag, Thread, ThreadMark
-from .people import ApiToken, Membership, Organization, SignInFailures, User
+from .people import ApiToken, EmailChange, Membership, Organization, SignInFailures, User
 from .private import Conversation, PrivateMessage
 from .search import Indexed
 
@@ -23,6 +23,7 @@ __all__ = [
     "Application",
     "Attachment",
     "Conversation",
+    "EmailChange",
     "Flow",
     "FlowMembership",
     "Indexed",

@@ -139,6 +139,21 @@ class ApiToken(models.Model):
         return cls.objects.create(user=user, name=name, digest=digest(token)), token
 
 
+class EmailChange(models.Model):
+    """A new e-mail address of a person, until the link that was sent to it is opened.
+
+    Belongs to `flowdock_server.email_changes`.
+    """
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="email_change")
+    email = models.EmailField()
+    token_digest = models.CharField(max_length=64, unique=True, editable=False)
+    requested_at = models.DateTimeField(editable=False)
+
+    def __str__(self) -> str:
+        return f"{self.user} to {self.email}"
+
+
 class SignInFailures(models.Model):
     """How often a password was wrong in a row, for one account, from one address, or for one account from an address
     where it was right before: `key` is a digest of which.

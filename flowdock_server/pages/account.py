@@ -13,9 +13,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
 
+from flowdock_server import email_changes
 from flowdock_server.models import ApiToken, Application, User
 from flowdock_server.oauth.grants import living_tokens
 from flowdock_server.oauth.scopes import Scope, described
@@ -49,13 +50,48 @@ def change_profile(request: HttpRequest) -> HttpResponseBase:
 @login_required
 @require_POST
 def change_email(request: HttpRequest) -> HttpResponseBase:
-    """What one signs in with: whoever finds an open window must know the password, too."""
+    """Request another address to sign in with: whoever finds an open window must know the password, too."""
     form = EmailForm(_anew(request), request.POST)
+    if form.is_valid():
+        try:
+            email_changes.request(form.user, form.cleaned_data["email"])
+        except email_changes.AddressTaken:
+            form.add_error("email", "Another account has this address.")
+        except email_changes.MailNotSent:
+            form.add_error("email", "The e-mail could not be sent, so nothing has changed. Try again later.")
     if not form.is_valid():
         return _page(request, email_form=form, status=400)
-    form.save()
-    messages.success(request, f"You sign in as {form.user.email} from now on.")
+    messages.success(request, f"Open the link that was sent to {form.cleaned_data['email']} to confirm the address.")
     return redirect("account")
+
+
+@login_required
+@require_POST
+def cancel_email(request: HttpRequest) -> HttpResponseBase:
+    email_changes.cancel(request.user)
+    messages.success(request, "The change was canceled. Your e-mail address stays the same.")
+    return redirect("account")
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def confirm_email(request: HttpRequest, token: str) -> HttpResponseBase:
+    """Where the link in the mail leads. Whoever reads the mail has the address, and need not be signed in.
+
+    A press of a button confirms it: mail servers open links to look for viruses.
+    """
+    change = email_changes.find(token)
+    problem = "It was used or canceled, or it is older than 24 hours. You can request the change again."
+    if change and request.method == "POST":
+        try:
+            email_changes.confirm(change)
+        except email_changes.AddressTaken:
+            change, problem = None, "Another account has this address by now."
+        else:
+            messages.success(request, f"You sign in with {change.user.email} from now on.")
+            return redirect("account")
+    context = {"change": change, "problem": problem}
+    return render(request, "flowdock_server/confirm_email.html", context, status=200 if change else 404)
 
 
 @sensitive_post_parameters()
@@ -68,6 +104,7 @@ def change_password(request: HttpRequest) -> HttpResponseBase:
     if not form.is_valid():
         return _page(request, password_form=form, status=400)
     update_session_auth_hash(request, form.save())
+    email_changes.cancel(request.user)
     messages.success(request, "The new password is set. Everywhere else you are signed out.")
     return redirect("account")
 
@@ -146,6 +183,7 @@ def _page(request: HttpRequest, *, form: TokenForm | None = None, status: int = 
         "form": form or TokenForm(),
         "profile_form": ProfileForm(instance=_anew(request)),
         "email_form": EmailForm(request.user),
+        "email_change": email_changes.pending(request.user),
         "password_form": PasswordForm(request.user),
         "tokens": ApiToken.objects.filter(user=request.user),
         "authorised": _authorised(request.user),

@@ -88,19 +88,8 @@ class EmailForm(WithPassword):
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 
-    def clean_email(self) -> str:
-        email = self.cleaned_data["email"].lower()
-        if User.objects.filter(email=email).exclude(pk=self.user.pk).exists():
-            raise ValidationError("Somebody else has this address.")
-        return email
-
     def clean_password(self) -> str:
         return self._check(self.cleaned_data["password"])
-
-    def save(self) -> User:
-        self.user.email = self.cleaned_data["email"]
-        self.user.save(update_fields=["email"])
-        return self.user
 
 
 class PasswordForm(WithPassword):

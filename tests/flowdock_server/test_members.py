@@ -65,15 +65,15 @@ def test_somebody_who_is_blocked_in_a_flow_sees_nobody_there(world, otto):
     assert otto.get("/flows/acme/lobby").status_code == 404
 
 
-def test_people_change_their_own_nick_and_email(world, ines):
-    response = put(ines, f"/users/{world.ines.pk}", {"nick": "ira", "email": "Ira@example.com", "name": "Other"})
+def test_people_change_their_own_nick(world, ines):
+    response = put(ines, f"/users/{world.ines.pk}", {"nick": "ira", "email": "Ines@example.com", "name": "Other"})
 
     assert (response.status_code, response.json()) == (200, {})
     world.ines.refresh_from_db()
-    assert (world.ines.nick, world.ines.email, world.ines.name) == ("ira", "ira@example.com", "Ines Rao")
+    assert (world.ines.nick, world.ines.email, world.ines.name) == ("ira", "ines@example.com", "Ines Rao")
     assert ines.patch(f"/users/{world.ines.pk}?nick=ines").status_code == 200
     world.ines.refresh_from_db()
-    assert (world.ines.nick, world.ines.email) == ("ines", "ira@example.com")
+    assert world.ines.nick == "ines"
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_people_change_their_own_nick_and_email(world, ines):
         ({"email": "OTTO@example.com"}, "email", "has already been taken"),
     ],
 )
-def test_a_nick_and_an_email_have_rules(world, ines, body, field, reason):
-    response = put(ines, f"/users/{world.ines.pk}", body)
+def test_a_nick_and_an_email_have_rules(world, body, field, reason):
+    response = put(basic("ines@example.com", "a password"), f"/users/{world.ines.pk}", body)
 
     assert response.status_code == 400
     assert response.json() == {"message": "Validation error", "errors": {field: [reason]}}
