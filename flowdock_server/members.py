@@ -9,8 +9,9 @@ from django.db.models import Q, QuerySet
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from flowdock_server import messages
-from flowdock_server.models import Flow, FlowMembership, Membership, Message, Organization, User
+from flowdock_server.models import Flow, FlowMembership, Invitation, Membership, Message, Organization, User
 from flowdock_server.names import parameterized
+from flowdock_server.tokens import new_token
 
 
 class LastAdmin(Exception):
@@ -107,10 +108,31 @@ def remove(organization: Organization, user: User) -> None:
         raise LastAdmin
     FlowMembership.objects.filter(flow__organization=organization, user=user).delete()
     organization.memberships.filter(user=user).delete()
+    _close_ways_back(organization.flows.all(), user)
+
+
+@transaction.atomic
+def remove_from_flow(membership: FlowMembership) -> None:
+    """Take somebody out of a flow. They stay in the organization, and what they wrote stays."""
+    membership.delete()
+    _close_ways_back(Flow.objects.filter(pk=membership.flow_id), membership.user)
+
+
+def _close_ways_back(flows: QuerySet[Flow], user: User) -> None:
+    """End the invite links of these flows, which somebody who was removed may have kept, and their own invitations."""
+    flows.update(join_nonce=new_token())  # one for them all: a link's key is made from it and from the flow's id
+    pending = Invitation.objects.filter(flow__in=flows.order_by().values("pk"), email=user.email)
+    pending.filter(state=Invitation.State.PENDING).delete()
+
+
+def renew_join_url(flow: Flow) -> None:
+    """Make another invite link: the old one stops working."""
+    flow.join_nonce = new_token()
+    flow.save(update_fields=["join_nonce"])
 
 
 def _join_key(flow: Flow) -> str:
-    return salted_hmac("flowdock_server.join", str(flow.pk), algorithm="sha256").hexdigest()[:32]
+    return salted_hmac("flowdock_server.join", f"{flow.pk} {flow.join_nonce}", algorithm="sha256").hexdigest()[:32]
 
 
 def join_url(flow: Flow) -> str:

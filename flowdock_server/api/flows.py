@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Router, Status
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from flowdock_server import members
 from flowdock_server.drafts import Shape
@@ -202,6 +203,25 @@ def change_flow(
         if change.open is not None:
             FlowMembership.objects.filter(flow=found, user=caller.user).update(open=change.open)
     return _whole(caller, found)
+
+
+class JoinUrlShape(TypedDict):
+    join_url: str
+
+
+@router.post(ONE + "/join_url", auth=person("manage"), response=JoinUrlShape)
+def renew_join_url(request: HttpRequest, organization: str, flow: str) -> JoinUrlShape:
+    """Renew the invite link of a flow that is joined by link, and return it. The old link stops working.
+
+    For the organization's admins; 404 where the flow has no such link.
+    """
+    opened = open_flow(request.auth, organization, flow)
+    if not members.is_admin(request.auth.user, opened.organization):
+        raise Forbidden("This is for the organization's admins")
+    if opened.access_mode != Flow.AccessMode.LINK:
+        raise Http404
+    members.renew_join_url(opened)
+    return {"join_url": members.join_url(opened)}
 
 
 @router.get(ONE + "/users", auth=person("flow"), response=list[UserShape])

@@ -22,7 +22,8 @@ class Flow(models.Model):
     """A team's workspace: chat and team inbox.
 
     Pages and API look a flow up through `Flow.objects.open_to(user)`, so that a flow one is not in does not exist.
-    `last_number` is the number of its latest message: messages are numbered within their flow. One that is `disabled`
+    `last_number` is the number of its latest message: messages are numbered within their flow. `join_nonce` is what the
+    key of its invite link is made from: another one ends the link. One that is `disabled`
     is archived: it can be read, and nothing can be posted.
     """
 
@@ -39,6 +40,7 @@ class Flow(models.Model):
     disabled = models.BooleanField(default=False, help_text="Archived: it can be read, and nothing can be posted")
     # None and not "" where there is none, so that many may have none.
     api_token_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
+    join_nonce = models.CharField(max_length=32, default=new_token, editable=False)
     last_number = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     members = models.ManyToManyField(User, through="FlowMembership", related_name="flows")

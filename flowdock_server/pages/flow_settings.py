@@ -53,7 +53,8 @@ def show(request: HttpRequest, flow: Flow) -> HttpResponseBase:
     form = FlowForm(request.POST, instance=flow)
     if not form.is_valid():
         return _page(request, Flow.objects.select_related("organization").get(pk=flow.pk), form=form, status=400)
-    form.save()
+    # Not the whole row: a message that is posted, or a link that is renewed at the same time, would be undone.
+    flow.save(update_fields=form.fields)
     messages.success(request, "Saved.")
     return _to("flow-settings", flow)
 
@@ -67,6 +68,16 @@ def archive(request: HttpRequest, flow: Flow) -> HttpResponseBase:
     flow.save(update_fields=["disabled"])
     said = "is archived. It can be read, and nothing can be posted." if flow.disabled else "is back."
     messages.success(request, f"{flow.name} {said}")
+    return _to("flow-settings", flow)
+
+
+@require_POST
+@flow_page
+def renew_link(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+    """Make another invite link. The old one stops working."""
+    _for_admins(request, flow)
+    members.renew_join_url(flow)
+    messages.success(request, "The invite link was renewed. The old one no longer works.")
     return _to("flow-settings", flow)
 
 
@@ -161,7 +172,7 @@ def block(request: HttpRequest, flow: Flow, user_id: int) -> HttpResponseBase:
 def remove(request: HttpRequest, flow: Flow, user_id: int) -> HttpResponseBase:
     """Take somebody out of the flow. They stay in the organization."""
     membership = _other(request, flow, user_id)
-    membership.delete()
+    members.remove_from_flow(membership)
     messages.success(request, f"{membership.user.name} is out of {flow.name}.")
     return _to("flow-people", flow)
 

@@ -85,7 +85,7 @@ def join(request: HttpRequest, flow_id: UUID, key: str = "") -> HttpResponseBase
     if Flow.objects.open_to(request.user).filter(pk=flow.pk).exists():
         return redirect(flow)
     if not members.may_join(flow, request.user, key):
-        return _nothing(request, "This link leads nowhere any more. Ask somebody in the flow for a new one.")
+        return _nothing(request, "This link no longer works. Ask a member of the flow for a new one.")
     if request.method == "POST":
         members.join(flow, request.user)
         return redirect(flow)

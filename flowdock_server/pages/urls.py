@@ -46,6 +46,7 @@ _flow = [
     path("/settings/flow", flow_settings.show, name="flow-settings"),
     path("/settings/flow/archive", flow_settings.archive, name="archive-flow"),
     path("/settings/flow/token", flow_settings.issue_token, name="issue-flow-token"),
+    path("/settings/flow/link", flow_settings.renew_link, name="renew-link"),
     path("/settings/people", flow_settings.people, name="flow-people"),
     path("/settings/people/invite", flow_settings.invite, name="invite"),
     path("/settings/people/add", flow_settings.add, name="add-to-flow"),

@@ -38,6 +38,7 @@ WRITE = [
     ("put", "/flows/acme/main/integrations/{source}", 200),
     ("delete", "/flows/acme/main/integrations/{source}", 204),
     ("put", "/flows/acme/main", 200),
+    ("post", "/flows/acme/main/join_url", 404),
     ("post", "/flows/acme/main/users", 200),
     ("put", "/flows/acme/main/users/{otto}", 200),
     ("post", "/flows/acme/main/invitations", 201),

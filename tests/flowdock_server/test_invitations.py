@@ -6,9 +6,10 @@ import pytest
 from django.core import mail
 from django.test import Client, override_settings
 
+from flowdock_server import members
 from flowdock_server.models import Flow, FlowMembership, Invitation, Membership, User
 
-from .conftest import post
+from .conftest import basic, post
 from .pages import browser, see
 
 PATH = "/flows/acme/lobby/invitations"
@@ -216,6 +217,67 @@ def test_a_link_ends_when_the_flow_is_closed(world, as_person):
 
     assert browser(world.sam).get(address).status_code == 404
     assert "join_url" not in as_person(world.otto).get("/flows/acme/lobby").json()
+
+
+@pytest.fixture
+def link(world):
+    """The path of Lobby's invite link, as it is now."""
+    Flow.objects.filter(pk=world.lobby.pk).update(access_mode="link")
+    return lambda: members.join_url(Flow.objects.get(pk=world.lobby.pk)).removeprefix("http://testserver")
+
+
+def test_a_renewed_link_ends_the_old_one(world, as_person, with_scopes, link):
+    by_page, by_api = browser(world.ines), with_scopes(world.ines, "manage")
+    first = link()
+    assert "Renew link" in see(by_page.get("/app/acme/lobby/settings/flow")).text
+
+    by_page.post("/app/acme/lobby/settings/flow/link")
+    second = link()
+    third = by_api.post("/flows/acme/lobby/join_url").json()["join_url"].removeprefix("http://testserver")
+
+    assert third == link()
+    sam = browser(world.sam)
+    assert [sam.get(path).status_code for path in (first, second, third)] == [404, 404, 200]
+    assert by_page.get("/flows/acme/lobby/join_url").status_code == 405
+
+
+def test_only_an_admin_renews_a_link_and_only_where_there_is_one(world, as_person, link):
+    before = link()
+
+    assert browser(world.otto).post("/app/acme/lobby/settings/flow/link").status_code == 404
+    assert as_person(world.otto).post("/flows/acme/lobby/join_url").status_code == 403
+    assert link() == before
+    Flow.objects.filter(pk=world.lobby.pk).update(access_mode="invitation")
+    assert as_person(world.ines).post("/flows/acme/lobby/join_url").status_code == 404
+
+
+REMOVALS = {
+    "from the flow, on its page": lambda world: browser(world.ines).post(
+        f"/app/acme/lobby/settings/people/{world.otto.pk}/remove"
+    ),
+    "from the organization, on its page": lambda world: browser(world.ines).post(
+        f"/app/acme/_people/{world.otto.pk}/remove"
+    ),
+    "from the organization, by the API": lambda world: basic("ines@example.com", "a password").delete(
+        f"/organizations/acme/users/{world.otto.pk}"
+    ),
+    "by their own leaving of the organization": lambda world: browser(world.otto).post(
+        f"/app/acme/_people/{world.otto.pk}/remove"
+    ),
+}
+
+
+@pytest.mark.parametrize("removed", REMOVALS.values(), ids=REMOVALS)
+def test_somebody_removed_does_not_come_back_by_an_old_link_or_invitation(world, link, removed):
+    kept = link()
+    _, token = Invitation.issue(flow=world.lobby, email="otto@example.com", invited_by=world.ines)
+    assert removed(world).status_code in (204, 302)
+    otto = browser(world.otto)
+
+    assert otto.post(kept).status_code == 404
+    assert otto.post(f"/invitations/{token}").status_code == 404
+    assert not Flow.objects.open_to(world.otto).filter(pk=world.lobby.pk).exists()
+    assert browser(world.sam).get(link()).status_code == 200
 
 
 def test_who_is_in_the_organization_joins_its_open_flows(world, as_person):

@@ -92,6 +92,7 @@ CALLS = [
     Call("POST", "/flows/{organization}", {"manage": "own link"}, body={"name": "Releases", "access_mode": "link"}),
     Call("GET", FLOW, {"flow": PEOPLE, "integration": ""}),
     Call("PUT PATCH", FLOW, {"manage": f"{PEOPLE} link"}, body={"name": "Main"}),
+    Call("POST", f"{FLOW}/join_url", {"manage": "link"}),
     Call("GET", f"{FLOW}/users", {"flow": PEOPLE}),
     Call("POST", f"{FLOW}/users", {"manage": ""}, body={"id": "{user_id}"}),
     Call("PUT PATCH", f"{FLOW}/users/{{user_id}}", {"manage": ""}, body={"disabled": True}),
