@@ -13,13 +13,14 @@ from django.utils import timezone
 from .connecting import ABANDONED_AFTER
 from .delivery import NOT_ALLOWED, PROBLEMS, TOKEN_REFUSED, heal, hold, tell
 from .flowdock.client import Flowdock, Source
-from .flowdock.errors import FlowNotAccessible, SourceGone, TokenRefused
+from .flowdock.errors import FlowdockAway, FlowdockUnavailable, FlowNotAccessible, SourceGone, TokenRefused
 from .models import Integration, Origin
 from .writing import writing
 
 logger = logging.getLogger(__name__)
 
 BATCH = 200
+IN_VAIN = 5  # integrations in a row that nobody answered about: then Flowdock as a whole is away
 
 
 class Finding(enum.Enum):
@@ -28,6 +29,7 @@ class Finding(enum.Enum):
     REFUSED = "needs attention: its token is refused"
     NOT_ALLOWED = "needs attention: it may not post"
     REMOVED = "removed in Flowdock"
+    UNANSWERED = "not checked: Flowdock could not answer"
 
 
 def abandoned() -> QuerySet[Integration]:
@@ -38,17 +40,28 @@ def abandoned() -> QuerySet[Integration]:
 def check_all(flowdock: Flowdock, *, change: bool = True) -> Iterator[tuple[Integration, Finding]]:
     """Ask about each connected integration and, with `change`, do what the answer calls for.
 
-    Raises FlowdockUnavailable: whoever cannot be asked about one cannot be asked about the next.
+    One that Flowdock cannot answer about does not keep the others from being asked about: a limit or an error may be
+    its own. Raises FlowdockUnavailable where nobody answers about IN_VAIN of them in a row.
     """
-    last = 0
+    last, in_vain = 0, 0
     # A batch at a time: a cursor held open over thousands of calls to Flowdock would hold the database up.
     while batch := Integration.objects.connected().filter(pk__gt=last).order_by("pk")[:BATCH]:
         for integration in batch:
-            finding, source = _ask(flowdock, integration)
+            last = integration.pk
+            try:
+                finding, source = _ask(flowdock, integration)
+            except FlowdockUnavailable as error:
+                logger.info("%s was not checked: %s", integration, error)
+                is_away = error.status is None or isinstance(error, FlowdockAway)
+                in_vain = in_vain + 1 if is_away else 0
+                if in_vain == IN_VAIN:
+                    raise
+                yield integration, Finding.UNANSWERED
+                continue
+            in_vain = 0
             if change:
                 _settle(flowdock, integration, finding, source)
             yield integration, finding
-            last = integration.pk
 
 
 def _ask(flowdock: Flowdock, integration: Integration) -> tuple[Finding, Source | None]:

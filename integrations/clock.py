@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from . import checkup, retention
 from .flowdock.client import Flowdock
 from .flowdock.errors import FlowdockUnavailable
 from .models import Delivery
+from .outages import outage
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,13 @@ def _run(stop: threading.Event) -> None:
             due[number] = time.monotonic() + period
             try:
                 task(stop)
-            except DatabaseError as error:
-                logger.warning("%s: the database is away: %s", task.__name__, error)
+            # The last stop of any error: one that ended the thread would end all that is due later, unnoticed.
+            except Exception as error:
+                reason = outage(error) if isinstance(error, DatabaseError | InterfaceError) else ""
+                if reason:
+                    logger.warning("%s was not done: %s", task.__name__, reason)
+                else:
+                    logger.exception("%s failed, and is tried again in %.0f s", task.__name__, period)
                 connection.close()
     connection.close()
 
@@ -71,7 +77,7 @@ def check_integrations(stop: threading.Event) -> None:
                 if stop.is_set():
                     return
     except FlowdockUnavailable as error:
-        logger.warning("integrations are checked later: %s", error)
+        logger.warning("integrations are checked later, because Flowdock is away: %s", error)
     checkup.abandoned().delete()
 
 

@@ -9,10 +9,10 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from .models import Delivery, Event
+from .models import Delivery, Event, Origin
 from .writing import writing
 
-BATCH = 500
+BATCH = 200  # events; their origins are locked for as long as a batch takes
 
 
 def expired() -> QuerySet[Event]:
@@ -29,10 +29,13 @@ def prune() -> Iterator[int]:
     """
     while True:
         with writing():
-            ids = list(expired().order_by("received_at").values_list("pk", flat=True)[:BATCH])
+            found = dict(expired().order_by("received_at").values_list("pk", "origin")[:BATCH])
+            Origin.objects.lock(found.values())
+            # Again, now that nobody can put one of their deliveries back in the outbox: see Delivery.retry.
+            ids = list(expired().filter(pk__in=found).values_list("pk", flat=True))
             Delivery.objects.filter(event__in=ids).delete()
             # Django reads what it deletes: the payloads need not come along.
             Event.objects.filter(pk__in=ids).only("pk").delete()
-        if not ids:
+        if not found:
             return
         yield len(ids)

@@ -19,14 +19,15 @@ class Command(BaseCommand):
     help = (
         "Ask Flowdock about every integration. One whose source was removed there ends; one whose token is refused "
         "needs attention, until Flowdock takes it again; a set-up that was never finished is cleared away. For cron, "
-        "where no worker runs. Exit codes: 0: none needs attention; 1: some do; 3: Flowdock is away, and some were not "
-        "asked about; 2: wrong arguments."
+        "where no worker runs: it prints which integrations changed or need attention, and with --verbosity 2 how "
+        "many were checked. Exit codes: 0: none needs attention; 1: some do; 3: Flowdock could not answer about all; "
+        "2: wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="Ask and report, and change nothing.")
 
-    def handle(self, *, dry_run: bool, **options: Any) -> None:
+    def handle(self, *, dry_run: bool, verbosity: int, **options: Any) -> None:
         found: Counter[checkup.Finding] = Counter()
         away = None
         total = Integration.objects.connected().count()
@@ -41,11 +42,14 @@ class Command(BaseCommand):
                 away = error
         abandoned = checkup.abandoned()
         count = abandoned.count() if dry_run else abandoned.delete()[0]
-        if count:
+        if count and (dry_run or verbosity > 1):
             self.stdout.write(f"{count} set-ups were never finished{'' if dry_run else ' and are cleared away'}")
-        self.stdout.write(f"{found.total()} of {total} integrations checked")
+        unanswered = found[checkup.Finding.UNANSWERED]
+        if dry_run or verbosity > 1:
+            self.stdout.write(f"{found.total() - unanswered} of {total} integrations checked")
         if away:
             self.stderr.write(f"Flowdock is away: {away}")
+        if away or unanswered:
             sys.exit(3)
         if found[checkup.Finding.REFUSED] or found[checkup.Finding.NOT_ALLOWED]:
             sys.exit(1)

@@ -16,8 +16,8 @@ from integrations.models import Delivery
 class Command(BaseCommand):
     help = (
         "Post the activities that are due to Flowdock, then exit: for cron, where no worker runs. It may run beside "
-        "workers and beside itself; each activity is taken by one of them. Exit codes: 0: nothing is due any more; "
-        "1: Flowdock is away, the rest stays in the outbox; 2: wrong arguments."
+        "workers and beside itself; each activity is taken by one of them. It prints what was done with --verbosity 2. "
+        "Exit codes: 0: nothing is due any more; 1: Flowdock is away, the rest stays in the outbox; 2: wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--dry-run", action="store_true", help="Only say how many threads have something due.")
 
-    def handle(self, *, senders: int, dry_run: bool, **options: Any) -> None:
+    def handle(self, *, senders: int, dry_run: bool, verbosity: int, **options: Any) -> None:
         if dry_run:
             due = Delivery.objects.next_up(timezone.now()).count()
             waiting = Delivery.objects.pending().count()
@@ -37,8 +37,9 @@ class Command(BaseCommand):
             return
         dispatcher = Dispatcher(senders)
         dispatcher.run(until_idle=True)
-        said = [f"{count} {fate.value}" for fate in Fate if (count := dispatcher.tally[fate])]
-        self.stdout.write(", ".join(said) or "nothing was due")
+        if verbosity > 1:
+            said = [f"{count} {fate.value}" for fate in Fate if (count := dispatcher.tally[fate])]
+            self.stdout.write(", ".join(said) or "nothing was due")
         if dispatcher.breaker.is_open:
             self.stderr.write("Flowdock is away; what is left stays in the outbox")
             sys.exit(1)

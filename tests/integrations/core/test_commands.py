@@ -12,6 +12,7 @@ import requests
 import responses
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from integrations import encryption
@@ -257,7 +258,7 @@ def test_a_set_up_that_was_never_finished_is_cleared_away(connect, flowdock):
     connect(flow_token="", flowdock_id=None, created_at=timezone.now() - dt.timedelta(minutes=11))
     young = connect("octo/young", flow_token="", flowdock_id=None)
 
-    assert "1 set-ups" in run("check_integrations")
+    assert "1 set-ups" in run("check_integrations", verbosity=2)
     assert list(Integration.objects.all()) == [young]
 
 
@@ -277,10 +278,80 @@ def test_every_integration_is_checked(connect, flowdock, monkeypatch):
         connect(f"octo/{number}")
     answer_sources(flowdock)
 
-    assert "5 of 5 integrations checked" in run("check_integrations")
+    assert "5 of 5 integrations checked" in run("check_integrations", verbosity=2)
+
+
+@pytest.mark.parametrize("answer", [{"status": 429}, {"status": 500}, {"body": requests.ConnectionError()}])
+def test_an_integration_that_flowdock_cannot_answer_about_does_not_end_the_round(connect, flowdock, answer):
+    for number in range(8):
+        connect(f"octo/{number}", flow_token=f"token-{number}")
+    source = [{"id": 51, "name": "octo", "url": f"{API}/flows/acme/main/sources/51"}]
+    for number in range(8):
+        asked = responses.matchers.query_param_matcher({"flow_token": f"token-{number}"})
+        answers = answer if number in {0, 3} else {"status": 410} if number == 7 else {"json": source}
+        flowdock.mock.get(f"{API}/sources", match=[asked], **answers)
+
+    said = run("check_integrations", code=3, verbosity=2)
+
+    assert "6 of 8 integrations checked" in said
+    assert said.count("not checked") == 2
+    assert Integration.objects.get(name="octo/7").removed_at
+
+
+def test_the_round_ends_where_nobody_answers_about_several_integrations(connect, flowdock):
+    for number in range(20):
+        connect(f"octo/{number}")
+    flowdock.mock.get(f"{API}/sources", body=requests.ConnectionError())
+
+    run("check_integrations", code=3)
+
+    assert len(flowdock.mock.calls) == 5
+
+
+def test_a_limit_for_everybody_does_not_end_the_round_either(connect, flowdock):
+    for number in range(20):
+        connect(f"octo/{number}")
+    flowdock.mock.get(f"{API}/sources", status=429)
+
+    assert "0 of 20 integrations checked" in run("check_integrations", code=3, verbosity=2)
+    assert len(flowdock.mock.calls) == 20
+
+
+@pytest.mark.parametrize("command", ["deliver_activities", "check_integrations", "prune_events"])
+def test_what_cron_runs_prints_nothing_while_all_is_well(send, integration, flowdock, pass_time, settings, command):
+    send(integration.origin, issue(1))
+    answer_sources(flowdock)
+    if command == "prune_events":
+        call_command("deliver_activities")
+        pass_time(settings.EVENT_RETENTION_DAYS * 24 * 3600 + 60)
+
+    assert run(command) == ""
 
 
 # prune_events
+
+
+def test_a_delivery_that_is_retried_while_pruning_looks_at_it_is_kept(send, integration, flowdock, pass_time, settings):
+    send(integration.origin, issue(1))
+    flowdock.fail(422)
+    call_command("deliver_activities")
+    pass_time(settings.EVENT_RETENTION_DAYS * 24 * 3600 + 60)
+    (failed,) = Delivery.objects.filter(state="failed")
+    retried = []
+
+    def retry_after_the_first_look(execute, sql, *arguments):
+        result = execute(sql, *arguments)
+        if not retried and sql.startswith("SELECT") and "received_at" in sql:
+            retried.append(failed)
+            failed.retry()
+        return result
+
+    with connection.execute_wrapper(retry_after_the_first_look):
+        run("prune_events")
+
+    assert retried
+    assert Delivery.objects.get().state == "pending"
+    assert Event.objects.exists()
 
 
 def test_events_past_their_time_go_and_those_that_still_wait_stay(send, integration, flowdock, pass_time, settings):
@@ -292,7 +363,7 @@ def test_events_past_their_time_go_and_those_that_still_wait_stay(send, integrat
 
     assert "1 events are older" in run("prune_events", dry_run=True)
     assert Event.objects.count() == 3
-    assert "1 events deleted" in run("prune_events")
+    assert run("prune_events", verbosity=2) == "1 events deleted\n"
 
     assert list(Event.objects.values_list("thread_id", flat=True)) == ["issue:2", "issue:3"]
     assert Delivery.objects.count() == 2
@@ -304,7 +375,7 @@ def test_pruning_goes_through_all_batches(send, integration, pass_time, settings
         send(integration.origin, issue(), kind="ping")
     pass_time(settings.EVENT_RETENTION_DAYS * 24 * 3600 + 60)
 
-    assert "5 events deleted" in run("prune_events")
+    assert "5 events deleted" in run("prune_events", verbosity=2)
     assert not Event.objects.exists()
 
 

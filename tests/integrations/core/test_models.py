@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
 from django.core.management import call_command
@@ -15,7 +17,7 @@ from django.utils import timezone
 from integrations import clock
 from integrations.models import Delivery, Event, Integration, Origin, new_hook_id
 
-from .conftest import issue
+from .conftest import API, issue
 
 
 def refused() -> pytest.RaisesContext[IntegrityError]:
@@ -114,6 +116,13 @@ def test_an_event_of_a_thread_in_which_nobody_is_in_line_does_not_overtake_it(se
     assert flowdock.titles == ["older", "younger"]
 
 
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
 def back_up(integration: Integration, deliveries: int, threads: int) -> None:
     """A backlog in which the oldest delivery of each thread is in line."""
     now = timezone.now()
@@ -207,6 +216,22 @@ def test_postgresql_reads_a_backlog_once_when_the_clock_looks_at_it(integration,
 
     assert blocks_read() - before < 10_000
     assert Delivery.objects.in_line().count() == threads
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_clock_goes_on_after_an_error_of_any_kind(send, integration, flowdock, settings, monkeypatch, caplog):
+    monkeypatch.setattr(clock, "MINUTE", 0.05)
+    monkeypatch.setattr(clock, "HOUR", 0.05)
+    flowdock.mock.get(f"{API}/sources", json=[{"id": 51, "name": "octo/hello", "url": f"{API}/sources/51"}])
+    send(integration.origin, issue(), kind="ping")
+    settings.EVENT_RETENTION_DAYS = None  # an error of ours: it cannot be counted with
+
+    with clock.running():
+        until(lambda: "prune_events failed" in caplog.text, "the error")
+        settings.EVENT_RETENTION_DAYS = -1
+        until(lambda: not Event.objects.exists(), "the next time that the clock prunes")
+
+    assert "Traceback" in caplog.text
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans without statistics")
