@@ -140,6 +140,16 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # Else a database machine that has gone without a word keeps each thread for as long as the system does: 15 minutes
+    # and more. What DATABASE_URL says (`?connect_timeout=2`) wins.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,  # seconds
+        "tcp_user_timeout": 10_000,  # milliseconds until what was sent must be acknowledged
+        "keepalives_idle": 10,  # seconds of silence, while an answer is waited for, until the machine is asked
+        "keepalives_interval": 5,  # seconds
+        "keepalives_count": 2,
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 # Kept open: on PostgreSQL a connection costs three quarters of what a webhook does. On SQLite the last one to close
 # folds the whole log into the database file, which can cost more than all the rest of it.
 DATABASES["default"]["CONN_MAX_AGE"] = None

@@ -117,6 +117,17 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         # FULL, since in WAL mode NORMAL may lose the last commits when the power goes: what is answered is stored.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
+else:
+    # Else a database machine that has gone without a word keeps each thread for as long as the system does: 15 minutes
+    # and more. What the address says (`?connect_timeout=2`) wins.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,  # seconds
+        "tcp_user_timeout": 10_000,  # milliseconds until what was sent must be acknowledged
+        "keepalives_idle": 10,  # seconds of silence, while an answer is waited for, until the machine is asked
+        "keepalives_interval": 5,  # seconds
+        "keepalives_count": 2,
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 # The threads of asgi.py live as long as the process, and so do their connections.
 DATABASES["default"]["CONN_MAX_AGE"] = None
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import itertools
 import logging
 import os
@@ -34,7 +35,8 @@ def ring() -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
     else:
-        transaction.on_commit(_write_to_pipes)
+        # What is to be told is kept by now: nothing that fails here may fail the one who kept it.
+        transaction.on_commit(_write_to_pipes, robust=True)
 
 
 def _pipes() -> Path:
@@ -46,14 +48,19 @@ def _write_to_pipes() -> None:
         names = [entry.path for entry in os.scandir(_pipes()) if entry.name.endswith(".bell")]
     except FileNotFoundError:
         return  # no worker has ever waited here
+    except OSError as error:
+        _warn(f"{error.strerror}: {_pipes()}")
+        return
     for name in names:
         try:
             pipe = os.open(name, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
             if error.errno == errno.ENXIO:
                 # Nobody reads: its worker was killed. Another may have been as quick to notice.
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     os.unlink(name)
+            elif error.errno != errno.ENOENT:
+                _warn(f"{error.strerror}: {name}")
             continue
         try:
             # A full pipe (EAGAIN) has rung often enough.
@@ -61,6 +68,16 @@ def _write_to_pipes() -> None:
                 os.write(pipe, b"!")
         finally:
             os.close(pipe)
+
+
+@functools.cache
+def _warn(reason: str) -> None:
+    """Once for each reason and process: every webhook would say it again."""
+    logger.warning(
+        "workers cannot be woken (%s); they look at the outbox by themselves within seconds. Run web and workers as the"
+        " same user",
+        reason,
+    )
 
 
 @contextlib.contextmanager

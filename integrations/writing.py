@@ -10,6 +10,10 @@ from typing import Any
 
 from django.db import connection, transaction
 
+# Of PostgreSQL's. Services wait 10 seconds for the answer to a webhook, and it should be one.
+LOCK_TIMEOUT = "8s"
+STATEMENT_TIMEOUT = "30s"
+
 
 @contextlib.contextmanager
 def writing() -> Iterator[None]:
@@ -18,8 +22,17 @@ def writing() -> Iterator[None]:
     SQLite lets writers that meet sleep for longer and longer, so that under load one of them starves for half a second
     and more. The lock on a file beside the database queues them instead: the slowest accept in a hundred takes 21 ms
     where it took 490. Writers that do not come through here are still kept apart, by SQLite itself.
+
+    On PostgreSQL a statement that waits for a lock longer than LOCK_TIMEOUT, or runs longer than STATEMENT_TIMEOUT,
+    raises OperationalError: one transaction that hangs must not take all threads with it.
     """
     with _queue(), transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
+                    [LOCK_TIMEOUT, STATEMENT_TIMEOUT],
+                )
         yield
 
 

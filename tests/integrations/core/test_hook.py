@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -242,8 +244,8 @@ def test_an_accept_costs_as_many_queries_for_one_flow_as_for_ten(send, connect, 
     send(integration.origin, issue(1))  # the first event is remembered
 
     def kept(number: int) -> None:
-        # The origin; savepoint, integrations, event, line, deliveries, release. PostgreSQL: the origin's lock, NOTIFY.
-        with django_assert_num_queries(9 if connection.vendor == "postgresql" else 7):
+        # The origin; savepoint, integrations, event, line, deliveries, release. PostgreSQL: timeouts, lock, NOTIFY.
+        with django_assert_num_queries(10 if connection.vendor == "postgresql" else 7):
             assert send(integration.origin, issue(number)).status_code == 202
 
     kept(2)
@@ -333,3 +335,31 @@ def test_a_hook_whose_secret_no_key_opens_asks_for_it_to_be_sent_again(send, int
     settings.FIELD_KEYS = [Fernet.generate_key().decode()]
 
     assert "FIELD_KEYS" in answered_503(send, origin, caplog)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="on PostgreSQL the bell is NOTIFY")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("trouble", ["the folder", "a pipe", "a pipe that nobody reads"])
+def test_a_webhook_that_was_kept_is_answered_202_though_no_worker_can_be_woken(
+    send, integration, settings, tmp_path, caplog, monkeypatch, trouble
+):
+    settings.DATA_DIR = tmp_path
+    bells = tmp_path / "bells"
+    bells.mkdir()
+    real = getattr(os, refused := {"the folder": "scandir", "a pipe": "open"}.get(trouble, "unlink"))
+    os.mkfifo(bells / "1-0.bell")
+
+    # As for another user. The tests may run as root, who may do everything.
+    def refuse(path, *arguments, **more):
+        if str(path).startswith(str(bells)):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *arguments, **more)
+
+    monkeypatch.setattr(os, refused, refuse)
+
+    answers = [send(integration.origin, issue(number)).status_code for number in (1, 2)]
+
+    assert answers == [202, 202]
+    assert Event.objects.count() == 2
+    warnings = [record for record in caplog.records if "cannot be woken" in record.message]
+    assert len(warnings) == (trouble != "a pipe that nobody reads")
