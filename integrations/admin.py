@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,12 +11,13 @@ from django.contrib.admin.options import ModelAdmin
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from . import services
+from . import received, services
 from .models import Delivery, Event, Integration, Origin
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ else:  # at run time the class takes no type
     BaseAdmin = ModelAdmin
 
 COUNTED = 10_000
-SHOWN_PAYLOAD = 200_000  # characters; a browser stays quick up to there
+NOTHING = SafeString("–")
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
@@ -183,28 +183,28 @@ class EventAdmin(Overseen):
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        rows = super().get_queryset(request)
+        rows = super().get_queryset(request).defer("body")
         # A list of fifty need not carry fifty payloads.
-        return rows.defer("body", "headers", "activity") if self._is_list(request) else rows
+        return rows.defer("headers", "activity") if self._is_list(request) else rows
 
     def _is_list(self, request: HttpRequest) -> bool:
         return bool(request.resolver_match and (request.resolver_match.url_name or "").endswith("_changelist"))
 
     @admin.display(description="activity")
     def posted_as(self, event: Event) -> SafeString:
-        return pretty(event.activity)
+        return in_lines(event.activity)
 
     @admin.display(description="headers")
     def sent_headers(self, event: Event) -> SafeString:
-        return pretty(event.headers)
+        return in_lines(event.headers)
 
     @admin.display(description="body")
     def sent_body(self, event: Event) -> SafeString:
-        text = bytes(event.body).decode(errors="replace")
-        try:
-            return pretty(json.loads(text))
-        except ValueError:
-            return block(text)
+        body = received.show(event)
+        if not body.size:
+            return NOTHING
+        rest = format_html("\n… the beginning of {}", filesizeformat(body.size)) if body.is_cut else ""
+        return format_html('<pre class="payload">{}{}</pre>', body.html, rest)
 
 
 @admin.register(Delivery)
@@ -226,7 +226,7 @@ class DeliveryAdmin(Overseen):
 
     @admin.display(description="attempts")
     def tried(self, delivery: Delivery) -> SafeString:
-        return pretty(delivery.attempts)
+        return in_lines(delivery.attempts)
 
     @admin.action(description="Retry: post those that failed, were dropped or wait, now", permissions=["change"])
     def retry(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
@@ -240,11 +240,5 @@ class DeliveryAdmin(Overseen):
         self.act(request, dropped, "dropped", lambda row: row.drop(f"dropped by {who}"))
 
 
-def pretty(data: object) -> SafeString:
-    return block(json.dumps(data, indent=2, ensure_ascii=False)) if data else SafeString("–")
-
-
-def block(text: str) -> SafeString:
-    """`text` set as it is; what is too long for a page is cut, and says so."""
-    cut = f"\n… {len(text) - SHOWN_PAYLOAD:,} more characters" if len(text) > SHOWN_PAYLOAD else ""
-    return format_html('<pre class="payload">{}{}</pre>', text[:SHOWN_PAYLOAD], cut)
+def in_lines(data: object) -> SafeString:
+    return format_html('<pre class="payload">{}</pre>', received.show_data(data)) if data else NOTHING

@@ -1,4 +1,4 @@
-"""The small parts that the bridge's pages share: icons, pills, people, times, charts, and foreign HTML and JSON."""
+"""The small parts that the bridge's pages share: icons, pills, people, times, charts, and foreign HTML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django import template
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from integrations import services
@@ -40,8 +40,6 @@ VERDICT_PILLS = {
     Delivery.State.UNPOSTED: ("pill-outline", "minus"),
     Delivery.State.DROPPED: ("pill-outline", "minus"),
 }
-# A text that is cut off ends where everything does: to look for its end from each quote in it would take minutes.
-JSON_TOKEN = re.compile(r'("(?:[^"\\]++|\\.)*+(?:"|\\?\Z))(\s*+:)?', re.DOTALL)
 
 
 @register.simple_tag
@@ -208,20 +206,3 @@ def flow_title(html: str) -> SafeString:
 def flow_body(html: str) -> SafeString:
     """A body as the flow shows it, without pictures, which our policy keeps out, and without headings of its own."""
     return mark_safe(clean_body(html, without={"img", "h1", "h2", "h3", "h4", "h5", "h6"}))
-
-
-@register.filter
-def colored_json(text: str) -> SafeString:
-    """JSON text with its names and its texts marked. Anything else comes out as it is, escaped."""
-    parts: list[tuple[str, str]] = []
-    end = 0
-    for match in JSON_TOKEN.finditer(text):
-        parts += [("", text[end : match.start()]), ("key" if match[2] else "text", match[1])]
-        parts.append(("", match[2] or ""))
-        end = match.end()
-    parts.append(("", text[end:]))
-    return format_html_join(
-        "",
-        "{}",
-        ((format_html('<span class="{}">{}</span>', kind, part) if kind else part,) for kind, part in parts if part),
-    )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.db.models import Count, Q, QuerySet
-from django.db.models.functions import Length, Substr
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 
+from integrations import received
 from integrations.activity import Activity, InvalidActivity
 from integrations.history import histories
 from integrations.models import Delivery, Event, Integration
@@ -23,8 +22,6 @@ from .buttons import button
 from .setup import may_replace_secret
 
 PAGE = 50
-# Of a payload of megabytes the beginning is shown: a browser that colours all of it stands still.
-PAYLOAD_SHOWN = 128 * 1024
 
 State = Delivery.State
 VERDICTS: dict[str, tuple[str, tuple[Delivery.State, ...]]] = {
@@ -100,7 +97,7 @@ def event(request: HttpRequest, pk: int, delivery_pk: int) -> HttpResponse:
         | {
             "delivery": delivery,
             "activity": _activity(delivery.event),
-            "payload": _payload(delivery.event),
+            "payload": received.show(delivery.event),
             "newer": near.filter(pk__gt=delivery_pk).first(),
             "older": near.filter(pk__lt=delivery_pk).last(),
         },
@@ -201,33 +198,3 @@ def _activity(event: Event) -> Activity | None:
         return event.read_activity()
     except InvalidActivity:
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedPayload:
-    """The body as text, in lines; `size` is the whole one's in bytes, `is_cut` tells whether `text` is all of it."""
-
-    text: str
-    size: int
-    is_cut: bool
-
-
-def _payload(event: Event) -> ReceivedPayload:
-    """The body, without reading more of it than is shown."""
-    row = Event.objects.filter(pk=event.pk).values_list(Length("body"), Substr("body", 1, PAYLOAD_SHOWN)).get()
-    size, beginning = row[0] or 0, bytes(row[1] or b"")
-    text = beginning.decode("utf-8", "replace")
-    is_cut = size > len(beginning)
-    return ReceivedPayload(text if is_cut else _in_lines(text), size, is_cut)
-
-
-def _in_lines(text: str) -> str:
-    """JSON with a line for each member, also where a form wraps it; anything else as it is."""
-    try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        pass
-    fields = parse_qsl(text)
-    if len(fields) == 1 and fields[0][1] and _in_lines(fields[0][1]) != fields[0][1]:
-        return f"{fields[0][0]} =\n{_in_lines(fields[0][1])}"
-    return text

@@ -1,0 +1,113 @@
+"""What was received, as people read it: the beginning of it, JSON with a line for each member.
+
+Nothing is parsed, so that nothing in a body can fail, nest too deeply or grow: a body of 100 KB that goes 700 levels
+deep would be a page of 67 MB if each line were indented as far. What is shown is bounded in bytes read and in
+characters written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+from django.db.models.functions import Length, Substr
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from .models import Event
+
+READ = 128 * 1024  # bytes of a body
+WRITTEN = 256 * 1024  # characters of HTML
+DEEPEST = 12  # levels of indentation: what lies deeper stands where they end
+LONGEST_ESCAPE = 6  # &quot;
+
+# Possessive, and also without its end: from each quotation mark in a text that is cut off, a search for the end would
+# go through all of the rest.
+TOKEN = re.compile(
+    r'\s++|(?P<text>"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))(?P<colon>\s*+:)?'
+    r'|(?P<opens>[{\[])|(?P<closes>[}\]])|(?P<sign>[:,])|[^\s"{}\[\]:,]++',
+    re.DOTALL,
+)
+FORM = re.compile(r"[\w.-]{1,50}=(?=%7B|%5B|[{\[])", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """`html` for a <pre>, with names and texts marked; `size` is the whole body's in bytes."""
+
+    html: SafeString
+    size: int
+    is_cut: bool
+
+
+def show(event: Event) -> Shown:
+    """The event's body, without reading more of it than is shown."""
+    row = Event.objects.filter(pk=event.pk).values_list(Length("body"), Substr("body", 1, READ)).get()
+    size, beginning = row[0] or 0, bytes(row[1] or b"")
+    html, is_whole = _marked(_laid_out(beginning.decode("utf-8", "replace")))
+    return Shown(html, size, is_cut=not is_whole or size > len(beginning))
+
+
+def show_data(data: Any) -> SafeString:
+    """`data`, which JSON can hold, as it would be shown if it had been received."""
+    text = json.dumps(data, ensure_ascii=False).encode(errors="replace").decode()
+    html, is_whole = _marked(_laid_out(text))
+    return html if is_whole else format_html("{}\n…", html)
+
+
+Part = tuple[str, str]  # "key", "text" or "", and characters
+
+
+def _laid_out(text: str) -> Iterator[Part]:
+    """JSON in lines, also where a form wraps it; anything else as it is."""
+    if form := FORM.match(text):
+        yield "", f"{form[0].removesuffix('=')} =\n"
+        text = unquote_plus(text[form.end() :])
+    if text.lstrip("\ufeff \t\r\n")[:1] in {"{", "["}:
+        yield from _in_lines(text)
+    else:
+        yield "", text
+
+
+def _in_lines(text: str) -> Iterator[Part]:
+    depth, is_empty = 0, False
+    for token in TOKEN.finditer(text):
+        if token[0].isspace():
+            continue
+        if token["closes"]:
+            depth = max(depth - 1, 0)
+        if is_empty != bool(token["closes"]):
+            yield "", _line(depth)
+        is_empty = bool(token["opens"])
+        depth += is_empty
+        if token["text"]:
+            yield "key" if token["colon"] else "text", token["text"]
+            yield "", ": " if token["colon"] else ""
+        elif token["sign"]:
+            yield "", f",{_line(depth)}" if token[0] == "," else ": "
+        else:
+            yield "", token[0]
+
+
+def _line(depth: int) -> str:
+    return "\n" + "  " * min(depth, DEEPEST)
+
+
+def _marked(parts: Iterator[Part]) -> tuple[SafeString, bool]:
+    """As HTML, and whether that is all of it."""
+    written: list[str] = []
+    room = WRITTEN
+    for kind, part in parts:
+        html = escape(part)
+        is_whole = len(html) <= room
+        if not is_whole:
+            html = escape(part[: room // LONGEST_ESCAPE])
+        written.append(f'<span class="{kind}">{html}</span>' if kind else html)
+        room -= len(written[-1])
+        if not is_whole or room <= 0:
+            return mark_safe("".join(written)), False
+    return mark_safe("".join(written)), True

@@ -1,0 +1,179 @@
+"""What is sent by somebody who means harm, or by a broken program: every page about it opens, soon and in bounds."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.urls import reverse
+
+from integrations.models import Event, Integration, Origin
+from integrations.services import SERVICES
+from tests.integrations.services.recorded import Recorded, recorded
+
+LARGEST_PAGE = 700_000  # bytes, most of them of a payload: see received.WRITTEN
+SLOWEST_PAGE = 5.0  # seconds; where the work grows with the square of a body it takes minutes
+
+OPENED = next(each for each in recorded(SERVICES["github"]) if each.path.name == "issues.opened.json")
+MERGED = next(each for each in recorded(SERVICES["gitlab"]) if each.path.name == "merge_request.merge.json")
+
+TEXTS = {
+    "half a pair": "half \ud83d of a pair",
+    "the other half": "\ude00 and more",
+    "a NUL": "a\0b",
+    "controls": "a\x07\x1b[31m\x85b",
+    "overrides": "\u202egnp.exe\u2066",
+    "quotation marks": '"' * 65_536,
+    "backslashes": '\\"' * 32_768,
+    "brackets": "[" * 65_536,
+    "tags": "<b <" * 16_384,
+    "mentions": "@a #1 " * 10_000,
+    "references": "&amp;" * 13_000,
+    "code": "```   " * 10_000,
+    "combining": "e" + "\u0301" * 32_768,
+    "addresses": "http://a.b/" * 6000,
+    "blank": " \t\n",
+}
+
+
+def nested(levels: int, opens: str = "[", closes: str = "]", inside: str = "0") -> str:
+    return opens * levels + inside + closes * levels
+
+
+def with_member(value: str) -> bytes:
+    """An opened issue that has one member more, whose value is this JSON."""
+    return OPENED.body.rstrip().removesuffix(b"}") + b', "extra": ' + value.encode() + b"}"
+
+
+BODIES = {
+    "700 levels, then zeros": with_member(nested(700, inside=",".join("0" * 50_000))),
+    "nested lists": with_member(nested(800)),
+    "nested objects": with_member(nested(800, '{"a":', "}")),
+    "2 MB of nested lists": with_member(",".join([nested(300)] * 3000).join("[]")),
+    "a string of 1.9 MB": with_member(json.dumps("x" * 1_900_000)),
+    "a string of quotation marks": with_member(json.dumps('"' * 900_000)),
+    "many small members": with_member("{" + ",".join(f'"{number}":0' for number in range(170_000)) + "}"),
+    "many empty texts": with_member("[" + ",".join(['""'] * 600_000) + "]"),
+    "huge numbers": with_member("[1e999, -1e999, 1e-999, 1" + "0" * 4000 + ", 0.1e+10]"),
+    "escaped halves in names": with_member('{"\\ud83d": {"\\ude00": "\\ud800"}}'),
+    "escaped NUL in names": with_member('{"\\u0000": "\\u0000"}'),
+    "the same name again": with_member('{"a": 1, "a": {"a": 2}}'),
+    "blanks": with_member("[" + " " * 1_000_000 + "\n" * 500_000 + "]"),
+    "form": b"payload=" + quote_from_bytes(with_member('"\\ud83d"')).encode(),
+    "form of 1.8 MB": b"payload=" + quote_from_bytes(with_member("[" + "0," * 300_000 + "0]")).encode(),
+}
+
+
+def replaced(value: Any, text: str) -> Any:
+    """`value` with `text` in place of what people wrote, and where it is not an address, a word or a time."""
+    if isinstance(value, dict):
+        return {name: replaced(item, text) if is_written(name, item) else item for name, item in value.items()}
+    return [replaced(item, text) for item in value] if isinstance(value, list) else text
+
+
+def is_written(name: str, value: Any) -> bool:
+    kinds = {"title", "body", "description", "name", "message", "login", "username", "note", "label", "color"}
+    return isinstance(value, dict | list) or (isinstance(value, str) and name in kinds)
+
+
+@pytest.fixture
+def staff(db) -> Client:
+    client = Client(SERVER_NAME="bridge.test")
+    staff = get_user_model().objects.create_superuser("staff", "staff@example.com", "not needed")
+    client.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def connected(integrate) -> Callable[[str], Integration]:
+    def connect(service: str) -> Integration:
+        origin = Origin.objects.create(service=service, name=f"{service}/hello", external_url="https://git.test/hello")
+        return integrate(f"{service}/hello", origin=origin)
+
+    return connect
+
+
+def send(integration: Integration, example: Recorded, body: bytes, number: int = 1) -> int:
+    """Send `body` signed, as the service would; the status of the answer."""
+    origin = integration.origin
+    content_type = "application/x-www-form-urlencoded" if body.startswith(b"payload=") else "application/json"
+    headers = example.service.announce(example.kind, f"72d3162e-{number}") | example.service.sign(body, origin.secret)
+    headers.pop("Content-Type", None)
+    path = f"/hooks/{origin.hook_id}/"
+    answer = Client(SERVER_NAME="bridge.test").post(path, body, content_type=content_type, headers=headers)
+    return answer.status_code
+
+
+def pages_about(integration: Integration) -> Iterator[str]:
+    """All pages of the bridge that show something of the integration's events."""
+    page = integration.get_absolute_url()
+    yield from ("/", page, f"{page}news/", f"{page}filters/", f"{page}connected/", f"{page}connected/arrival/")
+    for delivery in integration.deliveries.all():
+        yield f"{page}events/{delivery.pk}/"
+
+
+def admin_pages_about(integration: Integration) -> Iterator[str]:
+    yield reverse("admin:index")
+    for model in ("event", "delivery", "integration", "origin"):
+        yield reverse(f"admin:integrations_{model}_changelist")
+    for event in Event.objects.filter(origin=integration.origin):
+        yield reverse("admin:integrations_event_change", args=[event.pk])
+        yield reverse("admin:integrations_event_history", args=[event.pk])
+    for delivery in integration.deliveries.all():
+        yield reverse("admin:integrations_delivery_change", args=[delivery.pk])
+
+
+def assert_open(client: Client, pages: Iterator[str]) -> None:
+    for page in pages:
+        begun = time.process_time()
+        answer = client.get(page)
+        assert answer.status_code in {200, 204}, page
+        assert len(answer.content) < LARGEST_PAGE, page
+        assert time.process_time() - begun < SLOWEST_PAGE, page
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_all_pages_about_a_hostile_body_open(member, staff, connected, body):
+    integration = connected("github")
+
+    assert send(integration, OPENED, body) == 202
+
+    assert_open(member, pages_about(integration))
+    assert_open(staff, admin_pages_about(integration))
+
+
+@pytest.mark.parametrize("example", [OPENED, MERGED], ids=["GitHub", "GitLab"])
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_all_pages_about_hostile_texts_open(member, staff, connected, example, text):
+    integration = connected(example.service.name)
+
+    assert send(integration, example, json.dumps(replaced(example.data, text)).encode()) in {202, 400}
+
+    assert_open(member, pages_about(integration))
+    assert_open(staff, admin_pages_about(integration))
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff\xfe{}", b"\xef\xbb\xbf{}", b"{}", b"[]", b"NaN", b'{"a": NaN}', b"payload=%ff", b"\0" * 100]
+)
+def test_what_is_no_payload_is_refused_and_leaves_nothing_to_look_at(member, staff, connected, body):
+    integration = connected("github")
+
+    assert send(integration, OPENED, body) == 400
+
+    assert_open(member, pages_about(integration))
+    assert_open(staff, admin_pages_about(integration))
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe\0", b"\xed\xa0\xbd", b"{", b"[" * 60_000, b'{"a', b"a=1&b=2", b"<a>"])
+def test_all_pages_about_what_another_version_kept_open(member, staff, integration, happen, body):
+    happen(integration, "failed", body=body, attempts=[{"at": "", "status": 400, "outcome": "refused", "ms": 1}])
+
+    assert_open(member, pages_about(integration))
+    assert_open(staff, admin_pages_about(integration))
