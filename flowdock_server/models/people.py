@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -46,6 +47,7 @@ class User(AbstractBaseUser):
     last_activity_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_ping_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    sessions_ended = models.PositiveIntegerField(default=0, editable=False)  # how often, see end_sessions
 
     objects = UserManager()
 
@@ -59,6 +61,20 @@ class User(AbstractBaseUser):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.email = self.email.strip().lower()
         super().save(*args, **kwargs)
+
+    def get_session_auth_hash(self) -> str:
+        """What a session must have noted at sign-in to count: it changes with the password and with `end_sessions`."""
+        return self._noted(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        return map(self._noted, super().get_session_auth_fallback_hash())
+
+    def _noted(self, noted: str) -> str:
+        return f"{noted}:{self.sessions_ended}" if self.sessions_ended else noted
+
+    def end_sessions(self) -> None:
+        """Sign the person out of every browser. API tokens and what applications were allowed stay."""
+        User.objects.filter(pk=self.pk).update(sessions_ended=models.F("sessions_ended") + 1)
 
     def get_full_name(self) -> str:
         return self.name

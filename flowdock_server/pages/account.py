@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -107,6 +107,15 @@ def change_password(request: HttpRequest) -> HttpResponseBase:
     email_changes.cancel(request.user)
     messages.success(request, "The new password is set. Everywhere else you are signed out.")
     return redirect("account")
+
+
+@login_required
+@require_POST
+def sign_out_everywhere(request: HttpRequest) -> HttpResponseBase:
+    """End every session of one's own, this one included."""
+    _anew(request).end_sessions()
+    logout(request)
+    return redirect("sign-in")
 
 
 def _anew(request: HttpRequest) -> User:

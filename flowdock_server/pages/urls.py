@@ -80,6 +80,7 @@ _private = [
 urlpatterns = [
     path("", entry.home, name="home"),
     path("login", entry.SignIn.as_view(), name="sign-in"),
+    path("account/sign-out-everywhere", account.sign_out_everywhere, name="sign-out-everywhere"),
     path("account/sign-out", LogoutView.as_view(), name="sign-out"),
     path("invitations/<str:token>", joining.accept, name="accept-invitation"),
     path("join/<uuid:flow_id>", joining.join, name="join"),

@@ -4,6 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.hashers import check_password
+from django.test import Client
 
 from flowdock_server.models import ApiToken, Application, Source
 
@@ -332,3 +333,34 @@ def test_an_authorised_application_is_listed_with_what_it_may_do_and_can_be_revo
     assert "Connect services" not in see(person.get("/account")).text
     assert "Build lights" in see(browser(world.otto).get("/account")).text  # others keep what they allowed
     assert person.post(f"/account/authorised/{world.application.pk}/revoke").status_code == 302
+
+
+def copy_of(client: Client) -> Client:
+    """Another browser with the same cookies."""
+    copy = Client()
+    for name, morsel in client.cookies.items():
+        copy.cookies[name] = morsel.value
+    return copy
+
+
+def test_a_copied_cookie_works_no_longer_after_signing_out(world):
+    person = browser(world.ines)
+    copy = copy_of(person)
+    assert copy.get("/account").status_code == 200
+
+    person.post("/account/sign-out")
+
+    assert copy.get("/account").status_code == 302
+
+
+def test_signing_out_everywhere_ends_every_session_of_the_person_and_nobody_else_s(world):
+    here, elsewhere, somebody_else = browser(world.ines), browser(world.ines), browser(world.otto)
+    assert "Sign out everywhere" in here.get("/account").content.decode()
+    assert here.get("/account/sign-out-everywhere").status_code == 405
+
+    assert here.post("/account/sign-out-everywhere")["Location"] == "/login"
+
+    assert here.get("/account").status_code == elsewhere.get("/account").status_code == 302
+    assert somebody_else.get("/account").status_code == 200
+    world.ines.refresh_from_db()
+    assert browser(world.ines).get("/account").status_code == 200, "one can sign in again"
