@@ -158,7 +158,7 @@ DATABASES["default"]["CONN_MAX_AGE"] = None
 
 AUTHENTICATION_BACKENDS = [
     "integrations.flowdock.oauth.FlowdockOAuth2",
-    "django.contrib.auth.backends.ModelBackend",  # staff, in the admin
+    "integrations.passwords.PasswordBackend",  # staff, in the admin
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -169,7 +169,7 @@ LOGIN_URL = "/sign-in/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
 # The session travels in the person's own cookie: the access token in it, encrypted besides, reaches no database.
-SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+SESSION_ENGINE = "integrations.sessions"
 SESSION_COOKIE_NAME = "bridge_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"  # the way back from Flowdock is a navigation from another site
@@ -222,6 +222,8 @@ SECURE_HSTS_PRELOAD: bool = env.bool("SECURE_HSTS_PRELOAD", default=SERVES_HTTPS
 # Behind a proxy that sets X-Forwarded-Proto itself, and only there.
 if env.bool("TRUST_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Behind a proxy that appends the caller's address to X-Forwarded-For, and only there.
+TRUST_FORWARDED_FOR: bool = env.bool("TRUST_FORWARDED_FOR", default=False)
 
 # Static files
 

@@ -19,11 +19,14 @@ from django.utils.safestring import SafeString
 
 from . import received, services
 from .models import Delivery, Event, Integration, Origin
+from .passwords import SignInForm
 
 if TYPE_CHECKING:
     BaseAdmin = ModelAdmin[Any]
 else:  # at run time the class takes no type
     BaseAdmin = ModelAdmin
+
+admin.site.login_form = SignInForm
 
 COUNTED = 10_000
 NOTHING = SafeString("–")

@@ -6,4 +6,4 @@ class IntegrationsConfig(AppConfig):
     verbose_name = "Integrations"
 
     def ready(self) -> None:
-        from . import checks, ingest  # noqa: F401  register the system checks and the receiver of signals
+        from . import checks, ingest, sessions  # noqa: F401  register the system checks and the receivers of signals

@@ -39,6 +39,7 @@ def _run(stop: threading.Event) -> None:
     tasks: list[tuple[float, Callable[[threading.Event], None]]] = [
         (MINUTE, line_up),
         (HOUR, check_integrations),
+        (HOUR, forget_sign_ins),
         (24 * HOUR, prune_events),
     ]
     # A start has enough to do, and of several workers that start at once none is the only one to do it.
@@ -79,6 +80,10 @@ def check_integrations(stop: threading.Event) -> None:
     except FlowdockUnavailable as error:
         logger.warning("integrations are checked later, because Flowdock is away: %s", error)
     checkup.abandoned().delete()
+
+
+def forget_sign_ins(stop: threading.Event) -> None:
+    retention.forget_sign_ins()
 
 
 def prune_events(stop: threading.Event) -> None:

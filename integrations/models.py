@@ -486,3 +486,45 @@ class Delivery(models.Model):
         Delivery.objects.filter(pk=self.pk).line_up(timezone.now())
         bell.ring()
         self.refresh_from_db(fields=["state", "reason", "next_attempt_at"])
+
+
+class SignInQuerySet(models.QuerySet["SignIn"]):
+    def current(self, pk: object, user: Any) -> SignInQuerySet:
+        """The sign-in that a session names, if it is this person's and has not ended. Cookies of old name none."""
+        return self.filter(pk=pk, user_id=user) if isinstance(pk, str) else self.none()
+
+    def end(self, pk: object) -> None:
+        if isinstance(pk, str):
+            self.filter(pk=pk).delete()
+
+    def expired(self) -> SignInQuerySet:
+        """Those whose time is over: however much it is used, a sign-in ends after SESSION_COOKIE_AGE."""
+        return self.filter(created_at__lt=timezone.now() - dt.timedelta(seconds=settings.SESSION_COOKIE_AGE))
+
+
+class SignIn(models.Model):
+    """A browser in which somebody is signed in. Its session counts while this row is there: see `sessions`."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_ins")
+    created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+
+    objects = SignInQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.user} since {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class PasswordFailures(models.Model):
+    """How often in a row a password was wrong: for an account, from an address, or for an account from an address.
+
+    `key` is a digest of which. Belongs to `passwords`.
+    """
+
+    key = models.CharField(primary_key=True, max_length=64, editable=False)
+    count = models.PositiveIntegerField()
+    last_at = models.DateTimeField(db_index=True)
+    is_known_place = models.BooleanField(default=False, help_text="The account was signed in to from this address")
+
+    def __str__(self) -> str:
+        return f"{self.count} until {self.last_at}"

@@ -1,4 +1,4 @@
-"""How long events are kept, with what became of them."""
+"""How long things are kept: events with what became of them, and sign-ins."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
+from social_django.models import Nonce
 
-from .models import Delivery, Event, Origin
+from .flowdock.oauth import FlowdockOAuth2
+from .models import Delivery, Event, Origin, SignIn
+from .passwords import forget_old_failures
 from .writing import writing
 
 BATCH = 200  # events; their origins are locked for as long as a batch takes
@@ -39,3 +42,12 @@ def prune() -> Iterator[int]:
         if not found:
             return
         yield len(ids)
+
+
+def forget_sign_ins() -> None:
+    """Delete sign-ins whose time is over, failed attempts that no longer count, and what begun sign-ins left."""
+    SignIn.objects.expired().delete()
+    forget_old_failures()
+    # social-auth remembers the state of each sign-in that is begun until it is finished, and many never are.
+    begun_before = timezone.now() - dt.timedelta(seconds=FlowdockOAuth2.STATE_LIFETIME)
+    Nonce.objects.filter(timestamp__lt=begun_before.timestamp()).delete()

@@ -11,6 +11,7 @@ urlpatterns = [
     path("complete/flowdock/", sign_in.come_back, name="come_back"),
     path("sign-out/", sign_in.sign_out, name="sign_out"),
     path("account/", sign_in.account, name="account"),
+    path("account/sign-out-everywhere/", sign_in.sign_out_everywhere, name="sign_out_everywhere"),
     # The addresses that Flowdock knows of us
     path("flowdock/setup", setup.setup, name="setup"),
     path("flowdock/setup/origin", setup.origin, name="setup_origin"),

@@ -271,6 +271,20 @@ class Flowdock:
             raise FlowdockUnavailable(f"Flowdock answered {answer.status} without a token")
         return said
 
+    def revoke(self, access_token: str) -> None:
+        """Give the token back, so that it opens nothing any more (RFC 7009).
+
+        Raises FlowNotAccessible where this Flowdock has no such call.
+        """
+        fields = {
+            "token": access_token,
+            "client_id": settings.FLOWDOCK_CLIENT_ID,
+            "client_secret": settings.FLOWDOCK_CLIENT_SECRET,
+        }
+        answer = self._send("POST", "/oauth/revoke", data=fields)
+        if not 200 <= answer.status < 300:
+            self._refuse(answer, FlowdockUnavailable, access_token)
+
     # The transport
 
     def _ask(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import urllib.parse
 
 from django.conf import settings
 from django.contrib.auth import logout
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,13 +16,17 @@ from social_core.actions import do_auth
 from social_django.utils import load_backend, load_strategy
 from social_django.views import complete
 
-from integrations.flowdock.client import Person
-from integrations.flowdock.errors import FlowdockUnavailable
-from integrations.flowdock.oauth import FlowdockOAuth2
+from integrations.flowdock.client import Flowdock, Person
+from integrations.flowdock.errors import FlowdockError, FlowdockUnavailable
+from integrations.flowdock.oauth import FlowdockOAuth2, access_token
 
 from . import errors
 from .access import FlowListNotAllowed, flowdock_as, list_flows, sign_in_url, signed_in
 from .buttons import button
+
+logger = logging.getLogger(__name__)
+
+REVOCATION_TIMEOUT = 3.0  # seconds; signing out waits no longer for Flowdock
 
 
 @never_cache
@@ -56,8 +61,30 @@ def come_back(request: HttpRequest) -> HttpResponse:
 
 @button
 def sign_out(request: HttpRequest) -> HttpResponse:
-    logout(request)
+    _sign_out(request)
     return redirect(settings.LOGOUT_REDIRECT_URL)
+
+
+@button
+def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
+    """End every session of the person on this bridge, in all browsers."""
+    if isinstance(request.user, User):
+        request.user.sign_ins.all().delete()
+    _sign_out(request)
+    return redirect(settings.LOGOUT_REDIRECT_URL)
+
+
+def _sign_out(request: HttpRequest) -> None:
+    """End this session, then give its access token back to Flowdock, which need not answer."""
+    token = access_token(request.session)
+    logout(request)
+    if token is None:
+        return
+    try:
+        with Flowdock(timeout=REVOCATION_TIMEOUT) as flowdock:
+            flowdock.revoke(token.token)
+    except FlowdockError as error:
+        logger.info("an access token was not revoked, it ends by itself: %s", error)
 
 
 def account(request: HttpRequest) -> HttpResponse:

@@ -62,9 +62,9 @@ def test_a_page_costs_the_same_however_much_is_in_it(staff, lea_s, poll, person,
         voter.post(f"/polls/{poll.pk}/comments/", {"text": "Hm."})
         ask(voter, f"Number {number}?", new_category=f"Category {number}")
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         staff.get(f"/admin/polls/poll/{poll.pk}/change/")
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         staff.get("/admin/polls/poll/")
 
 

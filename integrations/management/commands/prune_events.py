@@ -14,8 +14,8 @@ from integrations import retention
 class Command(BaseCommand):
     help = (
         "Delete events older than EVENT_RETENTION_DAYS, with what became of them. An event that still waits to be "
-        "posted is never deleted. For cron, where no worker runs; it prints how many were deleted with --verbosity 2. "
-        "Exit codes: 0: done; 2: wrong arguments."
+        "posted is never deleted. Sign-ins that have expired or were never finished go with them. For cron, where no "
+        "worker runs; it prints how many were deleted with --verbosity 2. Exit codes: 0: done; 2: wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -33,5 +33,6 @@ class Command(BaseCommand):
             for batch in retention.prune():
                 deleted += batch
                 bar.update(batch)
+        retention.forget_sign_ins()
         if verbosity > 1:
             self.stdout.write(f"{deleted} events deleted")

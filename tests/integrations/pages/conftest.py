@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -141,3 +142,10 @@ def happen(db) -> Callable[..., Delivery]:
         )
 
     return make
+
+
+@pytest.fixture
+def slow_server() -> Iterator[str]:
+    """The address of a server that takes every connection and answers none."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"

@@ -76,6 +76,11 @@ class FlowdockDouble:
         body = request.body.decode() if isinstance(request.body, bytes) else request.body or ""
         if path == "/oauth/token":
             return self._token(parse_qs(body))
+        if path == "/oauth/revoke":
+            form = parse_qs(body)
+            assert (form["client_id"], form["client_secret"]) == (["bridge"], ["bridge-secret"])
+            self.refused_tokens.add(form["token"][0].removeprefix("token-"))
+            return 200, {}, ""
         said = json.loads(body) if body else {}
         if (request.method, path) == ("PUT", "/sources"):
             self.updates.append(said)

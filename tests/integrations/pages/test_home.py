@@ -103,7 +103,7 @@ def test_the_page_takes_three_queries_however_many_integrations(
     for count in range(number):
         happen(integrate(f"octo/hello-{count}"))
 
-    with django_assert_num_queries(3):  # the person, the integrations, their history
+    with django_assert_num_queries(4):  # the sign-in, the person, the integrations, their history
         member.get("/")
 
 

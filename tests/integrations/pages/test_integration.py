@@ -115,7 +115,7 @@ def test_the_page_takes_seven_queries_however_long_the_log(
         happen(integration)
 
     # The person, the integration, others of its origin (the secret, the words), the counts, the rows, the history.
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         member.get(page)
 
 

@@ -375,7 +375,7 @@ def test_waiting_for_the_first_event_costs_three_queries_and_asks_flowdock_rarel
     flowdock.calls.clear()
 
     for _ in range(5):
-        with django_assert_num_queries(3):  # the person, the integration, its first event
+        with django_assert_num_queries(4):  # the sign-in, the person, the integration, its first event
             member.get(f"/integrations/{integration.pk}/connected/arrival/")
 
     assert not flowdock.calls

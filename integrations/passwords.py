@@ -1,0 +1,113 @@
+"""Signing in with a password, as staff do in the admin, and what slows down those who guess.
+
+Failures are counted for the account and for the address that they come from, in the database, so that all processes
+count together. After a few of them, each further attempt has to wait twice as long as the one before. An account that
+does not exist is treated like one that does.
+
+Where somebody has signed in from lately, their account has a count of its own there: a stranger who goes on guessing
+elsewhere does not lock them out.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import math
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db.models import F
+from django.http import HttpRequest
+from django.utils import timezone
+
+from .models import PasswordFailures
+
+# Failures in a row that cost nothing. Several people may share an address.
+FREE_AT_ACCOUNT, FREE_AT_ADDRESS = 5, 20
+LONGEST_WAIT = dt.timedelta(minutes=5)
+FORGOTTEN_AFTER = dt.timedelta(hours=1)
+KNOWN_FOR = dt.timedelta(days=30)
+
+
+class TooManyAttempts(Exception):
+    """No password is looked at for `retry_after` more seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many failed attempts. Try again in {retry_after} seconds.")
+        self.retry_after = retry_after
+
+
+class PasswordBackend(ModelBackend):
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+    ) -> User | None:
+        """The account with this name and password, or None. Raises TooManyAttempts."""
+        if username is None or password is None:
+            return None
+        now, address = timezone.now(), client_address(request)
+        account, place = _digest("account", username), _digest("place", username, address)
+        failures = PasswordFailures.objects.in_bulk([account, place, _digest("address", address)])
+        is_known = place in failures and failures[place].is_known_place
+        free = {place if is_known else account: FREE_AT_ACCOUNT, _digest("address", address): FREE_AT_ADDRESS}
+        if wait := max(_wait(failures.get(key), number, now) for key, number in free.items()):
+            raise TooManyAttempts(wait)
+        user = super().authenticate(request, username=username, password=password, **kwargs)
+        if not isinstance(user, User):
+            for key in free:
+                _count(key, now)
+            return None
+        # The address's count stays: somebody with an account of their own could else go on guessing others' for ever.
+        # So does the account's while somebody signs in from a known place: those failures are a stranger's.
+        if not is_known:
+            PasswordFailures.objects.filter(key=account).delete()
+        PasswordFailures.objects.update_or_create(
+            key=place, defaults={"count": 0, "last_at": now, "is_known_place": True}
+        )
+        return user
+
+
+class SignInForm(AdminAuthenticationForm):
+    def clean(self) -> dict[str, Any]:
+        try:
+            return super().clean()
+        except TooManyAttempts as error:
+            raise ValidationError(str(error), code="too_many_attempts") from error
+
+
+def client_address(request: HttpRequest | None) -> str:
+    """Where the request comes from. Behind a proxy: what the proxy has appended to X-Forwarded-For, the last entry."""
+    if request is None:
+        return ""
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.TRUST_FORWARDED_FOR else ""
+    return forwarded.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
+
+
+def forget_old_failures() -> None:
+    now = timezone.now()
+    PasswordFailures.objects.filter(is_known_place=False, last_at__lt=now - FORGOTTEN_AFTER).delete()
+    PasswordFailures.objects.filter(last_at__lt=now - KNOWN_FOR).delete()
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
+
+
+def _wait(failures: PasswordFailures | None, free: int, now: dt.datetime) -> int:
+    """Seconds until the next attempt is looked at; 0: now."""
+    if failures is None or failures.count < free or failures.last_at < now - FORGOTTEN_AFTER:
+        return 0
+    # The exponent is bounded: 2 to the power of a million takes a while too.
+    wait = min(dt.timedelta(seconds=2 ** min(failures.count - free, 20)), LONGEST_WAIT)
+    return max(math.ceil((failures.last_at + wait - now).total_seconds()), 0)
+
+
+def _count(key: str, now: dt.datetime) -> None:
+    """One more failure, unless those before are forgotten."""
+    rows = PasswordFailures.objects.filter(key=key)
+    rows.filter(last_at__lt=now - FORGOTTEN_AFTER).update(count=0)
+    if not rows.update(count=F("count") + 1, last_at=now):
+        PasswordFailures.objects.get_or_create(key=key, defaults={"count": 1, "last_at": now})

@@ -1,0 +1,81 @@
+"""With `profile integration`, as Flowdock's own example application asks for, everything but lists of flows works."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from demo import connect
+from demo.visitor import Visitor
+from tests.stack import Stack
+
+from .flow import Flow
+
+pytestmark = pytest.mark.loop
+
+
+@pytest.fixture(scope="module")
+def person(stack: Stack) -> Visitor:
+    visitor = Visitor()
+    connect.sign_in(visitor, stack.env)
+    return visitor
+
+
+@pytest.fixture(scope="module")
+def flow(stack: Stack) -> Flow:
+    return Flow(stack)
+
+
+def settings(stack: Stack) -> str:
+    return f"{stack.flowdock}/app/acme/main/settings"
+
+
+def is_authorised(person: Visitor, stack: Stack) -> bool:
+    return "Revoke Flowdock Bridge" in person.open(f"{stack.flowdock}/account").text
+
+
+def test_set_up_configuration_filters_and_removal_need_no_more(stack: Stack, person: Visitor, flow: Flow) -> None:
+    person.open(settings(stack))
+    consent = person.follow("Add Flowdock Bridge")
+    assert parse_qs(urlsplit(consent.url).query)["scope"] == ["integration profile"]
+    person.send("Allow")
+    person.send("Continue", service="github", origin="octo/hello", preset="everything")
+    assert "Listening for the first event" in person.send("Connect octo/hello to Main").text
+
+    person.open(settings(stack))
+    assert "octo/hello" in person.follow("Configure octo/hello").text
+    page = person.send("Save", **{"authors.none_of.new": "dependabot[bot]"})
+    assert "Saved." in page.text
+    person.open(page.url.removesuffix("filters/"))
+    assert "Removed." in person.send("Remove").text
+
+    assert flow.sources() == []
+    assert "could not be looked through" not in stack.logs()
+
+
+def test_the_list_of_flows_is_asked_for_where_it_is_shown(stack: Stack, person: Visitor) -> None:
+    page = person.open(f"{stack.bridge}/")
+    assert page.status == 403
+    assert "This page needs one more permission" in page.text
+
+    consent = person.follow("Continue to Flowdock")
+    assert parse_qs(urlsplit(consent.url).query)["scope"] == ["flow integration profile"]
+    person.send("Allow")
+
+    assert person.page.status == 200
+    assert "Lobby" in person.page.text
+    assert person.open(f"{stack.bridge}/polls/").status == 200
+
+
+def test_signing_out_of_the_bridge_ends_what_flowdock_allowed_it(stack: Stack) -> None:
+    person = Visitor()
+    connect.sign_in(person, stack.env, account="other@example.com")
+    person.open(f"{stack.bridge}/sign-in/")
+    person.send("Allow")
+    assert is_authorised(person, stack)
+    person.open(f"{stack.bridge}/account/")
+
+    person.send("Sign out of this browser")
+
+    assert not is_authorised(person, stack)
