@@ -47,3 +47,29 @@ def test_a_missing_secret_stops_the_start_with_a_sentence_that_says_what_to_do(s
 
     assert started.returncode != 0
     assert f"{secret} is not set. `make run` writes one to .env" in started.stderr
+
+
+def test_the_documented_lines_of_cron_work_from_anywhere_and_print_nothing_while_all_is_well(tmp_path: Path) -> None:
+    crontab = (ROOT / "docs" / "deploying.md").read_text().split("## Cron instead of a worker")[1].split("```")[1]
+    commands = [line.split(maxsplit=5)[5] for line in crontab.strip().splitlines()]
+    environment = {
+        "SECRET_KEY": "x",
+        "FIELD_KEYS": "dGVzdHMgb25seSwgdGVzdHMgb25seSwgdGVzdHMgISE=",
+        "FLOWDOCK_CLIENT_ID": "bridge",
+        "FLOWDOCK_CLIENT_SECRET": "bridge-secret",
+        "DATA_DIR": str(tmp_path),
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'bridge.sqlite3'}",
+        "PATH": "/usr/bin:/bin",
+    }
+
+    def run(command: str) -> tuple[int, str]:
+        here = command.replace("/srv/flowdock-bridge/.venv/bin/python", sys.executable)
+        here = here.replace("/srv/flowdock-bridge", str(ROOT))
+        done = subprocess.run(
+            ["/bin/sh", "-c", here], cwd="/", env=environment, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    assert run("/srv/flowdock-bridge/.venv/bin/python /srv/flowdock-bridge/manage.py migrate --verbosity 0")[0] == 0
+    assert len(commands) == 3
+    assert [run(command) for command in commands] == [(0, "")] * 3
