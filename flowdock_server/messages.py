@@ -9,7 +9,8 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from flowdock_server import files, search, tagging
+from flowdock_server import conversations, files, search, tagging
+from flowdock_server.conversations import BOOKKEEPING
 from flowdock_server.drafts import BLANK, MAX_CONTENT, Draft, Refused, Rejected
 from flowdock_server.live import Note, hub
 from flowdock_server.models import Attachment, Flow, Message, Source, Tag, Thread, User
@@ -18,10 +19,9 @@ from flowdock_server.tokens import THREAD_ID_LENGTH
 
 Event = Message.Event
 
+NO_THREAD = "is not a thread of this flow"
 # Tags that tell a fact: nobody can add one, or take it away.
 _FACTS = (":file", ":source:", "influx:")
-# What happened, rather than what somebody said: it belongs to no thread, and nothing can be said about it.
-_BOOKKEEPING = (Event.ACTION, Event.TAG_CHANGE, Event.MESSAGE_EDIT)
 
 
 def post(
@@ -31,7 +31,8 @@ def post(
 
     A message is said by a `source` or by a `user`; by neither where the flow's own token was shown. `thread` is the
     one it goes to where the caller knows it (the thread's own page or address); else the draft's thread ids decide,
-    and a new key of an integration makes a thread. The same `uuid` from the same source or user again is the same
+    and a new key of an integration makes a thread. What goes to none starts one of its own, which the first reply
+    stores (`flowdock_server.conversations`). The same `uuid` from the same source or user again is the same
     message: the first is returned and nothing changes. Numbers grow in the order of commits. Raises Rejected, and
     Refused in a flow that is archived.
     """
@@ -46,9 +47,11 @@ def post(
         parent = _parent(draft, flow)
         if thread:
             # As it is now that it is our turn, and not as the caller saw it.
-            thread = flow.threads.get(pk=thread.pk)
+            thread = conversations.join(flow, thread.pk)
+            if thread is None:
+                raise Rejected({"thread_id": [NO_THREAD]})
         elif draft.event != Event.STATUS:
-            thread = parent.thread if parent and parent.thread else _find_thread(draft, flow, source)
+            thread = conversations.join_message(parent) if parent else _find_thread(draft, flow, source)
         names_thread = draft.thread or draft.belongs_in_inbox or draft.external_thread_id
         if names_thread and draft.event != Event.STATUS:
             thread = _bring_up_to_date(thread, draft, flow, source, number, moment)
@@ -195,8 +198,8 @@ def _parent(draft: Draft, flow: Flow) -> Message | None:
     """The message that a comment is about."""
     if draft.event != Event.COMMENT:
         return None
-    parent = flow.messages.select_related("thread").filter(number=draft.message).first()
-    if parent is None or parent.event in (Event.COMMENT, *_BOOKKEEPING):
+    parent = flow.messages.select_related("thread", "user").filter(number=draft.message).first()
+    if parent is None or parent.event in (Event.COMMENT, *BOOKKEEPING):
         raise Rejected({"message": ["must be a message of this flow and no comment"]})
     return parent
 
@@ -205,11 +208,11 @@ def _find_thread(draft: Draft, flow: Flow, source: Source | None) -> Thread | No
     """By Flowdock's id, else by the poster's own key, for which October 2014's clients said `thread_id` too."""
     thread = None
     if len(draft.thread_id) == THREAD_ID_LENGTH:
-        thread = flow.threads.filter(pk=draft.thread_id).first()
+        thread = conversations.join(flow, draft.thread_id)
     if thread is None:
         key = draft.external_thread_id or draft.thread_id
         if key and not (draft.external_thread_id or draft.belongs_in_inbox):
-            raise Rejected({"thread_id": ["is no thread of this flow"]})
+            raise Rejected({"thread_id": [NO_THREAD]})
         thread = flow.threads.filter(source=source, external_thread_id=key).first() if key else None
     if thread and source and thread.source_id == source.pk:
         thread.source = source
@@ -274,7 +277,7 @@ def _store(message: Message, attachments: Iterable[Attachment] = ()) -> None:
         attachment.message = message
         attachment.save(force_insert=True)
     _store_tags(message)
-    if message.event not in _BOOKKEEPING:
+    if message.event not in BOOKKEEPING:
         search.add([message])
     Flow.objects.filter(pk=message.flow_id).update(last_number=message.number)
     _tell("message", message)
@@ -306,13 +309,16 @@ def _after_edit(message: Message, content: str, people: People) -> list[str]:
 
 
 def _say_anew(message: Message, content: str, user: User) -> None:
+    title = conversations.title_of(message)
     message.content, message.edited_at = content, now()
     message.save(update_fields=["content", "edited_at"])
     search.add([message])
-    thread = message.thread
-    if thread and thread.last_number == message.number:
-        thread.last_title = content
-        thread.save(update_fields=["last_title"])
+    if thread := message.thread:
+        if thread.initial_number == message.number and thread.source_id is None and thread.title == title:
+            thread.title = conversations.title_of(message)
+        if thread.last_number == message.number:
+            thread.last_title = content
+        thread.save(update_fields=["title", "last_title"])
     record(message.flow, Event.MESSAGE_EDIT, {"message": message.number, "updated_content": content}, user)
     _tell("edit", message)
 
@@ -335,13 +341,19 @@ def _tag_anew(message: Message, tags: list[str], user: User) -> None:
 
 def _remove(message: Message) -> None:
     thread = message.thread
+    title = conversations.title_of(message)
     _tell("delete", message)
     message.delete()
     if thread:
         counter = _counter(message)
         setattr(thread, counter, max(getattr(thread, counter) - 1, 0))
-        latest = Message.objects.filter(thread=thread).select_related("user").order_by("-number").first()
+        left = Message.objects.filter(thread=thread).select_related("user").order_by("number")
+        first, latest = left.first(), left.last()
         thread.empty = latest is None
+        if first and thread.initial_number == message.number:
+            thread.initial_number = first.number
+            if thread.source_id is None and thread.title == title:
+                thread.title = conversations.title_of(first)
         if latest:
             _show_as_last(thread, latest, list(latest.attachments.all()))
         thread.save()

@@ -366,6 +366,7 @@ function step(direction) {
 onKeys({
   j: () => step(1),
   k: () => step(-1),
+  r: () => document.activeElement.closest?.(".line")?.querySelector("a[data-reply]")?.click(),
   c: () => ($("comment") ?? $("content"))?.focus(),
   "/": () => $("q").focus(),
 });

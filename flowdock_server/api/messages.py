@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
 from pydantic import BaseModel, BeforeValidator, Field
 
-from flowdock_server import messages, search, tagging
+from flowdock_server import conversations, messages, search, tagging
 from flowdock_server.drafts import BLANK, INBOX_EVENTS, Content, Draft, Rejected, Shape, Tags
 from flowdock_server.models import Flow, Message, Tag, Thread
 
@@ -163,7 +163,7 @@ def post_to_thread(
 ) -> Any:
     """Post to a thread."""
     opened = open_flow(request.auth, organization, flow)
-    return _post(request, draft, opened, response, thread=get_object_or_404(opened.threads, pk=thread_id))
+    return _post(request, draft, opened, response, thread=_thread(opened, thread_id))
 
 
 @router.get(OF_FLOW, auth=person("flow"), response=list[MessageShape])
@@ -181,7 +181,9 @@ def thread_messages(
 ) -> list[MessageShape]:
     """Messages of a thread, in the order of their ids."""
     opened = open_flow(request.auth, organization, flow)
-    thread = get_object_or_404(opened.threads, pk=thread_id)
+    thread = _thread(opened, thread_id)
+    if thread._state.adding:  # its only message is not joined to it until somebody replies
+        return _listed(opened.messages.filter(number=thread.initial_number), opened, selection)
     return _listed(Message.objects.filter(thread=thread), opened, selection)
 
 
@@ -208,6 +210,13 @@ def delete_message(request: HttpRequest, organization: str, flow: str, number: i
     """Remove an inbox message or a file of one's own (204); empty a chat message of one's own (200)."""
     message = _one(request.auth, organization, flow, number)
     return Status(204, None) if messages.delete(message, request.auth.user) else Status(200, {})
+
+
+def _thread(flow: Flow, thread_id: str) -> Thread:
+    """Stored or not. Http404 for one that the flow does not have."""
+    if (thread := conversations.find(flow, thread_id)) is None:
+        raise Http404
+    return thread
 
 
 def _one(caller: Caller, organization: str, flow: str, number: int) -> Message:

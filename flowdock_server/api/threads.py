@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.db.models import Q, QuerySet, prefetch_related_objects
+from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Query, Router
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from flowdock_server.models import Application, Source, Thread
+from flowdock_server import conversations
+from flowdock_server.models import Application, Flow, Source, Thread
 
 from .auth import person
 from .flows import open_flow
@@ -36,7 +36,11 @@ Moment = Annotated[datetime | None, BeforeValidator(_readable), AfterValidator(_
 
 
 class Selection(BaseModel):
-    """Which threads a list shows. `before` is what this server's own links to the next page add to `until`."""
+    """Which threads a list shows.
+
+    `before` is what this server's own links to the next page add to `until`: the id of the last thread, or where it is
+    not stored the number of its message. Of the same moment the stored ones come first.
+    """
 
     since: Moment = None
     until: Moment = None
@@ -50,10 +54,17 @@ class Selection(BaseModel):
 def flow_threads(
     request: HttpRequest, response: HttpResponse, organization: str, flow: str, selection: Query[Selection]
 ) -> list[ThreadShape]:
-    """Threads of a flow, those where something happened last first; the header `Link` leads to the next page."""
+    """Threads of a flow, those where something happened last first; the header `Link` leads to the next page.
+
+    `application` is `chat`, `inbox` or an OAuth application's id; `since` and `until` are times of the last message.
+    """
     opened = open_flow(request.auth, organization, flow)
     found = _selected(opened.threads.all(), selection)
     page = list(_loaded(found).newest_first()[: selection.limit + 1])
+    if selection.application in ("", "chat"):
+        # A stable sort: each of the two is in its own order.
+        page = sorted([*page, *_unanswered(opened, selection)], key=lambda thread: thread.updated_at, reverse=True)
+        page = page[: selection.limit + 1]
     if len(page) > selection.limit:
         page.pop()
         response["Link"] = f'<{opened.url}/threads?{_next(selection, page[-1])}>; rel="next"'
@@ -64,7 +75,34 @@ def flow_threads(
 def one_thread(request: HttpRequest, organization: str, flow: str, thread_id: str) -> ThreadShape:
     """One thread."""
     opened = open_flow(request.auth, organization, flow)
-    return thread_shape(get_object_or_404(_loaded(opened.threads.all()), pk=thread_id))
+    thread = conversations.find(opened, thread_id, _loaded(Thread.objects.all()))
+    if thread is None:
+        raise Http404
+    thread.flow = opened
+    return thread_shape(thread)
+
+
+def _unanswered(flow: Flow, selection: Selection) -> list[Thread]:
+    """The first of those that have one message, which nobody replied to."""
+    found = conversations.unanswered(flow)
+    if selection.since:
+        found = found.filter(created_at__gt=selection.since)
+    if selection.until and selection.before:
+        found = found.filter(created_at__lte=selection.until)
+        if number := _number(selection.before):
+            found = found.filter(Q(created_at__lt=selection.until) | Q(number__lt=number))
+    elif selection.until:
+        found = found.filter(created_at__lt=selection.until)
+    messages = list(found.order_by("-created_at", "-number")[: selection.limit + 1])
+    prefetch_related_objects([message for message in messages if ":file" in message.tags], "attachments")
+    threads = [conversations.alone(message) for message in messages]
+    for thread in threads:
+        thread.flow = flow
+    return threads
+
+
+def _number(before: str) -> int | None:
+    return int(before) if before.isascii() and before.isdecimal() and len(before) < 19 else None
 
 
 def _loaded(found: QuerySet[Thread]) -> QuerySet[Thread]:
@@ -77,7 +115,9 @@ def _selected(found: QuerySet[Thread], selection: Selection) -> QuerySet[Thread]
     if selection.since:
         found = found.filter(updated_at__gt=selection.since)
     if selection.until:
-        if selection.before:
+        if _number(selection.before):
+            found = found.filter(updated_at__lt=selection.until)
+        elif selection.before:
             # The first condition is implied by the second, and is the one that the index can begin from.
             found = found.filter(updated_at__lte=selection.until).before(selection.until, selection.before)
         else:
@@ -104,4 +144,5 @@ def _of_application(found: QuerySet[Thread], application: str) -> QuerySet[Threa
 
 def _next(selection: Selection, last: Thread) -> str:
     query = selection.model_dump(exclude_defaults=True, mode="json")
-    return urlencode(query | {"until": moment(last.updated_at), "before": last.pk})
+    before = last.initial_number if last._state.adding else last.pk
+    return urlencode(query | {"until": moment(last.updated_at), "before": before})

@@ -148,6 +148,17 @@ class Thread(models.Model):
         return without_tags(self.last_title)
 
     @property
+    def is_chat(self) -> bool:
+        """Whether it is a conversation that began with a message in the chat, and is shown there."""
+        from_outside = self.source_id is not None or self.activities or self.external_comments
+        return not (from_outside or self.external_thread_id)
+
+    @property
+    def replies(self) -> int:
+        """Messages after the first, of a conversation in the chat."""
+        return max(self.internal_comments - 1, 0)
+
+    @property
     def comments(self) -> int:
         return self.internal_comments + self.external_comments
 
@@ -161,8 +172,9 @@ class Message(models.Model):
     a `user` (or `external_user_name`). "mail" (what the push API brings to the inbox) has `title`, `body` and an
     author, and in `data` its {"source", "project", "reply_to", "link"}. "file" is its one attachment. What happened
     has its content in `data`: "action" {"type", "description"}, "tag-change" {"message", "add", "remove"},
-    "message-edit" {"message", "updated_content"}. `thread` is None for chat outside any thread. `parent` is what a
-    comment is about. A message that has `attachments` has the tag ":file" and never loses it.
+    "message-edit" {"message", "updated_content"}. `thread` is None of what happened, and of what nobody has replied
+    to: `flowdock_server.conversations` has its thread. `parent` is what a comment is about. A message that has
+    `attachments` has the tag ":file" and never loses it.
     """
 
     class Event(models.TextChoices):
@@ -211,6 +223,9 @@ class Message(models.Model):
         indexes = [
             models.Index(fields=["thread", "number"], name="messages_of_a_thread"),
             models.Index(fields=["flow", "event", "number"], name="messages_by_event"),
+            models.Index(
+                fields=["flow", "-created_at", "-number"], condition=models.Q(thread=None), name="messages_unanswered"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""A flow's chat: what people say and do, files, who is there, and the messages under one message."""
+"""A flow's chat: what people say and do, files, who is there, and the thread that a message is in."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 from django.contrib import messages as notices
 from django.core.exceptions import BadRequest
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from flowdock_server import files, messages, search
+from flowdock_server import conversations, files, messages, search
 from flowdock_server.drafts import MAX_CONTENT, Draft, Refused, Rejected
 from flowdock_server.models import Attachment, Flow, FlowMembership, Message, Tag, User
 
@@ -33,6 +33,7 @@ EVENTS = (
     Message.Event.ACTION,
 )
 PAGE = 60  # messages shown at once
+MOST_REPLIES = 500  # the newest of a thread, shown at once
 TOGETHER = timedelta(minutes=5)  # what one says within it stands under one name
 HERE = timedelta(minutes=5)  # since somebody last did something
 MAX_FILES = 10  # in one form
@@ -41,14 +42,29 @@ FEW = 2000  # messages that a search may find to be looked at all together
 
 @dataclass
 class Line:
-    """A message with what the page has to know of it and its neighbours."""
+    """A message with what the page has to know of it and its neighbors.
+
+    `first` is the number of the message that its conversation in the chat began with: itself, unless it is a reply.
+    None where it is in a thread of the inbox, or in none.
+    """
 
     message: Any
     is_own: bool
     names_me: bool
+    first: int | None = None
     continues: bool = False
     new_day: bool = False
     is_first_new: bool = False
+
+    @property
+    def is_reply(self) -> bool:
+        return self.first is not None and self.first != self.message.number
+
+    @property
+    def replies(self) -> int:
+        """How many there are to the message: 0 for one that is a reply itself."""
+        thread = self.message.thread if self.first == self.message.number else None
+        return thread.replies if thread else 0
 
 
 @dataclass(frozen=True)
@@ -75,22 +91,23 @@ def lines(request: HttpRequest, flow: Flow) -> HttpResponse:
 @require_GET
 @flow_page
 def show_message(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
-    """A message and the comments on it. One that belongs to a thread is shown there."""
+    """A message and the replies to it. A reply is shown under the first message, the inbox's in the inbox."""
     root = _message(flow, number)
-    if root.thread_id and root.thread.source_id:
-        return redirect(f"{root.thread.get_absolute_url()}#message-{root.number}")
-    if root.parent_id and root.parent.event in EVENTS:
-        return redirect(f"{flow.get_absolute_url()}/chat/{root.parent.number}#message-{root.number}")
-    return _page(request, flow, _comments(request, flow, root))
+    thread = root.thread
+    if thread and not thread.is_chat:
+        return redirect(f"{thread.get_absolute_url()}#message-{root.number}")
+    if thread and (first := thread.messages.values_list("number", flat=True).first()) != root.number:
+        return redirect(f"{flow.get_absolute_url()}/chat/{first}#message-{root.number}")
+    return _page(request, flow, _replies(request, flow, root))
 
 
 @require_GET
 @flow_page
-def comments(request: HttpRequest, flow: Flow, number: int) -> HttpResponse:
+def replies(request: HttpRequest, flow: Flow, number: int) -> HttpResponse:
     """The same without the rest of the page."""
     context = {"flow": flow, "wording": _wording(request, flow, _people(flow))}
     return render(
-        request, "flowdock_server/_chat_thread.html", context | _comments(request, flow, _message(flow, number))
+        request, "flowdock_server/_chat_thread.html", context | _replies(request, flow, _message(flow, number))
     )
 
 
@@ -116,13 +133,15 @@ def say(request: HttpRequest, flow: Flow) -> HttpResponseBase:
 
 @require_POST
 @flow_page
-def comment(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
+def reply(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
+    """Say something in the thread of a message."""
     root = _message(flow, number)
     content = _typed(request)
-    if problem := _say(request, flow, content, event="comment", message=root.number):
-        context = _comments(request, flow, root) | {"typed_comment": content, "comment_problem": problem}
+    thread_id = root.thread_id or conversations.thread_id(flow.pk, root.number)
+    if problem := _say(request, flow, content, event="message", thread_id=thread_id):
+        context = _replies(request, flow, root) | {"typed_comment": content, "comment_problem": problem}
         return _page(request, flow, context, status=400)
-    return redirect(f"{flow.get_absolute_url()}/chat/{root.number}#reply")
+    return redirect(f"{flow.get_absolute_url()}/chat/{root.number}#comment")
 
 
 @require_http_methods(["GET", "POST"])
@@ -291,18 +310,19 @@ def _taken(found: QuerySet[Message], order: str, count: int) -> list[Message]:
 
 
 def _loaded(found: QuerySet[Message]) -> QuerySet[Message]:
-    return (
-        found.select_related("user", "thread__source", "thread__flow__organization", "parent", "source__application")
-        .prefetch_related("attachments")
-        .annotate(replies=Count("comments", filter=Q(comments__event=Message.Event.COMMENT), distinct=True))
+    return found.select_related(
+        "user", "thread__source", "thread__flow__organization", "parent", "source__application"
+    ).prefetch_related("attachments")
+
+
+def _replies(request: HttpRequest, flow: Flow, root: Message) -> dict[str, Any]:
+    said = (
+        Message.objects.filter(thread=root.thread_id).exclude(pk=root.pk) if root.thread_id else Message.objects.none()
     )
-
-
-def _comments(request: HttpRequest, flow: Flow, root: Message) -> dict[str, Any]:
-    said = list(_loaded(root.comments.filter(event=Message.Event.COMMENT)).order_by("-number")[:500])[::-1]
+    newest = list(_loaded(said).order_by("-number")[:MOST_REPLIES])[::-1]
     return {
         "root": _line(root, request.user),
-        "comments": in_context([_line(message, request.user) for message in said], 0),
+        "replies": in_context([_line(message, request.user) for message in newest], 0),
         "form_key": once.form_key(),
     }
 
@@ -310,7 +330,21 @@ def _comments(request: HttpRequest, flow: Flow, root: Message) -> dict[str, Any]
 def _line(message: Message, user: User) -> Line:
     mine = {f":user:{user.pk}", f":highlight:{user.pk}", ":user:everyone"}
     is_own = message.user_id == user.pk and message.source_id is None
-    return Line(message, is_own=is_own, names_me=not is_own and not mine.isdisjoint(message.tags))
+    return Line(
+        message,
+        is_own=is_own,
+        names_me=not is_own and not mine.isdisjoint(message.tags),
+        first=_first(message),
+    )
+
+
+def _first(message: Message) -> int | None:
+    if message.event in conversations.BOOKKEEPING:
+        return None
+    thread = message.thread
+    if thread is None:
+        return message.number
+    return thread.initial_number if thread.is_chat else None
 
 
 def in_context(listed: list[Line], line_at: int) -> list[Line]:
@@ -319,7 +353,8 @@ def in_context(listed: list[Line], line_at: int) -> list[Line]:
         listed[0].new_day = True
     for before, after in pairwise(listed):
         after.new_day = before.message.created_at.date() != after.message.created_at.date()
-        after.continues = not after.new_day and _belong_together(before.message, after.message)
+        same_side = before.is_reply == after.is_reply  # a reply does not go on from the message it is to
+        after.continues = not after.new_day and same_side and _belong_together(before.message, after.message)
     unread = (each for each in listed if each.message.number > line_at and not each.is_own)
     first = next(unread, None) if line_at else None
     if first:

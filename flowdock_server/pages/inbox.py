@@ -5,11 +5,12 @@ from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.db.models import Max
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from flowdock_server import conversations
 from flowdock_server.drafts import MAX_CONTENT, Draft, Rejected
 from flowdock_server.messages import post
 from flowdock_server.models import Flow, FlowMembership, Message, Thread, ThreadMark
@@ -31,8 +32,13 @@ def show(request: HttpRequest, flow: Flow) -> HttpResponse:
 
 @require_GET
 @flow_page
-def show_thread(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponse:
-    return _page(request, flow, _opened(request, flow, thread_id))
+def show_thread(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
+    """A conversation that began in the chat is shown there."""
+    thread = _thread(flow, thread_id)
+    # What an import brought may begin with a message that is not there.
+    if thread.is_chat and flow.messages.filter(number=thread.initial_number).exists():
+        return redirect(f"{flow.get_absolute_url()}/chat/{thread.initial_number}")
+    return _page(request, flow, _opened(request, flow, thread))
 
 
 @require_GET
@@ -46,7 +52,7 @@ def list_threads(request: HttpRequest, flow: Flow) -> HttpResponse:
 @flow_page
 def thread_pane(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponse:
     """The thread alone, for a page that opens it in place."""
-    context = {"flow": flow, "filters": Filters.read(request.GET)} | _opened(request, flow, thread_id)
+    context = {"flow": flow, "filters": Filters.read(request.GET)} | _opened(request, flow, _thread(flow, thread_id))
     return render(request, "flowdock_server/_thread.html", context)
 
 
@@ -59,7 +65,7 @@ def comment(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBas
     filters = Filters.read(request.GET)
     if len(content) > MAX_CONTENT:
         problem = f"This is too long by {len(content) - MAX_CONTENT} characters. A comment has room for {MAX_CONTENT}."
-        opened = _opened(request, flow, thread_id) | {"comment": content, "comment_problem": problem}
+        opened = _opened(request, flow, thread) | {"comment": content, "comment_problem": problem}
         return _page(request, flow, opened, status=400)
     # The same form with the same words is the same comment: a second press of the button adds none, while words
     # that were changed after going back are another.
@@ -78,7 +84,7 @@ def comment(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBas
 @flow_page
 def mark_done(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
     """Done with it, for this person: it leaves their list until something new happens. `done=0` brings it back."""
-    thread = _thread(flow, thread_id)
+    thread = _stored_thread(flow, thread_id)
     is_done = request.POST.get("done") != "0"
     number = thread.messages.aggregate(last=Max("number"))["last"] or 0
     _mark(request.user, thread, done_at=timezone.now() if is_done else None, read_number=number)
@@ -91,7 +97,7 @@ def mark_done(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseB
 @require_POST
 @flow_page
 def mark_unread(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
-    thread = _thread(flow, thread_id)
+    thread = _stored_thread(flow, thread_id)
     _mark(request.user, thread, read_number=thread.last_number - 1)
     FlowMembership.objects.filter(pk=flow.membership.pk, inbox_read_number__gte=thread.last_number).update(
         inbox_read_number=thread.last_number - 1
@@ -135,16 +141,22 @@ def _mark(user: Any, thread: Thread, **changes: Any) -> None:
 
 
 def _thread(flow: Flow, thread_id: str) -> Thread:
+    """One that the flow has: of a message that nobody replied to it is not stored. Http404."""
     threads = marked(Thread.objects.select_related("flow__organization", "source__application"), flow)
-    return get_object_or_404(threads, flow=flow, pk=thread_id)
+    if (thread := conversations.find(flow, thread_id, threads)) is None:
+        raise Http404
+    return thread
 
 
-def _opened(request: HttpRequest, flow: Flow, thread_id: str) -> dict[str, Any]:
+def _stored_thread(flow: Flow, thread_id: str) -> Thread:
+    return get_object_or_404(flow.threads.select_related("flow__organization"), pk=thread_id)
+
+
+def _opened(request: HttpRequest, flow: Flow, thread: Thread) -> dict[str, Any]:
     """The thread with its newest messages, or with those before the number that the address names.
 
     Whoever opens it has read it, except a page in the background, which says `unseen`.
     """
-    thread = _thread(flow, thread_id)
     messages = (
         Message.objects.filter(thread=thread)
         .select_related("user", "source__application")

@@ -19,7 +19,7 @@ from django.core.management.color import no_style
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Model
 
-from flowdock_server import search
+from flowdock_server import conversations, search
 from flowdock_server.models import (
     Application,
     Attachment,
@@ -237,6 +237,8 @@ class Loader:
         self.made["mark"] += ThreadMark.objects.get_or_create(**found, defaults=values)[1]
 
     def _end(self, record: Record) -> None:
+        # Of a file in which comments are in no thread: one of an older version, or an archive from before 2014.
+        conversations.gather_comments(flow=self.flow)
         self._ended = True
 
     # Many at a time. A line is read when it comes, so that what is wrong with it is said of it.

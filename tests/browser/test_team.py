@@ -220,3 +220,25 @@ def test_what_a_service_told_is_deleted_from_the_open_thread(stack: Stack, someb
     for each in (person, other):
         expect(each.page.locator(".thread-row", has_text="A lamp nobody needs")).to_have_count(0)
     assert person.complaints + other.complaints == []
+
+
+def test_a_reply_by_keyboard_continues_the_thread_of_the_message(stack: Stack, somebody: Callable[..., Person]) -> None:
+    mira, tom = somebody(), somebody(account=OTHER)
+    for person in (mira, tom):
+        person.page.goto(f"{stack.flowdock}{LOBBY}/chat")
+    mira.page.get_by_role("textbox", name="Message to Lobby").fill("Shall we open the lock?")
+    mira.page.keyboard.press("Enter")
+    expect(tom.page.locator("#lines .line", has_text="Shall we open the lock?")).to_have_count(1)
+
+    tom.page.locator("body").press("k")
+    tom.page.keyboard.press("r")
+    box = tom.page.get_by_role("textbox", name="Reply to")
+    expect(box).to_be_focused()
+    box.fill("Wait for the ferry")
+    box.press("Enter")
+
+    expect(tom.page.locator("#comments .line", has_text="Wait for the ferry")).to_have_count(1)
+    reply = mira.page.locator("#lines .line.is-reply", has_text="Wait for the ferry")
+    expect(reply.get_by_role("link", name="Shall we open the lock?")).to_be_visible()
+    expect(mira.page.locator("#lines .line", has_text="Shall we open the lock?").first).to_contain_text("1 reply")
+    assert mira.complaints + tom.complaints == []

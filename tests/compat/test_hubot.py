@@ -70,18 +70,18 @@ def test_it_finds_its_flows_and_itself(hubot, flowdock):
     assert "wrong name" not in log
 
 
-def test_it_answers_a_message_by_a_comment(hubot, flowdock):
+def test_it_answers_a_message_in_its_thread(hubot, flowdock):
     said = flowdock.say("hubot ping")
 
-    answer = answer_to(flowdock, said, "comment")
-    assert answer["content"]["text"] == "PONG"
-    assert f"influx:{said['id']}" in answer["tags"]
+    answer = answer_to(flowdock, said)
+    assert answer["content"] == "PONG"
+    assert answer["thread_id"] == said["thread_id"]
 
 
 def test_it_hears_its_mention_and_knows_who_speaks(hubot, flowdock):
     said = flowdock.say("@hubot who am i")
 
-    assert answer_to(flowdock, said, "comment")["content"]["text"] == "@otto: you are otto"
+    assert answer_to(flowdock, said)["content"] == "@otto: you are otto"
 
 
 def test_it_answers_in_the_thread_where_it_was_asked(hubot, flowdock):

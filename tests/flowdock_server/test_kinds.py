@@ -41,7 +41,7 @@ def test_chat_comes_by_every_path_and_in_every_form(world, ines, thread_id, how,
     assert response.status_code == 201
     message = response.json()
     assert (message["event"], message["content"], message["tags"]) == ("message", "Hi #all", ["b", "all"])
-    assert message.get("thread_id") == (thread_id if where == "thread" else None)
+    assert (message["thread_id"] == thread_id) == (where == "thread")
 
 
 @pytest.mark.parametrize("path", ["/messages", "/comments", LOBBY + "/messages", LOBBY + "/messages/{id}/comments"])
@@ -90,14 +90,14 @@ def test_nobody_has_a_status_for_somebody_else(world, ines, connect, client):
     assert not Message.objects.exists()
 
 
-def test_a_status_belongs_to_no_thread_whatever_it_says(ines):
+def test_a_status_starts_its_own_thread_whatever_it_says(ines):
     said = {"event": "status", "content": "x", "external_thread_id": "pr:1", "thread": {"title": "A thread"}}
 
     statuses = [post(ines, f"{LOBBY}/messages", said) for _ in range(2)]
 
     assert [status.status_code for status in statuses] == [201, 201]
-    assert not any("thread_id" in status.json() for status in statuses)
-    assert ines.get(f"{LOBBY}/threads?empty=1").json() == []
+    assert len({status.json()["thread_id"] for status in statuses}) == 2
+    assert ines.get(f"{LOBBY}/threads?application=inbox&empty=1").json() == []
 
 
 def test_a_name_of_ones_choosing_makes_a_message_anonymous(world, ines):

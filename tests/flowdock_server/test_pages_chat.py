@@ -155,15 +155,13 @@ def test_ones_own_message_is_edited_and_deleted_and_nobody_elses(world):
 
 def test_comments_stand_below_their_message(world):
     root = say(world, world.otto, "Shall we deploy?")
+    draft = Draft(event="comment", content="Yes", message=root.number)
+    comment = messages.post(draft, flow=world.lobby, user=world.ines)
     person = browser(world.ines)
 
-    answer = person.post(f"{CHAT}/{root.number}/comments", {"content": "Yes", "form_key": "one"})
-
-    assert answer["Location"] == f"{CHAT}/{root.number}#reply"
-    comment = Message.objects.get(event="comment")
-    assert comment.parent == root
     page = person.get(f"{CHAT}/{root.number}")
-    assert "Nobody has replied yet." not in page.content.decode()
+
+    assert "No replies yet" not in page.content.decode()
     assert "1 reply" in person.get(CHAT).content.decode()
     assert person.get(f"{CHAT}/{comment.number}")["Location"] == f"{CHAT}/{root.number}#message-{comment.number}"
 

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db.models import QuerySet, prefetch_related_objects
 from typing_extensions import TypedDict
 
+from flowdock_server import conversations
 from flowdock_server.actions import offered
 from flowdock_server.html import clean_body, clean_line
 from flowdock_server.models import Attachment, Conversation, Message, PrivateMessage, Thread, User
@@ -115,6 +116,28 @@ def thread_shape(thread: Thread, *, with_email: bool = True) -> ThreadShape:
     }
 
 
+def _thread_of_one(message: Message) -> ThreadShape:
+    """`thread_shape(conversations.alone(message))`, at a tenth of its cost: most messages of a list are alone."""
+    posted_at = moment(message.created_at)
+    return {
+        "id": conversations.thread_id(message.flow_id, message.number),
+        "flow": str(message.flow_id),
+        "title": conversations.title_of(message),
+        "body": "",
+        "external_url": "",
+        "status": None,
+        "fields": [],
+        "actions": [],
+        "source": None,
+        "activities": 0,
+        "internal_comments": 1,
+        "external_comments": 0,
+        "initial_message": message.number,
+        "created_at": posted_at,
+        "updated_at": posted_at,
+    }
+
+
 class PrivateMessageShape(TypedDict):
     id: int
     event: str
@@ -173,15 +196,22 @@ def loaded(found: QuerySet[Message]) -> QuerySet[Message]:
 
 
 def message_shapes(found: Iterable[Message], *, with_email: bool = True) -> list[MessageShape]:
-    """Of messages that are `loaded`. A message in a thread carries the whole thread, whose shape is made once."""
+    """Of messages that are `loaded`. A message carries its whole thread, whose shape is made once."""
     messages = list(found)
     prefetch_related_objects([message for message in messages if ":file" in message.tags], "attachments")
     threads: dict[str, ThreadShape] = {}
+    shapes: list[MessageShape] = []
     for message in messages:
-        if (thread := message.thread) and thread.pk not in threads:
-            thread.flow = message.flow
-            threads[thread.pk] = thread_shape(thread, with_email=with_email)
-    return [message_shape(message, threads.get(message.thread_id or "")) for message in messages]
+        thread: ThreadShape | None = None
+        if message.thread:
+            if message.thread_id not in threads:
+                message.thread.flow = message.flow
+                threads[message.thread_id] = thread_shape(message.thread, with_email=with_email)
+            thread = threads[message.thread_id]
+        elif message.event not in conversations.BOOKKEEPING:
+            thread = _thread_of_one(message)
+        shapes.append(message_shape(message, thread))
+    return shapes
 
 
 def message_shape(message: Message, thread: ThreadShape | None) -> MessageShape:

@@ -1,0 +1,166 @@
+"""The threads of the chat: every message belongs to one, and a message that nobody replied to needs no row for it.
+
+The id of such a thread follows from the flow and the message's number, so a post costs nothing, and messages from
+before there were threads in the chat have theirs too. The first reply stores the thread under this same id. So a
+message without a thread is either bookkeeping or the only one in its thread.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator
+from functools import lru_cache
+from html import escape
+from typing import Any
+from uuid import UUID
+
+from django.db import connections, transaction
+from django.db.models import Count, Max, QuerySet
+
+from flowdock_server.models import Flow, Message, Thread
+from flowdock_server.tokens import THREAD_ID_LENGTH
+
+# What happened, rather than what somebody said: it belongs to no thread, and nobody can reply to it.
+BOOKKEEPING = (Message.Event.ACTION, Message.Event.TAG_CHANGE, Message.Event.MESSAGE_EDIT)
+TITLE = 200  # characters of its first message that a thread is called by
+BATCH = 1000
+
+
+def thread_id(flow_id: UUID, number: int) -> str:
+    """The id of the thread that the flow's message `number` starts."""
+    return urlsafe_b64encode(_prefix(flow_id) + number.to_bytes(8)).decode().rstrip("=")
+
+
+def number_in(thread_id_: str, flow_id: UUID) -> int | None:
+    """The number of the message that starts the thread; None for an id that `thread_id` did not make for this flow."""
+    try:
+        decoded = urlsafe_b64decode(thread_id_ + "=")
+    except (binascii.Error, ValueError):
+        return None
+    number = int.from_bytes(decoded[12:])
+    # 27 characters have two bits more than 20 bytes.
+    return number if number < 2**62 and thread_id(flow_id, number) == thread_id_ else None
+
+
+@lru_cache(maxsize=1000)
+def _prefix(flow_id: UUID) -> bytes:
+    return hashlib.sha256(b"conversation " + flow_id.bytes).digest()[:12]
+
+
+def title_of(message: Message) -> str:
+    """What a thread is called that `message` starts, as HTML. Of a file, `attachments` is read."""
+    text = message.content
+    if message.event == Message.Event.FILE:
+        text = ", ".join(attachment.file_name for attachment in message.attachments.all())
+    return escape(text[: TITLE - 1] + "…" if len(text) > TITLE else text, quote=False)
+
+
+def alone(message: Message) -> Thread:
+    """The thread of a message that nobody has replied to, as the API shows it. It is not stored."""
+    return Thread(
+        id=thread_id(message.flow_id, message.number),
+        flow_id=message.flow_id,
+        title=title_of(message),
+        initial_number=message.number,
+        last_number=message.number,
+        internal_comments=1,
+        created_at=message.created_at,
+        updated_at=message.created_at,
+    )
+
+
+def unanswered(flow: Flow) -> QuerySet[Message]:
+    """The flow's messages that are alone in their thread."""
+    # NOT IN, since SQLite would begin from an index by the event, and then sort what it finds.
+    return Message.objects.filter(flow=flow, thread=None).exclude(event__in=BOOKKEEPING)
+
+
+def find(flow: Flow, thread_id_: str, stored: QuerySet[Thread] | None = None) -> Thread | None:
+    """A thread of `flow`: from `stored`, the flow's threads unless given, or the one that a message is alone in."""
+    stored = flow.threads.all() if stored is None else stored.filter(flow=flow)
+    if thread := stored.filter(pk=thread_id_).first():
+        return thread
+    if (message := _first_message(flow, thread_id_)) is None:
+        return None
+    return stored.filter(pk=message.thread_id).first() if message.thread_id else alone(message)
+
+
+def join(flow: Flow, thread_id_: str) -> Thread | None:
+    """As `find`, for a reply: the thread is stored if this is the first one. Call in the flow's turn."""
+    if thread := flow.threads.filter(pk=thread_id_).first():
+        return thread
+    message = _first_message(flow, thread_id_)
+    return join_message(message) if message else None
+
+
+def join_message(message: Message) -> Thread:
+    """The stored thread of `message`, for a reply to it. `thread` is loaded. Call in the flow's turn."""
+    if message.thread is None:
+        thread = alone(message)
+        thread.last_event, thread.last_author, thread.last_title = message.event, message.speaker[:255], thread.title
+        thread.save(force_insert=True)
+        message.thread = thread
+        message.save(update_fields=["thread"])
+    return message.thread
+
+
+def _first_message(flow: Flow, thread_id_: str) -> Message | None:
+    number = number_in(thread_id_, flow.pk) if len(thread_id_) == THREAD_ID_LENGTH else None
+    if number is None:
+        return None
+    found = flow.messages.exclude(event__in=BOOKKEEPING).select_related("thread", "user")
+    return found.filter(number=number).first()
+
+
+def gather_comments(message_model: type[Any] = Message, thread_model: type[Any] = Thread, **which: Any) -> int:
+    """Store the threads of messages that have comments and no thread, as an older version left them.
+
+    `which` narrows the messages that are looked at. Returns how many threads were stored. The models are parameters
+    for the migration's sake.
+    """
+    comments = message_model.objects.filter(event="comment", thread=None, parent__thread=None, **which)
+    parents = list(comments.exclude(parent=None).order_by().values_list("parent", flat=True).distinct())
+    database = message_model.objects.db
+    table = connections[database].ops.quote_name(message_model._meta.db_table)
+    for start in range(0, len(parents), BATCH):
+        keys = parents[start : start + BATCH]
+        with transaction.atomic(database):
+            threads = dict(_threads_of(keys, message_model, thread_model))
+            thread_model.objects.bulk_create(threads.values())
+            with connections[database].cursor() as cursor:
+                ids = [(thread.id, key) for key, thread in threads.items()]
+                for column in ("id", "parent_id"):
+                    # One statement with many parameters: bulk_update writes a CASE with a branch for each row. An
+                    # expression, so that SQLite does not look for the comments among all that are in no thread.
+                    cursor.executemany(
+                        f"UPDATE {table} SET thread_id = %s WHERE {column} = %s AND COALESCE(thread_id, '') = ''",  # noqa: S608
+                        ids,
+                    )
+    return len(parents)
+
+
+def _threads_of(keys: list[int], message_model: type[Any], thread_model: type[Any]) -> Iterator[tuple[int, Any]]:
+    """The threads of the messages `keys`, each by its message's key, with their comments counted."""
+    counted = message_model.objects.filter(parent__in=keys, event="comment", thread=None).order_by().values("parent")
+    by_parent = {row["parent"]: row for row in counted.annotate(said=Count("pk"), last=Max("number"))}
+    last_ones = message_model.objects.filter(parent__in=keys, number__in={row["last"] for row in by_parent.values()})
+    last_of = {(last.parent_id, last.number): last for last in last_ones.select_related("user")}
+    for message in message_model.objects.filter(pk__in=keys).prefetch_related("attachments"):
+        counts = by_parent[message.pk]
+        last = last_of[message.pk, counts["last"]]
+        thread = thread_model(
+            id=thread_id(message.flow_id, message.number),
+            flow_id=message.flow_id,
+            title=title_of(message),
+            initial_number=message.number,
+            last_number=last.number,
+            internal_comments=1 + counts["said"],
+            last_event=last.event,
+            last_author=(last.external_user_name or (last.user.name if last.user else ""))[:255],
+            last_title=last.content,
+            created_at=message.created_at,
+            updated_at=last.created_at,
+        )
+        yield message.pk, thread
