@@ -1,9 +1,28 @@
-"""The bridge's ASGI application, for servers that have no WSGI interface."""
+"""What `python manage.py serve` runs: the WSGI application, behind a front that reads requests within limits."""
 
 import os
 
-from django.core.asgi import get_asgi_application
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowdock_bridge.settings")
 
-application = get_asgi_application()
+from django.conf import settings
+
+from flowdock_bridge.wsgi import application as pages_and_hooks
+from hosting.bodies import Bodies
+from hosting.wsgi import Front, Scope
+
+# All bodies at a time that are larger than what is kept in memory, in the largest that are accepted.
+LARGE_BODIES = 20
+
+
+def largest_body(scope: Scope) -> int:
+    is_hook = scope["path"].startswith("/hooks/")
+    return settings.HOOK_MAX_BYTES if is_hook else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+application = Front(
+    pages_and_hooks,
+    threads=settings.WEB_THREADS,
+    bodies=Bodies(settings.DATA_DIR, LARGE_BODIES * settings.HOOK_MAX_BYTES),
+    largest_body=largest_body,
+    trusts_forwarded_for=settings.TRUST_FORWARDED_FOR,
+)

@@ -69,6 +69,12 @@ HOOK_MAX_BYTES: int = env.int("HOOK_MAX_BYTES", default=25 * 1024 * 1024)
 EVENT_RETENTION_DAYS: int = env.int("EVENT_RETENTION_DAYS", default=30)
 WORKER_SENDERS: int = env.int("WORKER_SENDERS", default=8)
 
+# The web server (`python manage.py serve`), for each of its processes
+
+WEB_THREADS: int = env.int("WEB_THREADS", default=4)
+MAX_CONNECTIONS: int = env.int("MAX_CONNECTIONS", default=1000)
+MAX_CONNECTIONS_PER_ADDRESS: int = env.int("MAX_CONNECTIONS_PER_ADDRESS", default=250)
+
 # Django
 
 DEBUG: bool = env.bool("DEBUG", default=False)

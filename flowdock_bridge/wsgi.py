@@ -1,4 +1,7 @@
-"""The bridge's WSGI application: `granian --interface wsgi flowdock_bridge.wsgi:application`."""
+"""The bridge's WSGI application, for a WSGI server of your own.
+
+The proxy in front of it must then hold the deadlines that `python manage.py serve` holds: docs/deploying.md.
+"""
 
 import os
 

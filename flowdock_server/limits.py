@@ -1,6 +1,5 @@
 """How much one caller may ask of the server, where FLOWDOCK_SERVER_RATE_LIMIT says so."""
 
-import ipaddress
 import math
 import time
 
@@ -9,6 +8,7 @@ from django.core.cache import caches
 from django.http import HttpRequest
 
 from flowdock_server.tokens import digest
+from hosting.addresses import network_of
 
 WINDOW = 60  # seconds
 
@@ -22,15 +22,7 @@ def client_address(request: HttpRequest | None) -> str:
     meta = request.META if request else {}
     said = meta.get("HTTP_X_FORWARDED_FOR", "") if settings.TRUST_FORWARDED_FOR else ""
     text = said.rpartition(",")[2].strip() or meta.get("REMOTE_ADDR", "")
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return "unknown"
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    if address.version == 6:
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
+    return network_of(text)
 
 
 def seconds_to_wait(caller: str) -> int:

@@ -138,6 +138,9 @@ if LIVE_URL == "postgres" and "postgresql" not in DATABASES["default"]["ENGINE"]
 if LIVE_URL not in ("", "postgres") and not LIVE_URL.startswith(("redis://", "rediss://", "unix://")):
     raise ImproperlyConfigured("FLOWDOCK_SERVER_LIVE_URL must be empty, postgres, or begin with redis://")
 THREADS = env.int("FLOWDOCK_SERVER_THREADS", default=8)
+# Open ones at a time: each page that is looked at and each stream is one.
+MAX_CONNECTIONS = env.int("FLOWDOCK_SERVER_MAX_CONNECTIONS", default=2000)
+MAX_CONNECTIONS_PER_ADDRESS = env.int("FLOWDOCK_SERVER_MAX_CONNECTIONS_PER_ADDRESS", default=1000)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Invitations go out by mail: smtp+tls://user:password@host:587. Without a mail server they are put into files.

@@ -1,0 +1,102 @@
+"""How many connections a process holds, and how long each may take."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hosting.connection import Connection
+
+# Sockets are not all that a process opens: databases, bodies that are kept in files, what Python needs.
+OTHER_FILES = 256
+TICK = 1.0  # seconds between two looks at the connections
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one process allows. Times are in seconds.
+
+    A body and an answer have a fixed time plus what the slowest accepted line needs for the bytes that went through,
+    so a large upload over a slow line ends well and a byte every few seconds does not.
+    """
+
+    connections: int
+    connections_per_address: int
+    head_bytes: int = 64 * 1024
+    head_seconds: float = 10.0  # from the first byte, or from the start of a connection, to the end of the head
+    body_seconds: float = 20.0
+    answer_seconds: float = 20.0
+    bytes_per_second: int = 8 * 1024  # the slowest accepted line
+    # A stream has no end: what counts is that its reader takes something of what waits.
+    stalled_stream_seconds: float = 60.0
+    idle_seconds: int = 75  # until the next request of the same connection
+
+
+@dataclass
+class Gate:
+    """Admits connections within the limits, and ends those that are past a deadline. Lives in one event loop.
+
+    Behind a proxy that is trusted to name the client (`trusts_forwarded_for`) all connections come from the proxy.
+    There, the limit for each address counts requests in progress by the forwarded address.
+    """
+
+    limits: Limits
+    trusts_forwarded_for: bool = False
+    connections: set[Connection] = field(default_factory=set)
+    _by_address: Counter[str] = field(default_factory=Counter)
+    _is_ticking: bool = False
+
+    def admit(self, connection: Connection, address: str) -> bool:
+        """Whether the new connection may stay. If so, call `leave` at its end."""
+        if not self._is_ticking:
+            self._is_ticking = True
+            asyncio.get_running_loop().call_later(TICK, self._tick)
+        if len(self.connections) >= self.limits.connections:
+            return False
+        if not self.trusts_forwarded_for and not self.count(address):
+            return False
+        self.connections.add(connection)
+        return True
+
+    def leave(self, connection: Connection, address: str) -> None:
+        self.connections.discard(connection)
+        self.discount(address)
+
+    def count(self, address: str) -> bool:
+        """Add one to the address; False, and nothing added, where it has as many as it may."""
+        if self._by_address[address] >= self.limits.connections_per_address:
+            return False
+        self._by_address[address] += 1
+        return True
+
+    def discount(self, address: str) -> None:
+        if not address:
+            return
+        self._by_address[address] -= 1
+        if self._by_address[address] <= 0:
+            del self._by_address[address]
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in tuple(self.connections):
+            connection.end_if_overdue(now)
+        # One look a second at all of them costs less than a timer for each request.
+        loop.call_later(TICK, self._tick)
+
+
+def allow_open_files(connections: int) -> None:
+    """Raise the soft limit of open files as far as so many connections need, within the hard limit.
+
+    A connection may have its body in a file, hence two for each.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections + OTHER_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

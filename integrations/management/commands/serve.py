@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from hosting import server
+from hosting.gate import Gate, Limits
+
+
+def port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise ArgumentTypeError(f"{text!r} is not a port")
+    return int(text)
+
+
+def at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a number of processes")
+    return int(text)
+
+
+class Command(BaseCommand):
+    help = (
+        "Serve pages and webhooks until SIGTERM. A process that ends is replaced; SIGHUP replaces all of them, "
+        "one after the other, while the others answer."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+        parser.add_argument("--port", type=port, default=settings.BRIDGE_PORT, help="default: %(default)s")
+        parser.add_argument(
+            "--workers",
+            type=at_least_one,
+            default=1,
+            help="processes, each with WEB_THREADS threads; more than one is for PostgreSQL (default: %(default)s)",
+        )
+
+    def handle(self, *args: Any, host: str, port: int, workers: int, **options: Any) -> None:
+        limits = Limits(settings.MAX_CONNECTIONS, settings.MAX_CONNECTIONS_PER_ADDRESS)
+        gate = Gate(limits, trusts_forwarded_for=settings.TRUST_FORWARDED_FOR)
+        try:
+            listener = server.listening(host, port)
+        except OSError as error:
+            raise CommandError(f"Cannot listen on port {port} of {host}: {error.strerror}") from error
+        self.stdout.write(f"The bridge on port {port}")
+        server.supervise(server.configured("flowdock_bridge.asgi:application", gate, workers=workers), [listener])
