@@ -135,7 +135,16 @@ class OriginAdmin(Overseen):
     list_filter = (("service", admin.ChoicesFieldListFilter), CreatedFilter)
     list_select_related = ("created_by",)
     search_fields = ("name", "hook_id", "created_by__email")
-    fields = ("name", "service", "external_url", "hook", "created_by", "created_at", "previous_secret_until")
+    fields = (
+        "name", "service", "external_url", "hook", "organization", "created_by", "created_at", "secret_replaced_by",
+        "previous_secret_until",
+    )  # fmt: skip
+    actions = ("cut_off_old_secret",)
+
+    @admin.action(description="Cut off the old secret now, after a rotation", permissions=["change"])
+    def cut_off_old_secret(self, request: HttpRequest, rows: QuerySet[Origin]) -> None:
+        rotating = rows.filter(previous_secret_until__gt=timezone.now())
+        self.act(request, rotating, "old secrets cut off", Origin.cut_off_previous_secret)
 
     @admin.display(description="hook URL")
     def hook(self, origin: Origin) -> str:

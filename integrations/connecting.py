@@ -63,6 +63,7 @@ def connect(
     _sweep(flow)
     if existing := connected(service, chosen.name, flow):
         raise AlreadyConnected(existing)
+    _leave_to_others(person, service, chosen)
     origin, is_new_origin = Origin.objects.get_or_create(
         service=service.name,
         name=chosen.name,
@@ -85,6 +86,17 @@ def connect(
             _delete_unused(origin)
     tell_configuration_url(flowdock, integration)
     return integration
+
+
+def _leave_to_others(person: User, service: Service, chosen: OfferedOrigin) -> None:
+    """Where somebody else replaced the secret of the person's origin, their next flow gets an origin of its own.
+
+    They know the secret and may not be able to open that flow. The old origin stays with its flow and is nobody's.
+    """
+    theirs = Origin.objects.filter(
+        service=service.name, name=chosen.name, organization=chosen.organization, created_by=person
+    )
+    theirs.exclude(secret_replaced_by=None).exclude(secret_replaced_by=person).update(created_by=None)
 
 
 def tell_configuration_url(flowdock: Flowdock, integration: Integration) -> None:

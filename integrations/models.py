@@ -70,6 +70,10 @@ class Origin(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="origins"
     )
+    # Who replaced the secret last, and so was shown the one that is valid; null: nobody has but the one who made it.
+    secret_replaced_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = OriginQuerySet.as_manager()
@@ -111,11 +115,22 @@ class Origin(models.Model):
             valid.append(self.previous_secret)
         return valid
 
-    def rotate_secret(self) -> None:
+    @property
+    def is_rotating(self) -> bool:
+        """Whether the secret before is still valid."""
+        return bool(self.previous_secret and self.previous_secret_until and timezone.now() < self.previous_secret_until)
+
+    def rotate_secret(self, by: Any = None) -> None:
         """A new secret at once; the old one works for another hour, so that no delivery is refused meanwhile."""
         self.previous_secret, self.secret = self.secret, new_hook_secret()
         self.previous_secret_until = timezone.now() + OLD_SECRET_LIVES
-        self.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
+        self.secret_replaced_by = by
+        self.save(update_fields=["secret", "previous_secret", "previous_secret_until", "secret_replaced_by"])
+
+    def cut_off_previous_secret(self) -> None:
+        """End the old secret's hour now: whoever else knows it is refused from here on."""
+        self.previous_secret, self.previous_secret_until = "", None
+        self.save(update_fields=["previous_secret", "previous_secret_until"])
 
 
 class IntegrationQuerySet(models.QuerySet["Integration"]):

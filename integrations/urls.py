@@ -28,5 +28,6 @@ urlpatterns = [
     path("integrations/<int:pk>/pause/", actions.pause, name="pause"),
     path("integrations/<int:pk>/resume/", actions.resume, name="resume"),
     path("integrations/<int:pk>/secret/", actions.rotate_secret, name="rotate_secret"),
+    path("integrations/<int:pk>/secret/cut-off/", actions.cut_off_old_secret, name="cut_off_old_secret"),
     path("integrations/<int:pk>/remove/", actions.remove, name="remove"),
 ]

@@ -120,6 +120,20 @@ def open_integration(request: HttpRequest, pk: int) -> Integration:
     return integration
 
 
+def can_open(request: HttpRequest, flow_id: str) -> bool:
+    """Whether the person can open the flow, now or half a minute ago: for what a page tells of other flows."""
+    key = _verdict_key(request, flow_id)
+    verdict: bool | None = cache.get(key)
+    if verdict is None:
+        try:
+            open_flow(request, flow_id)
+            verdict = True
+        except FlowNotAccessible:
+            verdict = False
+        cache.set(key, verdict, LIVE_VERDICT_HOLDS)
+    return verdict
+
+
 def watch_integration(request: HttpRequest, pk: int) -> Integration:
     """The same for a page that is open and asks for news: Flowdock is asked twice a minute, not at every turn."""
     integration = _integration(request, pk)

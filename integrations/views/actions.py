@@ -55,7 +55,19 @@ def rotate_secret(request: HttpRequest, pk: int) -> HttpResponse:
             f"{integration.name} reaches other flows too, so only whoever connected it replaces its secret.",
         )
         return redirect(integration)
-    integration.origin.rotate_secret()
+    integration.origin.rotate_secret(by=signed_in(request))
+    return redirect("integrations:connected", pk)
+
+
+@button
+def cut_off_old_secret(request: HttpRequest, pk: int) -> HttpResponse:
+    """After a rotation: refuse the old secret now, and not only when its hour is over."""
+    integration = _at_work(request, pk)
+    if not may_replace_secret(signed_in(request), integration):
+        raise Http404
+    if integration.origin.is_rotating:
+        integration.origin.cut_off_previous_secret()
+        messages.success(request, f"The old secret of {integration.name} no longer works.")
     return redirect("integrations:connected", pk)
 
 

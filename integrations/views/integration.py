@@ -17,11 +17,12 @@ from integrations.activity import Activity, InvalidActivity
 from integrations.history import histories
 from integrations.models import Delivery, Event, Integration
 
-from .access import open_integration, signed_in, watch_integration
+from .access import can_open, open_integration, signed_in, watch_integration
 from .buttons import button
 from .setup import may_replace_secret
 
 PAGE = 50
+FLOWS_NAMED = 5  # each is a question to Flowdock
 
 State = Delivery.State
 VERDICTS: dict[str, tuple[str, tuple[Delivery.State, ...]]] = {
@@ -120,14 +121,31 @@ def retry(request: HttpRequest, pk: int, delivery_pk: int) -> HttpResponse:
 def _frame(request: HttpRequest, subject: Integration) -> dict[str, Any]:
     """What the head of all pages about an integration shows."""
     others = Integration.objects.connected().filter(origin=subject.origin).exclude(pk=subject.pk)
+    names, unnamed = _other_flows(request, list(others.only("flow_id", "flow_name")))
     return {
         "integration": subject,
         "service": subject.origin.service_object,
         "may_replace_secret": may_replace_secret(signed_in(request), subject),
-        "others": [other.flow_name for other in others.only("flow_name")[:5]],
+        "other_flows": listed(names, unnamed),
+        "other_flows_count": len(names) + unnamed,
         "retention_days": settings.EVENT_RETENTION_DAYS,
         "page": "integrations",
     }
+
+
+def _other_flows(request: HttpRequest, others: list[Integration]) -> tuple[list[str], int]:
+    """The other flows that the origin reaches: the names of those that the person can open, and how many more."""
+    asked = others[:FLOWS_NAMED]
+    names = [other.flow_name for other in asked if other.flow_id and can_open(request, other.flow_id)]
+    return names, len(others) - len(names)
+
+
+def listed(names: list[str], unnamed: int) -> str:
+    """ "Lobby, Main and 2 other flows"; with nothing to name, "2 other flows"."""
+    if not unnamed:
+        return ", ".join(names)
+    rest = f"{unnamed} other flow{'' if unnamed == 1 else 's'}"
+    return f"{', '.join(names)} and {rest}" if names else rest
 
 
 def _log(subject: Integration, query: QueryDict) -> Log:

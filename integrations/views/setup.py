@@ -159,7 +159,9 @@ def finish(request: HttpRequest, pk: int) -> HttpResponse:
             "service": origin.service_object,
             "steps": service.setup_steps(origin.external_url) if service else (),
             "secret": origin.secret if service and _may_read_secret(signed_in(request), integration) else "",
-            "is_rotated": bool(origin.previous_secret_until and origin.previous_secret_until > timezone.now()),
+            "knows_secret": origin.secret_replaced_by or origin.created_by,
+            "may_replace_secret": may_replace_secret(signed_in(request), integration),
+            "is_rotated": origin.is_rotating,
             "has_hook": Integration.objects.filter(origin=origin, first_event_at__isnull=False).exclude(pk=pk).exists(),
             "first": first_event(integration),
             "page": "integrations",
@@ -170,16 +172,17 @@ def finish(request: HttpRequest, pk: int) -> HttpResponse:
 def _may_read_secret(person: User, integration: Integration) -> bool:
     """Until the first event arrives, and for the hour in which a new secret takes the old one's place.
 
-    Of an origin that reaches other flows as well, only whoever made it: who can open this flow may not open those.
+    Only whoever replaced it last, or made the origin where nobody has: the secret goes on being valid for other flows
+    that its person connects the origin to, and the members of this flow may not be able to open those.
     """
     origin = integration.origin
-    is_open = first_event(integration) is None or (
-        origin.previous_secret_until is not None and origin.previous_secret_until > timezone.now()
-    )
-    return is_open and integration.removed_at is None and may_replace_secret(person, integration)
+    knows = origin.secret_replaced_by_id or origin.created_by_id
+    is_shown = first_event(integration) is None or origin.is_rotating
+    return is_shown and integration.removed_at is None and knows == person.pk
 
 
 def may_replace_secret(person: User, integration: Integration) -> bool:
+    """Whoever made the origin; anybody in the flow where it reaches no other."""
     if integration.origin.webhook_service is None:
         return False
     if integration.origin.created_by_id == person.pk:

@@ -27,6 +27,7 @@ BUTTONS = (
     "/integrations/{id}/pause/",
     "/integrations/{id}/resume/",
     "/integrations/{id}/secret/",
+    "/integrations/{id}/secret/cut-off/",
     "/integrations/{id}/remove/",
 )
 

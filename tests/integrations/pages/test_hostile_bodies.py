@@ -86,7 +86,7 @@ def is_written(name: str, value: Any) -> bool:
 def staff(db) -> Client:
     client = Client(SERVER_NAME="bridge.test")
     staff = get_user_model().objects.create_superuser("staff", "staff@example.com", "not needed")
-    client.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(staff, backend="integrations.passwords.PasswordBackend")
     return client
 
 

@@ -382,6 +382,7 @@ def test_waiting_for_the_first_event_costs_three_queries_and_asks_flowdock_rarel
 
 
 def test_the_secret_is_shown_until_the_first_event_and_after_a_rotation(member, integration, happen):
+    Origin.objects.update(created_by=User.objects.get(username="demo"))
     page = f"/integrations/{integration.pk}/connected/"
     assert integration.origin.secret in member.get(page).content.decode()
 
