@@ -71,9 +71,13 @@ def clean_body(text: str, files: Mapping[str, str] | None = None) -> SafeString:
     return mark_safe(_Writer(files or {}).write(_body.clean(_bounded(text))))
 
 
-def without_tags(text: str) -> SafeString:
-    """A title inside a link, where another link must not be: its text, still escaped."""
-    return mark_safe(_plain.clean(_bounded(text)))
+def without_tags(text: str) -> str:
+    """The text of HTML, for where no markup can be: inside a link, an attribute or a page's title.
+
+    It is text and not safe HTML, so that a template escapes it for wherever it stands: a cleaned text still has its
+    quotation marks, and would end an attribute.
+    """
+    return unescape(_plain.clean(_bounded(text)))
 
 
 def _bounded(text: str) -> str:

@@ -109,7 +109,7 @@ class Thread(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.plain_title)
+        return self.plain_title
 
     def get_absolute_url(self) -> str:
         """Its page. Needs `flow__organization`."""
@@ -125,8 +125,8 @@ class Thread(models.Model):
         return clean_line(self.title)
 
     @property
-    def plain_title(self) -> SafeString:
-        """Escaped text without links: for inside a link, and for a page's title."""
+    def plain_title(self) -> str:
+        """Text: for inside a link or an attribute, and for a page's title."""
         return without_tags(self.title)
 
     @property
@@ -143,7 +143,7 @@ class Thread(models.Model):
         return [{"label": field["label"], "value": clean_line(field["value"])} for field in self.fields]
 
     @property
-    def plain_last_title(self) -> SafeString:
+    def plain_last_title(self) -> str:
         """What happened last ("merged pull request"), without links."""
         return without_tags(self.last_title)
 

@@ -132,7 +132,7 @@ def deed(message: Message) -> str:
 
 
 @register.filter
-def plain_title(message: Message) -> SafeString:
+def plain_title(message: Message) -> str:
     return without_tags(message.title)
 
 
