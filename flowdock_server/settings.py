@@ -8,6 +8,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from flowdock_server.oauth.scopes import TITLES
+from hosting import data_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -26,9 +27,13 @@ SECRET_KEY_FALLBACKS = env.list("FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS", default=
 DEBUG = env.bool("FLOWDOCK_SERVER_DEBUG", default=False)
 # Offers the demonstration accounts on the sign-in page. Never on a server that others can reach.
 DEMO = env.bool("FLOWDOCK_SERVER_DEMO", default=False)
+# Serves them to other machines all the same, which `serve` refuses otherwise.
+EXPOSE_DEMO = env.bool("FLOWDOCK_SERVER_EXPOSE_DEMO", default=False)
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+# Lets the group of the folder read and write what is in it, for processes that run as different users.
+DATA_DIR_GROUP = env.bool("DATA_DIR_GROUP", default=False)
+data_folder.own(DATA_DIR, with_group=DATA_DIR_GROUP)
 
 # The public base of every address this server gives out, without a slash at its end.
 SERVER_URL = (
@@ -249,8 +254,8 @@ STORAGES = {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {
             "location": DATA_DIR / "files",
-            "file_permissions_mode": 0o600,
-            "directory_permissions_mode": 0o700,
+            "file_permissions_mode": 0o660 if DATA_DIR_GROUP else 0o600,
+            "directory_permissions_mode": 0o770 if DATA_DIR_GROUP else 0o700,
         },
     },
 }
@@ -269,13 +274,13 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "filters": {"sentence": {"()": "flowdock_server.logs.Sentence"}},
+    "filters": {"one_line": {"()": "hosting.logs.OneLine"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("FLOWDOCK_SERVER_LOG_LEVEL", default="INFO")},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
-        # Whoever calls by another name than ours could fill the disk with where in the code that was noticed.
-        "django.security.DisallowedHost": {"filters": ["sentence"]},
+        # A client that calls by another name than ours could fill the disk with tracebacks.
+        "django.security.DisallowedHost": {"filters": ["one_line"]},
         # Requests that were refused are the caller's business and answered in words.
         "django.request": {"level": "ERROR"},
         # It logs the codes and addresses of refused sign-ins.

@@ -21,6 +21,14 @@ def network_of(text: str) -> str:
     return str(address)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def forwarded_for(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The network of the client that the nearest proxy has added last to X-Forwarded-For; empty without the header.
 

@@ -102,7 +102,7 @@ def _pipe() -> Iterator[int]:
     name = folder / f"{os.getpid()}-{next(_numbers)}"
     with contextlib.suppress(FileNotFoundError):
         name.unlink()
-    os.mkfifo(name, 0o600)
+    os.mkfifo(name, 0o660)  # the umask decides about the group: DATA_DIR_GROUP
     # Open for writing too, so that it stays open when the last ringer closes it.
     pipe = os.open(name, os.O_RDWR | os.O_NONBLOCK)
     # Rung under this name only: one that nobody reads yet would be taken for a dead worker's.

@@ -15,19 +15,23 @@ from types import FrameType
 from honcho.environ import parse_procfile
 from honcho.manager import Manager
 
+from hosting.addresses import is_loopback
+
 from . import ports
-from .environment import ROOT, complete_env_file, for_one_machine
+from .environment import ROOT, complete_env_file, for_one_machine, is_yes
 
 STOPPED_BY_HAND = {130, 143}
 MANAGE = (sys.executable, "manage.py")
+EXPOSE = "FLOWDOCK_SERVER_EXPOSE_DEMO"
 SERVE = (sys.executable, "-m", "flowdock_server")
 
 
 def main() -> int:
+    os.umask(0o077)  # what is made here and by what is started here is the owner's alone
     os.chdir(ROOT)
     env = for_one_machine(complete_env_file(ROOT / ".env"))
-    if taken := ports.taken(env):
-        print(taken, file=sys.stderr)
+    if refusal := exposed_demo(env) or ports.taken(env):
+        print(refusal, file=sys.stderr)
         return 1
     signal.signal(signal.SIGHUP, stop_without_terminal)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -36,6 +40,17 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nStopped.")
         return 0
+
+
+def exposed_demo(env: Mapping[str, str]) -> str:
+    """What to do where the demonstration would be open to other machines, or nothing where it would not."""
+    if is_loopback(env["BIND"]) or not is_yes(env["FLOWDOCK_SERVER_DEMO"]) or is_yes(env.get(EXPOSE, "")):
+        return ""
+    return (
+        f"BIND={env['BIND']} would let other machines sign in to the demonstration accounts, whose passwords everybody "
+        f"knows. Leave BIND at 127.0.0.1. If other machines should reach them all the same: "
+        f"make run BIND={env['BIND']} {EXPOSE}=1"
+    )
 
 
 def stop_without_terminal(number: int, frame: FrameType | None) -> None:

@@ -25,11 +25,12 @@ SECRETS: dict[str, Callable[[], str]] = {
 def complete_env_file(path: Path) -> dict[str, str]:
     """The variables of `.env`, after adding the secrets that it lacks. Only its owner may read it."""
     text = path.read_text() if path.exists() else ""
+    if path.exists():
+        path.chmod(0o600)
     present = parse(text)
     missing = {name: make() for name, make in SECRETS.items() if not present.get(name) and not os.environ.get(name)}
     if missing:
         path.touch(mode=0o600)
-        path.chmod(0o600)
         with path.open("a") as file:
             if text and not text.endswith("\n"):
                 file.write("\n")
@@ -61,3 +62,8 @@ def for_one_machine(env_file: Mapping[str, str]) -> dict[str, str]:
         **given,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{given.get('PATH', '')}",
     }
+
+
+def is_yes(value: str) -> bool:
+    """As the settings of both projects read yes and no."""
+    return value.strip().lower() in ("1", "true", "yes", "y", "on", "ok", "t")

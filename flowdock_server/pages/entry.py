@@ -11,11 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
+from flowdock_server import demo
 from flowdock_server.models import Flow, User
 from flowdock_server.signin import TooManyAttempts
-
-DEMO_ACCOUNTS = ("demo@example.com", "other@example.com")
-DEMO_PASSWORD = "demo"  # noqa: S105  (known to all: seed_demo makes the accounts only where DEMO is set)
 
 
 class SignInForm(AuthenticationForm):
@@ -57,8 +55,8 @@ class SignIn(LoginView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs) | {"sign_up": settings.SIGN_UP}
         if settings.DEMO:
-            context["demo_accounts"] = User.objects.filter(email__in=DEMO_ACCOUNTS, is_active=True).order_by("pk")
-            context["demo_password"] = DEMO_PASSWORD
+            context["demo_accounts"] = User.objects.filter(email__in=demo.ACCOUNTS, is_active=True).order_by("pk")
+            context["demo_password"] = demo.PASSWORD
         return context
 
 

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import http.client
+import io
 import json
 import os
 import signal
@@ -12,6 +13,9 @@ import sys
 import time
 
 import pytest
+from django.core.management import CommandError, call_command
+
+from flowdock_server.models import User
 
 from .serving import migrated
 
@@ -117,12 +121,14 @@ def _basic(token):
     return "Basic " + base64.b64encode(f"{token}:".encode()).decode()
 
 
-def test_a_call_by_another_name_is_one_line_of_the_log(client, caplog):
-    answer = client.get("/flows", headers={"host": "elsewhere.test"})
+@pytest.mark.parametrize("path", ["/flows", "/login", "/app"])
+def test_a_call_by_another_name_is_one_warning_in_the_log(client, caplog, path):
+    answer = client.get(path, headers={"host": "elsewhere.test"})
 
-    assert (answer.status_code, answer.json()["message"]) == (400, "The request cannot be understood")
-    (record,) = caplog.records
+    assert answer.status_code == 400
+    (record,) = [each for each in caplog.records if each.name != "django.request"]
     assert "elsewhere.test" in record.getMessage()
+    assert record.levelname == "WARNING"
     assert record.exc_info is None
 
 
@@ -160,3 +166,47 @@ def test_neither_slow_nor_endless_bodies_hold_it_up(environment, token):
             link.close()
         server.terminate()
         server.wait(timeout=10)
+
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104
+
+
+@pytest.fixture
+def taken_port():
+    """So that what goes on to listen fails at that."""
+    with socket.create_server((EVERYWHERE, 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.django_db
+def test_the_demonstrations_accounts_of_an_earlier_start_are_not_opened_to_other_machines(settings, taken_port):
+    call_command("seed_demo", stdout=io.StringIO())
+    settings.DEMO = False
+
+    with pytest.raises(CommandError, match=r"demo@example.com and other@example.com .* FLOWDOCK_SERVER_EXPOSE_DEMO=1"):
+        call_command("serve", host=EVERYWHERE, port=taken_port)
+
+    for account in User.objects.all():
+        account.set_password("a long one that nobody knows")
+        account.save()
+    with pytest.raises(CommandError, match="Cannot listen"):
+        call_command("serve", host=EVERYWHERE, port=taken_port, stdout=io.StringIO())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("host", "changes"), [("127.0.0.1", {}), ("127.0.0.1", {"DEMO": False}), (EVERYWHERE, {"EXPOSE_DEMO": True})]
+)
+def test_the_demonstration_is_served_to_this_machine_and_where_it_is_asked_for(settings, taken_port, host, changes):
+    call_command("seed_demo", stdout=io.StringIO())
+    for name, value in changes.items():
+        setattr(settings, name, value)
+
+    with pytest.raises(CommandError, match="Cannot listen"):
+        call_command("serve", host=host, port=taken_port, stdout=io.StringIO())
+
+
+@pytest.mark.django_db
+def test_a_server_that_offers_the_demonstration_is_not_opened_to_other_machines(settings, taken_port):
+    with pytest.raises(CommandError, match="the sign-in page offers them"):
+        call_command("serve", host=EVERYWHERE, port=taken_port)

@@ -171,3 +171,22 @@ def test_a_taken_port_is_said_in_a_sentence(stack: Stack, name: str) -> None:
     assert done.returncode == 1
     assert f"Port {stack.env[name]} of 127.0.0.1 is taken" in done.stderr
     assert f"make run {name}=" in done.stderr
+
+
+def test_the_demonstration_is_open_to_other_machines_only_where_asked_for_twice(stack: Stack) -> None:
+    def start(**settings: str) -> subprocess.CompletedProcess[str]:
+        env = {**stack.env, "BIND": "0.0.0.0", **settings}  # noqa: S104
+        return subprocess.run(
+            [sys.executable, "-m", "launcher"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+        )
+
+    refused = start()
+    assert refused.returncode == 1
+    assert "would let other machines sign in to the demonstration accounts" in refused.stderr
+    assert "make run BIND=0.0.0.0 FLOWDOCK_SERVER_EXPOSE_DEMO=1" in refused.stderr
+    assert not stack.data_dir.exists(), "nothing was made"
+
+    # Asked for twice, it goes on to the ports, of which one is taken.
+    with socket.create_server(("0.0.0.0", int(stack.env["STREAM_PORT"]))):  # noqa: S104
+        started = start(FLOWDOCK_SERVER_EXPOSE_DEMO="1")
+    assert f"Port {stack.env['STREAM_PORT']} of 0.0.0.0 is taken" in started.stderr

@@ -4,9 +4,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from flowdock_server.demo import DEMO, OTHER, PASSWORD
 from flowdock_server.models import Application, Flow, FlowMembership, Membership, Organization, User
-
-PASSWORD = "demo"  # noqa: S105  (known to all: the accounts exist only where FLOWDOCK_SERVER_DEMO is set)
 
 
 class Command(BaseCommand):
@@ -25,8 +24,8 @@ class Command(BaseCommand):
             raise CommandError(
                 "Set FLOWDOCK_CLIENT_ID and FLOWDOCK_CLIENT_SECRET, the same for the bridge and for this server."
             )
-        demo = self._person("demo@example.com", "Mira Sand", "mira")
-        other = self._person("other@example.com", "Tom Okafor", "tom")
+        demo = self._person(DEMO, "Mira Sand", "mira")
+        other = self._person(OTHER, "Tom Okafor", "tom")
         acme, _ = Organization.objects.get_or_create(parameterized_name="acme", defaults={"name": "Acme"})
         Membership.objects.get_or_create(organization=acme, user=demo, defaults={"admin": True})
         Membership.objects.get_or_create(organization=acme, user=other)

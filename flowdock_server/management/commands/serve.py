@@ -7,13 +7,29 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from flowdock_server import demo
 from flowdock_server.serving import serve
+from hosting.addresses import is_loopback
 
 
 def port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise ArgumentTypeError(f"{text!r} is no port")
     return int(text)
+
+
+def refuse_demo(host: str) -> None:
+    """Raises CommandError where other machines could sign in with the demonstration's passwords."""
+    accounts = demo.accounts_with_known_password()
+    if not (accounts or settings.DEMO):
+        return
+    what = f"{' and '.join(accounts)} have them" if accounts else "the sign-in page offers them"
+    raise CommandError(
+        f"Everybody knows the passwords of the demonstration, and {what}. Listening on {host} would open its accounts "
+        "to other machines. Listen on 127.0.0.1, or turn FLOWDOCK_SERVER_DEMO off and change these passwords "
+        "(python -m flowdock_server changepassword). If other machines should reach them all the same, set "
+        "FLOWDOCK_SERVER_EXPOSE_DEMO=1."
+    )
 
 
 class Command(BaseCommand):
@@ -31,6 +47,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, host: str, port: int, stream_port: int, **options: Any) -> None:
+        if not (is_loopback(host) or settings.EXPOSE_DEMO):
+            refuse_demo(host)
         self.stdout.write(
             f"Flowdock on port {port}, its streams on port {stream_port}" if stream_port else f"Flowdock on port {port}"
         )
