@@ -44,14 +44,18 @@ def main() -> None:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["bridge", "server"],
+        choices=["bridge", "growth", "server"],
         default="bridge",
-        help="the bridge, or the Flowdock server alone",
+        help="the bridge, how the bridge grows on PostgreSQL, or the Flowdock server alone",
     )
     parser.add_argument(
         "--parts", default="pri", help="of the server: p, posting and streams; r, reading; i, pages (default: all)"
     )
-    parser.add_argument("--database", default="", help="the server's, an empty PostgreSQL (default: SQLite)")
+    parser.add_argument(
+        "--database",
+        default="",
+        help="server: an empty PostgreSQL (default: SQLite); growth: a PostgreSQL in which two more can be made",
+    )
     parser.add_argument("--past", type=int, default=1_000_000, help="how many past deliveries (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each load lasts (default: %(default)s)")
     options = parser.parse_args()
@@ -59,25 +63,62 @@ def main() -> None:
     if options.what == "server":
         write_server(options, busy)
         return
+    if options.what == "growth":
+        write_growth(options, busy)
+        return
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(Path(folder))
         rows = [
             *bench.accepting(options.seconds),
             *bench.delivering(),
             *bench.from_hook_to_inbox(),
-            *bench.growing(options.past),
+            *bench.growing(options.past, bench.sqlite),
         ]
     text = report(rows, busy)
     print(text)
-    RESULTS.write_text(text + SERVER.join(["", *sections()[1:]]))
+    _, *growth = sections()[0].split(GROWTH)
+    RESULTS.write_text(SERVER.join([GROWTH.join([text, *growth]), *sections()[1:]]))
 
 
+GROWTH = "\n## The bridge on PostgreSQL\n"
 SERVER = "\n## The Flowdock server"
 
 
 def sections() -> list[str]:
     """What RESULTS.md has of the bridge, and then of the Flowdock server, a part for each measurement."""
     return RESULTS.read_text().split(SERVER) if RESULTS.exists() else [""]
+
+
+def write_growth(options: argparse.Namespace, busy: float) -> None:
+    """Measure how accept, claim and the clock grow on PostgreSQL, and put that behind the rest about the bridge."""
+    if not options.database.startswith("postgres"):
+        raise SystemExit("growth needs --database postgres://...")
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, postgresql(options.database) as address:
+        rows = list(Bench(Path(folder)).growing(options.past, address))
+    text = report(rows, busy).replace("# Measurements\n", "", 1).replace("`make bench`", "`python -m bench growth`")
+    print(text)
+    bridge, *servers = sections()
+    RESULTS.write_text(SERVER.join([bridge.partition(GROWTH)[0] + GROWTH + text, *servers]))
+
+
+@contextlib.contextmanager
+def postgresql(database: str) -> Iterator[Callable[[str], str]]:
+    """A function that makes a database beside this one, and returns its address; they are dropped at the end."""
+    import psycopg
+
+    made: list[str] = []
+    with psycopg.connect(database, autocommit=True) as server:
+
+        def make(name: str) -> str:
+            made.append(f"bench_{name}_{uuid.uuid4().hex[:8]}")
+            server.execute(f"CREATE DATABASE {made[-1]}")
+            return f"{database.rpartition('/')[0]}/{made[-1]}"
+
+        try:
+            yield make
+        finally:
+            for name in made:
+                server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def write_server(options: argparse.Namespace, busy: float) -> None:
@@ -304,11 +345,13 @@ class Bench:
             time.sleep(0.2)
         raise SystemExit(f"{len(sent.keys() - found.keys())} events did not arrive")
 
-    def growing(self, past: int) -> Iterator[Row]:
-        """How accept and claim change with a long past, measured over two databases in turns."""
-        folder = Path(self.env["DATA_DIR"])
-        with_past = {**self.env, "DATABASE_URL": f"sqlite:///{folder / 'past.sqlite3'}"}
-        without = {**self.env, "DATABASE_URL": f"sqlite:///{folder / 'empty.sqlite3'}"}
+    def sqlite(self, name: str) -> str:
+        return f"sqlite:///{Path(self.env['DATA_DIR']) / name}.sqlite3"
+
+    def growing(self, past: int, make_database: Callable[[str], str]) -> Iterator[Row]:
+        """How accept and claim change with a long past and a long outbox, measured over two databases in turns."""
+        with_past = {**self.env, "DATABASE_URL": make_database("past")}
+        without = {**self.env, "DATABASE_URL": make_database("empty")}
         for env in (with_past, without):
             self.run("manage.py", "migrate", "--verbosity", "0", env=env)
         self.run("-m", "bench.past", str(past), str(INTEGRATIONS), env=with_past)
@@ -327,6 +370,11 @@ class Bench:
             "claim and mark, while 10,000 wait in another thread",
             f"{crowded:.2f} ms against {alone:.2f} ms without: {crowded / alone:.2f} times",
         )
+        for key, name in (
+            ("line_up", "the clock's look for stuck threads, while 20,000 wait"),
+            ("slowest", "the slowest of 100 accepts meanwhile, at the origin of those that wait"),
+        ):
+            yield name, f"{statistics.median(after[key] for _, after in rounds):.0f} ms"
 
 
 def await_answer(address: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import threading
 import time
 import uuid
 
@@ -18,17 +19,19 @@ django.setup()
 
 # ruff: noqa: E402  models can be imported only now
 
+from django.db import connection
 from django.utils import timezone
 
 from bench.payloads import headers, issue
-from integrations import ingest
+from integrations import clock, ingest
 from integrations.activity import Activity, Author, Thread
 from integrations.delivery import Dispatcher, Fate, Hand, Outcome, mark
-from integrations.models import Delivery, Integration, Origin
+from integrations.models import Delivery, Event, Integration, Origin
 from integrations.writing import writing
 
 COUNT = 200
 WAITING = 10_000
+BACKLOG = 20_000
 
 
 def accept_time(origin: Origin) -> float:
@@ -62,14 +65,70 @@ def claim_time(origin: Origin) -> float:
 
 def claim_time_beside_a_crowd(origin: Origin) -> float:
     """The same for the others while ten thousand wait in one thread, which is in somebody's hand."""
-    crowd = Integration.objects.get(flowdock_id=2).origin
-    with writing():
-        for _ in range(WAITING):
-            ingest.post(crowd, activity("crowd"))
+    back_up(WAITING, threads=1)
     claim(Dispatcher(1))
     time_beside = claim_time(origin)
     empty_outbox()
     return time_beside
+
+
+def clock_times() -> tuple[float, float]:
+    """What the clock's look at a backlog takes, and the slowest accept beside a clock that does nothing else."""
+    back_up(BACKLOG, threads=200)
+    crowd = Integration.objects.get(flowdock_id=2).origin
+    began = time.perf_counter()
+    clock.line_up(threading.Event())
+    took = time.perf_counter() - began
+    stop = threading.Event()
+
+    def look_again() -> None:
+        while not stop.is_set():
+            clock.line_up(stop)
+        connection.close()
+
+    looking = threading.Thread(target=look_again)
+    looking.start()
+    accepted = []
+    for number in range(100):
+        body = issue(number)
+        signed = headers(body, crowd.secret, str(uuid.uuid4()))
+        before = time.perf_counter()
+        ingest.accept(crowd, body, signed)
+        accepted.append(time.perf_counter() - before)
+    stop.set()
+    looking.join()
+    empty_outbox()
+    return took * 1000, max(accepted) * 1000
+
+
+def back_up(count: int, threads: int) -> None:
+    """A backlog at octo/crowd: the first of each thread is in line, the others stand behind it."""
+    crowd = Integration.objects.get(flowdock_id=2)
+    now = timezone.now()
+    events = [
+        Event(
+            origin=crowd.origin,
+            delivery_id=str(uuid.uuid4()),
+            kind="issues",
+            thread_id=f"crowd:{number % threads}",
+            activity=activity(f"crowd:{number % threads}").as_json(),
+        )
+        for number in range(count)
+    ]
+    with writing():
+        Event.objects.bulk_create(events, batch_size=1000)
+        Delivery.objects.bulk_create(
+            [
+                Delivery(
+                    event=event,
+                    integration=crowd,
+                    thread_id=event.thread_id,
+                    next_attempt_at=now if number < threads else None,
+                )
+                for number, event in enumerate(events)
+            ],
+            batch_size=1000,
+        )
 
 
 def claim(dispatcher: Dispatcher) -> list[Hand]:
@@ -92,15 +151,9 @@ def main() -> None:
             origin = Origin.objects.create(service="github", name=name)
             Integration.objects.create(origin=origin, name=name, flow_token="bench", flowdock_id=number)
     origin = Integration.objects.get(flowdock_id=1).origin
-    print(
-        json.dumps(
-            {
-                "accept": accept_time(origin),
-                "claim": claim_time(origin),
-                "crowded": claim_time_beside_a_crowd(origin),
-            }
-        )
-    )
+    taken = {"accept": accept_time(origin), "claim": claim_time(origin), "crowded": claim_time_beside_a_crowd(origin)}
+    taken["line_up"], taken["slowest"] = clock_times()
+    print(json.dumps(taken))
 
 
 main()

@@ -1,4 +1,4 @@
-"""A past to be slowed down by: deliveries long ended, of many integrations, written by SQLite itself.
+"""A past to be slowed down by: deliveries long ended, of many integrations, written by the database itself.
 
 `python -m bench.past DELIVERIES INTEGRATIONS`
 """
@@ -32,7 +32,11 @@ def make_past(count: int, integrations: int) -> None:
     first_origin = origins.values_list("pk", flat=True)[0]
     first_integration = Integration.objects.filter(origin=first_origin).values_list("pk", flat=True)[0]
     last = Event.objects.order_by("pk").values_list("pk", flat=True).last() or 0
-    random, now = "lower(hex(randomblob(16)))", "datetime('now')"
+    if connection.vendor == "postgresql":
+        random, identifier, now, empty = "md5(random()::text)", "gen_random_uuid()", "now()", "''"
+    else:
+        random = identifier = "lower(hex(randomblob(16)))"
+        now, empty = "datetime('now')", "x''"
     activity = Activity(Author("Lea Cohen"), "opened issue", "issue:1", Thread("It breaks"))
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {int(count)})"  # noqa: S608
     events, deliveries = Event._meta.db_table, Delivery._meta.db_table
@@ -40,8 +44,8 @@ def make_past(count: int, integrations: int) -> None:
         cursor.execute(
             f"INSERT INTO {events} (id, origin_id, delivery_id, received_at, headers, body, kind, action, actor,"  # noqa: S608
             f" summary, subject, activity, why_not, thread_id) {numbers} SELECT {last} + i,"
-            f" {first_origin} + i % {integrations}, {random}, {now}, '{{}}', x'', 'issues', 'opened',"
-            f" 'lea', 'Lea Cohen opened issue', 'It breaks', %s, '', 'issue:' || (i % 1000) FROM n",
+            f" {first_origin} + i %% {integrations}, {random}, {now}, '{{}}', {empty}, 'issues', 'opened',"
+            f" 'lea', 'Lea Cohen opened issue', 'It breaks', %s, '', 'issue:' || (i %% 1000) FROM n",
             [json.dumps(activity.as_json())],
         )
         last_delivery = Delivery.objects.order_by("pk").values_list("pk", flat=True).last() or 0
@@ -49,8 +53,13 @@ def make_past(count: int, integrations: int) -> None:
             f"INSERT INTO {deliveries} (id, event_id, integration_id, state, reason, rule, thread_id, uuid, created_at,"  # noqa: S608
             f" next_attempt_at, attempts, delivered_at, flowdock_thread_id) {numbers} SELECT {last_delivery} + i,"
             f" {last} + i, {first_integration} + i % {integrations}, 'delivered', '', '', 'issue:' || (i % 1000),"
-            f" {random}, {now}, NULL, '[]', {now}, '' FROM n"
+            f" {identifier}, {now}, NULL, '[]', {now}, '' FROM n"
         )
+        if connection.vendor == "postgresql":
+            for table in (events, deliveries):
+                # The ids above are not the sequences', and the statistics are those of the past.
+                cursor.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))")  # noqa: S608
+            cursor.execute("ANALYZE")
 
 
 make_past(int(sys.argv[1]), int(sys.argv[2]))
