@@ -11,7 +11,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from .connecting import ABANDONED_AFTER
-from .delivery import NOT_ALLOWED, PROBLEMS, TOKEN_REFUSED, heal, hold, tell
+from .delivery import KEY_MISSING, NOT_ALLOWED, PROBLEMS, TOKEN_REFUSED, heal, hold, tell
+from .fields import UndecipherableSecret
 from .flowdock.client import Flowdock, Source
 from .flowdock.errors import FlowdockAway, FlowdockUnavailable, FlowNotAccessible, SourceGone, TokenRefused
 from .models import Integration, Origin
@@ -28,6 +29,7 @@ class Finding(enum.Enum):
     HEALED = "well again"
     REFUSED = "needs attention: its token is refused"
     NOT_ALLOWED = "needs attention: it may not post"
+    KEY_MISSING = "needs attention: its token cannot be decrypted"
     REMOVED = "removed in Flowdock"
     UNANSWERED = "not checked: Flowdock could not answer"
 
@@ -73,12 +75,14 @@ def _ask(flowdock: Flowdock, integration: Integration) -> tuple[Finding, Source 
         return Finding.REFUSED, None
     except FlowNotAccessible:
         return Finding.NOT_ALLOWED, None
+    except UndecipherableSecret:
+        return Finding.KEY_MISSING, None
     return (Finding.HEALED if integration.problem in PROBLEMS else Finding.WELL), source
 
 
 def _settle(flowdock: Flowdock, integration: Integration, finding: Finding, source: Source | None) -> None:
     now = timezone.now()
-    token = integration.flow_token
+    token = "" if finding is Finding.KEY_MISSING else integration.flow_token
     told = None
     with writing():
         Origin.objects.lock([integration.origin_id])
@@ -89,6 +93,8 @@ def _settle(flowdock: Flowdock, integration: Integration, finding: Finding, sour
                 told = TOKEN_REFUSED if hold(integration, TOKEN_REFUSED, now) else None
             case Finding.NOT_ALLOWED:
                 told = NOT_ALLOWED if hold(integration, NOT_ALLOWED, now) else None
+            case Finding.KEY_MISSING:
+                hold(integration, KEY_MISSING, now)  # without its token, Flowdock cannot be told
             case Finding.HEALED:
                 told = "" if heal(integration, now) else None
     if source and not integration.flowdock_id:

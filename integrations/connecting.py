@@ -151,7 +151,7 @@ def _outcome(flow: Flow, origin: Origin) -> Integration:
         integration = Integration.objects.filter(origin=origin, flow_id=flow.id, removed_at=None).first()
         if integration is None:
             raise FlowdockUnavailable("another attempt to connect it has just failed")
-        if integration.flow_token:
+        if integration.has_token:
             return integration
         time.sleep(0.2)
     raise FlowdockUnavailable("another attempt to connect it is still under way")

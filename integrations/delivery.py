@@ -11,26 +11,30 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import logging
+import math
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
-from django.db.models import Subquery
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db.models import QuerySet, Subquery
 from django.utils import timezone
 
 from .activity import InvalidActivity
 from .breaker import Breaker
+from .fields import UndecipherableSecret
 from .flowdock.client import Flowdock
 from .flowdock.errors import (
     ActivityRejected,
+    FlowdockAway,
     FlowdockError,
     FlowdockUnavailable,
     FlowNotAccessible,
@@ -38,6 +42,8 @@ from .flowdock.errors import (
     TokenRefused,
 )
 from .models import Delivery, DeliveryQuerySet, Integration, Origin
+from .outages import outage
+from .shares import Shares
 from .writing import writing
 
 logger = logging.getLogger(__name__)
@@ -49,10 +55,24 @@ MESSAGES_IN_HAND = 20
 SECONDS_IN_HAND = 1.0  # then a hand gives back what is left: other threads wait for the sender
 SWEEP = 5.0  # seconds until what no bell has announced is found
 ATTEMPTS_KEPT = 20
+FIRST_IN_LINE = 64  # deliveries that are looked at to choose from
+FAR_LOOK = 0.2  # seconds between looks at what stands behind them
+FAR_LOOKS = 4
 
 TOKEN_REFUSED = "Flowdock refuses this integration's token. Remove the integration and connect it again."  # noqa: S105
 NOT_ALLOWED = "Flowdock does not let this integration post. Look at its source in Flowdock, or connect it again."
-PROBLEMS = (TOKEN_REFUSED, NOT_ALLOWED)
+KEY_MISSING = (
+    "This integration's token cannot be decrypted: its key is missing from FIELD_KEYS. Ask the administrator of the"
+    " bridge to add that key again, or remove the integration and connect it again."
+)
+PROBLEMS = (TOKEN_REFUSED, NOT_ALLOWED, KEY_MISSING)
+
+
+# What may go wrong with a single row: the database does not take it, or a column of it cannot be read.
+ROW_ERRORS = (DatabaseError, ValueError, RecursionError)
+# PostgreSQL's class of codes for tables, columns and permissions that are missing.
+ACCESS_RULE_VIOLATION = "42"
+DAMAGED = "the bridge cannot read or write what it keeps of this delivery"
 
 
 class Fate(enum.Enum):
@@ -77,11 +97,16 @@ class Outcome:
     status: int | None = None
     retry_after: float | None = None
     flowdock_thread_id: str = ""
+    found_nobody: bool = False  # no connection, or the answer of a gateway
 
     @property
-    def says_flowdock_is_away(self) -> bool:
-        """No answer, or one of a gateway or a limit. A 500 is about the message, and somebody was there to say so."""
-        return self.fate is Fate.LATER and self.status in {None, 429, 502, 503, 504}
+    def is_rate_limit(self) -> bool:
+        return self.fate is Fate.LATER and self.status == HTTPStatus.TOO_MANY_REQUESTS
+
+    @property
+    def is_no_answer(self) -> bool:
+        """Nothing sensible came. A 500, or another refusal, is about the message, and somebody was there to say so."""
+        return self.fate is Fate.LATER and (self.found_nobody or self.status is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +120,15 @@ class Hand:
     @property
     def integration(self) -> Integration:
         return self.deliveries[0].integration
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What Flowdock is to show beside the source of an integration; empty `words` where it is solved."""
+
+    integration: int
+    flow_token: str
+    words: str
 
 
 def lease_length() -> dt.timedelta:
@@ -128,6 +162,8 @@ def attempt(flowdock: Flowdock, delivery: Delivery) -> Outcome:
         if activity is None:
             raise InvalidActivity("there is none")
         posted = flowdock.post_activity(delivery.integration.flow_token, activity, delivery.uuid)
+    except UndecipherableSecret:
+        return outcome(Fate.REFUSED, KEY_MISSING)
     except InvalidActivity as error:
         return outcome(Fate.FAILED, f"the activity that was kept cannot be posted: {error}")
     except ActivityRejected as error:
@@ -139,8 +175,13 @@ def attempt(flowdock: Flowdock, delivery: Delivery) -> Outcome:
     except FlowNotAccessible as error:
         return outcome(Fate.REFUSED, NOT_ALLOWED, status=error.status)
     except FlowdockUnavailable as error:
-        words = "Flowdock asks to wait" if error.status == 429 else str(error)
-        return outcome(Fate.LATER, words, status=error.status, retry_after=error.retry_after)
+        return outcome(
+            Fate.LATER,
+            "Flowdock asks to wait" if error.status == HTTPStatus.TOO_MANY_REQUESTS else str(error),
+            status=error.status,
+            retry_after=error.retry_after,
+            found_nobody=isinstance(error, FlowdockAway),
+        )
     return outcome(Fate.DELIVERED, "posted", status=posted.status, flowdock_thread_id=posted.thread_id)
 
 
@@ -176,13 +217,24 @@ class Dispatcher:
         self.senders = senders or settings.WORKER_SENDERS
         self.tally: Counter[Fate] = Counter()
         self.breaker = Breaker()
+        self.shares = Shares(self.senders)
         self._stopping = False
         self._own = threading.local()
         self._connections: list[Flowdock] = []
         self._executor = ThreadPoolExecutor(self.senders, "sender", self._open_connection)
         self._out: dict[Future[None], Hand] = {}
         self._back: list[Hand] = []  # not marked yet
+        self._holds: dict[int, float] = {}  # integration: seconds; not marked yet
+        self._to_tell: list[Problem] = []
+        self._telling: dict[Future[None], int] = {}  # for which integration
+        self._next_far_look = 0.0  # time.monotonic()
+        self._unusable: set[int] = set()  # deliveries that the database does not even let us give up
         self._mail: SimpleQueue[Future[None] | None] = SimpleQueue()
+
+    @property
+    def found_nobody(self) -> bool:
+        """Whether it has given up for now: nobody answers at Flowdock."""
+        return self.breaker.is_open or (self.breaker.nobody_there and bool(self.shares.held))
 
     def wake(self) -> None:
         """Look at the outbox now. Safe in a signal handler."""
@@ -196,21 +248,21 @@ class Dispatcher:
     def run(self, *, until_idle: bool = False) -> None:
         """Deliver until stopped or, with `until_idle`, until nothing is due or Flowdock is away.
 
-        An outage of the database is waited out, but with `until_idle` it is raised: DatabaseError.
+        An outage of the database is waited out, but with `until_idle` it is raised: DatabaseError or InterfaceError.
         """
         try:
             while not self._stopping:
                 try:
                     if self._turn():
                         continue
-                    if until_idle and not self._out:
+                    if until_idle and not self._out and not self._telling:
                         break
                     patience = self._patience()
-                except DatabaseError as error:
+                except (DatabaseError, InterfaceError) as error:
                     if until_idle:
                         raise
                     # What is back stays here and is marked when the database is back, too.
-                    logger.warning("the database is away (%s: %s)", type(error).__name__, error)
+                    logger.warning("%s", outage(error) or f"the database refuses: {type(error).__name__}: {error}")
                     connection.close()
                     patience = SWEEP
                 self._wait(patience)
@@ -223,19 +275,80 @@ class Dispatcher:
     def _turn(self) -> bool:
         """Mark what is back and claim what is due, in one transaction. Whether there was anything to do."""
         self._wait(0)
-        due = self._due()
+        self._tell_problems()
+        now = timezone.now()
+        due = self._due(now)
         if not self._back and not due:
             return False
-        now = timezone.now()
-        with writing():
-            told = mark(self._back, now) if self._back else []
-            hands = self._claim(due, now) if due else []
-        self._count()
-        for flow_token, problem in told:
-            self._send(tell, flow_token, problem)
+        try:
+            with writing():
+                problems = mark(self._back, now, self._holds) if self._back else []
+                hands = self._claim(due, now) if due else []
+        except ROW_ERRORS as error:
+            if not is_of_a_row(error):
+                raise
+            logger.warning("a row cannot be used, and is looked for: %s: %s", type(error).__name__, error)
+            problems, hands = self._mark_one_by_one(now), self._claim_one_by_one(due, now)
+        else:
+            self._count(self._back)
+        self._to_tell += problems
         for hand in hands:
             self._out[self._send(deliver, hand)] = hand
+        self._tell_problems()
         return True
+
+    def _mark_one_by_one(self, now: dt.datetime) -> list[Problem]:
+        """Mark each outcome by itself; give up what cannot be marked, so that the others are."""
+        problems: list[Problem] = []
+        for hand in list(self._back):
+            for part in [replace(hand, outcomes=[outcome]) for outcome in hand.outcomes] or [hand]:
+                try:
+                    with writing():
+                        problems += mark([part], now, self._holds)
+                except ROW_ERRORS as error:
+                    if not is_of_a_row(error):
+                        raise
+                    self._give_up(part.deliveries[0] if not part.outcomes else part.outcomes[0].delivery, error, now)
+            self._count([hand])
+        return problems
+
+    def _claim_one_by_one(self, ids: list[int], now: dt.datetime) -> list[Hand]:
+        """Claim each by itself, with nothing of what stands behind it; give up what cannot be claimed."""
+        hands: list[Hand] = []
+        for delivery in Delivery.objects.filter(pk__in=ids).only("pk", "integration"):
+            try:
+                with writing():
+                    hands += self._claim([delivery.pk], now, most=1)
+            except ROW_ERRORS as error:
+                if not is_of_a_row(error):
+                    raise
+                self._give_up(delivery, error, now)
+        return hands
+
+    def _give_up(self, delivery: Delivery, error: Exception, now: dt.datetime) -> None:
+        """Fail a delivery whose row cannot be used, and touch nothing else of it: its thread goes on."""
+        words = f"{DAMAGED} ({type(error).__name__})"
+        logger.error("delivery %s is given up: %s: %s", delivery.pk, words, error)
+        try:
+            with writing():
+                give_up(delivery.pk, words, now)
+        except ROW_ERRORS as error:
+            if not is_of_a_row(error):
+                raise
+            logger.exception("delivery %s cannot be given up either, and is left alone", delivery.pk)
+            self._unusable.add(delivery.pk)
+
+    def _tell_problems(self) -> None:
+        """Send what Flowdock is to be told of problems, as a sender becomes free for their integrations."""
+        for problem in list(self._to_tell):
+            if self.shares.may_tell(problem.integration, self._senders_by_integration()):
+                self._to_tell.remove(problem)
+                self._telling[self._send(tell, problem.flow_token, problem.words)] = problem.integration
+
+    def _senders_by_integration(self) -> Counter[int]:
+        counts = Counter(hand.integration.pk for hand in self._out.values())
+        counts.update(self._telling.values())
+        return counts
 
     def _wait(self, seconds: float) -> None:
         """Until a hand is back or somebody wakes us, for `seconds` at most; take back all that are."""
@@ -250,6 +363,7 @@ class Dispatcher:
 
     def _take_back(self, future: Future[None]) -> None:
         hand = self._out.pop(future, None)
+        self._telling.pop(future, None)
         error = None if future.cancelled() else future.exception()
         if error is not None:
             logger.error("a sender failed", exc_info=error)
@@ -261,49 +375,101 @@ class Dispatcher:
             words = f"an error in the bridge: {type(error).__name__}"
             hand.outcomes.append(Outcome(culprit, Fate.FAILED, words, timezone.now()))
         for outcome in hand.outcomes:
-            # Heard at once, before more is claimed.
-            if outcome.says_flowdock_is_away:
-                thread = (outcome.delivery.integration_id, outcome.delivery.thread_id)
-                self.breaker.away(thread, outcome.words, outcome.retry_after)
-            elif outcome.status is not None:
-                self.breaker.answered()
+            self._learn(outcome)  # at once, before more is claimed
         self._back.append(hand)
+
+    def _learn(self, outcome: Outcome) -> None:
+        """What an outcome says about its integration, and about Flowdock as a whole."""
+        integration, seconds = outcome.delivery.integration_id, outcome.ms / 1000
+        if outcome.found_nobody:
+            self.breaker.away(integration, outcome.words, outcome.retry_after)
+        elif outcome.status is not None:
+            self.breaker.answered()
+        hold: float | None = None
+        if outcome.is_rate_limit:
+            hold = backoff(outcome).total_seconds()
+            self.shares.hold(integration, hold)
+        elif outcome.is_no_answer:
+            hold = self.shares.failed(integration, outcome.delivery.thread_id, seconds)
+        elif outcome.status is not None:
+            self.shares.answered(integration, seconds)
+        if hold is not None:
+            logger.info("%s: nothing is posted for %.0f s: %s", outcome.delivery.integration, hold, outcome.words)
+            self._holds[integration] = max(hold, self._holds.get(integration, 0.0))
 
     def _patience(self) -> float:
         """For how many seconds there is nothing to do, as far as can be known."""
-        if self.breaker.is_open:
-            return min(self.breaker.until - time.monotonic(), SWEEP)
-        if not self._room():
+        if len(self._out) + len(self._telling) >= self.senders:
             return SWEEP
-        times = Delivery.objects.in_line().order_by("next_attempt_at", "id").values_list("next_attempt_at", flat=True)
+        if self.breaker.is_probing:
+            wait = self.breaker.next_probe - time.monotonic()
+            if wait > 0:
+                return min(wait, SWEEP)
+            if self.breaker.is_open:  # and whoever may be probed now has nothing that is due
+                return min(self.breaker.until - time.monotonic(), SWEEP)
+        times = self._line().order_by("next_attempt_at", "id").values_list("next_attempt_at", flat=True)
         first = times.first()
         seconds = (first - timezone.now()).total_seconds() if first else SWEEP
-        return min(max(seconds, 0.0), SWEEP)
+        return min(max(seconds, 0.0), self.shares.until_a_release(), SWEEP)
 
-    def _room(self) -> int:
-        """How many hands may go out: one for each sender and one that waits for it; one in all, to find out."""
-        if self._stopping or self.breaker.is_open:
-            return 0
-        return max((1 if self.breaker.is_probing else 2 * self.senders) - len(self._out), 0)
+    def _line(self) -> DeliveryQuerySet:
+        """What stands in line, but for integrations that may have no other sender now."""
+        line = Delivery.objects.in_line()
+        if full := self.shares.full(self._senders_by_integration()):
+            line = line.exclude(integration__in=full)
+        return line.exclude(pk__in=self._unusable) if self._unusable else line
 
-    def _due(self) -> list[int]:
-        """The ids of what to claim. No integration gets more than half of the room while others wait for theirs."""
-        room = self._room()
-        if not room:
+    def _due(self, now: dt.datetime) -> list[int]:
+        """The ids of what to claim, the integrations in turn."""
+        out = self._senders_by_integration()
+        room = self.senders - out.total()
+        if self._stopping or room <= 0:
             return []
-        line = Delivery.objects.next_up(timezone.now()).values_list("id", "integration_id")
-        hands: Counter[int] = Counter(hand.integration.pk for hand in self._out.values())
-        sated = [integration for integration, count in hands.items() if count >= self.senders]
-        rows = list(line.exclude(integration__in=sated)[: 4 * room])
-        if sated and len(rows) < room:
-            rows += line.filter(integration__in=sated)[:room]
-        return list(fairly(rows, hands, room))
+        line = self._line().next_up(now).values_list("id", "integration_id")
+        if self.breaker.is_probing:
+            return self._probe(line)
+        return self.shares.choose(self._candidates(line), out)
 
-    def _claim(self, ids: list[int], now: dt.datetime) -> list[Hand]:
+    def _candidates(self, line: QuerySet[Delivery, tuple[int, int]]) -> list[tuple[int, int]]:
+        """The first of the line and, every now and then, the first of integrations that stand far behind in it.
+
+        To look behind all that busy integrations have waiting is to go through it.
+        """
+        rows = list(line[:FIRST_IN_LINE])
+        if len(rows) < FIRST_IN_LINE or time.monotonic() < self._next_far_look:
+            return rows
+        self._next_far_look = time.monotonic() + FAR_LOOK
+        for _ in range(FAR_LOOKS):
+            behind = list(line.exclude(integration__in={integration for _, integration in rows})[:FIRST_IN_LINE])
+            rows += behind
+            if len(behind) < FIRST_IN_LINE:
+                break
+        return rows
+
+    def _probe(self, line: QuerySet[Delivery, tuple[int, int]]) -> list[int]:
+        """What to find out with whether Flowdock is back: one delivery, of another integration each time."""
+        if time.monotonic() < self.breaker.next_probe:
+            return []
+        first = line.exclude(integration__in=self.breaker.not_to_probe()).first()
+        if first is None and not self.breaker.is_open:
+            self.breaker.begin_turn()
+            first = line.first()
+        if first is None:
+            return []
+        pk, integration = first
+        self.breaker.probe(integration)
+        return [pk]
+
+    def _claim(self, ids: list[int], now: dt.datetime, most: int = MESSAGES_IN_HAND) -> list[Hand]:
         """Lease these deliveries, as far as nobody else has, and gather for each what stands behind it."""
         # A join on Exists might go through the whole outbox for each head, where the statistics are of quieter times.
         next_behind = Subquery(Delivery.objects.behind().of_the_thread().values("id")[:1])
-        heads = list(_to_post().next_up(now).filter(id__in=ids).select_for_update(skip_locked=True, of=("self",)))
+        heads, damaged = read(
+            _to_post().next_up(now).filter(id__in=ids).select_for_update(skip_locked=True, of=("self",))
+        )
+        for pk in damaged:
+            logger.error("delivery %s is given up: %s", pk, DAMAGED)
+            give_up(pk, DAMAGED, now)
         behind = dict(Delivery.objects.filter(id__in=ids).values_list("id", next_behind))
         lease = now + lease_length()
         Delivery.objects.filter(id__in=[head.pk for head in heads]).update(next_attempt_at=lease)
@@ -311,9 +477,11 @@ class Dispatcher:
         hands = []
         for head in heads:
             deliveries = [head]
-            if behind.get(head.pk):
+            if behind.get(head.pk) and most > 1:
                 more = _to_post().behind().filter(integration=head.integration_id, thread_id=head.thread_id)
-                deliveries += more.order_by("id")[: MESSAGES_IN_HAND - 1]
+                behind_it, damaged = read(more.order_by("id")[: most - 1])
+                # One that is damaged is given up when it is the first of its thread; those behind it wait for that.
+                deliveries += [each for each in behind_it if each.pk < min(damaged, default=math.inf)]
             for delivery in deliveries:
                 delivery.integration = integrations[delivery.integration_id]
             hands.append(Hand(tuple(deliveries), lease))
@@ -337,34 +505,44 @@ class Dispatcher:
             future.cancel()
         while self._out:
             self._wait(SWEEP)
-        if not self._back:
-            return
         try:
-            with writing():
-                mark(self._back, timezone.now())
-        except DatabaseError as error:
+            self._mark_the_last()
+        except (DatabaseError, InterfaceError) as error:
             # Their leases end; whoever takes them over posts them again, and Flowdock knows them by their uuids.
             logger.warning("%d hands could not be marked: %s", len(self._back), error)
-        else:
-            self._count()
+        for problem in self._to_tell:
+            self._send(tell, problem.flow_token, problem.words)
 
-    def _count(self) -> None:
+    def _mark_the_last(self) -> None:
+        if not self._back:
+            return
+        now = timezone.now()
+        try:
+            with writing():
+                problems = mark(self._back, now, self._holds)
+        except ROW_ERRORS as error:
+            if not is_of_a_row(error):
+                raise
+            problems = self._mark_one_by_one(now)
+        else:
+            self._count(self._back)
+        self._to_tell += problems
+
+    def _count(self, hands: list[Hand]) -> None:
         """What was marked is committed: from here on it is true."""
-        for hand in self._back:
+        for hand in list(hands):
             for outcome in hand.outcomes:
                 self.tally[outcome.fate] += 1
                 log(outcome)
-        self._back.clear()
+            self._back.remove(hand)
+            self._holds.pop(hand.integration.pk, None)
 
 
-def fairly(rows: Iterable[tuple[int, int]], hands: Counter[int], room: int) -> list[int]:
-    """`room` ids from rows of (id, integration): the integrations in turn, counted on from the hands they have out."""
-    turns = hands.copy()
-    places = []
-    for position, (pk, integration) in enumerate(rows):
-        turns[integration] += 1
-        places.append((turns[integration], position, pk))
-    return [pk for _, _, pk in sorted(places)[:room]]
+def is_of_a_row(error: Exception) -> bool:
+    """Whether one of ROW_ERRORS is a row's fault: not where the database is away, was not migrated or refuses us."""
+    if isinstance(error, OperationalError | InterfaceError):
+        return False
+    return not str(getattr(error.__cause__, "sqlstate", "")).startswith(ACCESS_RULE_VIOLATION)
 
 
 def log(outcome: Outcome) -> None:
@@ -378,6 +556,20 @@ def log(outcome: Outcome) -> None:
     logger.log(level, "delivery %s, %s: %s", outcome.delivery.pk, outcome.delivery.integration, outcome.words)
 
 
+def read(deliveries: DeliveryQuerySet) -> tuple[list[Delivery], list[int]]:
+    """Those of the deliveries that can be read, and the ids of those whose JSON cannot be."""
+    try:
+        return list(deliveries), []
+    except (ValueError, RecursionError):
+        readable, damaged = [], []
+    for pk in list(deliveries.values_list("pk", flat=True)):
+        try:
+            readable.append(_to_post().get(pk=pk))
+        except (ValueError, RecursionError):
+            damaged.append(pk)
+    return readable, damaged
+
+
 def _to_post() -> DeliveryQuerySet:
     """With what is posted of their events, and without the payloads those were read from."""
     return Delivery.objects.select_related("event").defer("event__body", "event__headers")
@@ -386,13 +578,13 @@ def _to_post() -> DeliveryQuerySet:
 # What is written down of the outcomes; in a transaction
 
 
-def mark(hands: Iterable[Hand], now: dt.datetime) -> list[tuple[str, str]]:
-    """Write down what came of the hands and line up what comes next.
+def mark(hands: Iterable[Hand], now: dt.datetime, holds: Mapping[int, float]) -> list[Problem]:
+    """Write down what came of the hands and line up what comes next; what Flowdock is to be told.
 
-    Returns what Flowdock is to be told: flow_token and problem, an empty one where it is solved.
+    `holds`: for how many seconds to put off what else is due of an integration, by its id.
     """
     Origin.objects.lock({hand.integration.origin_id for hand in hands})
-    told: list[tuple[str, str]] = []
+    told: list[Problem] = []
     ended: list[int] = []
     put_off: list[Outcome] = []
     for hand in hands:
@@ -421,7 +613,24 @@ def mark(hands: Iterable[Hand], now: dt.datetime) -> list[tuple[str, str]]:
     for outcome in put_off:
         # It stood behind another until a moment ago, and has been lined up for now.
         Delivery.objects.in_line().filter(pk=outcome.delivery.pk).update(next_attempt_at=now + backoff(outcome))
+    for integration in {hand.integration.pk for hand in hands} & holds.keys():
+        _put_off_what_is_due(integration, now, dt.timedelta(seconds=holds[integration]))
     return told
+
+
+def give_up(pk: int, words: str, now: dt.datetime) -> None:
+    """Fail a pending delivery without reading it; in a transaction."""
+    Origin.objects.lock(Delivery.objects.filter(pk=pk).values_list("integration__origin", flat=True))
+    Delivery.objects.pending().filter(pk=pk).update(
+        state=Delivery.State.FAILED, reason=words[:500], next_attempt_at=None
+    )
+    Delivery.objects.filter(pk=pk).line_up(now)
+
+
+def _put_off_what_is_due(integration: int, now: dt.datetime, seconds: dt.timedelta) -> None:
+    """Of `integration`, but for what is in somebody's hand: its time lies in the future."""
+    due = Delivery.objects.in_line().filter(integration=integration, next_attempt_at__lte=now)
+    due.update(next_attempt_at=now + seconds)
 
 
 def _leased(hand: Hand) -> DeliveryQuerySet:
@@ -440,8 +649,14 @@ def _attempts(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def _end(outcome: Outcome, now: dt.datetime, **columns: Any) -> None:
-    """A pending delivery ends, whoever holds its lease by now: what Flowdock has taken or refused is a fact."""
-    Delivery.objects.pending().filter(pk=outcome.delivery.pk).update(
+    """The delivery ends, whoever holds its lease by now: what Flowdock has taken is a fact.
+
+    Also where it was dropped, or its integration removed, while it was on its way.
+    """
+    delivery = Delivery.objects.filter(pk=outcome.delivery.pk)
+    if outcome.fate is not Fate.DELIVERED:
+        delivery = delivery.pending()
+    delivery.exclude(state=Delivery.State.DELIVERED).update(
         next_attempt_at=None,
         attempts=_attempts(outcome),
         flowdock_thread_id=outcome.flowdock_thread_id[:100],
@@ -455,23 +670,23 @@ def _log_attempt(outcome: Outcome) -> None:
     )
 
 
-def _problems(hand: Hand, now: dt.datetime) -> list[tuple[str, str]]:
-    """Set or clear the integration's problem as the hand's outcomes ask for."""
+def _problems(hand: Hand, now: dt.datetime) -> list[Problem]:
+    """Set or clear the integration's problem as the hand's outcomes ask for; what Flowdock is to be told of it."""
     integration = hand.integration
     fates = {outcome.fate for outcome in hand.outcomes}
     if Fate.REFUSED in fates:
         words = next(outcome.words for outcome in hand.outcomes if outcome.fate is Fate.REFUSED)
-        return [(integration.flow_token, words)] if hold(integration, words, now) else []
+        # Without its token, Flowdock cannot be told.
+        is_told = hold(integration, words, now) and words != KEY_MISSING
+        return [Problem(integration.pk, integration.flow_token, words)] if is_told else []
     if Fate.DELIVERED in fates and integration.problem in PROBLEMS:
-        return [(integration.flow_token, "")] if heal(integration, now) else []
+        return [Problem(integration.pk, integration.flow_token, "")] if heal(integration, now) else []
     return []
 
 
 def hold(integration: Integration, problem: str, now: dt.datetime) -> bool:
     """A person must solve this first: nothing of the integration is tried for a while. Whether the problem is news."""
-    integration.deliveries.in_line().filter(next_attempt_at__lte=now).update(
-        next_attempt_at=now + dt.timedelta(seconds=LAST_RETRY)
-    )
+    _put_off_what_is_due(integration.pk, now, dt.timedelta(seconds=LAST_RETRY))
     connected = Integration.objects.connected().filter(pk=integration.pk)
     return bool(connected.exclude(problem=problem).update(problem=problem))
 

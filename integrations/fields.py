@@ -9,6 +9,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.query_utils import DeferredAttribute
 
 
 class UndecipherableSecret(Exception):
@@ -33,12 +34,45 @@ def decrypt(token: str) -> str:
         raise UndecipherableSecret("a stored secret does not open with any of FIELD_KEYS") from error
 
 
+class Ciphertext(str):
+    """A secret as the database has it, not decrypted yet."""
+
+    __slots__ = ()
+
+
+class DecryptedWhenRead(DeferredAttribute):
+    """The attribute of an EncryptedTextField: a row that no key opens can be loaded, listed and ended all the same.
+
+    Only to read its secret raises UndecipherableSecret.
+    """
+
+    def __get__(self, instance: models.Model | None, owner: type[models.Model] | None = None) -> Any:
+        value = super().__get__(instance, owner)
+        if isinstance(value, Ciphertext) and instance is not None:
+            value = instance.__dict__[self.field.attname] = decrypt(value)
+        return value
+
+    def __set__(self, instance: models.Model, value: Any) -> None:
+        instance.__dict__[self.field.attname] = value
+
+
 class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # it has none when it runs
     """Text in Python, a Fernet token in the database. It cannot be searched; the empty text is stored as such."""
 
+    descriptor_class = DecryptedWhenRead
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        value = model_instance.__dict__[self.attname]
+        if isinstance(value, Ciphertext):
+            try:
+                return decrypt(value)
+            except UndecipherableSecret:
+                return value  # stored again as it was: the key may come back
+        return value
+
     def get_prep_value(self, value: Any) -> Any:
         value = super().get_prep_value(value)
-        return value if value is None else encrypt(value)
+        return value if value is None or isinstance(value, Ciphertext) else encrypt(value)
 
     def from_db_value(self, value: str | None, expression: Any, connection: BaseDatabaseWrapper) -> str | None:
-        return value if value is None else decrypt(value)
+        return value if value is None else Ciphertext(value)

@@ -52,7 +52,8 @@ class Accepted:
 def accept(origin: Origin, body: bytes, headers: Mapping[str, str]) -> Accepted:
     """Take what the origin's webhook sent. When this returns it is in the database, with a delivery for each flow.
 
-    Raises NoHook, SignatureMismatch, UnreadablePayload or NobodyListens; then nothing is kept, the delivery id neither.
+    Raises NoHook, SignatureMismatch, UndecipherableSecret, UnreadablePayload or NobodyListens; then nothing is kept,
+    the delivery id neither.
     """
     service = origin.webhook_service
     if service is None:
@@ -127,8 +128,7 @@ def _write(event: Event, tell: Callable[[], ReadEvent], only: Integration | None
     receivers = Integration.objects.connected().filter(origin=origin)
     if only:
         receivers = receivers.filter(pk=only.pk)
-    # Without its token: to decrypt it for each flow would cost more than all of the rest.
-    integrations = list(receivers.defer("flow_token"))
+    integrations = list(receivers)
     if not integrations:
         raise NobodyListens(f"{origin} is not connected to a flow")
     read = tell()

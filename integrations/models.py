@@ -21,7 +21,7 @@ from django.utils.datastructures import CaseInsensitiveMapping
 
 from . import bell, services
 from .activity import Activity
-from .fields import EncryptedTextField
+from .fields import EncryptedTextField, UndecipherableSecret
 from .services.base import TEST, UNSORTED, Service, WebhookService
 from .services.base import Event as ReadEvent
 from .writing import writing
@@ -109,7 +109,10 @@ class Origin(models.Model):
         return f"{settings.BRIDGE_URL}{reverse('integrations:hook', args=[self.hook_id])}"
 
     def secrets(self, now: dt.datetime) -> list[str]:
-        """The secrets that are valid: the present one and, for an hour after a rotation, the one before."""
+        """The secrets that are valid: the present one and, for an hour after a rotation, the one before.
+
+        Raises UndecipherableSecret.
+        """
         valid = [self.secret]
         if self.previous_secret and self.previous_secret_until and now < self.previous_secret_until:
             valid.append(self.previous_secret)
@@ -122,7 +125,11 @@ class Origin(models.Model):
 
     def rotate_secret(self, by: Any = None) -> None:
         """A new secret at once; the old one works for another hour, so that no delivery is refused meanwhile."""
-        self.previous_secret, self.secret = self.secret, new_hook_secret()
+        try:
+            self.previous_secret = self.secret
+        except UndecipherableSecret:
+            self.previous_secret = ""  # a new secret is what mends it
+        self.secret = new_hook_secret()
         self.previous_secret_until = timezone.now() + OLD_SECRET_LIVES
         self.secret_replaced_by = by
         self.save(update_fields=["secret", "previous_secret", "previous_secret_until", "secret_replaced_by"])
@@ -223,11 +230,19 @@ class Integration(models.Model):
         return reverse("integrations:integration", args=[self.pk])
 
     @property
+    def has_token(self) -> bool:
+        """Whether it has a source in Flowdock, though no key may open the token any more."""
+        try:
+            return bool(self.flow_token)
+        except UndecipherableSecret:
+            return True
+
+    @property
     def state(self) -> Integration.State:
         """The one word that pages and admin show, the most pressing first."""
         if self.removed_at:
             return self.State.REMOVED
-        if not self.flow_token:
+        if not self.has_token:
             return self.State.CONNECTING
         if self.paused_at:
             return self.State.PAUSED

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 def _at_work(request: HttpRequest, pk: int) -> Integration:
     """The integration, if it has not ended: nothing can be done to one that has."""
     integration = open_integration(request, pk)
-    if integration.removed_at or not integration.flow_token:
+    if integration.removed_at or not integration.has_token:
         raise Http404
     return integration
 

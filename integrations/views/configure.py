@@ -62,7 +62,7 @@ def _adopt(request: HttpRequest, integration: Integration, flow_id: str) -> Http
 
     Only the flow that the source lies in by Flowdock's own word, opened by somebody who can open it.
     """
-    if integration.removed_at or not integration.flow_token:
+    if integration.removed_at or not integration.has_token:
         raise Http404
     with flowdock_as(request) as flowdock:
         flow = flowdock.find_flow(flow_id)

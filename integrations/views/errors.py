@@ -23,6 +23,7 @@ from social_core.exceptions import (
     SocialAuthBaseException,
 )
 
+from integrations.fields import UndecipherableSecret
 from integrations.flowdock.errors import FlowdockUnavailable, FlowNotAccessible, TokenRefused
 from integrations.flowdock.oauth import access_token, forget_access_token
 
@@ -68,6 +69,8 @@ class FlowdockErrors:
                 return closed_flow(request)
             case AccessLost():
                 return access_lost(request, exception)
+            case UndecipherableSecret():
+                return key_missing(request)
             case SocialAuthBaseException():
                 return sign_in_failed(request, exception)
         return None
@@ -144,6 +147,18 @@ def away(request: HttpRequest, error: FlowdockUnavailable, again: str = "") -> H
 
 def retry_after(error: FlowdockUnavailable) -> int:
     return math.ceil(error.retry_after or 10)
+
+
+def key_missing(request: HttpRequest) -> HttpResponse:
+    logger.error("%s: a stored secret cannot be decrypted: FIELD_KEYS lacks its key", request.path)
+    return page(
+        request,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "A secret of this integration cannot be read",
+        "The key that it was encrypted with is missing from the configuration of this bridge. Ask its administrator to"
+        " add that key to FIELD_KEYS again. Nothing was changed.",
+        HOME,
+    )
 
 
 def closed_flow(request: HttpRequest) -> HttpResponse:

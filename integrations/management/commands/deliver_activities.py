@@ -40,6 +40,6 @@ class Command(BaseCommand):
         if verbosity > 1:
             said = [f"{count} {fate.value}" for fate in Fate if (count := dispatcher.tally[fate])]
             self.stdout.write(", ".join(said) or "nothing was due")
-        if dispatcher.breaker.is_open:
+        if dispatcher.found_nobody:
             self.stderr.write("Flowdock is away; what is left stays in the outbox")
             sys.exit(1)

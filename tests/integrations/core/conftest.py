@@ -28,12 +28,14 @@ class Inbox:
         self.by_thread: dict[str, tuple[int, dict[str, str], str]] = {}
         self.by_token: dict[str, tuple[int, dict[str, str], str]] = {}
         self.told: list[dict[str, Any]] = []
+        self.before_answer: Callable[[], None] = lambda: None
         mock.add_callback("POST", f"{API}/activities", self._post)
         mock.add_callback("PUT", f"{API}/sources", self._update)
 
     def _post(self, request: Any) -> tuple[int, dict[str, str], str]:
         message = json.loads(request.body)
         self.tries.append(message)
+        self.before_answer()
         answer = self.by_token.get(message["flow_token"]) or self.by_thread.get(message["thread_id"])
         if answer is None and self.answers:
             answer = self.answers.pop(0)

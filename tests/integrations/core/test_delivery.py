@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Callable
 from email.utils import format_datetime
+from types import SimpleNamespace
 
 import pytest
 import requests
+from cryptography.fernet import Fernet
 from django.core.management import call_command
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from integrations import breaker
-from integrations.delivery import TOKEN_REFUSED, lease_length
+from integrations.delivery import TOKEN_REFUSED, Dispatcher, lease_length
 from integrations.models import Delivery, Event, Integration
 
 from .conftest import API, issue
@@ -343,8 +346,25 @@ def test_of_a_removed_integration_nothing_is_retried(send, integration, flowdock
     assert [state for state, _ in log()] == ["dropped"]
 
 
-def test_while_flowdock_is_away_not_everything_is_tried(send, integration, flowdock, log, pass_time, caplog):
+def test_while_flowdock_is_away_not_everything_is_tried(send, connect, flowdock, log, pass_time, caplog):
     caplog.set_level(logging.INFO)
+    for number in range(100):
+        send(connect(f"octo/{number}").origin, issue(number))
+    flowdock.mock.replace("POST", f"{API}/activities", body=requests.ConnectionError())
+
+    deliver(code=1)
+
+    assert {state for state, _ in log()} == {"pending"}
+    assert sum(bool(delivery.attempts) for delivery in Delivery.objects.all()) <= 32
+    assert "Flowdock is away" in caplog.text
+
+    flowdock.mock.replace("POST", f"{API}/activities", json={"id": 1}, status=201)
+    pass_time(5)
+    deliver()
+    assert {state for state, _ in log()} == {"delivered"}
+
+
+def test_while_nobody_answers_an_integration_not_all_its_threads_are_tried(send, integration, flowdock, log, pass_time):
     for number in range(100):
         send(integration.origin, issue(number))
     flowdock.mock.replace("POST", f"{API}/activities", body=requests.ConnectionError())
@@ -353,12 +373,169 @@ def test_while_flowdock_is_away_not_everything_is_tried(send, integration, flowd
 
     assert {state for state, _ in log()} == {"pending"}
     assert sum(bool(delivery.attempts) for delivery in Delivery.objects.all()) <= 16
-    assert "Flowdock is away" in caplog.text
 
     flowdock.mock.replace("POST", f"{API}/activities", json={"id": 1}, status=201)
     pass_time(5)
     deliver()
     assert {state for state, _ in log()} == {"delivered"}
+
+
+def test_a_rate_limit_holds_its_integration_and_no_other(send, connect, integration, flowdock, pass_time):
+    other = connect("octo/other")
+    for number in range(100):
+        send(integration.origin, issue(number))
+    flowdock.by_token[integration.flow_token] = (429, {"Retry-After": "120"}, "{}")
+
+    deliver()
+    tried = len(flowdock.tries)
+    send(other.origin, issue(1))
+    deliver()
+
+    assert [message["flow_token"] for message in flowdock.posts] == [other.flow_token]
+    assert tried <= 16
+    assert min(seconds_until_due(delivery) for delivery in Delivery.objects.pending()) > 110
+    pass_time(60)
+    deliver()
+    assert len(flowdock.tries) == tried + 1
+
+
+def test_a_token_that_no_key_opens_needs_attention_and_nothing_else_stops(
+    send, connect, integration, flowdock, settings, pass_time
+):
+    send(integration.origin, issue(1))
+    keys, settings.FIELD_KEYS = settings.FIELD_KEYS, [Fernet.generate_key().decode()]
+    send(connect("octo/other").origin, issue(2))
+
+    deliver()
+
+    assert [message["thread_id"] for message in flowdock.posts] == ["issue:2"]
+    locked = Integration.objects.get(pk=integration.pk)
+    assert locked.state == Integration.State.ATTENTION
+    assert "FIELD_KEYS" in locked.problem
+    assert flowdock.told == []
+
+    settings.FIELD_KEYS = [*settings.FIELD_KEYS, *keys]
+    pass_time(901)
+    deliver()
+
+    assert [message["thread_id"] for message in flowdock.posts] == ["issue:2", "issue:1"]
+    assert Integration.objects.get(pk=integration.pk).problem == ""
+
+
+@pytest.mark.parametrize("words", ["\\ud800", "\\u0000", "a\\udfff\\u0000b"])
+def test_a_refusal_in_words_that_no_database_can_hold_fails_its_message_and_no_other(
+    send, connect, integration, flowdock, log, words
+):
+    send(integration.origin, issue(1))
+    send(connect("octo/other").origin, issue(2))
+    flowdock.by_thread["issue:1"] = (400, {}, f'{{"message": "no: {words}"}}')
+
+    deliver()
+
+    assert log() == [("failed", "issue:1"), ("delivered", "issue:2")]
+    assert "no: " in Delivery.objects.get(state="failed").reason
+
+
+@pytest.mark.parametrize("column", ["activity", "attempts"])
+def test_a_row_that_cannot_be_read_fails_alone_and_its_thread_goes_on(
+    send, connect, integration, flowdock, log, column
+):
+    for title in "abc":
+        send(integration.origin, issue(1, title=title))
+    send(connect("octo/other").origin, issue(2, title="d"))
+    middle = Delivery.objects.order_by("id")[1]
+    table, pk = ("event", middle.event_id) if column == "activity" else ("delivery", middle.pk)
+    with connection.cursor() as cursor:
+        # A number that Python refuses to read, and JSON allows.
+        cursor.execute(f"UPDATE integrations_{table} SET {column} = %s WHERE id = %s", [f"[{'7' * 5000}]", pk])  # noqa: S608
+
+    deliver()
+
+    assert sorted(flowdock.titles) == ["a", "c", "d"]
+    assert log() == [
+        ("delivered", "issue:1"), ("failed", "issue:1"), ("delivered", "issue:1"), ("delivered", "issue:2"),
+    ]  # fmt: skip
+    assert "cannot read" in Delivery.objects.defer("attempts").get(pk=middle.pk).reason
+
+
+@pytest.fixture
+def trigger(db) -> Callable[[Delivery, str], None]:
+    """Have the database refuse each update of a delivery that fulfills a condition about NEW."""
+
+    def make(delivery: Delivery, condition: str) -> None:
+        on = f"BEFORE UPDATE ON integrations_delivery FOR EACH ROW WHEN (NEW.id = {delivery.pk} AND {condition})"
+        with connection.cursor() as cursor:
+            if connection.vendor == "sqlite":
+                cursor.execute(f"CREATE TRIGGER odd {on} BEGIN SELECT RAISE(ABORT, 'odd'); END")
+            else:
+                cursor.execute("CREATE FUNCTION odd() RETURNS trigger AS $$ BEGIN RAISE 'odd'; END $$ LANGUAGE plpgsql")
+                cursor.execute(f"CREATE TRIGGER odd {on} EXECUTE FUNCTION odd()")
+
+    return make
+
+
+def test_an_outcome_that_the_database_does_not_take_fails_its_delivery_and_no_other(
+    send, connect, integration, flowdock, log, trigger
+):
+    for title in "abc":
+        send(integration.origin, issue(1, title=title))
+    send(connect("octo/other").origin, issue(2, title="d"))
+    trigger(Delivery.objects.order_by("id")[1], "NEW.state = 'delivered'")
+
+    deliver()
+
+    assert sorted(flowdock.titles) == ["a", "b", "c", "d"]
+    assert [state for state, _ in log()] == ["delivered", "failed", "delivered", "delivered"]
+    assert "cannot read or write" in Delivery.objects.get(state="failed").reason
+
+
+def test_a_row_that_cannot_be_changed_at_all_is_left_alone(send, connect, integration, flowdock, log, trigger):
+    send(integration.origin, issue(1))
+    send(connect("octo/other").origin, issue(2))
+    trigger(Delivery.objects.first(), "TRUE")
+
+    deliver()
+
+    assert log() == [("pending", "issue:1"), ("delivered", "issue:2")]
+
+
+@pytest.mark.parametrize(
+    "error", [OperationalError("server closed the connection"), InterfaceError("connection already closed")]
+)
+def test_an_outage_of_the_database_is_waited_out(send, integration, flowdock, log, error, transactional_db):
+    send(integration.origin, issue(1))
+    dispatcher = Dispatcher()
+    errors = [error]
+
+    def fail(execute, *arguments):
+        if errors:
+            dispatcher.wake()  # it would wait for some seconds
+            raise errors.pop()
+        return execute(*arguments)
+
+    flowdock.before_answer = dispatcher.stop
+    with connection.execute_wrapper(fail):
+        dispatcher.run()
+
+    assert log() == [("delivered", "issue:1")]
+
+
+@pytest.mark.parametrize("end", [lambda delivery: delivery.drop("dropped by sam"), lambda d: d.integration.remove()])
+def test_what_was_dropped_on_its_way_and_posted_all_the_same_is_shown_as_posted(
+    send, integration, flowdock, log, end, transactional_db
+):
+    send(integration.origin, issue())
+    delivery = Delivery.objects.get()
+
+    def end_it() -> None:
+        end(delivery)
+        connection.close()  # the sender's, which else has none
+
+    flowdock.before_answer = end_it
+
+    deliver()
+
+    assert log() == [("delivered", "issue:7")]
 
 
 def test_a_single_message_in_trouble_does_not_stop_the_others(send, integration, flowdock, pass_time, log):
@@ -424,27 +601,73 @@ def test_one_message_costs_two_short_transactions(send, integration, flowdock, d
     send(integration.origin, issue())
 
     # What is due; savepoint, claim, behind, lease, integrations, release; what is due, and when, if the sender is not
-    # that quick; savepoint, the origin's lock, mark, next in the thread, release; what is due.
-    with django_assert_max_num_queries(16 if connection.vendor == "postgresql" else 15):
+    # that quick; savepoint, the origin's lock, mark, next in the thread, release; what is due. On PostgreSQL
+    # the lock, and the timeouts of both transactions.
+    with django_assert_max_num_queries(18 if connection.vendor == "postgresql" else 15):
         deliver()
 
 
-def test_the_breaker_opens_for_several_threads_and_closes_at_the_first_answer():
+@pytest.fixture
+def wait(monkeypatch) -> Callable[[float], None]:
+    """Move the breaker's clock on by so many seconds; it stands still otherwise."""
+    clock = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(breaker, "time", SimpleNamespace(monotonic=lambda: clock.seconds))
+
+    def wait(seconds: float) -> None:
+        clock.seconds += seconds
+
+    return wait
+
+
+def test_the_breaker_opens_for_several_integrations_and_closes_at_the_first_answer(wait):
     trip = breaker.Breaker()
-    for _ in range(2):
-        for thread in range(breaker.THREADS - 1):
-            trip.away(thread, "away", None)
+    for _ in range(10):
+        for integration in range(breaker.INTEGRATIONS - 1):
+            trip.away(integration, "away", None)
     assert not trip.is_open
-    trip.away("another", "away", None)
+    trip.away(77, "away", None)
     assert trip.is_open
     first = trip.until
-    trip.away("one that was on its way", "away", None)
+    trip.away(78, "one that was on its way", None)
     assert trip.until == first
 
-    trip.until = 0.0  # the pause is over, and the one that goes out to see finds nobody
-    trip.away("another", "away", None)
+    wait(3)  # the pause is over, and the one that goes out to see finds nobody
+    assert not trip.is_open
+    trip.away(77, "away", None)
     assert trip.until > first
     trip.answered()
 
     assert not trip.is_open
     assert not trip.is_probing
+
+
+def test_the_breaker_stays_closed_while_somebody_is_answered(wait):
+    trip = breaker.Breaker()
+    for integration in range(20):
+        trip.answered()
+        wait(0.9)
+        trip.away(integration, "away", None)
+        trip.away(integration + 100, "away", None)
+        trip.away(integration + 200, "away", None)
+
+    assert not trip.is_probing
+
+
+def test_probes_go_to_one_integration_after_the_other(wait):
+    trip = breaker.Breaker()
+    for integration in (1, 2, 3):
+        trip.away(integration, "away", None)
+    assert trip.not_to_probe() == {1, 2, 3}  # another one may find out at once
+
+    probed = []
+    for _ in range(6):
+        wait(120)
+        candidates = {1, 2, 3} - trip.not_to_probe()
+        if not candidates:
+            trip.begin_turn()
+            candidates = {1, 2, 3}
+        probed.append(min(candidates))
+        trip.probe(probed[-1])
+        trip.away(probed[-1], "away", None)
+
+    assert probed == [1, 2, 3, 1, 2, 3]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography.fernet import Fernet
 from django.db import connection
+from django.utils import timezone
 
 from integrations.fields import UndecipherableSecret
 from integrations.models import Integration, Origin
@@ -47,6 +48,31 @@ def test_a_secret_of_another_key_is_an_error_that_does_not_tell_it(integration, 
     settings.FIELD_KEYS = [Fernet.generate_key().decode()]
 
     with pytest.raises(UndecipherableSecret, match="FIELD_KEYS") as raised:
-        Integration.objects.get()
+        _ = Integration.objects.get().flow_token
 
     assert ciphertext not in str(raised.value)
+
+
+def test_a_row_whose_secret_no_key_opens_can_be_listed_and_saved_and_opens_again_when_the_key_is_back(
+    integration, settings
+):
+    keys, settings.FIELD_KEYS = settings.FIELD_KEYS, [Fernet.generate_key().decode()]
+    locked = Integration.objects.get()
+
+    assert locked.state == Integration.State.WAITING
+    locked.name = "octo/renamed"
+    locked.save()
+
+    settings.FIELD_KEYS = keys
+    again = Integration.objects.get()
+    assert (again.name, again.flow_token) == ("octo/renamed", integration.flow_token)
+
+
+def test_a_new_webhook_secret_replaces_one_that_no_key_opens(integration, settings):
+    settings.FIELD_KEYS = [Fernet.generate_key().decode()]
+
+    Origin.objects.get().rotate_secret()
+
+    origin = Origin.objects.get()
+    assert origin.secret not in {"", integration.origin.secret}
+    assert origin.secrets(timezone.now()) == [origin.secret]

@@ -331,10 +331,9 @@ def test_a_database_that_was_not_migrated_is_not_said_to_be_away(send, integrati
 
 
 def test_a_hook_whose_secret_no_key_opens_asks_for_it_to_be_sent_again(send, integration, caplog, settings):
-    origin = Origin.objects.get()
     settings.FIELD_KEYS = [Fernet.generate_key().decode()]
 
-    assert "FIELD_KEYS" in answered_503(send, origin, caplog)
+    assert "FIELD_KEYS" in answered_503(send, integration.origin, caplog)
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="on PostgreSQL the bell is NOTIFY")

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any, ClassVar
 
-import psycopg
 import pytest
 
 from integrations.delivery import SWEEP
 
-ROOT = Path(__file__).resolve().parents[3]
-RACE = Path(__file__).with_name("race.py")
-PATIENCE = 30.0
-POSTGRESQL = os.environ.get("TEST_DATABASE_URL", "")
+from .processes import DATABASES, PATIENCE, Bridge, bridge_over, until
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -61,94 +52,10 @@ def receiver() -> Iterator[type[Receiver]]:
         thread.join()
 
 
-class Bridge:
-    """The bridge's commands over a database of their own."""
-
-    def __init__(self, data_dir: Path, database_url: str, flowdock_url: str) -> None:
-        self.env = {
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "flowdock_bridge.settings",
-            "PYTHONPATH": str(ROOT),
-            "SECRET_KEY": "tests-only",
-            "FIELD_KEYS": "dGVzdHMgb25seSwgdGVzdHMgb25seSwgdGVzdHMgISE=",
-            "DATA_DIR": str(data_dir),
-            "DATABASE_URL": database_url,
-            "FLOWDOCK_API_URL": flowdock_url,
-            "FLOWDOCK_API_VERSION": "activities",
-            "FLOWDOCK_TIMEOUT": "0.5",
-        }
-        self.workers: list[subprocess.Popen[bytes]] = []
-        self.manage("migrate", "--verbosity", "0")
-        self.race("connect")
-
-    def manage(self, *arguments: str) -> str:
-        return self._run("manage.py", *arguments)
-
-    def race(self, *arguments: str) -> Any:
-        return json.loads(self._run(str(RACE), *arguments))
-
-    def _run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def start_worker(self, **settings: str) -> subprocess.Popen[bytes]:
-        worker = subprocess.Popen(
-            [sys.executable, "manage.py", "worker"], cwd=ROOT, env=self.env | settings, stdout=subprocess.PIPE
-        )
-        self.workers.append(worker)
-        assert worker.stdout
-        assert worker.stdout.readline().startswith(b"worker: ")
-        return worker
-
-    def deliveries(self) -> list[dict[str, Any]]:
-        return self.race("deliveries")
-
-
-DATABASES = [
-    "sqlite",
-    pytest.param(
-        "postgresql",
-        marks=[
-            pytest.mark.postgresql,
-            pytest.mark.skipif(not POSTGRESQL.startswith("postgres"), reason="TEST_DATABASE_URL is not PostgreSQL's"),
-        ],
-    ),
-]
-
-
 @pytest.fixture(params=DATABASES)
 def bridge(request, tmp_path, receiver) -> Iterator[Bridge]:
-    if request.param == "sqlite":
-        bridge = Bridge(tmp_path, f"sqlite:///{tmp_path / 'bridge.sqlite3'}", receiver.url)
-        yield from stopping(bridge)
-        return
-    name = f"bridge_{uuid.uuid4().hex}"
-    with psycopg.connect(POSTGRESQL, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        try:
-            bridge = Bridge(tmp_path, f"{POSTGRESQL.rpartition('/')[0]}/{name}", receiver.url)
-            yield from stopping(bridge)
-        finally:
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def stopping(bridge: Bridge) -> Iterator[Bridge]:
-    try:
+    with bridge_over(request.param, tmp_path, receiver.url) as bridge:
         yield bridge
-    finally:
-        for worker in bridge.workers:
-            worker.kill()
-            worker.communicate()
-
-
-def until(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.02)
 
 
 def test_an_idle_worker_posts_at_once_and_stops_when_told(bridge, receiver):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 import requests
+from cryptography.fernet import Fernet
+from django.contrib.auth import get_user
 from django.db import connection
 from django.test import Client
 from django.urls import get_resolver
+
+from integrations.models import Origin
 
 from .flowdock_double import MAIN
 
@@ -187,7 +191,8 @@ def test_unknown_addresses_and_too_large_forms_have_pages_of_their_own(member, i
 
 def test_a_fault_of_ours_has_a_page_that_tells_nothing(member, integration):
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE integrations_integration SET flow_token = 'garbage'")
+        # JSON allows such a number, and Python refuses to read it.
+        cursor.execute("UPDATE integrations_integration SET filters = %s", [f'["garbage", {"7" * 5000}]'])
     member.raise_request_exception = False
 
     page = member.get(f"/integrations/{integration.pk}/")
@@ -196,6 +201,22 @@ def test_a_fault_of_ours_has_a_page_that_tells_nothing(member, integration):
     assert "Something broke on our side" in page.content.decode()
     assert "garbage" not in page.content.decode()
     assert "Traceback" not in page.content.decode()
+
+
+def test_an_integration_whose_secrets_no_key_opens_is_shown_and_its_secret_is_not(member, integration, settings):
+    token = Fernet(Fernet.generate_key()).encrypt(b"of another key").decode()
+    Origin.objects.update(created_by=get_user(member))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE integrations_integration SET flow_token = %s", [token])
+        cursor.execute("UPDATE integrations_origin SET secret = %s", [token])
+
+    assert member.get("/").status_code == 200
+    assert member.get(f"/integrations/{integration.pk}/").status_code == 200
+    page = member.get(f"/integrations/{integration.pk}/connected/")
+
+    assert page.status_code == 503
+    assert "FIELD_KEYS" in page.content.decode()
+    assert settings.FIELD_KEYS[0] not in page.content.decode()
 
 
 def test_a_token_under_a_key_that_was_dropped_means_signing_in_again(member, integration, settings):

@@ -1,0 +1,115 @@
+"""The bridge's commands as processes of their own, over a database of their own: SQLite's, and PostgreSQL's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+RACE = Path(__file__).with_name("race.py")
+PATIENCE = 30.0
+POSTGRESQL = os.environ.get("TEST_DATABASE_URL", "")
+
+
+class Bridge:
+    """The bridge's commands over a database of their own."""
+
+    def __init__(self, data_dir: Path, database_url: str, flowdock_url: str) -> None:
+        self.env = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "flowdock_bridge.settings",
+            "PYTHONPATH": str(ROOT),
+            "SECRET_KEY": "tests-only",
+            "FIELD_KEYS": "dGVzdHMgb25seSwgdGVzdHMgb25seSwgdGVzdHMgISE=",
+            "DATA_DIR": str(data_dir),
+            "DATABASE_URL": database_url,
+            "FLOWDOCK_API_URL": flowdock_url,
+            "FLOWDOCK_API_VERSION": "activities",
+            "FLOWDOCK_TIMEOUT": "0.5",
+        }
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.manage("migrate", "--verbosity", "0")
+        self.race("connect")
+
+    def manage(self, *arguments: str) -> str:
+        return self._run("manage.py", *arguments)
+
+    def race(self, *arguments: str) -> Any:
+        return self.script(RACE, *arguments)
+
+    def script(self, path: Path, *arguments: str) -> Any:
+        """What a script prints as JSON."""
+        return json.loads(self._run(str(path), *arguments))
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start_worker(self, **settings: str) -> subprocess.Popen[bytes]:
+        worker = subprocess.Popen(
+            [sys.executable, "manage.py", "worker"], cwd=ROOT, env=self.env | settings, stdout=subprocess.PIPE
+        )
+        self.workers.append(worker)
+        assert worker.stdout
+        assert worker.stdout.readline().startswith(b"worker: ")
+        return worker
+
+    def deliveries(self) -> list[dict[str, Any]]:
+        return self.race("deliveries")
+
+
+DATABASES = [
+    "sqlite",
+    pytest.param(
+        "postgresql",
+        marks=[
+            pytest.mark.postgresql,
+            pytest.mark.skipif(not POSTGRESQL.startswith("postgres"), reason="TEST_DATABASE_URL is not PostgreSQL's"),
+        ],
+    ),
+]
+
+
+@contextlib.contextmanager
+def bridge_over(database: str, data_dir: Path, flowdock_url: str) -> Iterator[Bridge]:
+    """A bridge with one connected integration over one of DATABASES; its workers are killed at the end."""
+    if database == "sqlite":
+        yield from stopping(Bridge(data_dir, f"sqlite:///{data_dir / 'bridge.sqlite3'}", flowdock_url))
+        return
+    name = f"bridge_{uuid.uuid4().hex}"
+    with psycopg.connect(POSTGRESQL, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        try:
+            yield from stopping(Bridge(data_dir, f"{POSTGRESQL.rpartition('/')[0]}/{name}", flowdock_url))
+        finally:
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def stopping(bridge: Bridge) -> Iterator[Bridge]:
+    try:
+        yield bridge
+    finally:
+        for worker in bridge.workers:
+            worker.kill()
+            worker.communicate()
+
+
+def until(condition: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.02)
