@@ -34,8 +34,15 @@ TIMEOUT = 10  # seconds, for everything
 LONGEST_ANSWER = 64 * 1024  # bytes that are read
 LONGEST_MESSAGE = 500  # characters that are shown
 TOKEN_LASTS = timedelta(seconds=30)
-MOST_CALLS = 32  # at once, in one process
-MOST_CALLS_TO_A_HOST = 4
+# At once, in one process: a press holds one of its threads until the service has answered, and the other half of them
+# answer everybody else meanwhile.
+MOST_CALLS = max(1, settings.THREADS // 2)
+MOST_CALLS_TO_A_HOST = max(1, MOST_CALLS // 2)
+RETRY_AFTER = TIMEOUT  # seconds: by then a call that is under way has ended
+
+
+class TooManyCalls(Exception):
+    """Nothing was sent, because too many calls are under way; the text says so to the person who pressed."""
 
 
 class NoSuchAction(Exception):
@@ -78,8 +85,8 @@ def signature(thread: Thread, number: int) -> str:
 def press(thread: Thread, number: int, user: User, seen: str) -> Outcome:
     """Call the integration behind a button for `user`; `seen` is the signature of what they saw.
 
-    `source.application` and `flow` are loaded. Never tried twice, since a press may not be one. Raises NoSuchAction
-    and Refused.
+    `source.application` and `flow` are loaded. Never tried twice, since a press may not be one. Raises NoSuchAction,
+    Refused and TooManyCalls.
     """
     action = thread.actions[number] if 0 <= number < len(thread.actions) else {}
     if not is_button(action) or not constant_time_compare(seen, signature(thread, number)):
@@ -117,12 +124,20 @@ class _Turns:
         self._lock = threading.Lock()
         self._hosts: dict[str, int] = {}
 
-    def take(self, host: str) -> bool:
+    def take(self, host: str) -> None:
+        """Raises TooManyCalls."""
         with self._lock:
-            free = sum(self._hosts.values()) < MOST_CALLS and self._hosts.get(host, 0) < MOST_CALLS_TO_A_HOST
-            if free:
-                self._hosts[host] = self._hosts.get(host, 0) + 1
-            return free
+            if self._hosts.get(host, 0) >= MOST_CALLS_TO_A_HOST:
+                raise TooManyCalls(
+                    f"Nothing was sent to {host}, because it has not answered earlier requests yet. "
+                    f"Try again in {RETRY_AFTER} seconds."
+                )
+            if sum(self._hosts.values()) >= MOST_CALLS:
+                raise TooManyCalls(
+                    "Nothing was sent, because this server is waiting for the answers of other services. "
+                    f"Try again in {RETRY_AFTER} seconds."
+                )
+            self._hosts[host] = self._hosts.get(host, 0) + 1
 
     def leave(self, host: str) -> None:
         with self._lock:
@@ -136,9 +151,9 @@ _turns = _Turns()
 
 def _call(method: str, address: str, body: bytes, flowdock_token: str) -> Outcome:
     """In a thread of its own, since a host that sends a byte now and then is never silent for `requests`."""
-    host = urlsplit(address).netloc
-    if not _turns.take(host):
-        return Outcome(False, "The service has not answered earlier requests yet. Try again in a moment.")
+    # Without the port: one machine answers on 65,535 of them.
+    host = urlsplit(address).hostname or ""
+    _turns.take(host)
     outcomes: queue.Queue[Outcome] = queue.Queue()
 
     def call() -> None:

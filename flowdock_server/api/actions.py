@@ -31,7 +31,7 @@ class PressedShape(TypedDict):
 @router.post(
     "/flows/{organization}/{flow}/threads/{thread_id}/actions/{number}",
     auth=person("flow"),
-    response={200: PressedShape, 424: ErrorShape},
+    response={200: PressedShape, 424: ErrorShape, 503: ErrorShape},
 )
 def press(
     request: HttpRequest,
@@ -44,7 +44,8 @@ def press(
     """Do what a button of a thread says, through its service. Use the address that the action itself has as target.
 
     401 with `WWW-Authenticate: Flowdock-Token url=…` where the service does not know the caller yet; 424 where it
-    refuses, fails or does not answer; 404 where the thread offers something else by now.
+    refuses, fails or does not answer; 404 where the thread offers something else by now; 503 with `Retry-After`, and
+    nothing sent, where too many services have not answered yet.
     """
     opened = open_flow(request.auth, organization, flow)
     threads = opened.threads.select_related("flow__organization", "source__application")
@@ -53,6 +54,10 @@ def press(
         outcome = actions.press(thread, number, request.auth.user, pressed.signature)
     except actions.NoSuchAction as error:
         raise Http404 from error
+    except actions.TooManyCalls as error:
+        response = failure(503, str(error))
+        response["Retry-After"] = str(actions.RETRY_AFTER)
+        return response
     if outcome.done:
         return {"message": outcome.message}
     return _challenge(outcome) if outcome.url else failure(424, outcome.message)

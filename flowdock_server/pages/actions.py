@@ -26,7 +26,7 @@ def press(request: HttpRequest, flow: Flow, thread_id: str, number: int) -> Http
         outcome = actions.press(thread, number, request.user, request.POST.get("signature", ""))
     except actions.NoSuchAction as error:
         raise Http404 from error
-    except Refused as error:
+    except (Refused, actions.TooManyCalls) as error:
         outcome = actions.Outcome(False, str(error))
     if "application/json" in request.headers.get("Accept", ""):
         return JsonResponse({"message": outcome.message, "done": outcome.done, "url": outcome.url})

@@ -224,16 +224,6 @@ def test_a_service_that_never_ends_its_answer_holds_up_nobody(ines, offer, servi
     assert time.monotonic() - began < 3
 
 
-def test_calls_to_one_host_have_a_limit(ines, offer, service, monkeypatch):
-    monkeypatch.setattr(actions, "MOST_CALLS_TO_A_HOST", 0)
-    thread = offer(button(service.address))
-
-    response = ines.post(target_of(ines, thread))
-
-    assert response.status_code == 424
-    assert not service.asked
-
-
 @pytest.mark.parametrize(
     "target",
     [
