@@ -3,13 +3,15 @@
 Flowdock's field names. Errors are pydantic's; `flowdock_server.api.errors` words them as Flowdock did.
 """
 
-import json
+import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from django.core.files.uploadedfile import UploadedFile
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
+
+from flowdock_server import strict_json
 
 MAX_CONTENT = 8096  # characters of a chat message: Flowdock's own limit
 MAX_TITLE = 10_000
@@ -23,6 +25,8 @@ INBOX_EVENTS = ("activity", "discussion")
 SPOKEN_EVENTS = ("message", "comment", "status")
 
 BLANK = "can't be blank"
+# What no text in a database can hold: NUL, and halves of characters that JSON can spell.
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Rejected(Exception):
@@ -106,10 +110,17 @@ def _json_list(text: str) -> list[Any] | None:
     if not text.lstrip().startswith("["):
         return None
     try:
-        value = json.loads(text)
+        value = strict_json.loads(text)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, list) else None
+
+
+def _storable(value: str) -> str:
+    """A tag of a list in a form has escapes of its own, such as that of NUL, which nobody has looked at yet."""
+    if UNSTORABLE.search(value):
+        raise PydanticCustomError("characters", "has a character that cannot be stored")
+    return value
 
 
 def _tags(value: Any) -> Any:
@@ -148,7 +159,8 @@ Files = Annotated[
 ]
 Address = Annotated[str, Field(max_length=2000), BeforeValidator(_web_address)]
 Action = Annotated[dict[str, Any], AfterValidator(_action)]
-Tags = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100), BeforeValidator(_tags)]
+Tag = Annotated[str, Field(max_length=100), AfterValidator(_storable)]
+Tags = Annotated[list[Tag], Field(max_length=100), BeforeValidator(_tags)]
 
 
 class Shape(BaseModel):

@@ -1,7 +1,6 @@
 """Parameters, wherever they come from: query, form (with brackets and files) and JSON, merged in this order."""
 
 import io
-import json
 import re
 from typing import Annotated, Any
 
@@ -14,14 +13,14 @@ from ninja import NinjaAPI
 from ninja.params.models import Body, BodyModel
 from pydantic import Field
 
+from flowdock_server import strict_json
+from flowdock_server.drafts import UNSTORABLE
+
 MAX_DEPTH = 20
 _KEY = re.compile(r"\A([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
 
 # The other charsets that a form may be in.
 _CHARSETS = {"iso-8859-1": "latin-1", "latin1": "latin-1", "windows-1252": "cp1252"}
-
-# What no text in a database can hold: NUL, and halves of characters that JSON can spell.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 # A number in an address. No id is larger, and SQLite raises on what is.
@@ -88,7 +87,7 @@ def _form(request: HttpRequest) -> QueryDict:
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
+        value = strict_json.loads(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise Unreadable("The body is not UTF-8") from error
     except ValueError as error:
@@ -100,16 +99,12 @@ def _json_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
 def check_texts(value: Any, depth: int = 0) -> None:
     """Raise Unreadable for texts that cannot be stored, and for what is nested too deep."""
     if depth > MAX_DEPTH:
         raise Unreadable("The parameters are nested too deep")
     if isinstance(value, str):
-        if _UNSTORABLE.search(value):
+        if UNSTORABLE.search(value):
             raise Unreadable("A text has a character that cannot be stored")
     elif isinstance(value, dict):
         for key, item in value.items():

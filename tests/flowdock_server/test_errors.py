@@ -108,6 +108,8 @@ def test_a_wrong_method_tells_the_right_ones(client, db):
         (b'"text"', "application/json", "object"),
         (b"null", "application/json", "object"),
         (b'{"title": NaN}', "application/json", "NaN"),
+        (b'{"title": 1e999}', "application/json", "1e999 is too large a number"),
+        (b'{"thread": {"actions": [{"@type": "x", "n": -1e400}]}}', "application/json", "too large a number"),
         (b'{"title": "\\u0000"}', "application/json", "character"),
         (b'{"title": "\\ud800"}', "application/json", "character"),
         (b'{"\\u0000": 1}', "application/json", "character"),
@@ -124,6 +126,15 @@ def test_a_body_that_cannot_be_read_is_refused_with_the_reason(client, token, bo
 
     assert response.status_code == 400
     assert reason in response.json()["message"]
+
+
+def test_a_list_of_tags_in_a_form_has_no_character_that_cannot_be_stored(client, token):
+    sent = {"flow_token": token, "event": "message", "content": "x", "tags": '["\\u0000"]'}
+
+    response = client.post("/messages", sent)
+
+    assert response.status_code == 400
+    assert "cannot be stored" in str(response.json()["errors"])
 
 
 @pytest.mark.parametrize("content_type", ["text/xml", "text/plain", ""])
