@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 import tempfile
@@ -16,10 +15,11 @@ from uuid import UUID
 from django.core.files.base import File
 from django.core.files.storage import storages
 from django.core.management.color import no_style
-from django.db import DatabaseError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import Model
 
 from flowdock_server import conversations, search
+from flowdock_server.files import THUMBNAIL_ENDING
 from flowdock_server.models import (
     Application,
     Attachment,
@@ -38,7 +38,7 @@ from flowdock_server.models import (
 from flowdock_server.names import RESERVED
 from flowdock_server.tokens import THREAD_ID_LENGTH, digest, new_token
 
-from . import FORMAT, Unfit
+from . import FORMAT, Unfit, reading
 from .kinds import (
     APPLICATION,
     ATTACHMENT,
@@ -53,10 +53,13 @@ from .kinds import (
     THREAD,
     USER,
     Record,
+    is_action,
 )
 
 BATCH = 500  # messages or threads in one transaction
+MAX_WEIGHT = 4 * 1024 * 1024  # bytes of them in memory, about
 _THREAD_ID = re.compile(rf"\A[\w-]{{{THREAD_ID_LENGTH}}}\Z", re.ASCII)
+_FILE_KEY = re.compile(r"\A[\w-]{16,64}\Z", re.ASCII)
 _OF_PERSON = re.compile(r"\A(:(?:user|unread|highlight):)(\d+)\Z")
 
 
@@ -66,11 +69,21 @@ class Loader:
     `into` names another address than the file's: (organization, flow) as addresses spell them. A flow that is not
     there is made, with its own id where no other flow has it; else threads and files get ids that follow from the
     flow's and their own, so that a second import finds them again. `made` counts what is new, by type of line.
+
+    A file may come from anybody, so it decides about nothing that was here before it. In an organization that is here
+    already it makes nobody a member and invites nobody, unless `members` says so, and it never makes an admin there;
+    tokens of sources that it adds to a flow that is here open it only with `members`. Passwords of accounts that it
+    makes count only with `passwords`. `withheld` counts what was not granted, by type of line.
     """
 
-    def __init__(self, into: tuple[str, str] | None = None) -> None:
+    def __init__(self, into: tuple[str, str] | None = None, *, members: bool = False, passwords: bool = False) -> None:
         self.into = into
+        self.members = members
+        self.passwords = passwords
         self.made: Counter[str] = Counter()
+        self.withheld: Counter[str] = Counter()
+        self._made_organization = False
+        self._made_flow = False
         self.organization: Organization | None = None
         self._flow: Flow | None = None
         self._copying = False
@@ -80,6 +93,7 @@ class Loader:
         # Read, and not stored yet: a message with the number of its parent.
         self._messages: list[tuple[Message, int | None]] = []
         self._threads: list[Thread] = []
+        self._weight = 0
         self._file: tuple[str, IO[bytes]] | None = None
         self._ended = False
 
@@ -89,6 +103,10 @@ class Loader:
             raise Unfit("the flow itself is missing above this line")
         return self._flow
 
+    @property
+    def _grants_access(self) -> bool:
+        return self._made_organization or self.members
+
     def load(self, records: Iterable[Record]) -> Flow:
         """All of `records`, in batches that are each stored whole. Raises Unfit, with the number of the line."""
         readers: dict[str, Callable[[Record], None]] = {
@@ -97,21 +115,26 @@ class Loader:
             "source": self._source, "invitation": self._invitation, "thread": self._thread, "message": self._message,
             "attachment": self._attachment, "bytes": self._bytes, "mark": self._mark, "end": self._end,
         }  # fmt: skip
-        number = 0
-        for number, record in enumerate(records, 1):
+        try:
+            number = 0
+            for number, record in enumerate(records, 1):
+                with _told_of(number):
+                    kind = record.get("type") if isinstance(record, dict) else None
+                    if not isinstance(kind, str):
+                        raise Unfit("this is no object with a type")
+                    self._weight += reading.weigh(record)
+                    self._flush(kind)
+                    # A type that a later version has added is left alone.
+                    readers.get(kind, lambda record: None)(record)
+            if not number:
+                raise Unfit("there is nothing in it")
             with _told_of(number):
-                kind = record.get("type") if isinstance(record, dict) else None
-                if not isinstance(kind, str):
-                    raise Unfit("this is no object with a type")
-                self._flush(kind)
-                # A type that a later version has added is left alone.
-                readers.get(kind, lambda record: None)(record)
-        if not number:
-            raise Unfit("there is nothing in it")
-        with _told_of(number):
-            self._flush("")
-            if not self._ended:
-                raise Unfit("the file ends here, and its own end is missing: it was cut off")
+                self._flush("")
+                if not self._ended:
+                    raise Unfit("the file ends here, and its own end is missing: it was cut off")
+        finally:
+            if self._file:  # of a line that is unfit, or that was the last of a file cut off
+                self._file[1].close()
         self._renew_sequences()
         return self.flow
 
@@ -123,6 +146,8 @@ class Loader:
 
     @transaction.atomic
     def _organization(self, record: Record) -> None:
+        if self.organization is not None:
+            raise Unfit("the file has a second organization: it is of one flow")
         values = ORGANIZATION.values(record, {})
         if self.into and self.into[0] != values["parameterized_name"]:
             # The file's organization is another one: only its name may be taken over.
@@ -132,10 +157,13 @@ class Loader:
         self.organization, made = _get_or_make(
             Organization, {"parameterized_name": values.pop("parameterized_name")}, values
         )
+        self._made_organization = made
         self.made["organization"] += made
 
     @transaction.atomic
     def _open_flow(self, record: Record) -> None:
+        if self._flow is not None:
+            raise Unfit("the file has a second flow")
         values = FLOW.values(record, {})
         address = self.into[1] if self.into else values["parameterized_name"]
         organization = self.organization
@@ -153,7 +181,10 @@ class Loader:
                 del values["id"]
             if Flow.objects.filter(api_token_digest=values.get("api_token_digest") or "-").exists():
                 values["api_token_digest"] = None
+            if not self._grants_access:
+                values["access_mode"] = Flow.AccessMode.INVITATION
             here = Flow.objects.create(**values | {"organization": organization, "parameterized_name": address})
+            self._made_flow = True
             self.made["flow"] += 1
         elif here.last_number < values.get("last_number", 0):
             # What is said while this runs gets numbers after those that are still to come.
@@ -161,51 +192,83 @@ class Loader:
                 last_number=values["last_number"]
             )
         here.organization = organization
-        self._flow, self._copying = here, str(here.pk) != str(record["id"])
+        self._flow, self._copying = here, str(here.pk) != record["id"]
 
     @transaction.atomic
     def _user(self, record: Record) -> None:
         values = USER.values(record, {})
         email = values.pop("email").strip().lower()
-        user, made = _get_or_make(User, {"email": email}, values | {"password": record.get("password", "!")})
+        password = self._password(record)
+        user, made = _get_or_make(User, {"email": email}, values | {"password": password or "!"})
         self._users[record["id"]] = user.pk
         self.made["user"] += made
+        if made and password is None and "password" in record:
+            self.withheld["password"] += 1
+
+    def _password(self, record: Record) -> str | None:
+        """What the database keeps of it; None where the file has none, or none is to be taken over."""
+        password = record.get("password")
+        if password is None or not self.passwords:
+            return None
+        if not isinstance(password, str) or len(password) > 128:
+            raise Unfit("user.password is none that this server has made")
+        return password
 
     def _colleague(self, record: Record) -> None:
         values = COLLEAGUE.values(record, {"user": self._person})
         found = {"organization": self.organization, "user_id": values.pop("user_id")}
-        self.made["colleague"] += Membership.objects.get_or_create(**found, defaults=values)[1]
+        if not self._made_organization:
+            values["admin"] = False
+        self._let_in("colleague", Membership, found, values)
 
     def _member(self, record: Record) -> None:
         values = MEMBER.values(record, {"user": self._person})
         found = {"flow": self.flow, "user_id": values.pop("user_id")}
-        self.made["member"] += FlowMembership.objects.get_or_create(**found, defaults=values)[1]
+        self._let_in("member", FlowMembership, found, values)
+
+    def _let_in(self, kind: str, model: type[Any], found: dict[str, Any], values: dict[str, Any]) -> None:
+        if self._grants_access:
+            self.made[kind] += model.objects.get_or_create(**found, defaults=values)[1]
+        else:
+            self.withheld[kind] += not model.objects.filter(**found).exists()
 
     @transaction.atomic
     def _application(self, record: Record) -> None:
         values = APPLICATION.values(record, {"user": self._person_or_nobody})
         client_id = values.pop("client_id")
+        # It acts for nobody who was not asked, and is offered nowhere, until somebody here says so.
+        values |= {
+            "skip_authorization": False,
+            "published": False,
+            "client_type": Application.CLIENT_CONFIDENTIAL,
+            "authorization_grant_type": Application.GRANT_AUTHORIZATION_CODE,
+        }
         application, made = _get_or_make(Application, {"client_id": client_id}, values)
         self._applications[client_id] = application.pk
         self.made["application"] += made
 
     @transaction.atomic
     def _source(self, record: Record) -> None:
-        values = SOURCE.values(
-            record, {"application": self._applications.__getitem__, "creator": self._person_or_nobody}
-        )
+        values = SOURCE.values(record, {"application": self._application_called, "creator": self._person_or_nobody})
         found = {"flow_id": self.flow.pk, "name": values.pop("name"), "created_at": values.pop("created_at")}
         if Source.objects.filter(token_digest=values["token_digest"]).exclude(**found).exists():
             # The token is another source's here, and opens that one's flow.
             values["token_digest"] = digest(new_token())
+        is_withheld = not (self._made_flow or self._grants_access or values.get("removed_at"))
+        if is_withheld:
+            values["token_digest"] = digest(new_token())
         source, made = _get_or_make(Source, found, values)
         self._sources[record["id"]] = source.pk
         self.made["source"] += made
+        self.withheld["flow token"] += made and is_withheld
 
     @transaction.atomic
     def _invitation(self, record: Record) -> None:
         values = INVITATION.values(record, {"invited_by": self._person_or_nobody})
         found = {"flow_id": self.flow.pk, "email": values.pop("email"), "created_at": values.pop("created_at")}
+        if not self._grants_access:
+            self.withheld["invitation"] += not Invitation.objects.filter(**found).exists()
+            return
         if Invitation.objects.filter(token_digest=values["token_digest"]).exclude(**found).exists():
             values["token_digest"] = digest(new_token())
         self.made["invitation"] += _get_or_make(Invitation, found, values)[1]
@@ -213,27 +276,35 @@ class Loader:
     @transaction.atomic
     def _attachment(self, record: Record) -> None:
         values = ATTACHMENT.values(record, {"message": self._message_of, "uploaded_by": self._person_or_nobody})
-        key = self._key(values.pop("key"))
+        key = self._key(_file_key(values.pop("key")))
         attachment, made = Attachment.objects.get_or_create(key=key, defaults=values | {"flow": self.flow})
+        if attachment.flow_id != self.flow.pk:
+            raise Unfit(f"the file {key} is in another flow")
         self.made["attachment"] += made
         if made and attachment.message:
             # Its name can be searched for.
             search.add([attachment.message])
 
     def _bytes(self, record: Record) -> None:
-        key = self._key(record["key"])
+        name, data = reading.text(record.get("key"), "key"), reading.text(record.get("data"), "data")
+        _file_key(name.removesuffix(THUMBNAIL_ENDING))
+        key = self._key(name)
+        if self._file and self._file[0] != key:
+            self._keep_file()
         if self._file is None:
-            if not Attachment.objects.filter(flow=self.flow, key=key.removesuffix(".thumbnail")).exists():
+            if not Attachment.objects.filter(flow=self.flow, key=key.removesuffix(THUMBNAIL_ENDING)).exists():
                 raise Unfit("these are the bytes of no attachment above this line")
             self._file = key, tempfile.TemporaryFile()  # noqa: SIM115  (_keep_file closes it)
         try:
-            self._file[1].write(base64.b64decode(record["data"], validate=True))
-        except binascii.Error:
+            self._file[1].write(base64.b64decode(data, validate=True))
+        except ValueError:  # also of what is not ASCII
             raise Unfit("the bytes are not in base64") from None
 
     def _mark(self, record: Record) -> None:
         values = MARK.values(record, {"user": self._person, "thread": self._thread_id})
         found = {"user_id": values.pop("user_id"), "thread_id": values.pop("thread_id")}
+        if not self.flow.threads.filter(pk=found["thread_id"]).exists():
+            raise Unfit(f"the thread {record['thread']} is missing above")
         self.made["mark"] += ThreadMark.objects.get_or_create(**found, defaults=values)[1]
 
     def _end(self, record: Record) -> None:
@@ -245,13 +316,14 @@ class Loader:
 
     def _thread(self, record: Record) -> None:
         values = THREAD.values(record, {"id": self._thread_id, "source": self._source_or_none})
+        values["actions"] = [action for action in values.get("actions", []) if is_action(action)]
         self._threads.append(Thread(flow=self.flow, **values))
 
     def _message(self, record: Record) -> None:
         values = MESSAGE.values(
             record,
             {
-                "thread": lambda thread: thread and self._thread_id(thread),
+                "thread": lambda thread: None if thread is None else self._thread_id(thread),
                 "source": self._source_or_none,
                 "user": self._person_or_nobody,
                 "parent": lambda number: None,  # it may be in this batch: see _link_parents
@@ -261,16 +333,20 @@ class Loader:
             raise Unfit("messages are numbered from 1")
         values["tags"] = [self._tag(tag) for tag in values.get("tags", [])]
         parent = record.get("parent")
-        self._messages.append((Message(flow=self.flow, **values), None if parent is None else int(parent)))
+        parent = None if parent is None else reading.number(parent, "message.parent")
+        self._messages.append((Message(flow=self.flow, **values), parent))
 
     def _flush(self, kind: str) -> None:
         """Store what has been gathered, before a line of another `kind` or when it is a batch."""
-        if self._threads and (kind != "thread" or len(self._threads) >= BATCH):
+        is_heavy = self._weight > MAX_WEIGHT
+        if self._threads and (kind != "thread" or is_heavy or len(self._threads) >= BATCH):
             self._store_threads()
             self._threads.clear()
-        if self._messages and (kind != "message" or len(self._messages) >= BATCH):
+            self._weight = 0
+        if self._messages and (kind != "message" or is_heavy or len(self._messages) >= BATCH):
             self._store_messages()
             self._messages.clear()
+            self._weight = 0
         if self._file and kind != "bytes":
             self._keep_file()
 
@@ -342,19 +418,39 @@ class Loader:
 
     # What the file calls a row, and what it is here.
 
-    def _person(self, number: int) -> int:
+    def _person(self, number: Any) -> int:
+        number = reading.number(number, "a person")
+        if number not in self._users:
+            raise Unfit(f"the user {number} is missing above")
         return self._users[number]
 
-    def _person_or_nobody(self, number: int | None) -> int | None:
-        return None if number is None else self._users[number]
+    def _person_or_nobody(self, number: Any) -> int | None:
+        return None if number is None else self._person(number)
 
-    def _source_or_none(self, number: int | None) -> int | None:
-        return None if number is None else self._sources[number]
+    def _application_called(self, client_id: Any) -> int:
+        client_id = reading.text(client_id, "source.application")
+        if client_id not in self._applications:
+            raise Unfit(f"the application {client_id} is missing above")
+        return self._applications[client_id]
 
-    def _message_of(self, number: int | None) -> int | None:
-        return None if number is None else self.flow.messages.values_list("pk", flat=True).get(number=number)
+    def _source_or_none(self, number: Any) -> int | None:
+        if number is None:
+            return None
+        number = reading.number(number, "source")
+        if number not in self._sources:
+            raise Unfit(f"the source {number} is missing above")
+        return self._sources[number]
 
-    def _thread_id(self, thread_id: str) -> str:
+    def _message_of(self, number: Any) -> int | None:
+        if number is None:
+            return None
+        key = self.flow.messages.values_list("pk", flat=True).filter(number=reading.number(number, "message")).first()
+        if key is None:
+            raise Unfit(f"the message {number} is missing above")
+        return key
+
+    def _thread_id(self, thread_id: Any) -> str:
+        thread_id = reading.text(thread_id, "thread")
         if not self._copying and _THREAD_ID.match(thread_id):
             return thread_id
         return base64.urlsafe_b64encode(self._derived(thread_id)[:20]).decode().rstrip("=")
@@ -396,12 +492,22 @@ def _get_or_make(model: type[Any], found: dict[str, Any], values: dict[str, Any]
     return row, True
 
 
+def _file_key(key: str) -> str:
+    """`key`, which names a file in the storage: nothing that leads to another file. Raises Unfit."""
+    if not _FILE_KEY.match(key):
+        raise Unfit(f"{key!r} is no key of a file")
+    return key
+
+
 def _later(one: datetime, other: datetime | None) -> bool:
     return other is None or one > other
 
 
 class _told_of:
-    """Says of which line an error speaks. What a database refuses is the line's fault too."""
+    """Says of which line an error speaks: one that the line made, not one of this server's own.
+
+    The database refuses what breaks its constraints, such as the same thread twice.
+    """
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -410,10 +516,5 @@ class _told_of:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: Any) -> None:
-        if isinstance(error, Unfit):
-            raise Unfit(f"line {self.number}: {error}") from error
-        if isinstance(error, KeyError):
-            raise Unfit(f"line {self.number}: {error} is missing, here or above") from error
-        strange = (TypeError, ValueError, AttributeError, OverflowError, DatabaseError, Message.DoesNotExist)
-        if isinstance(error, strange):
+        if isinstance(error, Unfit | IntegrityError | DataError):
             raise Unfit(f"line {self.number}: {error}") from error

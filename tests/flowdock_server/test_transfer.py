@@ -131,7 +131,7 @@ class TestRoundTrip:
         storages["attachments"].delete(key)
         empty_the_server()
 
-        said = run("import_flow", str(path))
+        said = run("import_flow", str(path), "--passwords")
 
         assert contents(Flow.objects.get(pk=rich.pk)) == before
         assert "/app/acme/main: " in said
@@ -143,7 +143,7 @@ class TestRoundTrip:
         token, number = rich.flow_token, rich.last_number
         empty_the_server()
 
-        run("import_flow", str(path))
+        run("import_flow", str(path), "--passwords")
 
         client = basic("ines@example.com", "a password")
         found = client.get("/flows/acme/main/messages", {"tags": "tide"}).json()
@@ -227,6 +227,18 @@ class TestRoundTrip:
         assert mention.user == world.ines
         assert mention.tags == [f":user:{world.otto.pk}", "tide"]
         assert mention.tag_rows.filter(name=f":user:{world.otto.pk}").exists()
+
+    def test_a_picture_and_its_thumbnail_stay_two_files(self, rich, tmp_path):
+        picture = rich.attachments.get()
+        picture.thumbnail_width, picture.thumbnail_height = 32, 32
+        picture.save()
+        storages["attachments"].save(picture.thumbnail_key, ContentFile(b"small"))
+        path = exported(rich, tmp_path / "main.jsonl")
+
+        run("import_flow", str(path), "--into", "acme/copy")
+
+        copy = Flow.objects.get(parameterized_name="copy").attachments.get()
+        assert (stored(copy.key), stored(copy.thumbnail_key)) == (b"tide " * 120_000, b"small")
 
     def test_compressed(self, rich, tmp_path):
         path = exported(rich, tmp_path / "main.jsonl.gz")
@@ -334,18 +346,21 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("line", "reason"),
         [
-            ("{", "line 1 is no JSON"),
+            ("{", "line 1: this is no JSON"),
             ("7", "no object with a type"),
             ('{"type": 7}', "no object with a type"),
             ('{"type": "export", "format": 2}', "of format 2"),
             ('{"type": "flow", "id": "x"}', "flow.id"),
-            ('{"type": "message", "number": 1}', "the flow itself is missing"),
+            (
+                '{"type": "message", "number": 1, "event": "message", "created_at": "2026-01-02"}',
+                "the flow itself is missing",
+            ),
             ('{"type": "organization", "name": "x"}', "parameterized_name"),
             ('{"type": "organization", "parameterized_name": "private", "name": "x"}', "is a page's address"),
             ('{"type": "organization", "parameterized_name": "x", "name": null}', "organization.name is null"),
             ('{"type": "user", "id": 1, "email": "a@b.cc", "name": "' + "x" * 101 + '"}', "longer than 100"),
             ('{"type": "member", "user": 99}', "99 is missing"),
-            ('{"type": "bytes", "key": "k", "data": "="}', "the flow itself is missing"),
+            ('{"type": "bytes", "key": "' + "k" * 32 + '", "data": "="}', "the flow itself is missing"),
         ],
     )
     def test_a_line_that_is_wrong_is_named(self, db, tmp_path, line, reason):
@@ -367,7 +382,7 @@ class TestRefusals:
             ({"event": "telepathy"}, "message.event is 'telepathy'"),
             ({"content": "a\0b"}, "message.content has a character that cannot be stored"),
             ({"data": {"a": ["\ud800"]}}, "message.data has a character that cannot be stored"),
-            ({"tags": 5}, "not iterable"),
+            ({"tags": 5}, "message.tags must be a list of texts"),
             ({"thread": "x" * 27}, "the thread of message 4 is missing"),
         ],
     )
