@@ -100,10 +100,10 @@ def attachments_of(value: object) -> list[Upload]:
 
 
 @contextmanager
-def kept(uploads: list[Upload], flow: Flow, user: User | None) -> Iterator[list[Attachment]]:
+def kept(uploads: list[Upload], flow: Flow | None, user: User | None) -> Iterator[list[Attachment]]:
     """Attachments whose bytes are stored, to be saved with their message. The bytes of what is not saved go again.
 
-    Raises Rejected for pictures that would unpack to more than MAX_PIXELS.
+    `flow` is None for a private message. Raises Rejected for pictures that would unpack to more than MAX_PIXELS.
     """
     attachments = [_described(upload, flow, user) for upload in uploads]
     storage = store()
@@ -147,7 +147,7 @@ def is_signed(key: str, token: str) -> bool:
     return True
 
 
-def _described(upload: Upload, flow: Flow, user: User | None) -> tuple[Attachment, bytes]:
+def _described(upload: Upload, flow: Flow | None, user: User | None) -> tuple[Attachment, bytes]:
     picture = _picture(upload)
     attachment = Attachment(
         flow=flow,

@@ -13,7 +13,7 @@ from flowdock_server import conversations, files, search, tagging
 from flowdock_server.conversations import BOOKKEEPING
 from flowdock_server.drafts import BLANK, MAX_CONTENT, Draft, Refused, Rejected
 from flowdock_server.live import Note, hub
-from flowdock_server.models import Attachment, Flow, Message, Source, Tag, Thread, User
+from flowdock_server.models import Attachment, Flow, Message, PrivateMessage, Source, Tag, Thread, User
 from flowdock_server.tagging import People
 from flowdock_server.tokens import THREAD_ID_LENGTH
 
@@ -116,10 +116,10 @@ def edit(message: Message, user: User, *, content: str | None = None, tags: Iter
                 raise Rejected({"content": [BLANK]})
             if len(content) > MAX_CONTENT:
                 raise Rejected({"content": [f"is too long (maximum is {MAX_CONTENT} characters)"]})
-            new_tags = _after_edit(message, content, people)
+            new_tags = tags_after_edit(message, content, people)
         if tags is not None:
-            facts = [tag for tag in message.tags if tag.lower().startswith(_FACTS)]
-            new_tags = tagging.unique([*_editable(tagging.given(tags, people, user.pk)), *facts])
+            facts = [tag for tag in message.tags if is_fact(tag)]
+            new_tags = tagging.unique([*editable(tagging.given(tags, people, user.pk)), *facts])
         if content is not None and content != message.content:
             _say_anew(message, content, user)
         if new_tags != message.tags:
@@ -139,7 +139,7 @@ def delete(message: Message, user: User) -> bool:
             return True
         if message.event not in (Event.MESSAGE, Event.COMMENT) or not _is_own(message, user):
             raise Refused("Only inbox messages and what is your own can be deleted")
-        tags = _after_edit(message, "", People.of(message.flow))
+        tags = tags_after_edit(message, "", People.of(message.flow))
         if message.content:
             _say_anew(message, "", user)
         if tags != message.tags:
@@ -257,7 +257,7 @@ def _tags(
     author_id = user.pk if user and not draft.external_user_name else None
     return tagging.unique(
         [
-            *_editable(tagging.given(draft.tags, people, author_id)),
+            *editable(tagging.given(draft.tags, people, author_id)),
             *(tagging.of_text(text, people, author_id) if text else []),
             *([":file"] if attachments else []),
             *draft.own_tags,
@@ -266,8 +266,13 @@ def _tags(
     )
 
 
-def _editable(tags: Iterable[str]) -> list[str]:
-    return [tag for tag in tags if not tag.lower().startswith(_FACTS)]
+def is_fact(tag: str) -> bool:
+    return tag.lower().startswith(_FACTS)
+
+
+def editable(tags: Iterable[str]) -> list[str]:
+    """Those of `tags` that people can add and remove."""
+    return [tag for tag in tags if not is_fact(tag)]
 
 
 def _store(message: Message, attachments: Iterable[Attachment] = ()) -> None:
@@ -297,7 +302,7 @@ def _is_own(message: Message, user: User) -> bool:
     return message.user_id == user.pk and message.source_id is None
 
 
-def _after_edit(message: Message, content: str, people: People) -> list[str]:
+def tags_after_edit(message: Message | PrivateMessage, content: str, people: People) -> list[str]:
     """The tags once the text is `content`: what the old text said is taken away, what the new one says is added."""
     before, after = (
         {tag.lower(): tag for tag in tagging.of_text(text, people, message.user_id)} if text else {}
@@ -324,19 +329,24 @@ def _say_anew(message: Message, content: str, user: User) -> None:
 
 
 def _tag_anew(message: Message, tags: list[str], user: User) -> None:
-    old, new = ({tag.lower(): tag for tag in spelled} for spelled in (message.tags, tags))
+    change = tag_change(message.number, message.tags, tags)
     message.tags = tags
     message.save(update_fields=["tags"])
     message.tag_rows.all().delete()
     _store_tags(message)
-    change = {
-        "message": message.number,
-        "add": [tag for name, tag in new.items() if name not in old],
-        "remove": [tag for name, tag in old.items() if name not in new],
-    }
     if change["add"] or change["remove"]:
         record(message.flow, Event.TAG_CHANGE, change, user)
         _tell("edit", message)
+
+
+def tag_change(number: int, before: list[str], after: list[str]) -> dict[str, Any]:
+    """The content of the "tag-change" of the message with that number."""
+    old, new = ({tag.lower(): tag for tag in spelled} for spelled in (before, after))
+    return {
+        "message": number,
+        "add": [tag for name, tag in new.items() if name not in old],
+        "remove": [tag for name, tag in old.items() if name not in new],
+    }
 
 
 def _remove(message: Message) -> None:

@@ -1,13 +1,23 @@
-"""What two people say to each other: the one way it is stored, and who may say what to whom."""
+"""Private messages between two people: who may write to whom, and the one way they are stored, changed and deleted.
+
+A conversation numbers its messages as a flow does, and an edit or a change of tags is a message of its own,
+"message-edit" or "tag-change": so streams carry it, and miss none.
+"""
+
+from collections.abc import Iterable
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from flowdock_server import members
-from flowdock_server.drafts import Refused
+from flowdock_server import files, members, messages, tagging
+from flowdock_server.drafts import BLANK, MAX_CONTENT, Refused, Rejected
 from flowdock_server.live import Note, hub
 from flowdock_server.messages import now, turn
-from flowdock_server.models import Conversation, PrivateMessage, User
+from flowdock_server.models import Conversation, PrivateMessage, PrivateTag, User
+from flowdock_server.tagging import People
+
+Event = PrivateMessage.Event
 
 
 def partners(user: User) -> QuerySet[User]:
@@ -18,32 +28,145 @@ def partners(user: User) -> QuerySet[User]:
     return User.objects.filter(met | first | second).exclude(pk=user.pk)
 
 
-def say(content: str, *, by: User, to: User, uuid: str = "") -> PrivateMessage:
-    """Store what `by` says, open the conversation on both sides, and tell the streams and pages of both.
+def post(
+    content: str = "",
+    *,
+    by: User,
+    to: User,
+    upload: files.Upload | None = None,
+    tags: Iterable[str] = (),
+    uuid: str = "",
+) -> PrivateMessage:
+    """Store a message of `by`'s to `to`, a text or the file `upload`, and open the conversation on both sides.
 
     The same `uuid` from the same person again is the same message: the first is returned. Raises Refused for somebody
-    whose account is closed.
+    whose account is closed, and Rejected for a picture that would unpack to too many pixels.
     """
     if not to.is_active:
-        raise Refused(f"{to.name} is not here any more")
+        raise Refused(f"The account of {to.name} is closed")
     conversation = Conversation.between(by, to)
-    with turn(), transaction.atomic():
-        conversation = Conversation.objects.select_for_update().get(pk=conversation.pk)
+    uploads = [upload] if upload else []
+    with files.kept(uploads, None, by) as attachments, turn(), transaction.atomic():
+        conversation = _taken(conversation)
         if uuid and (first := PrivateMessage.objects.filter(user=by, uuid=uuid).select_related("conversation").first()):
             return first
-        number = conversation.last_number + 1
-        message = PrivateMessage.objects.create(
-            conversation=conversation, number=number, user=by, content=content, uuid=uuid or None, created_at=now()
+        people = people_of(conversation)
+        said = tagging.of_text(content, people, by.pk) if content else []
+        found = tagging.unique([*messages.editable(tagging.given(tags, people, by.pk)), *said])
+        message = _store(
+            conversation,
+            by,
+            event=Event.FILE if upload else Event.MESSAGE,
+            content=content,
+            tags=[*found, ":file"] if upload else found,
+            uuid=uuid or None,
         )
-        conversation.last_number = number
+        for attachment in attachments:
+            attachment.private_message = message
+            attachment.save(force_insert=True)
+        _store_tags(message)
         conversation.first_open = conversation.second_open = True
-        side = conversation.side(by)
-        setattr(conversation, f"{side}_read_number", number)
-        conversation.save(update_fields=["last_number", "first_open", "second_open", f"{side}_read_number"])
-        for user_id in (conversation.first_id, conversation.second_id):
-            _tell(Note(None, "private", number, conversation_id=conversation.pk, user_id=user_id))
+        setattr(conversation, f"{conversation.side(by)}_read_number", message.number)
+        conversation.save(update_fields=["first_open", "second_open", f"{conversation.side(by)}_read_number"])
     return message
 
 
-def _tell(note: Note) -> None:
-    transaction.on_commit(lambda: hub.publish(note))
+def edit(message: PrivateMessage, user: User, *, content: str | None = None, tags: Iterable[str] | None = None) -> None:
+    """Change the text of `message`, which only its author may, and its tags, which both may.
+
+    `tags` is the whole new list. Raises Rejected and Refused.
+    """
+    with turn(), transaction.atomic():
+        conversation, message = _taken_with(message)
+        new_tags, people = message.tags, people_of(conversation)
+        if content is not None:
+            if message.user_id != user.pk or message.event != Event.MESSAGE:
+                raise Refused("You can only edit your own messages")
+            if not content.strip():
+                raise Rejected({"content": [BLANK]})
+            if len(content) > MAX_CONTENT:
+                raise Rejected({"content": [f"is too long (maximum is {MAX_CONTENT} characters)"]})
+            new_tags = messages.tags_after_edit(message, content, people)
+        if tags is not None:
+            if message.event not in (Event.MESSAGE, Event.FILE):
+                raise Refused("Only messages and files have tags")
+            facts = [tag for tag in message.tags if messages.is_fact(tag)]
+            given = messages.editable(tagging.given(tags, people, user.pk))
+            new_tags = tagging.unique([*given, *facts])
+        _change(conversation, message, user, message.content if content is None else content, new_tags)
+
+
+def delete(message: PrivateMessage, user: User) -> bool:
+    """Delete a file of `user`'s own, or empty a message of theirs. True: it is gone. Raises Refused."""
+    with turn(), transaction.atomic():
+        conversation, message = _taken_with(message)
+        if message.user_id != user.pk or message.event not in (Event.MESSAGE, Event.FILE):
+            raise Refused("You can only delete your own messages")
+        if message.event == Event.FILE:
+            _publish(conversation, "private-edit", message.number)
+            message.delete()
+            return True
+        _change(conversation, message, user, "", messages.tags_after_edit(message, "", people_of(conversation)))
+        return False
+
+
+def _change(conversation: Conversation, message: PrivateMessage, user: User, content: str, tags: list[str]) -> None:
+    if content != message.content:
+        message.content, message.edited_at = content, now()
+        message.save(update_fields=["content", "edited_at"])
+        data: dict[str, Any] = {"message": message.number, "updated_content": content}
+        _store(conversation, user, event=Event.MESSAGE_EDIT, data=data)
+    if tags != message.tags:
+        changed = messages.tag_change(message.number, message.tags, tags)
+        message.tags = tags
+        message.save(update_fields=["tags"])
+        message.tag_rows.all().delete()
+        _store_tags(message)
+        if changed["add"] or changed["remove"]:
+            _store(conversation, user, event=Event.TAG_CHANGE, data=changed)
+    _publish(conversation, "private-edit", message.number)
+
+
+def _taken(conversation: Conversation) -> Conversation:
+    """The conversation as it is; messages in it take turns from here on."""
+    return Conversation.objects.select_for_update().get(pk=conversation.pk)
+
+
+def _taken_with(message: PrivateMessage) -> tuple[Conversation, PrivateMessage]:
+    conversation = Conversation.objects.select_for_update().get(pk=message.conversation_id)
+    return conversation, PrivateMessage.objects.get(pk=message.pk)
+
+
+def people_of(conversation: Conversation) -> People:
+    """The two of them, who can be mentioned."""
+    by_nick: dict[str, list[int]] = {}
+    for user in (conversation.first, conversation.second):
+        by_nick.setdefault(user.nick.lower(), []).append(user.pk)
+    return People(by_nick)
+
+
+def _store(conversation: Conversation, by: User, **fields: Any) -> PrivateMessage:
+    """A new message with the next number. What is bookkeeping stays read for those who have read everything."""
+    number = conversation.last_number + 1
+    message = PrivateMessage.objects.create(
+        conversation=conversation, number=number, user=by, created_at=now(), **fields
+    )
+    if message.event in (Event.MESSAGE_EDIT, Event.TAG_CHANGE):
+        for side in ("first", "second"):
+            if getattr(conversation, f"{side}_read_number") == conversation.last_number:
+                setattr(conversation, f"{side}_read_number", number)
+    conversation.last_number = number
+    conversation.save(update_fields=["last_number", "first_read_number", "second_read_number"])
+    _publish(conversation, "private", number)
+    return message
+
+
+def _store_tags(message: PrivateMessage) -> None:
+    names = sorted({tag.lower() for tag in message.tags})
+    PrivateTag.objects.bulk_create(PrivateTag(message=message, name=name) for name in names)
+
+
+def _publish(conversation: Conversation, kind: str, number: int) -> None:
+    for user_id in (conversation.first_id, conversation.second_id):
+        note = Note(None, kind, number, conversation_id=conversation.pk, user_id=user_id)
+        transaction.on_commit(lambda note=note: hub.publish(note))  # type: ignore[misc]

@@ -67,7 +67,7 @@ function tellBelow() {
 /** One that was changed, and that is older than what a look at the end brings. */
 async function refreshOne(number) {
   const shown = $(`message-${number}`);
-  if (!shown || !flow || numbers().slice(-50).includes(number)) return;
+  if (!shown || numbers().slice(-50).includes(number)) return;
   const parts = await fetchParts(`${address}/${number}/line`);
   const fresh = parts.firstElementChild;
   if (fresh?.matches(".line")) shown.replaceWith(fresh);
@@ -393,7 +393,7 @@ function hear({kind, number}) {
     lastBeat = number;
     return;
   }
-  if (kind === "edit" || kind === "delete") refreshOne(number).catch(() => {});
+  if (flow ? kind === "edit" || kind === "delete" : kind === "private-edit") refreshOne(number).catch(() => {});
   lookAgain({lines: true, thread: true});
 }
 

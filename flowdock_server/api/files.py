@@ -4,6 +4,7 @@ The path asks who calls, and leads on to an address that anybody can use for a s
 What it serves is a download that no browser runs, whoever uploaded it.
 """
 
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.utils.http import content_disposition_header
@@ -11,9 +12,10 @@ from django.views.decorators.http import require_safe
 from ninja import Router
 
 from flowdock_server import files
-from flowdock_server.models import Attachment, Flow
+from flowdock_server.models import Attachment, Conversation, Flow
 
 from .auth import Caller, Key, person
+from .errors import Forbidden
 
 router = Router(tags=["files"])
 
@@ -30,7 +32,7 @@ class SignedIn(Key):
         return Caller(user=request.user) if request.user.is_authenticated and request.user.is_active else None
 
 
-READERS = [*person("flow"), SignedIn()]
+READERS = [*person("flow", "private"), SignedIn()]
 
 
 @router.get("/files/{key}/thumb/{path:name}", auth=READERS, response={302: None})
@@ -49,8 +51,14 @@ def open_file(request: HttpRequest, key: str, name: str) -> HttpResponseBase:
 
 
 def _open(caller: Caller, key: str) -> Attachment:
-    flows = Flow.objects.open_to(caller.user).values("pk")
-    return get_object_or_404(Attachment, key=key, message__isnull=False, flow__in=flows)
+    """A file of a flow that the caller is in, or of a private message that they sent or received."""
+    of_flow = Q(message__isnull=False, flow__in=Flow.objects.open_to(caller.user).values("pk"))
+    in_private = Q(private_message__conversation__in=Conversation.objects.of(caller.user).values("pk"))
+    attachment = get_object_or_404(Attachment, of_flow | in_private, key=key)
+    scope = "private" if attachment.private_message_id else "flow"
+    if not caller.may(scope):
+        raise Forbidden(f"This needs the scope {scope}")
+    return attachment
 
 
 def _leading_to(address: str) -> HttpResponseBase:

@@ -1,5 +1,6 @@
 """Messages: posting them in every dialect, reading, changing and deleting them."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from django.conf import settings
@@ -88,13 +89,14 @@ def _post(request: HttpRequest, draft: Draft, flow: Flow, response: HttpResponse
     caller: Caller = request.auth
     message = messages.post(draft, flow=flow, source=caller.source, user=caller.user, thread=thread)
     response["Link"] = f'<{message.url}/comments>; rel="comments"'
+    return posted(request, lambda: message_shapes([message], with_email=caller.sees("email"))[0])
+
+
+def posted(request: HttpRequest, shape: Callable[[], Any]) -> Status[Any]:
+    """The answer to a new message: 201, 200 for clients that wait for it, or 202 without it where so configured."""
     if "X-flowdock-wait-for-message" in request.headers:
-        status = 200
-    elif settings.ANSWER_POSTS_WITH_202:
-        return Status(202, None)
-    else:
-        status = 201
-    return Status(status, message_shapes([message], with_email=caller.sees("email"))[0])
+        return Status(200, shape())
+    return Status(202, None) if settings.ANSWER_POSTS_WITH_202 else Status(201, shape())
 
 
 def _flow_named(caller: Caller, flow_id: str) -> Flow:

@@ -2,17 +2,18 @@
 
 from typing import Annotated, Any, Literal
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
-from ninja import Query, Router
+from ninja import Query, Router, Status
+from pydantic import Field
 
-from flowdock_server import private
-from flowdock_server.drafts import BLANK, Content, Name, Rejected, Shape
-from flowdock_server.models import Conversation, PrivateMessage, User
+from flowdock_server import files, private, tagging
+from flowdock_server.drafts import BLANK, Content, Name, Rejected, Shape, Tags
+from flowdock_server.models import Conversation, PrivateMessage, PrivateTag, User
 
 from .auth import Caller, person
-from .messages import Paging, as_number
+from .messages import Change, Paging, as_number, posted
 from .params import Merged
 from .shapes import ConversationShape, PrivateMessageShape, conversation_shape, private_message_shape
 
@@ -20,6 +21,8 @@ router = Router(tags=["private conversations"])
 
 ONE = "/private/{user_id}"
 MESSAGES = ONE + "/messages"
+ONE_MESSAGE = MESSAGES + "/{number}"
+POSTED = {201: PrivateMessageShape, 200: PrivateMessageShape, 202: None}
 
 
 class ConversationChange(Shape):
@@ -27,11 +30,17 @@ class ConversationChange(Shape):
 
 
 class PrivateDraft(Shape):
-    """What is said: only `message` is known in private. Tags are not kept."""
+    """A message to one person: a text in `content`, or a file with the event `file`."""
 
-    event: Literal["message"]
+    event: Literal["message", "file"]
     content: Content = ""
+    tags: Tags = []
     uuid: Name = ""
+
+
+class PrivateSelection(Paging):
+    tags: Annotated[str, Field(max_length=1000)] = ""
+    tag_mode: Literal["and", "or"] = "and"
 
 
 @router.get("/private", auth=person("private"), response=list[ConversationShape])
@@ -61,35 +70,70 @@ def change_conversation(
     return conversation_shape(found, user, request.auth.sees_email_of)
 
 
-@router.post(MESSAGES, auth=person("private"), response=PrivateMessageShape | dict[str, Any])
+@router.post(MESSAGES, auth=person("private"), response=POSTED)
 def post_private_message(request: HttpRequest, user_id: int, draft: Annotated[PrivateDraft, Merged(...)]) -> Any:
-    """Say something to one person. Who waits for the message, by X-flowdock-wait-for-message, is answered it."""
+    """Send a message or a file to one person."""
     other = _other(request.auth, user_id)
-    if not isinstance(draft.content, str):
+    content, upload = "", None
+    if draft.event == "file":
+        upload = files.Upload.read(draft.content, "content")
+    elif not isinstance(draft.content, str):
         raise Rejected({"content": ["must be a text"]})
-    if not draft.content.strip():
+    elif not draft.content.strip():
         raise Rejected({"content": [BLANK]})
-    message = private.say(draft.content, by=request.auth.user, to=other, uuid=draft.uuid)
-    return private_message_shape(message) if "X-flowdock-wait-for-message" in request.headers else {}
+    else:
+        content = draft.content
+    message = private.post(content, upload=upload, tags=draft.tags, by=request.auth.user, to=other, uuid=draft.uuid)
+    return posted(request, lambda: private_message_shape(message))
 
 
 @router.get(MESSAGES, auth=person("private"), response=list[PrivateMessageShape])
-def private_messages(request: HttpRequest, user_id: int, selection: Query[Paging]) -> list[PrivateMessageShape]:
-    """What the two said, in the order of the ids."""
-    found = _of(_with(request.auth, user_id))
-    if selection.events and "message" not in selection.events:
-        return []
+def private_messages(
+    request: HttpRequest, user_id: int, selection: Query[PrivateSelection]
+) -> list[PrivateMessageShape]:
+    """Messages of the conversation with one person, in the order of their ids."""
+    conversation = _with(request.auth, user_id)
+    found = _of(conversation)
+    if selection.events:
+        found = found.filter(event__in=selection.events)
+    tags = [tag for tag in selection.tags.split(",") if tag.strip()]
+    wanted = list(tagging.searched(tags, private.people_of(conversation)))
+    if selection.tag_mode == "or" and wanted:
+        wanted = [[name for each in wanted for name in each]]
+    for each in wanted:
+        found = found.filter(pk__in=PrivateTag.objects.filter(name__in=each).values("message"))
     if words := selection.search.split():
+        said = found.filter(event__in=("message", "file"))
         for word in words:
-            found = found.filter(content__icontains=word)
-        return [private_message_shape(message) for message in selection.page(found)]
+            in_text_or_name = Q(content__icontains=word) | Q(attachments__file_name__icontains=word)
+            said = said.filter(in_text_or_name)
+        return [private_message_shape(message) for message in selection.page(said)]
     return [private_message_shape(message) for message in selection.page(selection.between(found))]
 
 
-@router.get(MESSAGES + "/{number}", auth=person("private"), response=PrivateMessageShape)
+@router.get(ONE_MESSAGE, auth=person("private"), response=PrivateMessageShape)
 def one_private_message(request: HttpRequest, user_id: int, number: int) -> PrivateMessageShape:
     """One message."""
-    return private_message_shape(get_object_or_404(_of(_with(request.auth, user_id)), number=as_number(number)))
+    return private_message_shape(_one(request.auth, user_id, number))
+
+
+@router.api_operation(["PUT", "PATCH"], ONE_MESSAGE, auth=person("private"), response=dict[str, Any])
+def change_private_message(
+    request: HttpRequest, user_id: int, number: int, change: Annotated[Change, Merged(...)]
+) -> dict[str, Any]:
+    """Change the text of one of the caller's own private messages, and the tags of any message of the conversation."""
+    message = _one(request.auth, user_id, number)
+    if change.content is not None and not isinstance(change.content, str):
+        raise Rejected({"content": ["must be a text"]})
+    private.edit(message, request.auth.user, content=change.content, tags=change.tags)
+    return {}
+
+
+@router.delete(ONE_MESSAGE, auth=person("private"), response={204: None, 200: dict[str, Any]})
+def delete_private_message(request: HttpRequest, user_id: int, number: int) -> Status[Any]:
+    """Delete a file (204), or the content of a message (200), that the caller sent in private."""
+    message = _one(request.auth, user_id, number)
+    return Status(204, None) if private.delete(message, request.auth.user) else Status(200, {})
 
 
 def _other(caller: Caller, user_id: int) -> User:
@@ -100,5 +144,9 @@ def _with(caller: Caller, user_id: int) -> Conversation:
     return Conversation.between(caller.user, _other(caller, user_id))
 
 
+def _one(caller: Caller, user_id: int, number: int) -> PrivateMessage:
+    return get_object_or_404(_of(_with(caller, user_id)), number=as_number(number))
+
+
 def _of(conversation: Conversation) -> QuerySet[PrivateMessage]:
-    return conversation.messages.select_related("conversation")
+    return conversation.messages.select_related("conversation").prefetch_related("attachments")

@@ -16,7 +16,8 @@ class Note:
     `kind` is, of a flow, "message" (there is a new one: number and, for a threaded one, thread_id are set), "edit"
     and "delete" (of the message with that number: what streams tell of it is a "message" of its own), "thread" (its
     state changed without a message), "source" (connected, changed or removed) or "presence" (user_id was active at
-    the time `at`, in milliseconds); of a person, "private" (a message with that number in conversation_id).
+    the time `at`, in milliseconds); of a person, "private" (there is a new message with that number in
+    conversation_id) and "private-edit" (that message was changed or deleted).
     """
 
     flow_id: UUID | None

@@ -4,7 +4,7 @@
     flows.py         Flow, FlowMembership, Invitation
     applications.py  Application, Source
     messages.py      Thread, Message, Attachment, Tag, ThreadMark
-    private.py       Conversation, PrivateMessage
+    private.py       Conversation, PrivateMessage, PrivateTag
     search.py        Indexed
 
 Writing messages is `flowdock_server.messages.post`; nothing else creates a Message or changes a Thread's state.
@@ -15,7 +15,7 @@ from .applications import Application, Source
 from .flows import Flow, FlowMembership, Invitation
 from .messages import Attachment, Message, Tag, Thread, ThreadMark
 from .people import ApiToken, EmailChange, Membership, Organization, SignInFailures, User
-from .private import Conversation, PrivateMessage
+from .private import Conversation, PrivateMessage, PrivateTag
 from .search import Indexed
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Message",
     "Organization",
     "PrivateMessage",
+    "PrivateTag",
     "SignInFailures",
     "Source",
     "Tag",

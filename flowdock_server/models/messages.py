@@ -275,12 +275,14 @@ class Message(models.Model):
 class Attachment(models.Model):
     """A file of a message; its bytes are in the storage "attachments" under `key`, a thumbnail's under `thumbnail_key`.
 
-    `message` is None until it is posted. `content_id` is the name that the body of an activity refers to as cid:NAME.
+    `message` is None until it is posted. A private message's is `private_message`; then `flow` and `message` are None.
+    `content_id` is the name that the body of an activity refers to as cid:NAME.
     `width` and `height` are known of pictures only, in pixels. Made and removed by `flowdock_server.files`.
     """
 
-    flow = models.ForeignKey(Flow, models.CASCADE, related_name="attachments")
+    flow = models.ForeignKey(Flow, models.CASCADE, null=True, related_name="attachments")
     message = models.ForeignKey(Message, models.CASCADE, null=True, related_name="attachments")
+    private_message = models.ForeignKey("PrivateMessage", models.CASCADE, null=True, related_name="attachments")
     uploaded_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="attachments")
     content_id = models.CharField(max_length=255, blank=True)
     file_name = models.CharField(max_length=255)
@@ -295,13 +297,20 @@ class Attachment(models.Model):
 
     class Meta:
         ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(flow__isnull=False, private_message=None)
+                | models.Q(flow=None, message=None, private_message__isnull=False),
+                name="attachment_of_a_flow_or_in_private",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.file_name
 
     @property
     def path(self) -> str:
-        """Its address in the API, from the root on; it cannot be guessed, and opens to members of the flow only."""
+        """Its address in the API, from the root on: for members of the flow, or for the two people, alone."""
         return f"/files/{self.key}/{quote(self.file_name, safe='')}"
 
     @property

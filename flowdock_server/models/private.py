@@ -55,12 +55,25 @@ class Conversation(models.Model):
 
 
 class PrivateMessage(models.Model):
-    """Something said in a conversation; `number` is what the API calls its `id`, unique in its conversation only."""
+    """A message of a conversation; `number` is what the API calls its `id`, unique in its conversation only.
+
+    A "message" has its text in `content`, a "file" one attachment. A "message-edit" {"message", "updated_content"} and
+    a "tag-change" {"message", "add", "remove"} have theirs in `data`, as in a flow. Stored by
+    `flowdock_server.private`.
+    """
+
+    class Event(models.TextChoices):
+        MESSAGE = "message"
+        FILE = "file"
+        TAG_CHANGE = "tag-change"
+        MESSAGE_EDIT = "message-edit"
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages", db_index=False)
     number = models.BigIntegerField()
     user = models.ForeignKey(User, models.CASCADE, related_name="private_messages")
+    event = models.CharField(max_length=20, choices=Event, default=Event.MESSAGE)
     content = models.TextField(blank=True)
+    data = models.JSONField(null=True, blank=True)
     tags = models.JSONField(default=list)
     uuid = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  (None is unlike any other None)
     created_at = models.DateTimeField(default=timezone.now)
@@ -88,3 +101,16 @@ class PrivateMessage(models.Model):
     @property
     def speaker_avatar(self) -> str:
         return self.user.avatar
+
+
+class PrivateTag(models.Model):
+    """A private message's tag in lower case, to find it by; the message keeps the spelling in `tags`."""
+
+    message = models.ForeignKey(PrivateMessage, models.CASCADE, related_name="tag_rows")
+    name = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["name", "message"], name="one_tag_per_private_message")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -49,7 +49,8 @@ def frame(request: HttpRequest, flow: Flow | None = None) -> dict[str, Any]:
 
 
 def conversations(user: User) -> list[Private]:
-    unread = PrivateMessage.objects.filter(conversation=OuterRef("pk")).exclude(user=user)
+    said = (PrivateMessage.Event.MESSAGE, PrivateMessage.Event.FILE)
+    unread = PrivateMessage.objects.filter(conversation=OuterRef("pk"), event__in=said).exclude(user=user)
     found = Conversation.objects.of(user).select_related("first", "second")
     found = found.annotate(
         for_first=_count(unread.filter(number__gt=OuterRef("first_read_number")), "conversation"),

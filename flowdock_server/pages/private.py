@@ -1,26 +1,30 @@
-"""What two people say to each other and nobody else reads."""
+"""The pages of private conversations: messages and files between two people, which nobody else can open."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Any
 
+from django.contrib import messages as notices
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import BadRequest
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from flowdock_server import private
+from flowdock_server import files, private
 from flowdock_server.drafts import MAX_CONTENT, Refused, Rejected
 from flowdock_server.models import Conversation, PrivateMessage, User
 
 from . import once
-from .chat import PAGE, Line, in_context, in_words, is_here
+from .chat import MAX_FILES, PAGE, Line, in_context, in_words, is_here
 from .frame import conversations, frame
 from .words import Wording
+
+EVENTS = (PrivateMessage.Event.MESSAGE, PrivateMessage.Event.FILE)
 
 
 @never_cache
@@ -53,19 +57,79 @@ def lines(request: HttpRequest, user_id: int) -> HttpResponse:
 
 @never_cache
 @login_required
+@require_GET
+def line(request: HttpRequest, user_id: int, number: int) -> HttpResponse:
+    """One message alone: one that was changed, and that an open page shows among older ones."""
+    other = _other(request, user_id)
+    message = get_object_or_404(_shown(_conversation(request.user, other)), number=_stored(number))
+    context = _context(request.user, other) | {"line": _line(message, request.user)}
+    return render(request, "flowdock_server/_line.html", context)
+
+
+@never_cache
+@login_required
 @require_POST
 def say(request: HttpRequest, user_id: int) -> HttpResponseBase:
+    """Send a message, and files, which are messages of their own.
+
+    The same form with the same contents is the same message: a second press of the button adds none.
+    """
     other = _other(request, user_id)
-    content = request.POST.get("content", "").replace("\x00", "").strip("\r\n\t ")
+    content, uploads = _typed(request), request.FILES.getlist("files")
+    problem = ""
     if len(content) > MAX_CONTENT:
         problem = f"This is too long by {len(content) - MAX_CONTENT} characters. A message has room for {MAX_CONTENT}."
-        return _page(request, other, {"typed": content, "problem": problem}, status=400)
-    if content:
-        key = f"{request.POST.get(once.FIELD, '')[:64]}:{content}"
+    elif len(uploads) > MAX_FILES:
+        problem = f"These are {len(uploads)} files. Send {MAX_FILES} at once at most."
+    else:
         try:
-            private.say(content, by=request.user, to=other, uuid=hashlib.sha256(key.encode()).hexdigest())
+            for place, upload in enumerate(uploads):
+                uuid = _uuid(request, f"file {place} {upload.name} {upload.size}")
+                read = files.Upload.read(upload, "content")
+                private.post(upload=read, by=request.user, to=other, uuid=uuid)
+            if content:
+                private.post(content, by=request.user, to=other, uuid=_uuid(request, content))
         except (Rejected, Refused) as error:
-            return _page(request, other, {"typed": content, "problem": in_words(error)}, status=400)
+            problem = in_words(error)
+    if problem:
+        return _page(request, other, {"typed": content, "problem": problem}, status=400)
+    return redirect("private", user_id)
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "POST"])
+def edit(request: HttpRequest, user_id: int, number: int) -> HttpResponseBase:
+    """Change the text of one of one's own messages."""
+    other = _other(request, user_id)
+    own = _shown(_conversation(request.user, other)).filter(user=request.user, event=PrivateMessage.Event.MESSAGE)
+    message = get_object_or_404(own, number=_stored(number))
+    problem, content, status = "", message.content, 200
+    if request.method == "POST":
+        content = _typed(request)
+        try:
+            private.edit(message, request.user, content=content)
+        except (Rejected, Refused) as error:
+            problem, status = in_words(error), 400
+        else:
+            return redirect(f"{reverse('private', args=[user_id])}#message-{number}")
+    context = {"message": message, "typed": content, "problem": problem, "max_content": MAX_CONTENT}
+    context |= _context(request.user, other) | {"section": "private"}
+    return render(request, "flowdock_server/edit_private_message.html", context, status=status)
+
+
+@never_cache
+@login_required
+@require_POST
+def delete(request: HttpRequest, user_id: int, number: int) -> HttpResponseBase:
+    """Delete a file, or empty a message, of one's own."""
+    other = _other(request, user_id)
+    found = _shown(_conversation(request.user, other)).filter(number=_stored(number)).first()
+    if found:  # else it is gone, as after a second press of the button
+        try:
+            private.delete(found, request.user)
+        except Refused as error:
+            notices.error(request, in_words(error))
     return redirect("private", user_id)
 
 
@@ -100,25 +164,22 @@ def _page(request: HttpRequest, other: User, shown: dict[str, Any] | None = None
 def _said(request: HttpRequest, other: User) -> dict[str, Any]:
     user = request.user
     found = _conversation(user, other)
-    said = PrivateMessage.objects.filter(conversation=found).select_related("user").order_by("-number")
+    said = _shown(found).order_by("-number")
     before = _number(request.GET["before"]) if "before" in request.GET else None
     if before is not None:
         said = said.filter(number__lt=before)
     words = request.GET.get("q", "").replace("\x00", "").strip()[:200]
     for word in words.split()[:8]:
-        said = said.filter(content__icontains=word)
+        said = said.filter(Q(content__icontains=word) | Q(attachments__file_name__icontains=word))
     part = list(said[: PAGE + 1]) if found else []
     side = found.side(user) if found else ""
     read_to = getattr(found, f"{side}_read_number") if found else 0
     line_at = _number(request.GET["line"]) if "line" in request.GET else read_to
-    listed = [Line(message, is_own=message.user_id == user.pk, names_me=False) for message in part[:PAGE][::-1]]
+    listed = [_line(message, user) for message in part[:PAGE][::-1]]
     if found and before is None and not words and "unseen" not in request.GET and found.last_number > read_to:
         Conversation.objects.filter(pk=found.pk).update(**{f"{side}_read_number": found.last_number})
-    return {
+    return _context(user, other) | {
         "chat": True,
-        "chat_address": reverse("private", args=[other.pk]),
-        "is_private": True,
-        "other_person": other,
         "other_is_here": is_here(other),
         "last_number": found.last_number if found else 0,
         "is_on_list": bool(found and getattr(found, f"{side}_open")),
@@ -127,10 +188,43 @@ def _said(request: HttpRequest, other: User) -> dict[str, Any]:
         "is_latest": before is None,
         "line_at": line_at,
         "words": words,
-        "wording": Wording(nicks=frozenset({other.nick.lower(), user.nick.lower()}), own_nick=user.nick.lower()),
         "form_key": once.form_key(),
         "max_content": MAX_CONTENT,
     }
+
+
+def _context(user: User, other: User) -> dict[str, Any]:
+    """What every message on the page of a conversation is shown with."""
+    return {
+        "chat_address": reverse("private", args=[other.pk]),
+        "is_private": True,
+        "other_person": other,
+        "wording": Wording(nicks=frozenset({other.nick.lower(), user.nick.lower()}), own_nick=user.nick.lower()),
+    }
+
+
+def _shown(conversation: Conversation | None) -> QuerySet[PrivateMessage]:
+    found = PrivateMessage.objects.filter(conversation=conversation, event__in=EVENTS)
+    return found.select_related("user").prefetch_related("attachments")
+
+
+def _line(message: PrivateMessage, user: User) -> Line:
+    return Line(message, is_own=message.user_id == user.pk, names_me=False)
+
+
+def _typed(request: HttpRequest) -> str:
+    return request.POST.get("content", "").replace("\x00", "").strip("\r\n\t ")
+
+
+def _uuid(request: HttpRequest, content: str) -> str:
+    return hashlib.sha256(f"{request.POST.get(once.FIELD, '')[:64]}:{content}".encode()).hexdigest()
+
+
+def _stored(number: int) -> int:
+    """A number that a database can compare."""
+    if number >= 2**62:
+        raise BadRequest("no message has this number")
+    return number
 
 
 def _number(text: str) -> int:

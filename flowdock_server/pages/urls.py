@@ -74,6 +74,9 @@ _private = [
     path("", private.show, name="private"),
     path("/lines", private.lines, name="private-lines"),
     path("/messages", private.say, name="say-privately"),
+    path("/<int:number>/line", private.line, name="private-line"),
+    path("/<int:number>/edit", private.edit, name="edit-private-message"),
+    path("/<int:number>/delete", private.delete, name="delete-private-message"),
     path("/close", private.close, name="close-private"),
     path("/events", events.personal, name="private-events"),
 ]

@@ -78,7 +78,7 @@ def private_messages(user_id: int, conversation_id: int, after: int, up_to: int 
     found = PrivateMessage.objects.filter(either, conversation=conversation_id, number__gt=after)
     if up_to is not None:
         found = found.filter(number__lte=up_to)
-    page = found.select_related("conversation").order_by("number")[:PAGE]
+    page = found.select_related("conversation").prefetch_related("attachments").order_by("number")[:PAGE]
     return [(message.number, line(private_message_shape(message))) for message in page]
 
 

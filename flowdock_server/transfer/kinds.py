@@ -198,7 +198,7 @@ ATTACHMENT = Kind(
     "attachment",
     Attachment,
     _names("key", "message", "file_name", "content_type", "size"),
-    _names("id", "flow"),
+    _names("id", "flow", "private_message"),
     {"message": "message__number"},
 )
 MARK = Kind("mark", ThreadMark, _names("user", "thread"), _names("id"))

@@ -75,8 +75,7 @@ class TestApiWrapper:
 
         assert downloaded == "03:12 low\n"
 
-    def test_reading_private_messages(self, wrapper, flowdock):
-        # It says nothing in private: it wants 201, where Flowdock's documentation promises 200.
+    def test_private_messages(self, wrapper, flowdock):
         ines, otto = flowdock.people["ines"], flowdock.people["otto"]
         flowdock.call("POST", f"/private/{ines.id}/messages", "otto", json={"event": "message", "content": "Psst"})
 
@@ -98,6 +97,18 @@ class TestApiWrapper:
         assert [message["content"] for message in listed] == ["Psst"]
         assert listed == found
         assert shown == listed[0]
+        (sent, _, edited) = wrapper.run(
+            "flowdock_api_wrapper.py",
+            calls={
+                "connect": {"token": otto.token, "uid": ines.id},
+                "calls": [
+                    ["send", ["Ahoy"], {}],
+                    ["edit", [shown["id"]], {"content": "Ahoi"}],
+                    ["show", [shown["id"]], {}],
+                ],
+            },
+        )
+        assert (sent["content"], edited["content"]) == ("Ahoy", "Ahoi")
 
     def test_events(self, wrapper, flowdock):
         token = flowdock.people["ines"].token

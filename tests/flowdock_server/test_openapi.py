@@ -137,11 +137,10 @@ def test_a_call_needs_a_key_and_one_of_its_scopes(world, with_scopes, method, pa
 
 
 def test_the_description_names_the_scopes_that_the_table_has():
-    table = {
-        (method.lower(), path): set(call.allowed) - {NONE}
-        for call, method, path in rows()
-        if not call.stream and call.allowed
-    }
+    table: dict[tuple[str, str], set[str]] = {}
+    for call, method, path in rows():
+        if not call.stream and call.allowed:
+            table.setdefault((method.lower(), path), set()).update(set(call.allowed) - {NONE})
 
     of_description = {
         (method, path): {scope for key in security for scope in key.get("OAuth2", [])}

@@ -218,6 +218,52 @@ def test_what_two_say_to_each_other_nobody_else_reads(world):
     assert not getattr(conversation, f"{conversation.side(world.otto)}_open")
 
 
+def test_private_files_are_sent_opened_and_deleted_on_the_page(world, client):
+    path = f"/app/private/{world.otto.pk}"
+    person, other = browser(world.ines), browser(world.otto)
+    for _ in range(2):  # a second press of the button sends nothing again
+        person.post(f"{path}/messages", {"files": picture("chart.png"), "content": "Look", "form_key": "one"})
+
+    sent = PrivateMessage.objects.get(event="file")
+    seen = see(other.get(f"/app/private/{world.ines.pk}"))
+    address = sent.attachments.get().path
+    assert address in [link.get("href") for link in seen.all("a")]
+    assert other.get(address).status_code == 302
+    assert browser(world.sam).get(address).status_code == 404
+    assert PrivateMessage.objects.count() == 2
+
+    other.post(f"/app/private/{world.ines.pk}/{sent.number}/delete")
+    assert PrivateMessage.objects.count() == 2
+    person.post(f"{path}/{sent.number}/delete")
+    person.post(f"{path}/{sent.number}/delete")
+    assert list(PrivateMessage.objects.values_list("content", flat=True)) == ["Look"]
+
+
+def test_private_messages_are_edited_and_deleted_on_the_page(world):
+    path = f"/app/private/{world.otto.pk}"
+    person, other = browser(world.ines), browser(world.otto)
+    person.post(f"{path}/messages", {"content": "Psst", "form_key": "one"})
+    seen = see(person.get(path))
+    assert f"{path}/1/edit" in [link.get("href") for link in seen.all("a")]
+    assert f"/app/private/{world.ines.pk}/1/edit" not in other.get(f"/app/private/{world.ines.pk}").content.decode()
+    assert other.get(f"/app/private/{world.ines.pk}/1/edit").status_code == 404
+    assert "Psst" in person.get(f"{path}/1/edit").content.decode()
+
+    assert person.post(f"{path}/1/edit", {"content": ""}).status_code == 400
+    assert person.post(f"{path}/1/edit", {"content": "Hush"}).status_code == 302
+    page = other.get(f"/app/private/{world.ines.pk}").content.decode()
+    assert "Hush" in page
+    assert "(edited)" in page
+    assert "updated_content" not in page
+    assert "Hush" in person.get(f"{path}/1/line").content.decode()
+    assert "1 unread" not in other.get("/app/private").content.decode()
+
+    person.post(f"{path}/1/delete")
+    assert "This message was deleted" in other.get(f"/app/private/{world.ines.pk}").content.decode()
+    assert person.get(f"{path}/1/line").status_code == 200
+    assert browser(world.sam).get(f"{path}/1/line").status_code == 404
+
+
 def test_search_finds_beginnings_of_words_without_case_and_accents_and_files_by_name(world):
     found = say(world, world.otto, "Die Fähre legt um NEUN ab")
     say(world, world.otto, "Neun Uhr")

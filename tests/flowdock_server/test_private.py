@@ -60,7 +60,7 @@ def test_reading_begins_a_closed_conversation(world, ines, otto, with_otto, with
 def test_what_is_said_opens_it_on_both_sides_and_is_unread_by_the_other(world, ines, otto, with_otto, with_ines):
     response = say(ines, with_otto, "For your eyes only @otto #secret")
 
-    assert (response.status_code, response.json()) == (200, {})
+    assert response.status_code == 201
     assert (ines.get(with_otto).json()["open"], otto.get(with_ines).json()["open"]) == (True, True)
     assert ines.get(with_otto).json()["activity"]["chat"] is False
     assert otto.get(with_ines).json()["activity"]["chat"] is True
@@ -70,7 +70,7 @@ def test_what_is_said_opens_it_on_both_sides_and_is_unread_by_the_other(world, i
         "event": "message",
         "app": "chat",
         "content": "For your eyes only @otto #secret",
-        "tags": [],
+        "tags": [f":user:{world.otto.pk}", f":unread:{world.otto.pk}", "secret"],
         "uuid": None,
         "user": str(world.ines.pk),
         "to": str(world.otto.pk),
@@ -78,7 +78,7 @@ def test_what_is_said_opens_it_on_both_sides_and_is_unread_by_the_other(world, i
         "created_at": "",
         "attachments": [],
     }
-    assert ines.get(f"{with_otto}/messages/1").json() == message
+    assert ines.get(f"{with_otto}/messages/1").json() == message == response.json()
     say(otto, with_ines, "Thanks")
     assert ines.get(f"{with_otto}/messages/2").json()["to"] == str(world.ines.pk)
 
@@ -94,7 +94,7 @@ def test_each_closes_their_own_side_and_news_open_it_again(ines, otto, with_otto
     assert put(otto, with_ines, open="maybe").status_code == 400
 
 
-def test_who_waits_gets_the_message_and_a_repeated_uuid_is_the_first(ines, with_otto):
+def test_a_client_that_waits_gets_the_message_and_a_repeated_uuid_is_the_first(ines, with_otto):
     waiting = {"X-flowdock-wait-for-message": "true"}
 
     first, again = (
@@ -129,7 +129,7 @@ def test_messages_are_listed_as_those_of_a_flow(ines, with_otto):
     ("body", "field"),
     [
         ({"content": "x"}, "event"),
-        ({"event": "file", "content": "x"}, "event"),
+        ({"event": "file", "content": "x"}, "content"),
         ({"event": "activity", "content": "x"}, "event"),
         ({"event": "message"}, "content"),
         ({"event": "message", "content": " "}, "content"),
@@ -137,7 +137,7 @@ def test_messages_are_listed_as_those_of_a_flow(ines, with_otto):
         ({"event": "message", "content": {"data": "Zg=="}}, "content"),
     ],
 )
-def test_only_words_are_said_in_private(ines, with_otto, body, field):
+def test_only_texts_and_files_can_be_sent_in_private(ines, with_otto, body, field):
     response = post(ines, f"{with_otto}/messages", body)
 
     assert (response.status_code, list(response.json()["errors"])) == (400, [field])
@@ -167,7 +167,7 @@ def test_who_has_talked_may_go_on_after_leaving_the_flow(world, ines, otto, with
     say(ines, with_otto, "One")
     FlowMembership.objects.filter(user=world.otto).delete()
 
-    assert say(otto, with_ines, "Two").status_code == 200
+    assert say(otto, with_ines, "Two").status_code == 201
     world.otto.is_active = False
     world.otto.save()
     assert say(ines, with_otto, "Three").status_code == 403
@@ -185,7 +185,7 @@ def test_it_needs_the_scope_private(world, with_scopes, with_otto, connect, clie
         say(stranger, with_otto, "x"),
     ):
         assert answer.status_code == 403
-    assert say(with_scopes(world.ines, "private"), with_otto, "x").status_code == 200
+    assert say(with_scopes(world.ines, "private"), with_otto, "x").status_code == 201
     assert say(client, with_otto, "x", flow_token=connect()[1]).status_code == 401
 
 
@@ -201,3 +201,144 @@ def test_both_hear_of_it_and_nobody_else(world, ines, with_otto, monkeypatch):
         (world.ines.pk, "private", 1, conversation.pk),
         (world.otto.pk, "private", 1, conversation.pk),
     ]
+
+
+FILE = {
+    "event": "file",
+    "content": {"data": "SGVsbG8=", "file_name": "tide table.txt", "content_type": "text/plain"},
+}
+
+
+def messages(client, address, **query):
+    return client.get(f"{address}/messages", query).json()
+
+
+class TestFiles:
+    @pytest.fixture(autouse=True)
+    def stored(self, tmp_path, settings):
+        """The folder that the bytes are in."""
+        settings.STORAGES = settings.STORAGES | {
+            "attachments": {
+                "BACKEND": "django.core.files.storage.FileSystemStorage",
+                "OPTIONS": {"location": tmp_path},
+            }
+        }
+        return tmp_path
+
+    def test_a_file_is_sent_and_opened_by_the_two(self, world, ines, otto, with_otto, with_ines, client):
+        response = post(ines, f"{with_otto}/messages", FILE)
+
+        sent = response.json()
+        assert (response.status_code, sent["event"], sent["tags"]) == (201, "file", [":file"])
+        assert sent["content"] == sent["attachments"][0]
+        assert sent["content"]["file_name"] == "tide table.txt"
+        assert messages(otto, with_ines) == [sent]
+        for person in (ines, otto):
+            answer = person.get(sent["content"]["path"])
+            assert answer.status_code == 302
+            assert client.get(answer["Location"]).content == b"Hello"
+
+    def test_nobody_else_opens_it(self, world, ines, as_person, with_otto, with_scopes, client):
+        FlowMembership.objects.create(flow=world.lobby, user=world.sam)
+        path = post(ines, f"{with_otto}/messages", FILE).json()["content"]["path"]
+
+        assert as_person(world.sam).get(path).status_code == 404
+        assert client.get(path).status_code == 401
+        assert with_scopes(world.ines, "flow").get(path).status_code == 403
+        assert with_scopes(world.ines, "integration").get(path).status_code == 403
+        assert with_scopes(world.ines, "private").get(path).status_code == 302
+
+    def test_a_deleted_file_is_gone_with_its_bytes(self, ines, otto, with_otto, with_ines, stored):
+        sent = post(ines, f"{with_otto}/messages", FILE).json()
+        assert len(list(stored.iterdir())) == 1
+
+        assert otto.delete(f"{with_ines}/messages/{sent['id']}").status_code == 403
+        assert ines.delete(f"{with_otto}/messages/{sent['id']}").status_code == 204
+
+        assert messages(otto, with_ines) == []
+        assert ines.get(f"{with_otto}/messages/{sent['id']}").status_code == 404
+
+    def test_a_file_that_is_not_sent_leaves_no_bytes(self, world, ines, with_otto, stored):
+        say(ines, with_otto, "first")
+        world.otto.is_active = False
+        world.otto.save()
+
+        assert post(ines, f"{with_otto}/messages", FILE).status_code == 403
+        assert list(stored.iterdir()) == []
+
+    def test_files_are_found_by_event_tag_and_name(self, ines, with_otto):
+        say(ines, with_otto, "words")
+        sent = post(ines, f"{with_otto}/messages", FILE | {"tags": ["Chart"]}).json()
+
+        for query in ({"event": "file"}, {"tags": ":file"}, {"tags": "chart"}, {"search": "tide table"}):
+            assert messages(ines, with_otto, **query) == [sent], query
+
+
+class TestChanging:
+    def test_ones_own_message_is_edited_and_both_learn_of_it(self, world, ines, otto, with_otto, with_ines):
+        sent = say(ines, with_otto, "Low #tide").json()
+
+        answer = put(ines, f"{with_otto}/messages/{sent['id']}", content="High #water")
+
+        assert (answer.status_code, answer.json()) == (200, {})
+        now, edit, tags = messages(otto, with_ines)
+        assert (now["content"], now["tags"], "edited" in now) == ("High #water", ["water"], True)
+        assert (edit["event"], edit["app"]) == ("message-edit", None)
+        assert edit["content"] == {"message": sent["id"], "updated_content": "High #water"}
+        assert (tags["event"], tags["content"]) == (
+            "tag-change",
+            {"message": sent["id"], "add": ["water"], "remove": ["tide"]},
+        )
+        assert messages(otto, with_ines, tags="water") == [now]
+        assert messages(otto, with_ines, tags="tide") == []
+
+    def test_nobody_else_edits_or_deletes_it(self, ines, otto, with_otto, with_ines):
+        number = say(ines, with_otto, "Mine").json()["id"]
+
+        assert put(otto, f"{with_ines}/messages/{number}", content="Yours").status_code == 403
+        assert otto.delete(f"{with_ines}/messages/{number}").status_code == 403
+        assert messages(ines, with_otto)[0]["content"] == "Mine"
+
+    def test_both_may_tag_it(self, ines, otto, with_otto, with_ines):
+        number = say(ines, with_otto, "Mine").json()["id"]
+
+        assert put(otto, f"{with_ines}/messages/{number}", tags=["later", ":file"]).status_code == 200
+
+        assert messages(ines, with_otto)[0]["tags"] == ["later"]
+        assert [each["id"] for each in messages(ines, with_otto, tags="later,none", tag_mode="or")] == [number]
+
+    def test_a_deleted_message_is_emptied(self, ines, otto, with_otto, with_ines):
+        number = say(ines, with_otto, "Mine #tide").json()["id"]
+
+        answer = ines.delete(f"{with_otto}/messages/{number}")
+
+        assert (answer.status_code, answer.json()) == (200, {})
+        emptied, edit, _ = messages(otto, with_ines)
+        assert (emptied["content"], emptied["tags"]) == ("", [])
+        assert edit["content"] == {"message": number, "updated_content": ""}
+
+    @pytest.mark.parametrize("content", ["", " ", "x" * 8097, {"data": "SGVsbG8="}])
+    def test_an_edit_is_held_to_the_rules_of_a_message(self, ines, with_otto, content):
+        number = say(ines, with_otto, "Mine").json()["id"]
+
+        assert put(ines, f"{with_otto}/messages/{number}", content=content).status_code == 400
+
+    def test_an_edit_makes_nothing_unread(self, ines, otto, with_otto, with_ines):
+        number = say(ines, with_otto, "Mine").json()["id"]
+        say(otto, with_ines, "Read")
+        say(ines, with_otto, "Read")
+
+        put(ines, f"{with_otto}/messages/{number}", content="Changed")
+
+        assert ines.get(with_otto).json()["activity"]["chat"] is False
+
+    def test_what_tells_of_an_edit_cannot_be_changed(self, ines, with_otto):
+        number = say(ines, with_otto, "Mine").json()["id"]
+        put(ines, f"{with_otto}/messages/{number}", content="Changed")
+
+        for answer in (
+            put(ines, f"{with_otto}/messages/{number + 1}", content="x"),
+            put(ines, f"{with_otto}/messages/{number + 1}", tags=["x"]),
+            ines.delete(f"{with_otto}/messages/{number + 1}"),
+        ):
+            assert answer.status_code == 403

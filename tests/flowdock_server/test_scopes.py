@@ -139,13 +139,22 @@ CALLS = [
     Call("POST", "/comments", {"flow": "said"}, query="flow={flow_id}", body=COMMENT),
     Call("GET", "/files/{key}/{path:name}", {"flow": ""}),
     Call("GET", "/files/{key}/thumb/{path:name}", {"flow": ""}, status=404),
+    Call("GET", "/files/{private_key}/{path:name}", {"private": ""}),
+    Call("GET", "/files/{private_key}/thumb/{path:name}", {"private": ""}, status=404),
     # Private conversations.
     Call("GET", "/private", {"private": ""}),
     Call("GET", "/private/{user_id}", {"private": ""}),
     Call("PUT PATCH", "/private/{user_id}", {"private": ""}, body={"open": False}),
     Call("GET", "/private/{user_id}/messages", {"private": "private"}),
-    Call("POST", "/private/{user_id}/messages", {"private": ""}, body={"event": "message", "content": "Hi"}),
+    Call(
+        "POST",
+        "/private/{user_id}/messages",
+        {"private": "private"},
+        body={"event": "message", "content": "for your eyes only"},
+    ),
     Call("GET", "/private/{user_id}/messages/{private_number}", {"private": "private"}),
+    Call("PUT PATCH", "/private/{user_id}/messages/{private_number}", {"private": ""}, body={"tags": ["seen"]}),
+    Call("DELETE", "/private/{user_id}/messages/{private_number}", {"private": ""}),
     # Applications. Registering one takes the person's own key.
     Call("GET", "/oauth/applications/{application_id}", any_token()),
     Call("POST", "/oauth/applications", {}, body={"application": {"name": "x", "redirect_uri": "x"}}, status=401),
@@ -161,7 +170,7 @@ CALLS = [
 
 
 # Names that the table has for what the code calls by one name.
-ALIASES = {"{own_id}": "{user_id}", "{action}": "{number}", "{private_number}": "{number}"}
+ALIASES = {"{own_id}": "{user_id}", "{action}": "{number}", "{private_number}": "{number}", "{private_key}": "{key}"}
 PLACEHOLDERS = re.compile(r"{\w+}")
 
 
@@ -203,6 +212,7 @@ def place(world, client, connect, tmp_path, settings):
     post(ines, private, {"event": "message", "content": "for your eyes only"})
     upload = {"event": "file", "content": {"data": "SGVsbG8=", "file_name": "log.txt", "content_type": "text/plain"}}
     path = post(ines, "/flows/acme/main/messages", upload).json()["content"]["path"]
+    private_path = post(ines, private, upload).json()["content"]["path"]
     return {
         "organization": "acme",
         "organization_id": world.acme.pk,
@@ -219,6 +229,7 @@ def place(world, client, connect, tmp_path, settings):
         "application_id": world.application.pk,
         "tokens": "0" * 32,
         "key": path.split("/")[2],
+        "private_key": private_path.split("/")[2],
         "path:name": "log.txt",
     }
 

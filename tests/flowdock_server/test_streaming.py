@@ -490,6 +490,20 @@ def test_private_messages_come_to_both_and_to_nobody_else(running: Running, ines
         assert without.is_silent()
 
 
+def test_streams_carry_edits_and_deletes_of_private_messages(running: Running, ines: str) -> None:
+    path = f"/private/{running.keys['ids']['otto']}/messages"
+    with running.stream("/flows?user=1", running.keys["otto"]) as other:
+        said = write(running, "first", "ines", "otto")
+        running.call("PUT", f"{path}/{said['id']}", ines, {"content": "second"})
+        running.call("DELETE", f"{path}/{said['id']}", ines)
+        heard = [other.next() for _ in range(3)]
+    assert [message["event"] for message in heard] == ["message", "message-edit", "message-edit"]
+    assert [message["content"] for message in heard[1:]] == [
+        {"message": said["id"], "updated_content": "second"},
+        {"message": said["id"], "updated_content": ""},
+    ]
+
+
 def test_private_messages_resume_with_the_flow(running: Running, ines: str) -> None:
     path = "/flows?user=1&filter=acme/lobby"
     with running.stream(path, ines, **EVENTS) as stream:

@@ -141,7 +141,8 @@ def _thread_of_one(message: Message) -> ThreadShape:
 class PrivateMessageShape(TypedDict):
     id: int
     event: str
-    content: str
+    # A text; an object for a file and for what was changed.
+    content: str | dict[str, Any] | None
     tags: list[str]
     uuid: str | None
     user: str
@@ -149,7 +150,7 @@ class PrivateMessageShape(TypedDict):
     sent: int
     created_at: str
     attachments: list[AttachmentShape]
-    app: str
+    app: str | None
     edited: NotRequired[int]
 
 
@@ -270,21 +271,28 @@ def conversation_shape(
 
 
 def private_message_shape(message: PrivateMessage) -> PrivateMessageShape:
-    """`conversation` is loaded."""
+    """`conversation` is loaded, and for many `attachments` too."""
     conversation = message.conversation
+    attachments = [attachment_shape(one) for one in message.attachments.all()] if ":file" in message.tags else []
+    is_bookkeeping = message.event in _BOOKKEEPING
+    content: str | dict[str, Any] | None = message.content
+    if message.event == PrivateMessage.Event.FILE:
+        content = {**attachments[0]} if attachments else None
+    elif is_bookkeeping:
+        content = message.data
     to = conversation.second_id if message.user_id == conversation.first_id else conversation.first_id
     shape: PrivateMessageShape = {
         "id": message.number,
-        "event": "message",
-        "content": message.content,
+        "event": message.event,
+        "content": content,
         "tags": message.tags,
         "uuid": message.uuid,
         "user": str(message.user_id),
         "to": str(to),
         "sent": message.sent,
         "created_at": moment(message.created_at),
-        "attachments": [],
-        "app": "chat",
+        "attachments": attachments,
+        "app": None if is_bookkeeping else "chat",
     }
     if message.edited_at:
         shape["edited"] = round(message.edited_at.timestamp() * 1000)
