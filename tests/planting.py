@@ -22,9 +22,7 @@ def plant(text: str, *app_labels: str) -> set[str]:
         for model in apps.get_app_config(app).get_models():
             if not model._meta.managed:
                 continue
-            texts = [
-                field for field in model._meta.concrete_fields if isinstance(field, TEXTS) and not field.primary_key
-            ]
+            texts = [field for field in model._meta.concrete_fields if isinstance(field, TEXTS) and not is_ours(field)]
             for row in model._base_manager.all():
                 changes = {field.name: _planted(getattr(row, field.name), text) for field in texts}
                 changes = {name: value for name, value in changes.items() if value != getattr(row, name)}
@@ -37,6 +35,11 @@ def plant(text: str, *app_labels: str) -> set[str]:
 TEXTS = (models.CharField, models.TextField, models.JSONField)
 
 
+def is_ours(field: models.Field[Any, Any]) -> bool:
+    """What the software makes itself, of letters, digits and hyphens."""
+    return field.primary_key or isinstance(field, models.SlugField)
+
+
 def _planted(value: Any, text: str) -> Any:
     match value:
         case str():
@@ -44,7 +47,7 @@ def _planted(value: Any, text: str) -> Any:
         case list():
             return [_planted(item, text) for item in value]
         case dict():
-            return {name: _planted(item, text) for name, item in value.items()}
+            return {_planted(name, text): _planted(item, text) for name, item in value.items()}
     return value
 
 
