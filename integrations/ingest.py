@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import logging
 import re
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from django.db import DatabaseError, IntegrityError, transaction
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 
 from . import bell
@@ -43,7 +44,7 @@ class NoHook(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What came of it. `is_new` is False where the sender's delivery id was known already: nothing was added then."""
+    """What came of it. `is_new` is False where it had been kept before, under its id or another: nothing was added."""
 
     event: Event
     is_new: bool
@@ -114,7 +115,10 @@ def _keep(event: Event, tell: Callable[[], ReadEvent], only: Integration | None 
         with writing():
             _write(event, tell, only)
     except IntegrityError:
-        known = Event.objects.filter(origin=event.origin, delivery_id=event.delivery_id).first()
+        same = Q(delivery_id=event.delivery_id)
+        if event.body_digest:
+            same |= Q(body_digest=event.body_digest)
+        known = Event.objects.filter(same, origin=event.origin).first()
         if known is None:
             raise
         return Accepted(known, is_new=False)
@@ -162,6 +166,8 @@ def _describe(event: Event, read: ReadEvent) -> None:
     event.actor, event.summary = _storable(read.actor, 255), _storable(read.summary, 500)
     event.subject, event.why_not = _storable(read.subject, 500), _storable(read.why_not, 255)
     event.thread_id = _storable(read.activity.thread_id, 255) if read.activity else ""
+    if read.is_dated:
+        event.body_digest = hashlib.sha256(event.body).hexdigest()[:32]
 
 
 def _whole(event: Event, activity: Activity) -> Activity:

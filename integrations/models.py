@@ -293,6 +293,8 @@ class Event(models.Model):
 
     origin = models.ForeignKey(Origin, on_delete=models.CASCADE, related_name="events", db_index=False)
     delivery_id = models.CharField(max_length=200, help_text="The sender's own id of this delivery")
+    # Of a body that is the same happening under whichever id it is sent; null where it need not be.
+    body_digest = models.CharField(max_length=32, null=True, default=None, editable=False)  # noqa: DJ001  unique
     received_at = models.DateTimeField(default=timezone.now, db_index=True)
     # As received, so that the past can be read again; empty where an own app or a command posted an activity.
     headers = models.JSONField(default=dict, blank=True, help_text="Without signatures and tokens")
@@ -310,6 +312,9 @@ class Event(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["origin", "delivery_id"], name="event_unique_delivery_id"),
+            models.UniqueConstraint(
+                fields=["origin", "body_digest"], condition=Q(body_digest__isnull=False), name="event_unique_dated_body"
+            ),
         ]
         indexes: ClassVar = [
             models.Index(fields=["origin", "-id"], name="event_latest"),

@@ -189,6 +189,9 @@ class Event:
     the event log: who did what ("Lea Cohen asked for changes in"), and to what ("Greet people in their own language").
     `facts` holds, by the name of a filter's rule, the words that rule looks at; a rule whose fact is absent does not
     apply. `activity` is None for a kind that is not posted, and `why_not` then says so in words.
+
+    `is_dated`: the body tells when it happened, so the same body again is the same happening, under whichever id it is
+    sent. For services that sign the body and not the id: whoever has seen a signed body could send it again and again.
     """
 
     kind: str
@@ -199,6 +202,7 @@ class Event:
     facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     activity: Activity | None = None
     why_not: str = ""
+    is_dated: bool = False
 
     def __post_init__(self) -> None:
         for name, longest in LONGEST.items():
@@ -285,8 +289,11 @@ class WebhookService(Service):
         """Raise SignatureMismatch unless `body` comes from one who knows `secret`. `headers` ignore case."""
 
     @abc.abstractmethod
-    def sign(self, body: bytes, secret: str) -> dict[str, str]:
-        """The headers with which the service would send `body`: what `verify` accepts. For replays and tests."""
+    def sign(self, body: bytes, secret: str, delivery_id: str = "") -> dict[str, str]:
+        """The headers with which the service would sign `body`: what `verify` accepts. For replays and tests.
+
+        `delivery_id` is for services that sign it as well; without one they take a new one.
+        """
 
     @abc.abstractmethod
     def announce(self, kind: str, delivery_id: str) -> dict[str, str]:

@@ -45,8 +45,8 @@ def receive(request: HttpRequest, hook_id: str) -> HttpResponse:
         return answer(413, f"More than {settings.HOOK_MAX_BYTES} bytes are not taken.")
     except UnreadablePostError:
         return answer(400, "The body did not arrive whole.")
-    except SignatureMismatch:
-        logger.info("a delivery with a wrong signature was refused: %s", origin)
+    except SignatureMismatch as error:
+        logger.info("a delivery with a wrong signature was refused: %s%s", origin, f": {error}" if str(error) else "")
         return answer(403, "The signature is wrong.")
     except UnreadablePayload as error:
         logger.info("an unreadable delivery was refused: %s: %s", origin, error)

@@ -21,7 +21,7 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 
 
 def bridge_home(stack: Stack, page: Page) -> None:
-    page.goto(f"{stack.bridge}/sign-in/")
+    page.goto(f"{stack.bridge}/sign-in/?flows=1")
     if allow := page.get_by_role("button", name="Allow").all():
         allow[0].click()
     page.wait_for_url(re.compile(re.escape(stack.bridge)))
@@ -71,7 +71,7 @@ def confirmation(stack: Stack, page: Page) -> None:
 
 
 def consent(stack: Stack, page: Page) -> None:
-    page.goto(f"{stack.bridge}/sign-in/")
+    page.goto(f"{stack.bridge}/sign-in/?flows=1")
     page.wait_for_url(re.compile("/oauth/authorize|" + re.escape(stack.bridge)))
 
 

@@ -34,6 +34,11 @@ FORM = b"payload="
 MOST_FORM_FIELDS = 10
 
 
+# Objects that stand in bodies of every kind, and whose times are not those of what happened.
+STANDING = {"repository", "organization", "enterprise", "installation", "sender", "hook"}
+TIMES = ("updated_at", "submitted_at", "completed_at", "published_at", "created_at")
+
+
 class GitHub(WebhookService):
     name = "github"
     title = "GitHub"
@@ -54,7 +59,7 @@ class GitHub(WebhookService):
         if not secret or not constant_time_compare(given.encode(errors="replace"), self.sign(body, secret)[SIGNATURE]):
             raise SignatureMismatch
 
-    def sign(self, body: bytes, secret: str) -> dict[str, str]:
+    def sign(self, body: bytes, secret: str, delivery_id: str = "") -> dict[str, str]:
         return {SIGNATURE: f"sha256={hmac.new(secret.encode(), body, 'sha256').hexdigest()}"}
 
     def announce(self, kind: str, delivery_id: str) -> dict[str, str]:
@@ -71,12 +76,7 @@ class GitHub(WebhookService):
         if not KIND.fullmatch(kind):
             raise UnreadablePayload("the header X-GitHub-Event is missing or names no event")
         payload = Payload.from_json(_from_form(body) if body.startswith(FORM) else body)
-        worded = ACTIVITIES[kind](payload) if kind in ACTIVITIES else Unposted(_why_not(kind))
-        if isinstance(worded, Unposted):
-            return _kept(kind, payload, worded)
-        if header(headers, "X-GitHub-Hook-Installation-Target-Type") not in {"", "repository"}:
-            worded = _of_repository(payload, worded)
-        return worded.event(kind, payload.maybe_text("action"))
+        return replace(_read(kind, payload, headers), is_dated=is_dated(payload))
 
     def setup_steps(self, origin_url: str) -> tuple[Step, ...]:
         path = urlsplit(origin_url).path.strip("/")
@@ -105,6 +105,30 @@ def _from_form(body: bytes) -> bytes:
         return form["payload"][0].encode()
     except (ValueError, KeyError) as error:
         raise UnreadablePayload("the form has no readable field payload") from error
+
+
+def _read(kind: str, payload: Payload, headers: Mapping[str, str]) -> Event:
+    worded = ACTIVITIES[kind](payload) if kind in ACTIVITIES else Unposted(_why_not(kind))
+    if isinstance(worded, Unposted):
+        return _kept(kind, payload, worded)
+    if header(headers, "X-GitHub-Hook-Installation-Target-Type") not in {"", "repository"}:
+        worded = _of_repository(payload, worded)
+    return worded.event(kind, payload.maybe_text("action"))
+
+
+def is_dated(payload: Payload) -> bool:
+    """Whether the body tells when it happened: its subject has a time, a push or a branch its repository's.
+
+    The kind is not looked at: it is in a header, which is not signed either. Bodies without a time, such as pings and
+    those of members, can be the same for two happenings.
+    """
+    data = payload.data
+    subjects = [value for name, value in data.items() if name not in STANDING and isinstance(value, Mapping)]
+    if any(isinstance(subject.get(time), str) and subject[time] for subject in subjects for time in TIMES):
+        return True
+    repository = data.get("repository")
+    is_pushed = "ref" in data and isinstance(repository, Mapping) and bool(repository.get("pushed_at"))
+    return is_pushed or isinstance(data.get("starred_at"), str)
 
 
 def _why_not(kind: str) -> str:

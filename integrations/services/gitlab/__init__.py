@@ -39,6 +39,9 @@ from .worded import secrecy
 
 DELIVERY_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}", re.ASCII)
 KIND = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)
+# As https://www.standardwebhooks.com advises: whoever has seen a signed delivery cannot send it later.
+SIGNATURE_HOLDS = 300  # seconds
+LONGEST_TIMESTAMP = 13
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 TOKEN, KEY, EVENT_UUID = "X-Gitlab-Token", "Idempotency-Key", "X-Gitlab-Event-UUID"
 MOST_SIGNATURES = 10
@@ -63,6 +66,7 @@ class GitLab(WebhookService):
         """By the signature where there is one, else by the secret token, which GitLab sends as it is."""
         given = header(headers, SIGNATURE)
         if given:
+            _check_time(header(headers, TIMESTAMP))
             expected = [
                 signature(body, key, header(headers, ID), header(headers, TIMESTAMP)) for key in signing_keys(secret)
             ]
@@ -73,8 +77,8 @@ class GitLab(WebhookService):
         if not (secret and is_right):
             raise SignatureMismatch
 
-    def sign(self, body: bytes, secret: str) -> dict[str, str]:
-        message, now = str(uuid.uuid4()), str(int(time.time()))
+    def sign(self, body: bytes, secret: str, delivery_id: str = "") -> dict[str, str]:
+        message, now = delivery_id or str(uuid.uuid4()), str(int(time.time()))
         return {ID: message, TIMESTAMP: now, SIGNATURE: signature(body, signing_keys(secret)[0], message, now)}
 
     def announce(self, kind: str, delivery_id: str) -> dict[str, str]:
@@ -88,10 +92,13 @@ class GitLab(WebhookService):
     def delivery_id(self, body: bytes, headers: Mapping[str, str]) -> str:
         """The idempotency key, which GitLab 17.4 and later send and repeat with each attempt.
 
-        With a signing token it is the webhook-id too. X-Gitlab-Event-UUID is made anew for each attempt and shared by
-        the webhooks that one another cause, so that only together with the body it tells deliveries apart: of an older
-        GitLab a repeated one counts as new, which loses nothing. Without any of them the same body is the same.
+        Of a signed delivery it is the webhook-id, to which GitLab gives the same value: the key is not signed, so it
+        could be replaced. X-Gitlab-Event-UUID is new for each attempt and shared by the webhooks that one another
+        cause, so that only together with the body it tells deliveries apart: of an older GitLab a repeated one counts
+        as new, which loses nothing. Without any of them the same body is the same.
         """
+        if header(headers, SIGNATURE):
+            return _delivery_id(header(headers, ID), ID)
         for name in (KEY, ID):
             if value := header(headers, name):
                 return _delivery_id(value, name)
@@ -148,6 +155,13 @@ def _trigger(kind: str) -> str:
     if family in {"subgroup", "project"}:
         words = family.title()
     return "System Hook" if family in {"user", "key", "group", "repository"} else f"{words} Hook"
+
+
+def _check_time(timestamp: str) -> None:
+    """Raise SignatureMismatch where it was signed too long ago, or in the future: GitLab signs each attempt afresh."""
+    is_number = timestamp.isascii() and timestamp.isdigit() and len(timestamp) < LONGEST_TIMESTAMP
+    if not is_number or abs(time.time() - int(timestamp)) > SIGNATURE_HOLDS:
+        raise SignatureMismatch("it was signed more than five minutes ago or ahead, by the clock of this machine")
 
 
 def _is_same(given: str, expected: str) -> bool:

@@ -52,7 +52,7 @@ class Template(WebhookService):
         if not secret or not constant_time_compare(given, self.sign(body, secret)[SIGNATURE]):
             raise SignatureMismatch
 
-    def sign(self, body: bytes, secret: str) -> dict[str, str]:
+    def sign(self, body: bytes, secret: str, delivery_id: str = "") -> dict[str, str]:
         return {SIGNATURE: hmac.new(secret.encode(), body, "sha256").hexdigest()}
 
     def announce(self, kind: str, delivery_id: str) -> dict[str, str]:

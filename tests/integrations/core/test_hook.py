@@ -47,6 +47,60 @@ def test_the_same_delivery_id_is_kept_once(send, integration):
     assert Event.objects.count() == Delivery.objects.count() == 1
 
 
+DATED = {"issue": issue()["issue"] | {"updated_at": "2026-01-15T14:31:09Z"}}
+
+
+def test_a_signed_body_under_another_id_or_kind_is_known_already(send, integration):
+    """GitHub signs the body only: whoever has seen it could else have it posted again and again."""
+    first = send(integration.origin, issue(**DATED))
+    again = send(integration.origin, issue(**DATED), delivery_id="another")
+    of_another_kind = send(integration.origin, issue(**DATED), kind="star", delivery_id="a-third")
+
+    assert [answer.status_code for answer in (first, again, of_another_kind)] == [202, 200, 200]
+    assert Event.objects.count() == Delivery.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("ping", {"zen": "Hm.", "hook": {"updated_at": "2026-01-15T14:31:09Z"}, "hook_id": 1}),
+        ("issues", issue()),
+        ("member", {"action": "added", "member": {"login": "ines"}, "repository": {"pushed_at": 1768471200}}),
+        ("star", {"action": "deleted", "starred_at": None, "repository": {"updated_at": "2026-01-15T14:31:09Z"}}),
+    ],
+)
+def test_a_body_that_does_not_tell_when_it_happened_may_come_again(send, integration, kind, payload):
+    person = {"sender": issue()["sender"], "repository": issue()["repository"] | payload.get("repository", {})}
+
+    answers = [send(integration.origin, payload | person, kind=kind).status_code for _ in range(2)]
+
+    assert answers == [202, 202]
+
+
+@pytest.mark.parametrize(
+    ("kind", "dated"),
+    [
+        ("issues", DATED),
+        ("push", {"ref": "refs/heads/main", "repository": issue()["repository"] | {"pushed_at": 1768471200}}),
+        ("star", {"action": "created", "starred_at": "2026-01-15T14:31:09Z"}),
+        ("workflow_run", {"workflow_run": {"created_at": "2026-01-15T14:31:09Z"}}),
+    ],
+)
+def test_what_tells_when_it_happened_is_seen_in_the_body(kind, dated):
+    from integrations.services.base import Payload
+    from integrations.services.github import is_dated
+
+    assert is_dated(Payload(issue() | dated))
+    assert not is_dated(Payload(issue()))
+
+
+def test_a_dated_body_may_reach_another_origin_too(send, connect, integration):
+    other = connect("octo/other")
+
+    assert send(integration.origin, issue(**DATED)).status_code == 202
+    assert send(other.origin, issue(**DATED)).status_code == 202
+
+
 def test_another_origin_may_use_the_same_delivery_id(send, connect, integration):
     send(integration.origin, issue(), delivery_id="11-22")
 

@@ -18,6 +18,13 @@ assert isinstance(GITLAB, WebhookService)
 PUSH = Recorded(GITLAB, HERE / "gitlab" / "push.json")
 BODY = b'{"object_kind": "push"}'
 TOKEN = {"X-Gitlab-Token": SECRET}
+NOW = 1768471200  # seconds since 1970
+
+
+@pytest.fixture(autouse=True)
+def clock(time_machine):
+    time_machine.move_to(NOW, tick=False)
+    return time_machine
 
 
 def signed(
@@ -63,10 +70,10 @@ def test_signature_is_that_of_standard_webhooks() -> None:
 
 def test_the_secret_itself_is_a_key_too() -> None:
     """For what signs in GitLab's place, which need not know of the token's 32 bytes."""
-    digest = hmac.new(SECRET.encode(), b"msg_1.1700000000." + BODY, "sha256").digest()
+    digest = hmac.new(SECRET.encode(), b"msg_1.1768471200." + BODY, "sha256").digest()
     headers = {
         "webhook-id": "msg_1",
-        "webhook-timestamp": "1700000000",
+        "webhook-timestamp": "1768471200",
         "webhook-signature": f"v1,{b64encode(digest).decode()}",
     }
 
@@ -103,6 +110,31 @@ def test_wrong_signature_is_a_mismatch_even_beside_the_right_token(changed: dict
 
 def test_right_signature_is_enough_beside_a_token_of_another_webhook() -> None:
     GITLAB.verify(BODY, {"X-Gitlab-Token": "another"} | signed(), SECRET)
+
+
+@pytest.mark.parametrize("seconds", [-300, 0, 300])
+def test_a_signature_holds_for_five_minutes_as_standard_webhooks_advises(clock, seconds: int) -> None:
+    clock.move_to(NOW + seconds, tick=False)
+
+    GITLAB.verify(BODY, signed(), SECRET)
+
+
+@pytest.mark.parametrize("seconds", [-301, 301, 24 * 3600])
+def test_an_older_signature_and_one_of_the_future_are_refused(clock, seconds: int) -> None:
+    clock.move_to(NOW + seconds, tick=False)
+
+    with pytest.raises(SignatureMismatch, match="five minutes"):
+        GITLAB.verify(BODY, signed(), SECRET)
+
+
+@pytest.mark.parametrize("timestamp", ["-1768471200", "1768471200.0", "9" * 5000, "١٧٦٨٤٧١٢٠٠", "now"])
+def test_a_signed_timestamp_that_is_no_number_of_seconds_is_refused(timestamp: str) -> None:
+    with pytest.raises(SignatureMismatch):
+        GITLAB.verify(BODY, signed(timestamp=timestamp), SECRET)
+
+
+def test_the_id_of_a_signed_delivery_is_the_one_that_is_signed() -> None:
+    assert GITLAB.delivery_id(BODY, {KEY: "another"} | signed(message="msg-1")) == "msg-1"
 
 
 KEY, ID, UUID = "Idempotency-Key", "webhook-id", "X-Gitlab-Event-UUID"

@@ -88,3 +88,31 @@ def test_body_of_a_wrong_type_is_refused_by_its_path(client: Client, origin: Ori
     answer = client.post(f"/hooks/{origin.hook_id}/", json.dumps(body), content_type="application/json", headers=sent)
 
     assert (answer.status_code, answer.content) == (400, b"object_attributes.iid is not a whole number\n")
+
+
+def test_a_signed_delivery_that_gitlab_sends_again_is_kept_once(client: Client, origin: Origin, time_machine) -> None:
+    """Later than a signature holds, GitLab's redelivery has the same id and a signature of its own."""
+    body = (HERE / "gitlab" / "issue.open.json").read_bytes()
+    answers = []
+    for later in (0, 3600):
+        time_machine.move_to(1768471200 + later, tick=False)
+        answers.append(post(client, origin, "issue.open", **GITLAB.sign(body, origin.secret, "msg-1")).status_code)
+
+    assert answers == [202, 200]
+
+
+def test_a_signed_delivery_that_somebody_has_seen_cannot_be_sent_under_another_id(
+    client: Client, origin: Origin, time_machine
+) -> None:
+    body = (HERE / "gitlab" / "issue.open.json").read_bytes()
+    time_machine.move_to(1768471200, tick=False)
+    seen = GITLAB.sign(body, origin.secret, "msg-1")
+    post(client, origin, "issue.open", **seen)
+
+    at_once = post(client, origin, "issue.open", **seen, **{"Idempotency-Key": "another"})
+    forged = post(client, origin, "issue.open", **seen | {"webhook-id": "msg-2"})
+    time_machine.move_to(1768471200 + 301, tick=False)
+    later = post(client, origin, "issue.open", **seen, **{"Idempotency-Key": "another"})
+
+    assert [answer.status_code for answer in (at_once, forged, later)] == [200, 403, 403]
+    assert Event.objects.count() == 1
