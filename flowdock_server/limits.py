@@ -1,5 +1,6 @@
 """How much one caller may ask of the server, where FLOWDOCK_SERVER_RATE_LIMIT says so."""
 
+import contextlib
 import math
 import time
 
@@ -25,6 +26,46 @@ def client_address(request: HttpRequest | None) -> str:
     return network_of(text)
 
 
+class Counted:
+    """One request, counted for its key once that has been found right, and for the address it comes from until then.
+
+    So random keys are no way around the limit, and whoever shares an address with somebody who tries them is not held
+    up as long as their own key is known.
+    """
+
+    REMEMBERED = 3600  # seconds in which a key is known
+
+    def __init__(self, key: str, address: str) -> None:
+        self._key, self._address = f"key {key}", f"address {address}"
+        self._is_known = bool(key) and bool(caches["limits"].get(self._known_as))
+
+    @property
+    def _known_as(self) -> str:
+        return f"known:{digest(self._key)}"
+
+    def seconds_to_wait(self) -> int:
+        return seconds_to_wait(self._key if self._is_known else self._address)
+
+    def answered(self, *, is_verified: bool) -> None:
+        """The key has been looked at by now, or there was none."""
+        if is_verified and not self._is_known:
+            caches["limits"].set(self._known_as, True, self.REMEMBERED)
+            seconds_to_wait(self._key)
+            _give_back(self._address)
+        elif self._is_known and not is_verified:
+            caches["limits"].delete(self._known_as)
+
+
+def _give_back(caller: str) -> None:
+    # ValueError: its minute is over, or it was dropped to make room.
+    with contextlib.suppress(ValueError):
+        caches["limits"].decr(_counter(caller, time.time()))
+
+
+def _counter(caller: str, now: float) -> str:
+    return f"{digest(caller)}:{int(now // WINDOW)}"
+
+
 def seconds_to_wait(caller: str) -> int:
     """0 while `caller` is within the limit, counted by the minute; else after how long the next minute begins.
 
@@ -33,7 +74,7 @@ def seconds_to_wait(caller: str) -> int:
     if not settings.RATE_LIMIT:
         return 0
     now = time.time()
-    counter = f"{digest(caller)}:{int(now // WINDOW)}"
+    counter = _counter(caller, now)
     cache = caches["limits"]
     cache.add(counter, 0, 2 * WINDOW)
     try:

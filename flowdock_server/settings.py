@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
+from django.conf import global_settings
 from django.core.exceptions import ImproperlyConfigured
 
 from flowdock_server.oauth.scopes import TITLES
@@ -178,6 +179,8 @@ CACHES = {
 }
 
 AUTH_USER_MODEL = "flowdock_server.User"
+# The last one is for client secrets only, which name it when they are stored.
+PASSWORD_HASHERS = [*global_settings.PASSWORD_HASHERS, "flowdock_server.hashers.GeneratedSecretHasher"]
 AUTHENTICATION_BACKENDS = ["flowdock_server.signin.PasswordBackend"]
 LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/app"

@@ -5,8 +5,11 @@ for the account and for the address they come from, in the database, so that all
 of them each further one has to wait twice as long as the one before. An account that does not exist is treated as one
 that does, so that nobody learns which there are.
 
-Where somebody has signed in from lately, their account has a count of its own: who goes on guessing from elsewhere does
-not lock them out.
+Where somebody has signed in from lately, their account has a count of its own, and only that makes them wait: who goes
+on guessing from elsewhere, or other accounts from the same address, does not lock them out.
+
+Client secrets of OAuth are counted in the same way, by address alone: a client id is public, and guesses from elsewhere
+must not lock an application out.
 """
 
 from datetime import datetime, timedelta
@@ -38,6 +41,43 @@ class TooManyAttempts(Exception):
         self.retry_after = retry_after
 
 
+class Guesses:
+    """What was wrong before, for one account or client and for the address that a request comes from."""
+
+    def __init__(self, name: str, request: HttpRequest | None, *, counts_elsewhere: bool) -> None:
+        """`counts_elsewhere`: whether failures from any address count together for this `name`."""
+        address = client_address(request)
+        self._keys = {
+            "known": _KNOWN + digest(f"{name} {address}")[: -len(_KNOWN)],
+            "address": digest(f"address {address}"),
+        }
+        if counts_elsewhere:
+            self._keys["account"] = digest(f"account {name}")
+        self._failures = {each.key: each for each in SignInFailures.objects.filter(key__in=self._keys.values())}
+        self._known = self._failures.get(self._keys["known"])
+        self._now = timezone.now()
+
+    def check(self) -> None:
+        """Raises TooManyAttempts. Where this name was right before, only its own failures there make it wait."""
+        looked_at = ["known"] if self._known else ["account", "address"]
+        failures = {kind: self._failures.get(self._keys[kind]) for kind in looked_at if kind in self._keys}
+        if wait := _seconds_to_wait(failures, self._now):
+            raise TooManyAttempts(wait)
+
+    def failed(self) -> None:
+        for kind in ("known" if self._known else "account", "address"):
+            if kind in self._keys:
+                _count(self._keys[kind], self._now)
+
+    def succeeded(self) -> None:
+        # Not the address's: somebody with one account could go on guessing others' for ever.
+        known, now = self._known, self._now
+        if known is None and "account" in self._keys:
+            SignInFailures.objects.filter(key=self._keys["account"]).delete()
+        if known is None or known.count or known.last_at < now - timedelta(days=1):
+            SignInFailures.objects.update_or_create(key=self._keys["known"], defaults={"count": 0, "last_at": now})
+
+
 class PasswordBackend(ModelBackend):
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
@@ -45,28 +85,13 @@ class PasswordBackend(ModelBackend):
         """The user with this e-mail address and password. Raises TooManyAttempts."""
         if username is None or password is None:
             return None
-        account, address = username.strip().lower(), client_address(request)
-        keys = {
-            "account": digest(f"account {account}"),
-            "known": _KNOWN + digest(f"{account} {address}")[: -len(_KNOWN)],
-            "address": digest(f"address {address}"),
-        }
-        failures = {each.key: each for each in SignInFailures.objects.filter(key__in=keys.values())}
-        known = failures.get(keys["known"])
-        counted = [keys["known" if known else "account"], keys["address"]]
-        now = timezone.now()
-        if wait := _seconds_to_wait({kind: failures.get(key) for kind, key in keys.items() if key in counted}, now):
-            raise TooManyAttempts(wait)
+        guesses = Guesses(username.strip().lower(), request, counts_elsewhere=True)
+        guesses.check()
         user = super().authenticate(request, username=username, password=password)
         if user is None:
-            for key in counted:
-                _count(key, now)
-            return None
-        # Not the address's: somebody with one account could go on guessing others' for ever.
-        if known is None:
-            SignInFailures.objects.filter(key=keys["account"]).delete()
-        if known is None or known.count or known.last_at < now - timedelta(days=1):
-            SignInFailures.objects.update_or_create(key=keys["known"], defaults={"count": 0, "last_at": now})
+            guesses.failed()
+        else:
+            guesses.succeeded()
         return user
 
 

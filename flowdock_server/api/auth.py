@@ -57,6 +57,7 @@ class Key(AuthBase):
 
     def __call__(self, request: HttpRequest) -> Caller | None:
         caller = self.find(request)
+        request.has_verified_key = caller is not None  # type: ignore[attr-defined]  # for the rate limit
         if caller and self.scopes and not caller.may(*self.scopes):
             raise Forbidden(f"This needs the scope {' or '.join(self.scopes)}")
         return caller

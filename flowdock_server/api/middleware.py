@@ -56,6 +56,18 @@ class ApiMiddleware:
             return open_to_other_sites(request, failure(404))
         return response
 
+    def _limited(self, request: HttpRequest) -> HttpResponseBase:
+        counted = limits.Counted(_key(request), limits.client_address(request))
+        if wait := counted.seconds_to_wait():
+            return later(f"Too many requests. Try again in {wait} seconds.", wait)
+        response = self._called(request)
+        counted.answered(is_verified=getattr(request, "has_verified_key", False))
+        return response
+
+    def _called(self, request: HttpRequest) -> HttpResponseBase:
+        _read_conditions(request)
+        return self.get_response(request)
+
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         if request.method == "OPTIONS":
             return HttpResponse()
@@ -65,11 +77,10 @@ class ApiMiddleware:
             response = failure(404)
         elif "%00" in request.META.get("QUERY_STRING", ""):
             response = failure(400, "A text has a character that cannot be stored")
-        elif settings.RATE_LIMIT and (wait := limits.seconds_to_wait(_caller(request))):
-            response = later(f"Too many requests. Try again in {wait} seconds.", wait)
+        elif settings.RATE_LIMIT:
+            response = self._limited(request)
         else:
-            _read_conditions(request)
-            response = self.get_response(request)
+            response = self._called(request)
         if response.status_code >= 400 and not response.get("Content-Type", "").startswith("application/json"):
             allow = response.get("Allow")
             response = failure(response.status_code)
@@ -124,8 +135,8 @@ def _read_conditions(request: HttpRequest) -> None:
     request.GET = query  # type: ignore[assignment]
 
 
-def _caller(request: HttpRequest) -> str:
-    """Who is counted as one: a key, or an address where there is none."""
+def _key(request: HttpRequest) -> str:
+    """The key that was sent, which may be wrong; empty where there is none."""
     if header := request.headers.get("Authorization"):
         return header
     try:
@@ -133,7 +144,7 @@ def _caller(request: HttpRequest) -> str:
     except (params.Unreadable, params.Unsupported, params.TooLarge):
         parameters = {}
     keys = (parameters.get(name) for name in ("flow_token", "access_token", "token"))
-    return str(next(filter(None, keys), limits.client_address(request)))
+    return str(next(filter(None, keys), ""))
 
 
 def _by_program(request: HttpRequest) -> bool:

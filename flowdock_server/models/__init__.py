@@ -2,7 +2,7 @@
 
     people.py        User, Organization, Membership, ApiToken, EmailChange, SignInFailures
     flows.py         Flow, FlowMembership, Invitation
-    applications.py  Application, Source
+    applications.py  Application, UsedCode, Source
     messages.py      Thread, Message, Attachment, Tag, ThreadMark
     private.py       Conversation, PrivateMessage, PrivateTag
     search.py        Indexed
@@ -11,7 +11,7 @@ Writing messages is `flowdock_server.messages.post`; nothing else creates a Mess
 Strangers' HTML is stored as it came: show it through the properties that begin with `safe_`.
 """
 
-from .applications import Application, Source
+from .applications import Application, Source, UsedCode
 from .flows import Flow, FlowMembership, Invitation
 from .messages import Attachment, Message, Tag, Thread, ThreadMark
 from .people import ApiToken, EmailChange, Membership, Organization, SignInFailures, User
@@ -38,5 +38,6 @@ __all__ = [
     "Tag",
     "Thread",
     "ThreadMark",
+    "UsedCode",
     "User",
 ]

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from django.conf import settings
-from django.contrib.auth.hashers import identify_hasher
+from django.contrib.auth.hashers import identify_hasher, make_password
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
-from oauth2_provider.models import AbstractApplication, ApplicationManager
+from oauth2_provider.models import (
+    AbstractApplication,
+    ApplicationManager,
+    get_access_token_model,
+    get_refresh_token_model,
+)
 
+from flowdock_server.hashers import GENERATED_LENGTH, GeneratedSecretHasher
 from flowdock_server.live import Note, hub
 from flowdock_server.sealing import Unsealable, seal, unseal
 from flowdock_server.tokens import digest, new_token
@@ -65,10 +72,16 @@ class Application(AbstractApplication):
         pass
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Seal a client secret that is about to be hashed, so that what is sent to the application can be signed."""
+        """Hash a new client secret, and seal it, so that what is sent to the application can be signed.
+
+        One that was generated is hashed by SHA-256; one that somebody chose is left to the toolkit, which takes the
+        hasher of passwords.
+        """
         fields = kwargs.get("update_fields")
         if (fields is None or "client_secret" in fields) and not _is_hashed(self.client_secret):
             self.sealed_secret = seal(self.client_secret)
+            if len(self.client_secret) >= GENERATED_LENGTH:
+                self.client_secret = make_password(self.client_secret, hasher=GeneratedSecretHasher.algorithm)
             if fields is not None:
                 kwargs["update_fields"] = {*fields, "sealed_secret"}
         super().save(*args, **kwargs)
@@ -131,6 +144,45 @@ class Application(AbstractApplication):
         self.client_secret = secret
         self.save(update_fields=["client_secret", "updated"])
         return secret
+
+
+class UsedCode(models.Model):
+    """An authorization code that was exchanged, and for what: its second use ends what the first one got.
+
+    `checksum` is that of the access token, `token_family` that of its refresh tokens, where there are some.
+    """
+
+    KEPT = timedelta(days=14)  # as long as an access token lasts
+
+    code_digest = models.CharField(max_length=64, unique=True, editable=False)
+    application = models.ForeignKey(Application, models.CASCADE, related_name="+")
+    checksum = models.CharField(max_length=64, editable=False)
+    token_family = models.UUIDField(null=True, editable=False)
+    used_at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
+
+    def __str__(self) -> str:
+        return f"{self.application}, used at {self.used_at}"
+
+    @classmethod
+    def keep(cls, code: str, application: Application, access_token: str) -> bool:
+        """Remember what `code` was exchanged for; False where it had been exchanged before."""
+        cls.objects.filter(used_at__lt=timezone.now() - cls.KEPT).delete()
+        tokens = get_refresh_token_model().objects.filter(access_token__token_checksum=digest(access_token))
+        got = {
+            "application": application,
+            "checksum": digest(access_token),
+            "token_family": tokens.values_list("token_family", flat=True).first(),
+        }
+        return cls.objects.get_or_create(code_digest=digest(code), defaults=got)[1]
+
+    @classmethod
+    @transaction.atomic
+    def revoke(cls, code: str, application: Application) -> None:
+        """End the tokens that `code` was exchanged for: somebody else has it too (RFC 6749, 4.1.2)."""
+        used = cls.objects.filter(code_digest=digest(code), application=application).first()
+        if used:
+            get_refresh_token_model().revoke_family(used.token_family)
+            get_access_token_model().objects.filter(token_checksum=used.checksum).delete()
 
 
 class SourceQuerySet(models.QuerySet["Source"]):

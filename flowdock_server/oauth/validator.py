@@ -1,4 +1,6 @@
+import base64
 from typing import Any
+from urllib.parse import unquote_plus
 
 from django.contrib.auth import authenticate
 from django.http import HttpRequest
@@ -10,6 +12,9 @@ from oauthlib.oauth2.rfc6749.errors import (
     UnsupportedGrantTypeError,
     UnsupportedResponseTypeError,
 )
+
+from flowdock_server.models import UsedCode
+from flowdock_server.signin import Guesses
 
 WHERE_FROM = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR")
 GRANTS = ("authorization_code", "password", "refresh_token")
@@ -42,13 +47,38 @@ class FlowdockValidator(OAuth2Validator):
         self, username: str, password: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
         # As the toolkit does, and with the address that it comes from, by which those who guess are slowed down.
-        http_request = HttpRequest()
-        http_request.META = {name: request.headers[name] for name in WHERE_FROM if name in request.headers}
-        user = authenticate(http_request, username=username, password=password)
+        user = authenticate(_where_from(request), username=username, password=password)
         if user is None:
             return False
         request.user = user
         return True
+
+    def authenticate_client(self, request: Request, *args: Any, **kwargs: Any) -> bool:
+        """Whether the client id and secret belong together. Raises TooManyAttempts to those who guess."""
+        guesses = Guesses(f"client {self._client_id(request)}", _where_from(request), counts_elsewhere=False)
+        guesses.check()
+        is_authentic: bool = super().authenticate_client(request, *args, **kwargs)
+        if is_authentic:
+            guesses.succeeded()
+        else:
+            guesses.failed()
+        return is_authentic
+
+    def _client_id(self, request: Request) -> str:
+        """The client id that was sent, in the header or among the parameters; not verified."""
+        try:
+            sent = base64.b64decode(self._extract_basic_auth(request) or "").decode()
+        except ValueError:
+            return ""
+        return unquote_plus(sent.partition(":")[0]) or getattr(request, "client_id", None) or ""
+
+    def validate_code(
+        self, client_id: str, code: str, client: Any, request: Request, *args: Any, **kwargs: Any
+    ) -> bool:
+        if super().validate_code(client_id, code, client, request, *args, **kwargs):
+            return True
+        UsedCode.revoke(code, client)
+        return False
 
     def confirm_redirect_uri(
         self, client_id: str, code: str, redirect_uri: str | None, client: Any, *args: Any, **kwargs: Any
@@ -69,6 +99,17 @@ class FlowdockValidator(OAuth2Validator):
             # which it has the digests only.
             raise InvalidGrantError(request=request)
         super()._save_bearer_token(token, request, *args, **kwargs)
+        if request.grant_type == "authorization_code" and not UsedCode.keep(
+            request.code, request.client, token["access_token"]
+        ):
+            raise InvalidGrantError(request=request)
+
+
+def _where_from(request: Request) -> HttpRequest:
+    """A request of Django's that comes from the same address."""
+    http_request = HttpRequest()
+    http_request.META = {name: request.headers[name] for name in WHERE_FROM if name in request.headers}
+    return http_request
 
 
 def _lock_unused(token: AbstractRefreshToken) -> bool:

@@ -34,6 +34,7 @@ from oauthlib.oauth2.rfc6749.errors import (
     MissingClientIdError,
 )
 
+from flowdock_server import limits
 from flowdock_server.api import params
 from flowdock_server.models import Application
 from flowdock_server.models.applications import OUT_OF_BAND
@@ -145,6 +146,8 @@ class KeyView(OAuthLibMixin, View):
         raise NotImplementedError
 
     def post(self, request: HttpRequest) -> HttpResponse:
+        if wait := limits.Counted("", limits.client_address(request)).seconds_to_wait():
+            return _later(request, f"Too many requests. Try again in {wait} seconds.", wait)
         try:
             _, headers, body, status = self.response_to(request)
         except params.TooLarge:
@@ -156,9 +159,7 @@ class KeyView(OAuthLibMixin, View):
         except OAuth2Error as error:
             return _answer(request, dict(error.twotuples), error.status_code)
         except TooManyAttempts as error:
-            response = _answer(request, {"error": "temporarily_unavailable", "error_description": str(error)}, 429)
-            response["Retry-After"] = str(error.retry_after)
-            return response
+            return _later(request, str(error), error.retry_after)
         response = _answer(request, json.loads(body), status) if body else HttpResponse(status=status)
         if "WWW-Authenticate" in headers:
             response["WWW-Authenticate"] = headers["WWW-Authenticate"]
@@ -195,6 +196,12 @@ def _answer(request: HttpRequest, answer: dict[str, Any], status: int) -> HttpRe
     if "scope" in answer:
         answer["scope"] = ",".join(answer["scope"].split())
     return HttpResponse(urlencode(answer), status=status, content_type=kind)
+
+
+def _later(request: HttpRequest, description: str, retry_after: int) -> HttpResponse:
+    response = _answer(request, {"error": "temporarily_unavailable", "error_description": description}, 429)
+    response["Retry-After"] = str(retry_after)
+    return response
 
 
 def _invalid_request(description: str) -> dict[str, Any]:

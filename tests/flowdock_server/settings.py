@@ -36,4 +36,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     # Not the name that the bridge's tests take on the same server.
     DATABASES["default"]["TEST"] = {"NAME": "test_flowdock_server"}
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.MD5PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "flowdock_server.hashers.GeneratedSecretHasher",
+]

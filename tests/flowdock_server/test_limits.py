@@ -9,7 +9,7 @@ from django.core.cache import caches
 from django.test import Client
 from django.utils import timezone
 
-from flowdock_server.models import SignInFailures
+from flowdock_server.models import Application, SignInFailures
 from flowdock_server.tokens import digest
 
 from .conftest import SECRET, activity, basic, post
@@ -93,7 +93,55 @@ def test_an_address_that_tries_many_accounts_is_slowed_down(world, at):
     # To sign in with an account of one's own does not clear the address.
     assert by_basic("otto@example.com", "a password", REMOTE_ADDR="192.0.2.7").status_code == 200
     assert by_basic("x@example.com", "123456", REMOTE_ADDR="192.0.2.7").status_code == 401
-    assert by_basic("otto@example.com", "a password", REMOTE_ADDR="192.0.2.7").status_code == 429
+    assert by_basic("ines@example.com", "a password", REMOTE_ADDR="192.0.2.7").status_code == 429
+    # Where Otto has signed in before, others who guess do not lock him out.
+    assert by_basic("otto@example.com", "a password", REMOTE_ADDR="192.0.2.7").status_code == 200
+
+
+def test_who_guesses_a_client_secret_is_slowed_down_by_address(world, at):
+    def exchange(address, secret=SECRET, as_basic=False):
+        asked = {"grant_type": "refresh_token", "refresh_token": "none"}
+        client = basic("build-lights", secret) if as_basic else Client()
+        asked |= {} if as_basic else {"client_id": "build-lights", "client_secret": secret}
+        return client.post("/oauth/token", asked, REMOTE_ADDR=address).status_code
+
+    assert exchange("192.0.2.1") == 400  # the client is right, only the token is not
+    for number in range(20):
+        assert exchange("192.0.2.7", "wrong", as_basic=bool(number % 2)) == 401
+
+    assert [exchange("192.0.2.7", as_basic=each) for each in (False, True)] == [429, 429]
+    assert Client().post("/oauth/revoke", {"client_id": "x", "token": "x"}, REMOTE_ADDR="192.0.2.7").status_code == 429
+    assert exchange("192.0.2.8") == 400  # the id is public: guesses elsewhere lock nobody out
+    for _ in range(20):
+        exchange("192.0.2.1", "wrong", as_basic=True)
+    assert exchange("192.0.2.8") == 400
+
+
+def test_an_application_is_not_locked_out_where_it_was_right_before(world, at):
+    asked = {"grant_type": "refresh_token", "refresh_token": "none", "client_id": "build-lights"}
+    assert Client().post("/oauth/token", asked | {"client_secret": SECRET}).status_code == 400
+    for _ in range(25):
+        Client().post("/oauth/token", asked | {"client_id": "another", "client_secret": "wrong"})
+
+    assert Client().post("/oauth/token", asked | {"client_secret": SECRET}).status_code == 400
+
+
+def test_a_generated_client_secret_costs_one_digest(world, as_person):
+    registered = post(
+        basic("ines@example.com", "a password"),
+        "/oauth/applications",
+        {"application": {"name": "x", "redirect_uri": "https://x.test/"}},
+    ).json()
+    application = Application.objects.get(client_id=registered["client_id"])
+    asked = {"grant_type": "refresh_token", "refresh_token": "none", "client_id": registered["client_id"]}
+
+    assert application.client_secret.startswith("generated_sha256$")
+    assert registered["client_secret"] not in application.client_secret
+    assert application.signing_secret == registered["client_secret"]
+    assert Client().post("/oauth/token", asked | {"client_secret": registered["client_secret"]}).status_code == 400
+    assert Client().post("/oauth/token", asked | {"client_secret": "x" * 64}).status_code == 401
+    # One that somebody chose is short, and stays expensive to guess.
+    assert not world.application.client_secret.startswith("generated")
 
 
 @pytest.mark.parametrize("sign_in", WAYS)
@@ -221,6 +269,28 @@ def test_each_key_has_a_limit_of_its_own_wherever_it_is_sent(limit, world, conne
     for _ in range(3):
         assert client.get("/user").status_code == 401
     assert client.get("/user").status_code == 429
+
+
+def test_random_keys_are_no_way_around_the_limit(limit, world, as_person, connect, client, at):
+    ines = as_person(world.ines)
+    assert ines.get("/user").status_code == 200
+
+    statuses = [basic(f"{number:032x}").get("/user").status_code for number in range(2)]
+    statuses += [client.get("/user", headers={"Authorization": f"Bearer {number}"}).status_code for number in range(2)]
+    statuses += [client.get(f"/sources?flow_token={number}").status_code for number in range(2)]
+
+    assert statuses == [401, 401, 401, 429, 429, 429]
+    # A key that was found right before has a limit of its own.
+    assert [ines.get("/user").status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_the_limit_holds_for_the_addresses_of_oauth_too(limit, world, at):
+    asked = {"grant_type": "refresh_token", "client_id": "build-lights", "client_secret": SECRET}
+    answers = [Client().post(f"/oauth/{name}", asked) for name in ("token", "revoke", "token", "token")]
+
+    assert answers[-1].status_code == 429
+    assert int(answers[-1]["Retry-After"]) <= 60
+    assert 429 not in [answer.status_code for answer in answers[:-1]]
 
 
 def test_there_is_no_limit_unless_one_is_set(world, as_person):

@@ -228,6 +228,27 @@ def test_a_code_works_once(client, browser):
     assert (response.status_code, response.json()["error"]) == (400, "invalid_grant")
 
 
+@pytest.mark.parametrize("scope", ["flow", "flow offline_access"])
+def test_a_second_use_of_a_code_ends_what_the_first_one_got(client, browser, scope):
+    code = allow(browser, scope=scope)
+    token = token_from(client.post("/oauth/token", exchange(code)))
+    if "refresh_token" in token:
+        renewal = PASSWORD | {"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}
+        token = token_from(client.post("/oauth/token", renewal))
+    bearer = {"Authorization": f"Bearer {token['access_token']}"}
+    assert client.get("/user", headers=bearer).status_code == 200
+
+    # Without the client's secret nobody ends anything.
+    assert client.post("/oauth/token", exchange(code) | {"client_secret": "wrong"}).status_code == 401
+    assert client.get("/user", headers=bearer).status_code == 200
+    assert client.post("/oauth/token", exchange(code)).status_code == 400
+
+    assert client.get("/user", headers=bearer).status_code == 401
+    if "refresh_token" in token:
+        again = PASSWORD | {"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}
+        assert client.post("/oauth/token", again).status_code == 400
+
+
 def test_an_expired_code_is_refused(client, browser):
     code = allow(browser)
     get_grant_model().objects.update(expires=timezone.now() - timedelta(seconds=1))

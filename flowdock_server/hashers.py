@@ -1,0 +1,42 @@
+"""How secrets that nobody chose are kept."""
+
+from typing import Any
+
+from django.contrib.auth.hashers import BasePasswordHasher
+from django.utils.crypto import constant_time_compare
+
+from flowdock_server.tokens import digest
+
+# Characters. Nobody types so many; a generated secret of this length cannot be found by trying.
+GENERATED_LENGTH = 40
+
+
+class GeneratedSecretHasher(BasePasswordHasher):
+    """SHA-256, for client secrets that were generated: slowness protects passwords, and here only costs.
+
+    A client id is public, so anybody could otherwise keep the server busy with wrong secrets.
+    """
+
+    algorithm = "generated_sha256"
+
+    def salt(self) -> str:
+        return ""
+
+    def encode(self, password: str, salt: str) -> str:
+        return f"{self.algorithm}${digest(password)}"
+
+    def decode(self, encoded: str) -> dict[str, Any]:
+        algorithm, _, hexadecimal = encoded.partition("$")
+        return {"algorithm": algorithm, "hash": hexadecimal, "salt": ""}
+
+    def verify(self, password: str, encoded: str) -> bool:
+        return constant_time_compare(encoded, self.encode(password, ""))
+
+    def safe_summary(self, encoded: str) -> dict[str, Any]:
+        return {"algorithm": self.algorithm}
+
+    def must_update(self, encoded: str) -> bool:
+        return False
+
+    def harden_runtime(self, password: str, encoded: str) -> None:
+        """Nothing: how long it takes says nothing about the secret."""
