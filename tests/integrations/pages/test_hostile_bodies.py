@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -177,3 +179,40 @@ def test_all_pages_about_what_another_version_kept_open(member, staff, integrati
 
     assert_open(member, pages_about(integration))
     assert_open(staff, admin_pages_about(integration))
+
+
+EXAMPLES = [each for name in ("github", "gitlab") for each in recorded(SERVICES[name])]
+VALUES = [
+    None, True, False, 0, -1, 2**63, 10**400, 1e308, "", " ", "\0", "\ud83d", "\ude00\ud83d", "x" * 70_000, '"' * 3000,
+    "<b onload='x'>", "[" * 5000, "javascript:alert(1)", "http://[", "https://a.b/\ud800", "//a.b/c", "2026-13-45T99:9",
+    "0" * 40, "refs/heads/", "refs/tags/\ud83d", [], {}, [[]], [None], ["\ud83d"], {"\ud83d": "\ude00"}, {"": {"": []}},
+]  # fmt: skip
+
+
+def mutated(value: Any, chance: random.Random, share: float) -> Any:
+    """`value` with about `share` of its members replaced, taken away, or put where another belongs."""
+    if chance.random() < share:
+        return chance.choice(VALUES)
+    if isinstance(value, dict):
+        kept = {name: item for name, item in value.items() if chance.random() >= share / 2}
+        return {name: mutated(item, chance, share) for name, item in kept.items()}
+    if isinstance(value, list):
+        return [mutated(item, chance, share) for item in value * chance.choice((1, 1, 1, 1, 30))]
+    return value
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_wrong_in_a_payload_the_hook_answers_and_all_pages_open(member, staff, connected, seed):
+    """MUTATED_PAYLOADS sets how many are sent for each seed."""
+    chance = random.Random(seed)
+    github, gitlab = connected("github"), connected("gitlab")
+    for number in range(int(os.environ.get("MUTATED_PAYLOADS", "60"))):
+        example = chance.choice(EXAMPLES)
+        integration = github if example.service.name == "github" else gitlab
+        body = json.dumps(mutated(example.data, chance, chance.choice((0.002, 0.01, 0.05)))).encode()
+        assert send(integration, example, body, number) in {202, 400}, (seed, number, body)
+
+    for integration in (github, gitlab):
+        assert integration.deliveries.exists()
+        assert_open(member, pages_about(integration))
+        assert_open(staff, admin_pages_about(integration))
