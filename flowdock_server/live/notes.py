@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
+# What streams alone listen for: a page learns of it by a message.
+FOR_STREAMS = {"presence", "join", "leave", "user-edit", "flow-add", "flow-remove"}
 # What can be listened to: a flow by its id, and a person by theirs.
 Topic = UUID | int
 
@@ -15,9 +17,11 @@ class Note:
 
     `kind` is, of a flow, "message" (there is a new one: number and, for a threaded one, thread_id are set), "edit"
     and "delete" (of the message with that number: what streams tell of it is a "message" of its own), "thread" (its
-    state changed without a message), "source" (connected, changed or removed) or "presence" (user_id was active at
-    the time `at`, in milliseconds); of a person, "private" (there is a new message with that number in
-    conversation_id) and "private-edit" (that message was changed or deleted).
+    state changed without a message), "source" (connected, changed or removed), "presence" (user_id was active at the
+    time `at`, in milliseconds), "join", "leave" (user_id is in the flow from now on, or no longer) or "user-edit"
+    (user_id has another name or picture); of a person, "private" (there is a new message with that number in
+    conversation_id), "private-edit" (that message was changed or deleted), "flow-add" or "flow-remove" (they are in
+    the flow `about` from now on, or no longer).
     """
 
     flow_id: UUID | None
@@ -27,6 +31,7 @@ class Note:
     conversation_id: int | None = None
     user_id: int | None = None
     at: int | None = None
+    about: str | None = None
 
     @property
     def topic(self) -> Topic:

@@ -5,8 +5,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
+from django.dispatch import receiver
 from django.utils import timezone
 
+from flowdock_server.live import Note, hub
 from flowdock_server.tokens import digest, new_token
 
 from .people import PARAMETERIZED, Membership, Organization, User
@@ -101,9 +103,38 @@ class FlowMembership(models.Model):
         return f"{self.user} in {self.flow}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        if self._state.adding and not self.last_read_number:
+        is_new = self._state.adding
+        if is_new and not self.last_read_number:
             self.last_read_number = self.inbox_read_number = self.flow.last_number
         super().save(*args, **kwargs)
+        if is_new or "disabled" in (kwargs.get("update_fields") or ()):
+            self.publish(is_in=not self.disabled)
+
+    def publish(self, *, is_in: bool) -> None:
+        """Notify the streams of the flow, and all streams of the person: a bot reads anew which flows it is in."""
+        _publish(Note(self.flow_id, "join" if is_in else "leave", user_id=self.user_id))
+        kind = "flow-add" if is_in else "flow-remove"
+        _publish(Note(None, kind, user_id=self.user_id, about=str(self.flow_id)))
+
+
+@receiver(models.signals.post_delete, sender=FlowMembership)
+def _publish_removal(instance: FlowMembership, **kwargs: Any) -> None:
+    # A signal, since memberships are mostly deleted by a query or with their person.
+    instance.publish(is_in=False)
+
+
+@receiver(models.signals.post_save, sender=User)
+def _publish_new_name(
+    instance: User, created: bool, update_fields: frozenset[str] | None = None, **kwargs: Any
+) -> None:
+    if created or not (update_fields is None or update_fields & {"name", "nick", "avatar", "website"}):
+        return
+    for flow_id in Flow.objects.open_to(instance).order_by().values_list("pk", flat=True):
+        _publish(Note(flow_id, "user-edit", user_id=instance.pk))
+
+
+def _publish(note: Note) -> None:
+    transaction.on_commit(lambda: hub.publish(note))
 
 
 class Invitation(models.Model):

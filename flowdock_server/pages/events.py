@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.views.decorators.http import require_GET
 
 from flowdock_server.live import Note, Topic, hub
+from flowdock_server.live.notes import FOR_STREAMS
 from flowdock_server.models import Conversation, Flow, User
 
 from .access import open_flow
@@ -55,7 +56,7 @@ async def _stream(topics: tuple[Topic, ...], latest: Callable[[], int | None]) -
     yield f"retry: {RETRY}\n\n"
     async for note in hub.listen(*topics, keep_alive=SILENCE):
         if note is not None:
-            if note.kind != "presence":
+            if note.kind not in FOR_STREAMS:
                 yield f"event: note\ndata: {json.dumps(_told(note))}\n\n"
             continue
         number = await sync_to_async(latest)()

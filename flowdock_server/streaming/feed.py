@@ -9,8 +9,8 @@ import contextlib
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, NamedTuple
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -19,7 +19,7 @@ from django.db import Error as DatabaseTrouble
 
 from flowdock_server.live import Note, Topic, hub
 
-from . import presence, store
+from . import bookkeeping, presence, store
 from .opening import conversation_id_of, conversation_key, flow_key, is_conversation
 from .store import in_thread
 from .stream import Stream, Waiting
@@ -99,6 +99,15 @@ class Channel(ABC):
         """The next page of what `stream` has missed, empty where its user may not read it."""
 
 
+def put_in_all(events: Iterable[dict[str, Any]], streams: Iterable[Stream], may_hear: set[int]) -> None:
+    """Hand out what is not stored."""
+    listeners = [stream for stream in streams if stream.user_id in may_hear]
+    for event in events:
+        waiting = Waiting(store.line(event))
+        for stream in listeners:
+            stream.put(waiting)
+
+
 class FlowChannel(Channel):
     """What happens in one flow."""
 
@@ -106,6 +115,7 @@ class FlowChannel(Channel):
         self.key = flow_key(flow_id)
         self.flow_id = flow_id
         self._seen_there: dict[int, int] = {}
+        self._changes: list[tuple[str, int]] = []
         super().__init__(flow_id, {self.key: position})
 
     def put(self, note: Note) -> None:
@@ -114,12 +124,19 @@ class FlowChannel(Channel):
         elif note.kind == "presence" and note.user_id is not None and note.at is not None:
             self._seen_there[note.user_id] = note.at
             self.wake()
+        elif note.kind in ("join", "leave", "user-edit") and note.user_id is not None:
+            self._changes.append((note.kind, note.user_id))
+            self.wake()
 
     async def tell(self) -> None:
         asked = {stream.user_id for stream in self.streams}
         if present := self._seen_there:
             self._seen_there = {}
             self._tell_presence(present, await in_thread(store.allowed, self.flow_id, asked))
+        if changes := self._changes:
+            self._changes = []
+            events = await in_thread(bookkeeping.changes_in, self.flow_id, changes)
+            put_in_all(events, self.streams, await in_thread(store.allowed, self.flow_id, asked))
         news, may_hear = await in_thread(store.flow_news, self.flow_id, self.positions[self.key], asked)
         # A stream may have been opened while that was read.
         while news and (others := {stream.user_id for stream in self.streams} - asked):
@@ -133,10 +150,9 @@ class FlowChannel(Channel):
 
     def _tell_presence(self, present: dict[int, int], may_hear: set[int]) -> None:
         curious = [each for each in self.streams if each.opening.presence and each.user_id in may_hear]
-        for user_id, at in present.items() if curious else ():
-            waiting = Waiting(store.line(presence.activity(self.flow_id, user_id, at)))
-            for stream in curious:
-                stream.put(waiting)
+        if curious:
+            events = [bookkeeping.activity(self.flow_id, user_id, at) for user_id, at in present.items()]
+            put_in_all(events, curious, may_hear)
 
     async def read(self, stream: Stream, key: str, up_to: int | None) -> list[store.Told]:
         if not await in_thread(store.allowed, self.flow_id, [stream.user_id]):
@@ -188,6 +204,30 @@ class Mailbox(Channel):
         return await in_thread(store.private_messages, self.user_id, conversation_id_of(key), after, up_to)
 
 
+class PlacesChannel(Channel):
+    """Which flows one person is in: told to all their streams, whatever else these hold."""
+
+    def __init__(self, user_id: int) -> None:
+        self.user_id = user_id
+        self._changes: list[tuple[str, str]] = []
+        super().__init__(user_id, {})
+
+    def put(self, note: Note) -> None:
+        if note.kind in ("flow-add", "flow-remove") and note.about:
+            self._changes.append((note.kind, note.about))
+            self.wake()
+
+    async def tell(self) -> None:
+        changes, self._changes = self._changes, []
+        if changes:
+            events = await in_thread(bookkeeping.changes_of, self.user_id, changes)
+            may_hear = {self.user_id} - await in_thread(store.blocked, [self.user_id])
+            put_in_all(events, self.streams, may_hear)
+
+    async def read(self, stream: Stream, key: str, up_to: int | None) -> list[store.Told]:
+        return []
+
+
 class Feed:
     """Every stream of one event loop."""
 
@@ -196,6 +236,7 @@ class Feed:
     def __init__(self) -> None:
         self.streams: set[Stream] = set()
         self.channels: dict[Topic, Channel] = {}
+        self.places: dict[int, PlacesChannel] = {}
         self._ticking: asyncio.Task[None] | None = None
 
     @classmethod
@@ -215,6 +256,10 @@ class Feed:
             channel.streams.add(stream)
         if stream.opening.private:
             gaps += self._join_mailbox(stream)
+        if stream.user_id not in self.places:
+            self.places[stream.user_id] = PlacesChannel(stream.user_id)
+            hub.join(stream.user_id, self.places[stream.user_id])
+        self.places[stream.user_id].streams.add(stream)
         for channel in self._channels_of(stream):
             channel.catch_up()
         if self._ticking is None:
@@ -249,6 +294,11 @@ class Feed:
             if not channel.streams:
                 hub.leave(channel.topic, channel)
                 del self.channels[channel.topic]
+        if places := self.places.get(stream.user_id):
+            places.streams.discard(stream)
+            if not places.streams:
+                hub.leave(stream.user_id, places)
+                del self.places[stream.user_id]
         if not self.streams and self._ticking:
             self._ticking.cancel()
             self._ticking = None

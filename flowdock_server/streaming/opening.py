@@ -86,6 +86,10 @@ def _activity(value: Any) -> Any:
     return {"1": "true", "yes": "true", "0": "", "no": "", "false": "", "offline": ""}.get(value, value)
 
 
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else str(value) if isinstance(value, int) else ""
+
+
 def _flag(value: Any) -> Any:
     return False if value == "" else value
 
@@ -96,15 +100,17 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 class Asked(BaseModel):
     """What a stream is to hold: flows (`filter`: ids, `organization/flow`, `organization:flow`), private messages.
 
-    `active` is how its user is shown to others: at work, idle, or (absent) not at all. `presence` asks to be told the
-    same of them. `accept` is the header of that name, for clients that cannot set it.
+    `active` is how its user is shown to others: at work, idle, or (absent) not at all. `presence=0` asks not to be
+    told the same of them. `accept` and `lastEventId` are the headers `Accept` and `Last-Event-ID`, for clients that
+    cannot set them.
     """
 
     filter: Annotated[list[str], BeforeValidator(_names)] = Field(default_factory=list)
     user: Flag = False
     active: Annotated[Literal["", "idle", "true"], BeforeValidator(_activity)] = ""
-    presence: Flag = False
+    presence: Flag = True
     accept: str = ""
+    last_event_id: Annotated[str, BeforeValidator(_text), Field(alias="lastEventId")] = ""
 
 
 # Described nowhere: its paths are the REST API's, with other answers.
@@ -142,15 +148,17 @@ def _open(request: HttpRequest, asked: Asked, names: list[str]) -> HttpResponseB
         conversations = Conversation.objects.of(caller.user).values_list("pk", "last_number")
         now |= {conversation_key(pk): number for pk, number in conversations}
     as_events = EVENT_STREAM in (asked.accept or request.headers.get("Accept", ""))
-    last_seen = request.headers.get("Last-Event-ID", "").strip() if as_events else ""
+    positions = None
+    if as_events:
+        positions = _resumed(now, (request.headers.get("Last-Event-ID") or asked.last_event_id).strip())
     return OpeningResponse(
         Opening(
             user_id=caller.user.pk,
             key=(type(caller.key).__name__, caller.key.pk) if caller.key else store.password_key(caller.user),
             flows={flow_key(flow.pk): flow.pk for flow in flows},
             private=asked.user,
-            positions=_resumed(now, last_seen) if last_seen else now,
-            resumed=bool(last_seen),
+            positions=now if positions is None else positions,
+            resumed=positions is not None,
             as_events=as_events,
             presence=asked.presence,
             active=asked.active,
@@ -176,19 +184,24 @@ def _is_uuid(name: str) -> bool:
     return len(name) == 36 and name.count("-") == 4
 
 
-def _resumed(now: dict[str, int], last_seen: str) -> dict[str, int]:
+def _resumed(now: dict[str, int], last_seen: str) -> dict[str, int] | None:
     """From where a stream goes on: `last_seen` is the id of the last event that its reader has (`event_id`).
 
-    A conversation that was not there yet is told from its beginning; a flow that was not asked for then, from now on.
+    None for what is not such an id, as one of another server or another set of flows: the stream begins now. A
+    browser's EventSource would never try again after an error. A conversation that was not there yet is told from its
+    beginning; a flow that was not asked for then, from now on.
     """
     flows = [key for key in now if not is_conversation(key)]
     if len(flows) == 1 and _NUMBER.match(last_seen):
         last_seen = f"{flows[0]}:{last_seen}"
     parts = last_seen.split(",")
     if not all(_POSITION.match(part) for part in parts):
-        raise Rejected({"Last-Event-ID": ["is no id of an event of this stream"]})
+        return None
     then = {key: int(number) for key, _, number in (part.partition(":") for part in parts)}
-    return {key: then.get(key, 0 if is_conversation(key) else number) for key, number in now.items()}
+    if then.keys().isdisjoint(now):
+        return None
+    # No further than what there is: else a stream would be silent until as many messages have come.
+    return {key: min(then.get(key, 0 if is_conversation(key) else number), number) for key, number in now.items()}
 
 
 def event_id(positions: dict[str, int]) -> str:

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import Collection
-from typing import Any
-from uuid import UUID
 
 from django.utils import timezone
 
@@ -35,18 +33,3 @@ def _keep(there: set[int], at_work: set[int]) -> list[Note]:
     User.objects.filter(pk__in=at_work).update(last_activity_at=now)
     flows = FlowMembership.objects.filter(user_id__in=at_work, disabled=False).values_list("flow_id", "user_id")
     return [Note(flow_id, "presence", user_id=user_id, at=at) for flow_id, user_id in flows]
-
-
-def activity(flow_id: UUID, user_id: int, at: int) -> dict[str, Any]:
-    """That a user was active, as a message that is not stored and so has no id."""
-    return {
-        "event": "activity.user",
-        "content": {"last_activity": at},
-        "flow": str(flow_id),
-        "user": str(user_id),
-        "sent": at,
-        "tags": [],
-        "uuid": None,
-        "attachments": [],
-        "app": None,
-    }

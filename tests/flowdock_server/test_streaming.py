@@ -211,10 +211,27 @@ def test_more_is_missed_than_is_read_at_once(running: Running, ines: str) -> Non
         assert stream.is_silent()
 
 
-@pytest.mark.parametrize("last", ["yesterday", "1;2", "p1", "-4", "1:2:3", "9" * 30])
-def test_an_id_that_is_none_is_refused(running: Running, ines: str, last: str) -> None:
-    status, _, answer = running.call("GET", MAIN, ines, port=running.stream_port, Last_Event_ID=last, **EVENTS)
-    assert (status, list(answer["errors"])) == (400, ["Last-Event-ID"])
+@pytest.mark.parametrize("last", ["yesterday", "1;2", "p1", "-4", "1:2:3", "9" * 30, "900000", "0123456789ab:1", "Ä"])
+def test_an_id_that_does_not_fit_begins_now(running: Running, ines: str, last: str) -> None:
+    running.say("before", ines)
+    with running.stream(MAIN, ines, Last_Event_ID=last, **EVENTS) as stream:
+        assert stream.status == 200
+        said = running.say("after", ines)
+        assert stream.next()[1] == said
+
+
+def test_the_number_of_one_flow_begins_now_where_there_are_several(running: Running, ines: str) -> None:
+    number = running.say("before", ines)["id"]
+    with running.stream("/flows?filter=acme/main,acme/lobby", ines, Last_Event_ID=str(number - 1), **EVENTS) as stream:
+        said = running.say("after", ines)
+        assert stream.next()[1] == said
+
+
+def test_the_last_event_can_be_a_parameter(running: Running, ines: str) -> None:
+    number = running.say("first", ines)["id"]
+    missed = running.say("missed", ines)
+    with running.stream(f"{MAIN}?lastEventId={number}", ines, **EVENTS) as stream:
+        assert stream.next()[1] == missed
 
 
 def test_everything_said_at_once_comes_once_and_in_order(running: Running, ines: str) -> None:
@@ -340,7 +357,7 @@ def test_who_is_blocked_hears_nothing_and_is_sent_away(running: Running, ines: s
             running.sql("update flowdock_server_user set is_active = 1 where email = 'otto@example.com'")
 
 
-def test_presence_is_kept_and_told_to_who_asks(running: Running, ines: str) -> None:
+def test_presence_is_kept_and_told_unless_it_is_not_wanted(running: Running, ines: str) -> None:
     def seen() -> tuple[Any, Any]:
         (row,) = running.sql(
             "select last_activity_at, last_ping_at from flowdock_server_user where email = 'otto@example.com'"
@@ -349,7 +366,7 @@ def test_presence_is_kept_and_told_to_who_asks(running: Running, ines: str) -> N
 
     otto = running.keys["otto"]
     assert seen() == (None, None)
-    with running.stream(f"{LOBBY}?presence=1", ines) as curious, running.stream(LOBBY, ines) as other:
+    with running.stream(LOBBY, ines) as curious, running.stream(f"{LOBBY}?presence=0", ines) as other:
         with running.stream(f"{LOBBY}?active=idle", otto):
             assert other.is_silent()
             assert seen()[0] is None
@@ -365,6 +382,48 @@ def test_presence_is_kept_and_told_to_who_asks(running: Running, ines: str) -> N
         assert seen()[0] is not None
         said = running.say("not told of presence", ines, "acme/lobby")
         assert other.next() == said
+
+
+def test_who_is_added_to_a_flow_and_blocked_hears_of_it_in_every_stream(running: Running, ines: str) -> None:
+    """As hubot-flowdock reads them: it starts anew on an event of its own user, and needs the named fields."""
+    otto, number = running.keys["otto"], running.keys["ids"]["otto"]
+    main = {"id": running.keys["flows"]["main"], "name": "Main"}
+    running.sql("update flowdock_server_membership set admin = 1 where user_id = ?", running.keys["ids"]["ines"])
+    with (
+        running.stream(LOBBY, otto) as own,
+        running.stream("/flows?user=1", otto) as mailbox,
+        running.stream(MAIN, ines) as flow,
+    ):
+        assert running.call("POST", f"{MAIN}/users", ines, {"id": number})[0] == 200
+        for stream in (own, mailbox):
+            event = stream.next()
+            assert (event["event"], event["user"], event["content"]) == ("flow-add", str(number), main)
+        events = {event["event"]: event for event in (flow.next(), flow.next())}
+        joined = events["backend.user.join"]
+        assert set(events) == {"backend.user.join", "action"}
+        assert (joined["user"], joined["flow"]) == (str(number), main["id"])
+        assert (joined["content"]["user"]["id"], joined["content"]["user"]["nick"]) == (number, "Otto")
+        assert "email" not in joined["content"]["user"]
+        assert "id" not in joined
+
+        assert running.call("PUT", f"{MAIN}/users/{number}", ines, {"disabled": True})[0] == 200
+        for stream in (own, mailbox):
+            event = stream.next()
+            assert (event["event"], event["user"], event["content"]) == ("flow-remove", str(number), main)
+        events = {event["event"]: event for event in (flow.next(), flow.next())}
+        assert events["backend.user.block"]["content"] == str(number)
+    running.sql("delete from flowdock_server_flowmembership where disabled")
+
+
+def test_another_nick_is_told_in_the_persons_flows(running: Running, ines: str) -> None:
+    otto, number = running.keys["otto"], running.keys["ids"]["otto"]
+    with running.stream(LOBBY, ines) as there, running.stream(MAIN, ines) as elsewhere:
+        assert running.call("PUT", f"/users/{number}", otto, {"nick": "ottilie"})[0] == 200
+        event = there.next()
+        assert (event["event"], event["user"]) == ("user-edit", str(number))
+        assert (event["content"]["user"]["id"], event["content"]["user"]["nick"]) == (number, "ottilie")
+        assert elsewhere.is_silent()
+    running.sql("update flowdock_server_user set nick = 'Otto' where id = ?", number)
 
 
 def test_a_key_in_a_browser_is_the_parameter_of_an_event_source(running: Running) -> None:
