@@ -62,11 +62,11 @@ def accept(invitation: Invitation, user: User) -> None:
 
 @dataclass
 class Imported:
-    """What became of a list of addresses."""
+    """What became of a list of addresses. `erroneous_emails` has the reason for each that could not be invited."""
 
     invitations: list[Invitation] = field(default_factory=list)
     added_users: list[User] = field(default_factory=list)
-    erroneous_emails: list[str] = field(default_factory=list)
+    erroneous_emails: dict[str, str] = field(default_factory=dict)
 
 
 def import_addresses(flow: Flow, text: str, *, by: User, message: str = "") -> Imported:
@@ -84,7 +84,7 @@ def import_addresses(flow: Flow, text: str, *, by: User, message: str = "") -> I
         try:
             validate_email(email)
         except ValidationError:
-            outcome.erroneous_emails.append(email)
+            outcome.erroneous_emails[email] = "is not an e-mail address"
             continue
         email = email.lower()
         if user := mates.get(email):

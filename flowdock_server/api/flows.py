@@ -131,14 +131,14 @@ def _whole(caller: Caller, flow: Flow) -> FlowShape:
 
 @router.get("/flows", auth=person("flow"), response=list[FlowShape])
 def joined_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
-    """The flows that the caller is in; with `users=1` also who else is."""
-    return _shapes(request.auth, _flows(request.auth), users=users)
+    """The flows that the caller is in; with `users=1` also who else is. Archived ones are left out."""
+    return _shapes(request.auth, _flows(request.auth).filter(disabled=False), users=users)
 
 
 @router.get("/flows/all", auth=person("flow"), response=list[FlowShape])
 def all_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
     """The same, and those that the caller may join because they are in the organization."""
-    joined, joinable = _flows(request.auth), members.joinable_by(request.auth.user)
+    joined, joinable = _flows(request.auth).filter(disabled=False), members.joinable_by(request.auth.user)
     flows = Flow.objects.filter(Q(pk__in=joined.order_by().values("pk")) | Q(pk__in=joinable.order_by().values("pk")))
     return _shapes(request.auth, flows, users=users)
 
@@ -153,7 +153,7 @@ def find_flow(request: HttpRequest, id: str) -> FlowShape:
 def flows_of_organization(request: HttpRequest, organization: str, users: bool = False) -> list[FlowShape]:
     """The flows of one organization that the caller is in."""
     opened = _organization(request.auth.user, organization)
-    return _shapes(request.auth, _flows(request.auth).filter(organization=opened), users=users)
+    return _shapes(request.auth, _flows(request.auth).filter(organization=opened, disabled=False), users=users)
 
 
 @router.post(OF_ORGANIZATION, auth=person("manage"), response={201: FlowShape})

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from flowdock_server import invitations, members
 from flowdock_server.drafts import Rejected, Shape
-from flowdock_server.models import Flow
+from flowdock_server.models import Flow, Invitation
 
 from .auth import person
 from .errors import Forbidden
@@ -45,9 +45,10 @@ class NewInvitations(Shape):
 
 @router.get(OF_FLOW, auth=person("manage"), response=list[InvitationShape])
 def flow_invitations(request: HttpRequest, organization: str, flow: str) -> list[InvitationShape]:
-    """Who was invited to the flow, and who has accepted."""
+    """The pending invitations to a flow. Those that were accepted are not listed."""
     opened = open_flow(request.auth, organization, flow)
-    return [invitation_shape(invitation, opened) for invitation in opened.invitations.all()]
+    pending = opened.invitations.filter(state=Invitation.State.PENDING)
+    return [invitation_shape(invitation, opened) for invitation in pending]
 
 
 @router.post(OF_FLOW, auth=person("manage"), response={201: InvitationShape})
@@ -90,9 +91,9 @@ def one_invitation(request: HttpRequest, organization: str, flow: str, invitatio
 
 @router.delete(OF_FLOW + "/{invitation_id}", auth=person("manage"), response={204: None})
 def uninvite(request: HttpRequest, organization: str, flow: str, invitation_id: int) -> Status[None]:
-    """Take an invitation back: the address in its mail leads nowhere any more."""
+    """Cancel a pending invitation, so that the link in its e-mail stops working. 404 if it was accepted."""
     opened = open_flow(request.auth, organization, flow)
-    invitation = get_object_or_404(opened.invitations, pk=invitation_id)
+    invitation = get_object_or_404(opened.invitations, pk=invitation_id, state=Invitation.State.PENDING)
     user = request.auth.user
     if invitation.invited_by != user and not members.is_admin(user, opened.organization):
         raise Forbidden("This is for who has sent the invitation, and for the organization's admins")

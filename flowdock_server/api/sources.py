@@ -152,3 +152,20 @@ for name in ("sources", "integrations"):
     router.delete(one, auth=person("manage", "integration"), response={204: None}, **said("delete_one_of"))(
         _delete_source
     )
+
+# As one page of Flowdock's documentation spells it.
+SINGULAR = "/flows/{organization}/{flow}/source/{source_id}"
+router.get(
+    SINGULAR,
+    auth=person_or_source("flow", "integration"),
+    response=SourceShape,
+    operation_id="one_source_by_its_singular_address",
+    deprecated=True,
+)(_one_source)
+router.delete(
+    SINGULAR,
+    auth=person("manage", "integration"),
+    response={204: None},
+    operation_id="delete_source_by_its_singular_address",
+    deprecated=True,
+)(_delete_source)

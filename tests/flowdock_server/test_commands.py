@@ -170,6 +170,13 @@ class TestTokens:
         assert basic(token).get("/user").json()["id"] == world.ines.pk
         assert world.ines.api_tokens.get().name == "laptop"
 
+    def test_a_persons_by_option(self, world):
+        token = run("issue_token", "--user", "ines@example.com").strip()
+
+        assert basic(token).get("/user").json()["id"] == world.ines.pk
+        assert "not allowed with" in refused("issue_token", "ines@example.com", "--user", "otto@example.com")[0]
+        assert "required" in refused("issue_token")[0]
+
     def test_a_flows_opens_the_push_api_and_ends_the_one_before(self, world, client):
         first, second = (run("issue_token", "acme/main").strip() for _ in range(2))
 

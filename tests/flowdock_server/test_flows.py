@@ -114,3 +114,22 @@ def test_a_list_takes_as_many_queries_for_many_as_for_few(world, as_person, djan
 
     with django_assert_max_num_queries(6):
         assert len(client.get(path).json()) in (1, 17, 18)
+
+
+def test_archived_flows_are_in_no_list_and_can_still_be_read(world, as_person):
+    ines = as_person(world.ines)
+    Flow.objects.filter(pk=world.main.pk).update(disabled=True)
+
+    for path in ("/flows", "/flows/all", "/flows/acme"):
+        assert [flow["name"] for flow in ines.get(path).json()] == ["Lobby"]
+    assert ines.get("/flows/acme/main").json()["disabled"] is True
+    assert ines.get("/flows/find", {"id": str(world.main.pk)}).json()["disabled"] is True
+
+
+def test_people_of_an_organization_have_nick_and_avatar(world, as_person):
+    users = as_person(world.ines).get("/organizations/acme").json()["users"]
+
+    assert [(user["nick"], user["avatar"]) for user in users] == [
+        ("Ines", "https://pictures.test/i.png"),
+        ("Otto", ""),
+    ]

@@ -137,7 +137,7 @@ def test_a_list_of_addresses_is_imported(world, otto, django_capture_on_commit_c
     assert response.status_code == 201
     assert [each["email"] for each in outcome["invitations"]] == ["one@example.com", "two@example.com"]
     assert [user["name"] for user in outcome["added_users"]] == ["Mara Lind"]
-    assert "nonsense" in outcome["erroneous_emails"]
+    assert outcome["erroneous_emails"]["nonsense"] == "is not an e-mail address"
     assert FlowMembership.objects.filter(flow=world.lobby, user=mara).exists()
     assert [each.to for each in mail.outbox] == [["one@example.com"], ["two@example.com"]]
 
@@ -296,3 +296,15 @@ def test_what_leads_nowhere_is_said_on_a_page(client, world):
         assert response.status_code == 404
         assert response["Content-Type"].startswith("text/html")
     assert browser(world.sam).get("/join/00000000-0000-0000-0000-000000000000").status_code == 404
+
+
+def test_an_accepted_invitation_is_not_listed_and_cannot_be_canceled(world, as_person):
+    ines, path = as_person(world.ines), "/flows/acme/main/invitations"
+    accepted, _ = Invitation.issue(flow=world.main, email="new@example.com", invited_by=world.ines)
+    accepted.accept(world.sam)
+    pending, _ = Invitation.issue(flow=world.main, email="other@example.com", invited_by=world.ines)
+
+    assert [invitation["id"] for invitation in ines.get(path).json()] == [pending.pk]
+    assert ines.get(f"{path}/{accepted.pk}").json()["state"] == "accepted"
+    assert ines.delete(f"{path}/{accepted.pk}").status_code == 404
+    assert ines.delete(f"{path}/{pending.pk}").status_code == 204

@@ -116,6 +116,8 @@ CALLS = [
             Call("DELETE", f"{FLOW}/{sources}/{{source_id}}", {"manage": "", "integration": ""}),
         )
     ),
+    Call("GET", f"{FLOW}/source/{{source_id}}", {"flow": "colleagues", "integration": ""}),
+    Call("DELETE", f"{FLOW}/source/{{source_id}}", {"manage": "", "integration": ""}),
     # Messages, threads, files.
     Call("GET", MESSAGES, {"flow": "said colleagues"}),
     Call("POST", MESSAGES, {"flow": "said"}, body=SAID),

@@ -249,3 +249,12 @@ def test_the_list_takes_as_many_queries_for_many_as_for_few(application, connect
 
     with django_assert_max_num_queries(3):
         assert len(application.get(path).json()) == 20
+
+
+def test_a_source_has_a_singular_address_too(world, as_person, connect):
+    source, _ = connect()
+    ines, path = as_person(world.ines), f"/flows/acme/main/source/{source.pk}"
+
+    assert ines.get(path).json() == ines.get(f"/flows/acme/main/sources/{source.pk}").json()
+    assert ines.delete(path).status_code == 204
+    assert ines.get(path).status_code == 404

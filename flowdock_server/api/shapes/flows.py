@@ -54,7 +54,7 @@ class InvitationShape(TypedDict):
 class ImportedShape(TypedDict):
     invitations: list[InvitationShape]
     added_users: list[UserShape]
-    erroneous_emails: list[str]
+    erroneous_emails: dict[str, str]
 
 
 class ApplicationShape(TypedDict):

@@ -33,7 +33,9 @@ class OrganizationUserShape(UserShape):
 
 class MemberShape(TypedDict):
     id: int
+    nick: str
     name: str
+    avatar: str
     email: str
     admin: bool
 
@@ -103,7 +105,14 @@ def whole_organization_shape(organization: Organization, members: Iterable[Membe
     # Nobody pays for it, and it does not run out.
     shape["subscription"] = {"trial": False, "billing_date": None}
     shape["users"] = [
-        {"id": member.user.pk, "name": member.user.name, "email": member.user.email, "admin": member.admin}
+        {
+            "id": member.user.pk,
+            "nick": member.user.nick,
+            "name": member.user.name,
+            "avatar": member.user.avatar,
+            "email": member.user.email,
+            "admin": member.admin,
+        }
         for member in members
     ]
     return shape

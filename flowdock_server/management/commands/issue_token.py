@@ -13,6 +13,7 @@ from flowdock_server.models import ApiToken
 
 EXAMPLE = """
   python -m flowdock_server issue_token lea@example.com --name laptop    a personal API token
+  python -m flowdock_server issue_token --user lea@example.com           the same
   python -m flowdock_server issue_token acme/main                        the flow's API token, for the Push API
 
 A person may have any number of tokens, and revokes them on their account's page. A flow has one: a new one ends the
@@ -31,15 +32,20 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = EXAMPLE
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.add_argument("of", metavar="EMAIL|ORGANIZATION/FLOW", help="Whose token.")
+        of = parser.add_mutually_exclusive_group(required=True)
+        of.add_argument("of", nargs="?", metavar="EMAIL|ORGANIZATION/FLOW", help="Whose token.")
+        of.add_argument("--user", metavar="EMAIL", help="The same, for a person's token.")
         parser.add_argument(
             "--name", default="from the command line", help="What a person's account page calls it (%(default)s)."
         )
         parser.add_argument("--json", action="store_true", help="Print it as JSON.")
 
-    def handle(self, *, of: str, name: str, **options: Any) -> None:
+    def handle(self, *, of: str | None, user: str | None, name: str, **options: Any) -> None:
         try:
-            token = self._of_person(finding.email(of), name) if "@" in of else self._of_flow(of)
+            if user is not None or "@" in (of or ""):
+                token = self._of_person(finding.email(user or of or ""), name)
+            else:
+                token = self._of_flow(of or "")
         except argparse.ArgumentTypeError as error:
             raise CommandError(str(error), returncode=2) from None
         self.stdout.write(json.dumps({"token": token}) if options["json"] else token)
