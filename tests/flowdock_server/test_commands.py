@@ -4,6 +4,7 @@ import io
 import json
 
 import pytest
+from django.core.checks import run_checks
 from django.core.management import call_command, load_command_class
 from django.core.management.base import CommandError
 
@@ -255,3 +256,16 @@ class TestReencryption:
         assert (code, "Bridge" in said) == (1, True)
         application.refresh_from_db()
         assert application.sealed_secret
+
+    def test_the_deployment_check_says_how_many_need_an_older_key_and_fails_where_none_opens_one(
+        self, application, settings
+    ):
+        def found() -> set[str]:
+            return {each.id for each in run_checks(include_deployment_checks=True) if each.id.startswith("flowdock_se")}
+
+        assert found() == {"flowdock_server.I001"}
+        settings.SECRET_KEY_FALLBACKS, kept = [], settings.SECRET_KEY_FALLBACKS
+        assert found() == {"flowdock_server.E001"}
+        settings.SECRET_KEY_FALLBACKS = kept
+        run("reencrypt_secrets")
+        assert found() == set()
