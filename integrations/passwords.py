@@ -37,7 +37,9 @@ class TooManyAttempts(Exception):
     """No password is looked at for `retry_after` more seconds."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many failed attempts. Try again in {retry_after} seconds.")
+        super().__init__(
+            f"Too many failed attempts. Try again in {retry_after} second{'' if retry_after == 1 else 's'}."
+        )
         self.retry_after = retry_after
 
 
