@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -23,11 +22,20 @@ FlowMembership.objects.create(flow=flow, user=ines)
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder: Path = tmp_path_factory.mktemp("server")
-    server = Server(folder, FLOWDOCK_SERVER_MAX_BODY_BYTES="200000")
-    server.seed()
+def server(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    return Server(tmp_path_factory.mktemp("server"), FLOWDOCK_SERVER_MAX_BODY_BYTES="200000")
+
+
+@pytest.fixture(scope="module")
+def ines(server: Server) -> str:
+    """Her token."""
+    token: str = server.seed()["ines"]
     server.manage("shell", "-v0", program=MAKE_A_FLOW_CALLED_EVENTS)
+    return token
+
+
+@pytest.fixture(scope="module")
+def running(server: Server, ines: str) -> Iterator[Server]:
     with server.running():
         yield server
 
@@ -58,7 +66,7 @@ def cookies(answer: http.client.HTTPResponse) -> str:
     return "; ".join(value.split(";")[0] for value in answer.headers.get_all("Set-Cookie") or [])
 
 
-def test_a_flow_called_events_has_its_page_and_its_stream(running: Server) -> None:
+def test_a_flow_called_events_has_its_page_and_both_its_streams(running: Server, ines: str) -> None:
     cookie = sign_in(running)
     with asked(running, "GET", "/app/acme/events", Cookie=cookie) as page:
         assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -66,6 +74,8 @@ def test_a_flow_called_events_has_its_page_and_its_stream(running: Server) -> No
     with asked(running, "GET", "/app/acme/events/events", Cookie=cookie) as stream:
         assert (stream.status, stream.headers["Content-Type"]) == (200, "text/event-stream")
         assert stream.readline() == b"retry: 2000\n"
+    with running.stream("/flows/acme/events", ines) as api_stream:
+        assert running.say("Hello", ines, "acme/events") == api_stream.next()
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
