@@ -210,7 +210,8 @@ def test_whatever_is_wrong_in_a_payload_the_hook_answers_and_all_pages_open(memb
         example = chance.choice(EXAMPLES)
         integration = github if example.service.name == "github" else gitlab
         body = json.dumps(mutated(example.data, chance, chance.choice((0.002, 0.01, 0.05)))).encode()
-        assert send(integration, example, body, number) in {202, 400}, (seed, number, body)
+        # 200 where nothing was changed and the same has been sent before.
+        assert send(integration, example, body, number) in {200, 202, 400}, (seed, number, body)
 
     for integration in (github, gitlab):
         assert integration.deliveries.exists()
