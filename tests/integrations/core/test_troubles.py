@@ -152,7 +152,7 @@ def bridge(request, tmp_path, receiver) -> Iterator[Bridge]:
         yield bridge
 
 
-def test_a_healthy_integration_notices_nothing_of_twenty_others_troubles(bridge, receiver, capfd, record_property):
+def test_a_healthy_integration_notices_nothing_of_twenty_others_troubles(bridge, receiver, capfd):
     troubled = "|".join(TROUBLED)
     bridge.script(SCRIPT, "connect", f"{troubled}|{HEALTHY}")
     bridge.script(SCRIPT, "fill", troubled, "12")
@@ -164,7 +164,6 @@ def test_a_healthy_integration_notices_nothing_of_twenty_others_troubles(bridge,
     while posted.keys() - receiver.arrived.keys() and time.monotonic() < deadline:
         time.sleep(0.05)
     took = sorted(receiver.arrived[title] - at for title, at in posted.items() if title in receiver.arrived)
-    record_property("longest_seconds", took[-1])
     assert worker.poll() is None, "the worker has ended"
     assert not posted.keys() - receiver.arrived.keys()
     assert took[-1] < AT_ONCE, took[-10:]
@@ -182,3 +181,4 @@ def test_a_healthy_integration_notices_nothing_of_twenty_others_troubles(bridge,
     assert receiver.tries["429 with Retry-After"] <= 2
     assert receiver.tries["no answer"] > 2, "it was tried again"
     assert "Flowdock is away" not in capfd.readouterr().err
+    print(f"posted to arrived: median {took[len(took) // 2] * 1000:.0f} ms, longest {took[-1] * 1000:.0f} ms")
