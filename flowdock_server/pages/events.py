@@ -3,10 +3,12 @@
 A note carries ids and no content: the page fetches what changed, with the filters it has, as the person who looks.
 So a lost connection loses nothing either. The first event after every connection, and one whenever the flow is
 silent, is a `beat` with the number of the flow's latest message: a page that has seen less fetches what it missed.
+Whoever is removed or blocked hears nothing more: a note makes their pages look at once, and all look now and then.
 Every page also hears of the person's private messages; the page of a conversation hears of these alone.
 """
 
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID
@@ -33,7 +35,7 @@ async def events(request: HttpRequest, organization: str, flow: str) -> HttpResp
     if not user.is_authenticated:
         return HttpResponse(status=401)
     opened = await sync_to_async(open_flow)(user, organization, flow)
-    return _streamed((opened.pk, user.pk), lambda: _latest_number(opened.pk, user))
+    return _streamed(user, (opened.pk, user.pk), lambda: _latest_number(opened.pk, user))
 
 
 @require_GET
@@ -42,27 +44,31 @@ async def personal(request: HttpRequest, user_id: int) -> HttpResponseBase:
     user = await request.auser()
     if not user.is_authenticated:
         return HttpResponse(status=401)
-    return _streamed((user.pk,), lambda: _latest_private(user))
+    return _streamed(user, (user.pk,), lambda: _latest_private(user))
 
 
-def _streamed(topics: tuple[Topic, ...], latest: Callable[[], int | None]) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(_stream(topics, latest), content_type="text/event-stream")
+def _streamed(user: User, topics: tuple[Topic, ...], latest: Callable[[], int | None]) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(_stream(user, topics, latest), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"  # a proxy that collects the stream would hold it back for ever
     return response
 
 
-async def _stream(topics: tuple[Topic, ...], latest: Callable[[], int | None]) -> AsyncIterator[str]:
+async def _stream(user: User, topics: tuple[Topic, ...], latest: Callable[[], int | None]) -> AsyncIterator[str]:
     yield f"retry: {RETRY}\n\n"
+    checked = time.monotonic()
     async for note in hub.listen(*topics, keep_alive=SILENCE):
-        if note is not None:
-            if note.kind not in FOR_STREAMS:
-                yield f"event: note\ndata: {json.dumps(_told(note))}\n\n"
-            continue
-        number = await sync_to_async(latest)()
-        if number is None:
-            return
-        yield f"event: beat\ndata: {number}\n\n"
+        is_removed = note is not None and note.kind == "leave" and note.user_id == user.pk
+        # Also in a flow that is never silent: the note that somebody was removed may have been lost.
+        if note is None or is_removed or time.monotonic() - checked >= SILENCE:
+            number = await sync_to_async(latest)()
+            checked = time.monotonic()
+            if number is None:
+                return
+            if note is None:
+                yield f"event: beat\ndata: {number}\n\n"
+        if note is not None and note.kind not in FOR_STREAMS:
+            yield f"event: note\ndata: {json.dumps(_told(note))}\n\n"
 
 
 def _told(note: Note) -> dict[str, Any]:

@@ -7,11 +7,12 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient
 
+from flowdock_server import members
 from flowdock_server.live import Note, hub
-from flowdock_server.models import FlowMembership, User
+from flowdock_server.models import FlowMembership, Membership, User
 from flowdock_server.pages import events
 
-from .pages import tell
+from .pages import browser, tell
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PATH = "/app/acme/main/events"
@@ -34,6 +35,12 @@ async def hear(stream) -> dict[str, str]:
 
 def leave_the_flow(world) -> None:
     FlowMembership.objects.filter(flow=world.main, user=world.ines).delete()
+
+
+def leave_the_flow_elsewhere(world) -> None:
+    """As another process does it, whose note was lost."""
+    memberships = FlowMembership.objects.filter(flow=world.main, user=world.ines)
+    memberships._raw_delete(memberships.db)
 
 
 def close_the_account(world) -> None:
@@ -112,6 +119,70 @@ def test_who_leaves_hears_no_more(world, monkeypatch, leaves):
     heard = asyncio.run(asyncio.wait_for(leave(), 5))
     assert len(heard) <= 2  # what was on its way
     assert hub.readers(world.main.pk) == 0
+
+
+def block(world) -> None:
+    members.block(world.main.memberships.get(user=world.ines), by=world.otto, disabled=True)
+
+
+def remove_from_the_flow(world) -> None:
+    browser(world.otto).post(f"/app/acme/main/settings/people/{world.ines.pk}/remove")
+
+
+def remove_from_the_organization(world) -> None:
+    browser(world.otto).post(f"/app/acme/_people/{world.ines.pk}/remove")
+
+
+def leave(world) -> None:
+    browser(world.ines).post("/app/acme/main/settings/people/leave")
+
+
+@pytest.fixture
+def otto_manages(world):
+    FlowMembership.objects.create(flow=world.main, user=world.otto)
+    Membership.objects.filter(user=world.otto).update(admin=True)
+
+
+REMOVALS = [block, remove_from_the_flow, remove_from_the_organization, leave]
+
+
+@pytest.mark.parametrize("removed", REMOVALS)
+def test_a_page_of_somebody_removed_ends_at_once_and_hears_nothing_more(world, connect, otto_manages, removed):
+    source, _ = connect()
+
+    async def hear_the_end():
+        stream = aiter(await listen(world.ines))
+        await hear(stream)
+        await hear(stream)
+        await sync_to_async(removed)(world)
+        for _ in range(3):
+            await sync_to_async(tell)(source)
+        return [read(chunk) async for chunk in stream]
+
+    heard = asyncio.run(asyncio.wait_for(hear_the_end(), 10))
+    # The flow is told that somebody was blocked; nothing that happened after it is heard.
+    assert len(heard) <= (1 if removed is block else 0), heard
+
+
+def test_a_busy_page_notices_that_its_reader_may_no_longer_read(world, connect, monkeypatch):
+    monkeypatch.setattr(events, "SILENCE", 0.2)
+    source, _ = connect()
+
+    async def hear_the_end():
+        stream = aiter(await listen(world.ines))
+        await hear(stream)
+        await hear(stream)
+        await sync_to_async(leave_the_flow_elsewhere)(world)
+        for _ in range(200):
+            await sync_to_async(tell)(source)
+            await asyncio.sleep(0.01)
+            try:
+                await asyncio.wait_for(anext(stream), 5)
+            except StopAsyncIteration:
+                return True
+        return False
+
+    assert asyncio.run(asyncio.wait_for(hear_the_end(), 60))
 
 
 def test_a_page_that_is_closed_is_forgotten(world):
