@@ -1,6 +1,8 @@
 """Full-text search over messages: every word of a search is the beginning of a word of the message.
 
 The words are made here and not by the databases, whose parsers differ: letters and digits, without case and accents.
+Scripts without spaces between words (Chinese, Japanese, Thai, Khmer and others) are cut into pairs of characters, so
+that a word is found wherever it stands: 重要消息 is 重要, 要消, 消息 and 息. An emoji is a word of its own.
 Their index is beside the messages: an FTS5 table on SQLite, a `tsvector` with a GIN index on PostgreSQL. Each row has
 one more word that names the flow, so that other flows' messages cost nothing. Whoever stores messages without
 `flowdock_server.messages` has to `add` them.
@@ -27,7 +29,11 @@ MAX_LENGTH = 64  # of a word: the longer are cut, in messages and searches alike
 _SAMPLE, _COMMON = 3000, 30
 
 _TABLE = Indexed._meta.db_table
-_WORD = re.compile(r"[^\W_]+")
+# Han, Kana, Bopomofo, Thai, Lao, Burmese, Khmer. The migration that indexed all messages again has a copy.
+_UNSPACED = "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u312f\u31a0-\u31ff"
+_UNSPACED += "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_EMOJI = "\u2190-\u21ff\u2300-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
+_WORD = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|(?P<emoji>[{_EMOJI}])|[^\W_{_UNSPACED}]+")
 _HTML_TAG = re.compile(r"<[^<>]*>")
 
 
@@ -35,7 +41,30 @@ def words(text: str) -> list[str]:
     plain = text.casefold()
     if not plain.isascii():
         plain = "".join(sign for sign in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(sign))
-    return [word[:MAX_LENGTH] for word in _WORD.findall(plain)]
+    return [word for found in _WORD.finditer(plain) for word in _words_of(found)]
+
+
+def _words_of(found: re.Match[str]) -> list[str]:
+    text = found.group()
+    if found["emoji"]:
+        # FTS5 takes letters and digits only.
+        return [f"emoji{ord(text):x}"]
+    if found["unspaced"]:
+        return [text[place : place + 2] for place in range(len(text))]
+    return [text[:MAX_LENGTH]]
+
+
+def _searched(text: str) -> list[str]:
+    """The words that a message must have: of a script without spaces, pairs only, unless it is a single character."""
+    wanted: dict[str, None] = {}
+    for found in words(text):
+        wanted[found] = None
+    pairs = {pair[1] for pair in wanted if len(pair) == 2 and _is_unspaced(pair)}
+    return [word for word in wanted if not (len(word) == 1 and _is_unspaced(word) and word in pairs)]
+
+
+def _is_unspaced(word: str) -> bool:
+    return re.fullmatch(f"[{_UNSPACED}]+", word) is not None
 
 
 def add(messages: Iterable[Message]) -> None:
@@ -89,7 +118,7 @@ def few(flow_id: UUID, search: str, at_most: int, *, alone: bool) -> list[int] |
 
 
 def _condition(flow_id: UUID, search: str) -> str | None:
-    searched = list(dict.fromkeys(words(search)))[:MAX_SEARCHED]
+    searched = _searched(search)[:MAX_SEARCHED]
     return _query(_flow_word(flow_id), searched) if searched else None
 
 
@@ -100,7 +129,8 @@ def _query(flow_word: str, searched: list[str]) -> str:
     else:
         quote, prefix, both = '"', "*", " AND "
     # The beginning of a word that is one letter long would be that of a tenth of all words.
-    terms = [f"{quote}{word}{quote}{prefix if len(word) > 1 else ''}" for word in searched]
+    # One of a script without spaces is the beginning of a pair.
+    terms = [f"{quote}{word}{quote}{prefix if len(word) > 1 or _is_unspaced(word) else ''}" for word in searched]
     return both.join([f"{quote}{flow_word}{quote}", *terms])
 
 
@@ -112,7 +142,7 @@ def _indexed(message: Message) -> list[str]:
     texts = [message.content, _plain(message.title), _plain(message.body)]
     if ":file" in message.tags:
         texts += [attachment.file_name for attachment in message.attachments.all()]
-    return [_flow_word(message.flow_id), *words(" ".join(texts))[:MAX_WORDS]]
+    return [_flow_word(message.flow_id), *list(dict.fromkeys(words(" ".join(texts))))[:MAX_WORDS]]
 
 
 def _plain(html: str) -> str:

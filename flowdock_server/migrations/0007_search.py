@@ -20,16 +20,6 @@ def drop(apps, schema_editor):
     schema_editor.execute(f"DROP TABLE {TABLE}")
 
 
-def index(apps, schema_editor):
-    from flowdock_server import search
-
-    message = apps.get_model("flowdock_server", "Message")
-    last = 0
-    while batch := list(message.objects.filter(pk__gt=last).order_by("pk")[:1000]):
-        search.add(batch)
-        last = batch[-1].pk
-
-
 class Migration(migrations.Migration):
     dependencies = [("flowdock_server", "0006_sign_in_failures")]
 
@@ -54,5 +44,4 @@ class Migration(migrations.Migration):
             options={"db_table": TABLE, "managed": False},
         ),
         migrations.RunPython(make, drop),
-        migrations.RunPython(index, migrations.RunPython.noop),
     ]
