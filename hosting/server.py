@@ -16,7 +16,7 @@ from hosting.gate import Gate, allow_open_files
 UNACKNOWLEDGED = 60_000  # milliseconds
 FAREWELL = 3  # seconds that open answers have when the server stops
 # A busy machine takes long to start a process. One that does not answer for so long is replaced.
-HUNG = 30  # seconds
+HUNG = 10  # seconds
 
 
 def configured(application: str, gate: Gate, *, workers: int = 1, has_lifespan: bool = False) -> uvicorn.Config:

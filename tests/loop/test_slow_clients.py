@@ -8,6 +8,7 @@ import hmac
 import http.client
 import json
 import os
+import signal
 import socket
 import statistics
 import threading
@@ -280,3 +281,18 @@ def memory(stack: Stack) -> int:
             if os.getpgid(int(each.name)) == group:
                 found += int((each / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return found
+
+
+def test_a_web_process_that_is_killed_is_replaced(stack: Stack) -> None:
+    """Of the bridge: the process that answers is a child of the one that was started."""
+    parent = stack.processes["bridge"].pid
+
+    def answering() -> set[int]:
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return {int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
+
+    (killed,) = answering()
+    os.kill(killed, signal.SIGKILL)
+
+    until(lambda: answering() - {killed}, "another process")
+    assert requests.get(f"{stack.bridge}/sign-in/", timeout=PATIENCE).status_code == 200
