@@ -42,6 +42,38 @@ _TOKEN = {
 }
 
 
+# What parameters of addresses and queries mean, wherever they stand.
+PARAMETERS = {
+    "application": "Only threads of the inbox (`inbox`), of the chat (`chat`), or of the application with this id",
+    "application_id": "Id of an application",
+    "before": "Where the page begins, as the header `Link` of the page before says; used together with `until`",
+    "empty": "Whether threads whose messages were all deleted are listed: 1 or 0",
+    "event": "Only messages of these events, separated by commas: message,comment",
+    "flow": "The flow's `parameterized_name`, as in its address",
+    "id": "Id of the object to find",
+    "invitation_id": "Id of an invitation",
+    "key": "Key of a file, from the `path` of an attachment",
+    "limit": "How many objects are listed at most: 1 to 100, by default 30",
+    "name": "The file's name, from the `path` of an attachment",
+    "number": "Id of a message, or the position of an action in a thread's `actions`",
+    "organization": "The organization's `parameterized_name` (or, where users are changed, its id)",
+    "search": "Only messages that have all these words, or words that begin with them",
+    "since": "Only threads that were updated after this time, in ISO 8601",
+    "since_id": "Only messages with a greater id",
+    "skip": "How many messages are left out before the first one that is listed",
+    "sort": "Whether the oldest (`asc`) or the newest (`desc`) are listed if there are more than `limit`",
+    "source_id": "Id of a source",
+    "tag_mode": "Whether messages must have all of `tags` (`and`) or one of them (`or`)",
+    "tags": "Only messages with these tags, separated by commas; @nick finds mentions",
+    "thread_id": "Id of a thread",
+    "tokens": "API tokens of flows, separated by commas: the message is posted to each of them",
+    "until": "Only threads that were updated before this time, in ISO 8601",
+    "until_id": "Only messages with a smaller id",
+    "user_id": "Id of a user",
+    "users": "Whether each flow lists its users: 1 or 0",
+}
+
+
 class FlowdockAPI(NinjaAPI):
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
@@ -74,10 +106,15 @@ class Description(OpenAPISchema):
 
     def methods(self, operations: list[Operation]) -> dict[str, Any]:
         methods = super().methods(operations)
+        for method in methods.values():
+            for parameter in method.get("parameters", ()):
+                parameter.setdefault("description", PARAMETERS[parameter["name"]])
         if "patch" in methods:
             # ninja describes both in one object, and each operation has an id of its own.
             methods["patch"] = deepcopy(methods["patch"])
             methods["patch"]["operationId"] += "_by_patch"
+            methods["patch"]["summary"] += " (PATCH)"
+            methods["patch"]["description"] += "\n\nThe same as PUT: fields that are absent do not change."
         return methods
 
     def operation_security(self, operation: Operation) -> list[dict[str, Any]]:

@@ -173,7 +173,7 @@ def _organization(user: User, organization: str) -> Organization:
 
 @router.get(ONE, auth=person("flow", "integration"), response=FlowShape)
 def one_flow(request: HttpRequest, organization: str, flow: str) -> FlowShape:
-    """One flow, with its users."""
+    """Retrieve a flow by its address, with the users in it. 404 for a flow that the caller is not in."""
     return _whole(request.auth, open_flow(request.auth, organization, flow))
 
 
@@ -226,7 +226,7 @@ def renew_join_url(request: HttpRequest, organization: str, flow: str) -> JoinUr
 
 @router.get(ONE + "/users", auth=person("flow"), response=list[UserShape])
 def flow_users(request: HttpRequest, organization: str, flow: str) -> list[UserShape]:
-    """Who is in the flow."""
+    """List the users of a flow, in the order of their ids."""
     users = User.objects.filter(flow_memberships__flow=open_flow(request.auth, organization, flow))
     return [user_shape(user, with_email=request.auth.sees_email_of(user)) for user in users.order_by("id")]
 
@@ -235,7 +235,7 @@ def flow_users(request: HttpRequest, organization: str, flow: str) -> list[UserS
 def add_flow_user(
     request: HttpRequest, organization: str, flow: str, added: Annotated[FlowUserAdded, Merged(...)]
 ) -> dict[str, Any]:
-    """Let somebody of the organization into the flow."""
+    """Add a user of the organization, whose `id` is in the body, to a flow."""
     opened = open_flow(request.auth, organization, flow)
     user = get_object_or_404(User, memberships__organization=opened.organization, pk=added.id)
     members.add(opened, user, by=request.auth.user)

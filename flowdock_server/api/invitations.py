@@ -84,7 +84,7 @@ def invite_many(
 
 @router.get(OF_FLOW + "/{invitation_id}", auth=person("manage"), response=InvitationShape)
 def one_invitation(request: HttpRequest, organization: str, flow: str, invitation_id: int) -> InvitationShape:
-    """One invitation."""
+    """Retrieve an invitation to a flow by id, whether it is pending or accepted."""
     opened = open_flow(request.auth, organization, flow)
     return invitation_shape(get_object_or_404(opened.invitations, pk=invitation_id), opened)
 

@@ -119,7 +119,7 @@ def post_message(request: HttpRequest, response: HttpResponse, draft: Annotated[
 
 @router.post("/activities", auth=[ActivityToken(), *person("flow")], response=POSTED, deprecated=True)
 def post_activity(request: HttpRequest, response: HttpResponse, draft: Annotated[DraftToFlow, Merged(...)]) -> Any:
-    """The same as it was in October 2014: activities and discussions only, `thread_id` is the poster's own key."""
+    """Post an activity or a discussion in the form of October 2014, in which `thread_id` is the source's own key."""
     if not draft.belongs_in_inbox:
         raise Rejected({"event": [f"must be one of {' or '.join(INBOX_EVENTS)}"]})
     return _post(request, draft, _flow_named(request.auth, draft.flow), response)
@@ -127,7 +127,7 @@ def post_activity(request: HttpRequest, response: HttpResponse, draft: Annotated
 
 @router.post("/comments", auth=person_or_source("flow"), response=POSTED)
 def post_comment(request: HttpRequest, response: HttpResponse, draft: Annotated[DraftComment, Merged(...)]) -> Any:
-    """Comment on the message whose number is `message`."""
+    """Comment on a message: `flow` names the flow, unless a flow token does, and `message` is the message's id."""
     return _post(request, draft, _flow_named(request.auth, draft.flow), response)
 
 
@@ -135,7 +135,7 @@ def post_comment(request: HttpRequest, response: HttpResponse, draft: Annotated[
 def post_to_flow(
     request: HttpRequest, response: HttpResponse, organization: str, flow: str, draft: Annotated[Draft, Merged(...)]
 ) -> Any:
-    """Post to a flow."""
+    """Post a message, comment, status or file to a flow. Activities and discussions need a source's flow token."""
     return _post(request, draft, open_flow(request.auth, organization, flow), response)
 
 
@@ -148,7 +148,7 @@ def comment_on(
     number: int,
     draft: Annotated[DraftComment, Merged(...)],
 ) -> Any:
-    """Comment on a message."""
+    """Comment on the message with that id in a flow. 404 if the flow has no such message."""
     opened = open_flow(request.auth, organization, flow)
     get_object_or_404(opened.messages, number=as_number(number))
     return _post(request, draft.model_copy(update={"message": number}), opened, response)
@@ -163,7 +163,7 @@ def post_to_thread(
     thread_id: str,
     draft: Annotated[Draft, Merged(...)],
 ) -> Any:
-    """Post to a thread."""
+    """Post a message or a file to an existing thread of a flow. 404 if the flow has no such thread."""
     opened = open_flow(request.auth, organization, flow)
     return _post(request, draft, opened, response, thread=_thread(opened, thread_id))
 
@@ -191,7 +191,7 @@ def thread_messages(
 
 @router.get(ONE, auth=person("flow"), response=MessageShape)
 def one_message(request: HttpRequest, organization: str, flow: str, number: int) -> MessageShape:
-    """One message."""
+    """Retrieve a message of a flow by its id, with its thread and its attachments."""
     return message_shapes([_one(request.auth, organization, flow, number)])[0]
 
 

@@ -45,13 +45,13 @@ def organizations(request: HttpRequest) -> list[OrganizationShape]:
 
 @router.get("/organizations/find", auth=person("manage"), response=OrganizationShape)
 def find_organization(request: HttpRequest, id: int) -> OrganizationShape:
-    """One of them by its id."""
+    """Retrieve an organization of the caller's by its numeric `id`, with the people in it that the caller may see."""
     return _shape(request, get_object_or_404(_organizations_of(request), pk=id))
 
 
 @router.get("/organizations/{organization}", auth=person("manage"), response=OrganizationShape)
 def one_organization(request: HttpRequest, organization: str) -> OrganizationShape:
-    """One of them by its name in addresses."""
+    """Retrieve an organization of the caller's by its `parameterized_name`. 404 for organizations of others."""
     return _shape(request, _one(request, organization))
 
 
@@ -61,7 +61,7 @@ def one_organization(request: HttpRequest, organization: str) -> OrganizationSha
 def change_organization(
     request: HttpRequest, organization: str, change: Annotated[OrganizationChange, Merged(...)]
 ) -> OrganizationShape:
-    """Rename it. Its name in addresses stays."""
+    """Rename an organization. Its `parameterized_name` does not change. 403 unless the caller is one of its admins."""
     found = _managed(request, organization)
     found.name = change.name
     found.save(update_fields=["name"])

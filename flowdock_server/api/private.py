@@ -45,7 +45,7 @@ class PrivateSelection(Paging):
 
 @router.get("/private", auth=person("private"), response=list[ConversationShape])
 def conversations(request: HttpRequest) -> list[ConversationShape]:
-    """The caller's conversations."""
+    """List the private conversations of the caller, open and closed."""
     user = request.auth.user
     found = Conversation.objects.of(user).select_related("first", "second")
     return [conversation_shape(conversation, user, request.auth.sees_email_of) for conversation in found]
@@ -113,7 +113,7 @@ def private_messages(
 
 @router.get(ONE_MESSAGE, auth=person("private"), response=PrivateMessageShape)
 def one_private_message(request: HttpRequest, user_id: int, number: int) -> PrivateMessageShape:
-    """One message."""
+    """Retrieve a private message by the other person's user id and its own id."""
     return private_message_shape(_one(request.auth, user_id, number))
 
 

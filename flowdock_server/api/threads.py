@@ -73,7 +73,7 @@ def flow_threads(
 
 @router.get("/flows/{organization}/{flow}/threads/{thread_id}", auth=person("flow"), response=ThreadShape)
 def one_thread(request: HttpRequest, organization: str, flow: str, thread_id: str) -> ThreadShape:
-    """One thread."""
+    """Retrieve a thread of a flow by its id, with its present state and counters."""
     opened = open_flow(request.auth, organization, flow)
     thread = conversations.find(opened, thread_id, _loaded(Thread.objects.all()))
     if thread is None:

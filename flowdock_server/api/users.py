@@ -65,7 +65,7 @@ def visible_users(request: HttpRequest) -> list[UserShape]:
 
 @router.get("/users/{user_id}", auth=person("flow", "manage"), response=UserShape)
 def user(request: HttpRequest, user_id: int) -> UserShape:
-    """One of them."""
+    """Retrieve one user by id. 404 for somebody whom the caller shares no flow with and does not manage."""
     found = get_object_or_404(members.visible_to(request.auth.user), pk=user_id)
     return user_shape(found, with_email=request.auth.sees_email_of(found))
 

@@ -152,6 +152,21 @@ def test_the_description_names_the_scopes_that_the_table_has():
         assert (method, path, found) == (method, path, set() if scopes == set(SINGLE) else scopes)
 
 
+def test_every_operation_and_parameter_is_described_in_words_of_its_own():
+    """But for the keys, whose texts are their summaries, and a source's former addresses."""
+    of_keys, former = ("/oauth/token", "/oauth/revoke"), ("/integrations", "/source/")
+    texts = {
+        (method, path): operation.get("description") or operation["summary"] for method, path, operation in OPERATIONS
+    }
+    for (_, path), text in texts.items():
+        assert len(text.split()) >= (4 if path in of_keys else 7), text
+    distinct = [text for (_, path), text in texts.items() if not any(part in path for part in former)]
+    assert len(set(distinct)) == len(distinct)
+    for method, path, operation in OPERATIONS:
+        for parameter in operation.get("parameters", ()):
+            assert len(parameter.get("description", "").split()) >= 4, (method, path, parameter)
+
+
 def test_files_are_posted_as_parts_of_forms():
     parts = "multipart/form-data"
     takers = {path for _, path, operation in OPERATIONS if parts in operation.get("requestBody", {}).get("content", {})}
