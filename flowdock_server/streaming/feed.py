@@ -223,6 +223,8 @@ class PlacesChannel(Channel):
             events = await in_thread(bookkeeping.changes_of, self.user_id, changes)
             may_hear = {self.user_id} - await in_thread(store.blocked, [self.user_id])
             put_in_all(events, self.streams, may_hear)
+        if any(kind == "flow-remove" for kind, _ in changes):
+            Feed.of_this_loop().check_soon()
 
     async def read(self, stream: Stream, key: str, up_to: int | None) -> list[store.Told]:
         return []
@@ -238,6 +240,8 @@ class Feed:
         self.channels: dict[Topic, Channel] = {}
         self.places: dict[int, PlacesChannel] = {}
         self._ticking: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self._check_is_due = False
 
     @classmethod
     def of_this_loop(cls) -> "Feed":
@@ -336,6 +340,21 @@ class Feed:
                 mailbox = self.channels.get(user_id)
                 if isinstance(mailbox, Mailbox) and mailbox.lacks(row):
                     mailbox.catch_up()
+
+    def check_soon(self) -> None:
+        """Look now, rather than at the next LOOK, whether readers may still read."""
+        self._check_is_due = True
+        if self._checking is None:
+            self._checking = asyncio.create_task(self._check_now())
+
+    async def _check_now(self) -> None:
+        try:
+            while self._check_is_due:
+                self._check_is_due = False
+                with contextlib.suppress(DatabaseTrouble):  # it is asked again
+                    await self._check()
+        finally:
+            self._checking = None
 
     async def _check(self) -> None:
         """End the streams whose key was revoked, whose user was blocked, or whose flows their user has all left."""

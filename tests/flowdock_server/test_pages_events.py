@@ -11,6 +11,10 @@ from flowdock_server import members
 from flowdock_server.live import Note, hub
 from flowdock_server.models import FlowMembership, Membership, User
 from flowdock_server.pages import events
+from flowdock_server.streaming import feed
+from flowdock_server.streaming.opening import Opening, flow_key
+from flowdock_server.streaming.store import password_key
+from flowdock_server.streaming.stream import Stream
 
 from .pages import browser, tell
 
@@ -183,6 +187,28 @@ def test_a_busy_page_notices_that_its_reader_may_no_longer_read(world, connect, 
         return False
 
     assert asyncio.run(asyncio.wait_for(hear_the_end(), 60))
+
+
+@pytest.mark.parametrize("removed", REMOVALS)
+def test_a_stream_of_somebody_removed_ends_at_once(world, otto_manages, monkeypatch, settings, removed):
+    monkeypatch.setattr(feed, "LOOK", 3600.0)  # nothing but the note makes it look
+    settings.STREAM_KEEP_ALIVE = 3600.0
+    key = flow_key(world.main.pk)
+    opening = Opening(
+        user_id=world.ines.pk, key=password_key(world.ines), flows={key: world.main.pk}, private=False,
+        positions={key: 0}, resumed=False, as_events=False, presence=False, active="",
+    )  # fmt: skip
+
+    async def end() -> None:
+        stream, streams = Stream(opening), feed.Feed.of_this_loop()
+        streams.join(stream)
+        try:
+            await sync_to_async(removed)(world)
+            await asyncio.wait_for(stream.over.wait(), 10)
+        finally:
+            streams.leave(stream)
+
+    asyncio.run(end())
 
 
 def test_a_page_that_is_closed_is_forgotten(world):
