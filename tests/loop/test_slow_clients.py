@@ -32,6 +32,7 @@ SLOW = {"heads": "127.0.0.2", "bodies": "127.0.0.3", "readers": "127.0.0.4", "id
 ATTACK = 28.0  # seconds: longer than a head, a body without bytes or an unread answer may take
 P99 = 0.25  # seconds that a healthy client may wait for a page
 LARGE_FILE = "/static/vendor/htmx.min.js"
+CSRF = "a" * 32  # in the form of a real one: with another the body would not be asked for
 DEMO = ("demo@example.com", "demo")
 
 
@@ -55,7 +56,7 @@ class SlowClients(contextlib.ExitStack):
         for number in range(DRIPS):
             head = (
                 f"POST {bodies[number % len(bodies)]} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 20000\r\n"
-                "Cookie: bridge_session=x; bridge_csrf=y; flowdock_session=x; flowdock_csrf=y\r\n"
+                f"Cookie: bridge_session=x; bridge_csrf={CSRF}; flowdock_session=x; flowdock_csrf={CSRF}\r\n"
                 "Content-Type: application/x-www-form-urlencoded\r\n\r\nab"
             )
             self.dripping.append(self.send("bodies", head))
