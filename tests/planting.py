@@ -24,7 +24,7 @@ def plant(text: str, *app_labels: str) -> set[str]:
                 continue
             texts = [field for field in model._meta.concrete_fields if isinstance(field, TEXTS) and not is_ours(field)]
             for row in model._base_manager.all():
-                changes = {field.name: _planted(getattr(row, field.name), text) for field in texts}
+                changes = {field.name: _cut(_planted(getattr(row, field.name), text), field) for field in texts}
                 changes = {name: value for name, value in changes.items() if value != getattr(row, name)}
                 if changes:
                     model._base_manager.filter(pk=row.pk).update(**changes)
@@ -33,6 +33,10 @@ def plant(text: str, *app_labels: str) -> set[str]:
 
 
 TEXTS = (models.CharField, models.TextField, models.JSONField)
+
+
+def _cut(value: Any, field: models.Field[Any, Any]) -> Any:
+    return value[: field.max_length] if isinstance(value, str) and field.max_length else value
 
 
 def is_ours(field: models.Field[Any, Any]) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from flowdock_server import invitations, members, private
+from flowdock_server import invitations, members
 from flowdock_server.drafts import Draft
 from flowdock_server.messages import post
 from flowdock_server.models import ApiToken, Flow, Message, Source, Thread
@@ -79,7 +79,9 @@ def told(world) -> None:
     browser(world.ines).post(f"{CHAT}/messages", {"content": "", "form_key": "file", "files": upload})
     members.tell(world.lobby, "invite", {"email": f"{WORD}@example.com"}, by=world.ines)
     invitations.invite(world.lobby, f"{WORD}@example.com", by=world.ines, message=f"Come for the {WORD}")
-    private.say(f"Privately: {WORD}", by=world.otto, to=world.ines)
+    browser(world.otto).post(
+        f"/app/private/{world.ines.pk}/messages", {"content": f"Privately: {WORD}", "form_key": "private"}
+    )
     ApiToken.issue(world.ines, f"for the {WORD}")
 
 

@@ -26,6 +26,6 @@ def test_a_page_has_the_same_elements_whatever_the_texts_are(lea_s, ola_s, ola, 
     planted = plant(text, "polls", "auth")
 
     assert planted >= SHOWN
-    assert text in Poll.objects.get().question
+    assert text[:30] in Poll.objects.get().question
     for page in pages:
         assert structure(lea_s.get(page).content.decode()) == before[page], page
