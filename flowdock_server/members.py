@@ -6,6 +6,7 @@ An organization's admins manage it and its people; what is inside a flow is for 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from flowdock_server import messages
@@ -78,6 +79,10 @@ def add(flow: Flow, user: User, *, by: User | None = None) -> bool:
     flow's first member, `by` nobody, it is not.
     """
     _, is_new = FlowMembership.objects.get_or_create(flow=flow, user=user)
+    if is_new:
+        # However they came in: what they were asked to has happened.
+        pending = Invitation.objects.filter(flow=flow, email=user.email, state=Invitation.State.PENDING)
+        pending.update(state=Invitation.State.ACCEPTED, accepted_at=timezone.now())
     if is_new and by == user:
         tell(flow, "join", "", by=user)
     elif is_new and by:

@@ -62,8 +62,10 @@ BRIDGE_CLIENT_SECRET = env.str("FLOWDOCK_CLIENT_SECRET", default="")
 REMOTE_IMAGES = env.bool("FLOWDOCK_SERVER_REMOTE_IMAGES", default=False)
 # Lets whoever finds this server make an account and an organization. Otherwise people come in by invitation only.
 SIGN_UP = env.bool("FLOWDOCK_SERVER_SIGN_UP", default=False)
-# 202 with an empty body for a post, as Flowdock answered under load, instead of 201 with the message.
-ANSWER_POSTS_WITH_202 = env.bool("FLOWDOCK_SERVER_ANSWER_202", default=False)
+# 202 for a post, as Flowdock answered under load, instead of 201 with the message: with an empty body, or with {}.
+_answer_202 = env.str("FLOWDOCK_SERVER_ANSWER_202", default="no").strip().lower()
+ANSWER_POSTS_WITH_202_AND_JSON = _answer_202 == "json"
+ANSWER_POSTS_WITH_202 = ANSWER_POSTS_WITH_202_AND_JSON or env.bool("FLOWDOCK_SERVER_ANSWER_202", default=False)
 MAX_FILE_BYTES = env.int("FLOWDOCK_SERVER_MAX_FILE_BYTES", default=10 * 1024 * 1024)
 # Of a request. JSON carries a file in Base64, which is a third longer.
 MAX_BODY_BYTES = env.int("FLOWDOCK_SERVER_MAX_BODY_BYTES", default=MAX_FILE_BYTES * 4 // 3 + 1024 * 1024)

@@ -1,10 +1,11 @@
 """Every failure in Flowdock's form: {"message": ..., "errors": {field: [reasons]}}."""
 
-from typing import Any
+from typing import Any, get_args
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from pydantic_core.core_schema import ErrorType
 
 from flowdock_server.drafts import BLANK, Refused, Rejected
 from flowdock_server.signin import TooManyAttempts
@@ -22,6 +23,10 @@ MESSAGES = {
     429: "Too many requests",
     500: "Internal server error",
 }
+
+
+# Kinds of errors whose texts are pydantic's, which speak of inputs and parsing. All others are worded here.
+_OF_THE_LIBRARY = frozenset(get_args(ErrorType))
 
 
 class Forbidden(HttpError):
@@ -74,8 +79,25 @@ def in_words(error: dict[str, Any]) -> tuple[str, str]:
             return name, f"has too many entries (maximum is {context['max_length']})"
         case "literal_error":
             return name, f"must be one of {context['expected']}"
-    message = error["msg"]
-    return name, message[0].lower() + message[1:]
+        case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
+            return name, "must be a whole number"
+        case "greater_than_equal":
+            return name, f"must be {context['ge']} or more"
+        case "less_than_equal":
+            return name, f"must be {context['le']} or less"
+        case "bool_type" | "bool_parsing":
+            return name, "must be true or false"
+        case "string_type":
+            return name, "must be a text"
+        case "list_type":
+            return name, "must be a list"
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return name, "must be an object"
+        case kind if kind.startswith("datetime_"):
+            return name, "must be a time in ISO 8601, such as 2014-10-29T12:00:00Z"
+        case kind if kind not in _OF_THE_LIBRARY:
+            return name, error["msg"]
+    return name, "is not valid"
 
 
 def by_field(errors: list[dict[str, Any]]) -> dict[str, list[str]]:

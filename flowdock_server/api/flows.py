@@ -19,7 +19,7 @@ from flowdock_server.models import Flow, FlowMembership, Membership, Organizatio
 from .auth import Caller, person
 from .errors import Forbidden
 from .params import Id, Merged
-from .shapes import FlowShape, Offers, UserShape, flow_shape, flow_user_shape, user_shape
+from .shapes import FlowShape, FlowUserShape, Offers, flow_shape, flow_user_shape
 
 router = Router(tags=["flows"])
 
@@ -224,11 +224,11 @@ def renew_join_url(request: HttpRequest, organization: str, flow: str) -> JoinUr
     return {"join_url": members.join_url(opened)}
 
 
-@router.get(ONE + "/users", auth=person("flow"), response=list[UserShape])
-def flow_users(request: HttpRequest, organization: str, flow: str) -> list[UserShape]:
-    """List the users of a flow, in the order of their ids."""
-    users = User.objects.filter(flow_memberships__flow=open_flow(request.auth, organization, flow))
-    return [user_shape(user, with_email=request.auth.sees_email_of(user)) for user in users.order_by("id")]
+@router.get(ONE + "/users", auth=person("flow"), response=list[FlowUserShape])
+def flow_users(request: HttpRequest, organization: str, flow: str) -> list[FlowUserShape]:
+    """List the users of a flow, in the order of their ids. Whoever is blocked there is `disabled` and not `in_flow`."""
+    memberships = open_flow(request.auth, organization, flow).memberships.select_related("user").order_by("user_id")
+    return [flow_user_shape(each, with_email=request.auth.sees_email_of(each.user)) for each in memberships]
 
 
 @router.post(ONE + "/users", auth=person("manage"), response=dict[str, Any])

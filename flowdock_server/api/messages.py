@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, QuerySet, UUIDField
 from django.db.models.functions import Coalesce
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
 from pydantic import BaseModel, BeforeValidator, Field
@@ -18,7 +18,7 @@ from flowdock_server.models import Flow, Message, Tag, Thread
 
 from .auth import ActivityToken, Caller, person, person_or_source
 from .flows import open_flow, open_flow_by_id
-from .params import Merged
+from .params import DEFAULT_LIMIT, Limit, Merged
 from .shapes import MessageShape, loaded, message_shapes
 
 router = Router(tags=["messages"])
@@ -55,7 +55,7 @@ class Paging(BaseModel):
     """Which messages a list shows, and how it is paged."""
 
     event: Annotated[str, Field(max_length=1000)] = ""
-    limit: Annotated[int, Field(ge=1, le=100)] = 30
+    limit: Limit = DEFAULT_LIMIT
     sort: Literal["asc", "desc"] = "desc"
     since_id: Number = None
     until_id: Number = None
@@ -96,6 +96,8 @@ def posted(request: HttpRequest, shape: Callable[[], Any]) -> Status[Any]:
     """The answer to a new message: 201, 200 for clients that wait for it, or 202 without it where so configured."""
     if "X-flowdock-wait-for-message" in request.headers:
         return Status(200, shape())
+    if settings.ANSWER_POSTS_WITH_202_AND_JSON:
+        return JsonResponse({}, status=202, content_type="application/json; charset=utf-8")
     return Status(202, None) if settings.ANSWER_POSTS_WITH_202 else Status(201, shape())
 
 

@@ -11,7 +11,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.utils.datastructures import MultiValueDict
 from ninja import NinjaAPI
 from ninja.params.models import Body, BodyModel
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from flowdock_server import strict_json
 from flowdock_server.drafts import UNSTORABLE
@@ -25,6 +25,15 @@ _CHARSETS = {"iso-8859-1": "latin-1", "latin1": "latin-1", "windows-1252": "cp12
 
 # A number in an address. No id is larger, and SQLite raises on what is.
 Id = Annotated[int, Field(le=2**62)]
+
+
+def _blank_is_default(value: Any) -> Any:
+    return DEFAULT_LIMIT if value == "" else value
+
+
+DEFAULT_LIMIT = 30
+# How many a list shows; without a value it is as if it were absent.
+Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_blank_is_default)]
 
 
 class Unreadable(ValueError):
@@ -57,7 +66,7 @@ def read(request: HttpRequest) -> dict[str, Any]:
         if len(request.body) > settings.MAX_BODY_BYTES:
             # Django looks at the length that is announced, and a body in chunks announces none.
             raise TooLarge
-        if request.content_type == "application/json":
+        if _is_json(request):
             if body := request.body.strip():
                 parameters |= _json_object(body)
         elif request.content_type in ("application/x-www-form-urlencoded", "multipart/form-data"):
@@ -72,6 +81,13 @@ def read(request: HttpRequest) -> dict[str, Any]:
         raise Unreadable(str(error) or "The form cannot be read") from error
     check_texts(parameters)
     return parameters
+
+
+def _is_json(request: HttpRequest) -> bool:
+    """Whether the body is JSON: it says so, or it says nothing and looks like it, as some Go clients send it."""
+    if request.content_type:
+        return request.content_type == "application/json"
+    return request.body.lstrip()[:1] in (b"{", b"[")
 
 
 def _form(request: HttpRequest) -> QueryDict:

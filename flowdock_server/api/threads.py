@@ -15,6 +15,7 @@ from flowdock_server.models import Application, Flow, Source, Thread
 
 from .auth import person
 from .flows import open_flow
+from .params import DEFAULT_LIMIT, Limit
 from .shapes import ThreadShape, moment, thread_shape
 
 router = Router(tags=["threads"])
@@ -47,7 +48,7 @@ class Selection(BaseModel):
     before: Annotated[str, Field(max_length=27)] = ""
     application: Annotated[str, Field(max_length=255)] = ""
     empty: bool = False
-    limit: Annotated[int, Field(ge=1, le=100)] = 30
+    limit: Limit = DEFAULT_LIMIT
 
 
 @router.get("/flows/{organization}/{flow}/threads", auth=person("flow"), response=list[ThreadShape])

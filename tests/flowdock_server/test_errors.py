@@ -263,3 +263,53 @@ def test_forms_at_random_never_break_it(token, form):
 def test_addresses_at_random_never_break_it(world, as_person, path):
     assert_answered(as_person(world.ines).get("/flows/" + quote(path, safe="/")))
     assert_answered(as_person(world.ines).get("/flows/acme/main/threads/" + quote(path, safe="/")))
+
+
+def test_json_needs_no_content_type(client, token):
+    body = json.dumps(activity(flow_token=token))
+
+    assert client.generic("POST", "/messages", f"\n {body}", content_type="").status_code == 201
+    assert client.generic("POST", "/messages", "[1]", content_type="").status_code == 400
+    assert client.generic("POST", "/messages", "title=A", content_type="").status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "reason"),
+    [
+        ("limit=0", "limit", "must be 1 or more"),
+        ("limit=101", "limit", "must be 100 or less"),
+        ("limit=many", "limit", "must be a whole number"),
+        ("since_id=1.5", "since_id", "must be a whole number"),
+        ("sort=up", "sort", "must be one of 'asc' or 'desc'"),
+    ],
+)
+def test_a_parameter_that_is_wrong_is_explained_in_plain_words(world, as_person, query, field, reason):
+    answer = as_person(world.ines).get(f"/flows/acme/main/messages?{query}")
+
+    assert (answer.status_code, answer.json()["errors"]) == (400, {field: [reason]})
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "reason"),
+    [
+        ({"title": ["x"]}, "title", "must be a text"),
+        ({"author": "Ines"}, "author", "must be an object"),
+        ({"thread": {"title": "A", "fields": "x"}}, "thread.fields", "must be a list"),
+        ({"message": "x"}, "message", "must be a whole number"),
+    ],
+)
+def test_a_field_of_another_type_is_explained_in_plain_words(client, token, change, field, reason):
+    answer = post(client, "/messages", activity(flow_token=token, **change))
+
+    assert (answer.status_code, answer.json()["errors"]) == (400, {field: [reason]})
+
+
+def test_a_time_that_is_wrong_is_explained_in_plain_words(world, as_person):
+    answer = as_person(world.ines).get("/flows/acme/main/threads?since=yesterday")
+
+    assert answer.json()["errors"] == {"since": ["must be a time in ISO 8601, such as 2014-10-29T12:00:00Z"]}
+
+
+@pytest.mark.parametrize("path", ["messages", "threads"])
+def test_a_limit_without_a_value_is_no_limit(world, as_person, path):
+    assert as_person(world.ines).get(f"/flows/acme/main/{path}?limit=").status_code == 200

@@ -339,3 +339,22 @@ def test_the_api_tells_of_people_to_nobody_without_a_key(client, world):
     for path in ("/users", f"/users/{world.ines.pk}", "/organizations", "/organizations/acme/users"):
         assert client.get(path).status_code == 401
         assert basic("nonsense").get(path).status_code == 401
+
+
+def test_who_is_blocked_is_marked_among_the_users_of_the_flow(world, as_person):
+    ines = as_person(world.ines)
+    post(ines, "/flows/acme/main/users", {"id": world.otto.pk})
+    ines.put(f"/flows/acme/main/users/{world.otto.pk}", {"disabled": True}, content_type="application/json")
+
+    users = {user["id"]: (user["disabled"], user["in_flow"]) for user in ines.get("/flows/acme/main/users").json()}
+
+    assert users == {world.ines.pk: (False, True), world.otto.pk: (True, False)}
+
+
+def test_who_comes_in_by_an_import_leaves_no_invitation_pending(world, as_person):
+    ines = as_person(world.ines)
+    post(ines, "/flows/acme/main/invitations", {"email": "otto@example.com"})
+
+    post(ines, "/flows/acme/main/invitations/import", {"list": "otto@example.com"})
+
+    assert world.main.invitations.get().state == "accepted"

@@ -128,6 +128,15 @@ def test_who_waits_for_the_message_gets_200(client, token):
     assert response.json()["id"] == 1
 
 
+def test_a_setting_answers_202_with_an_empty_json_value(client, token, settings):
+    settings.ANSWER_POSTS_WITH_202_AND_JSON = True
+
+    response = post(client, "/messages", activity(flow_token=token))
+
+    assert (response.status_code, response.json()) == (202, {})
+    assert Message.objects.count() == 1
+
+
 def test_a_setting_answers_202_without_a_body(client, token, settings):
     settings.ANSWER_POSTS_WITH_202 = True
 

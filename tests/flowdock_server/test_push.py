@@ -152,8 +152,8 @@ def test_an_archived_flow_takes_nothing_and_then_none_of_them_does(world, client
         ("chat", {"content": "x" * 8097}, "content"),
         ("chat", {"content": {"data": "Zg=="}}, "content"),
         ("chat", {"external_user_name": None}, "external_user_name"),
-        ("chat", {"external_user_name": "two words"}, "external_user_name"),
-        ("chat", {"external_user_name": "x" * 17}, "external_user_name"),
+        ("chat", {"message_id": "99"}, "message_id"),
+        ("chat", {"message_id": "x"}, "message_id"),
         ("chat", {"message_id": "first"}, "message_id"),
         ("chat", {"message_id": 99}, "message"),
         ("chat", {"thread_id": "nowhere"}, "thread_id"),
@@ -177,3 +177,10 @@ def test_a_source_may_have_a_hyphen(client, token):
 def test_the_body_needs_a_format_that_is_read(client, token):
     response = client.post(f"/v1/messages/chat/{token}", "content=x", content_type="text/plain")
     assert response.status_code == 415
+
+
+@pytest.mark.parametrize("name", ["two words", "a name of more than sixteen characters", "x" * 300])
+def test_any_name_may_speak_in_the_chat(client, ines, token, name):
+    assert client.post(f"/v1/messages/chat/{token}", chat(external_user_name=name)).status_code == 200
+
+    assert ines.get("/flows/acme/main/messages").json()[0]["external_user_name"] == name[:255]
