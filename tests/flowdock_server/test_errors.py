@@ -86,8 +86,9 @@ def test_a_body_that_is_not_read_to_its_end_is_413_to_other_sites_too(settings, 
 
     asyncio.run(application(scope, receive, send))
 
-    head, body = sent
+    head, body, end = sent
     headers = dict(head["headers"])
+    assert end == {"type": "http.response.body", "body": b""}
     assert (head["status"], json.loads(body["body"])) == (413, {"message": "The body is too large"})
     assert headers[b"content-type"] == b"application/json; charset=utf-8"
     assert headers[b"connection"] == b"close"
