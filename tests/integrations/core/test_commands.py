@@ -161,6 +161,21 @@ def test_a_second_flow_shares_the_hook(db, flowdock):
     assert first["hook_url"] == second["hook_url"]
 
 
+@pytest.mark.parametrize(("is_staff", "is_shared"), [(False, False), (True, True)])
+def test_a_hook_whose_secret_a_member_of_a_flow_replaced_is_not_used_for_a_second_flow(
+    db, flowdock, django_user_model, is_staff, is_shared
+):
+    answer_sources(flowdock)
+    first = json.loads(run("connect", "github", "octo/hello", flow_token="f", as_json=True))
+    Origin.objects.get().rotate_secret(by=django_user_model.objects.create(username="olive", is_staff=is_staff))
+    answer_sources(flowdock, id=52)
+
+    second = json.loads(run("connect", "github", "octo/hello", flow_token="g", as_json=True))
+
+    assert (first["hook_url"] == second["hook_url"]) is is_shared
+    assert (second["secret"] == Origin.objects.order_by("pk")[0].secret) is is_shared
+
+
 def test_the_token_of_another_origin_is_not_taken(db, flowdock):
     answer_sources(flowdock)
     run("connect", "github", "octo/hello", flow_token="f")
