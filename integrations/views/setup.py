@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 
 from integrations import ingest, services
 from integrations.activity import Activity, Author, Status, Thread, escape, link
@@ -146,8 +147,9 @@ def _connect(request: HttpRequest, person: User, flow: Flow, form: SetupForm) ->
     return redirect("integrations:connected", integration.pk)
 
 
+@never_cache
 def finish(request: HttpRequest, pk: int) -> HttpResponse:
-    """What is left to do at the service, and whether it is done."""
+    """What is left to do at the service, and whether it is done. No browser keeps the page: the secret may be on it."""
     integration = open_integration(request, pk)
     origin = integration.origin
     service = origin.webhook_service

@@ -33,7 +33,7 @@ def ping(origin: Origin, secret: str) -> int:
     signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     headers = {
         "X-GitHub-Event": "ping",
-        "X-GitHub-Delivery": secret[-8:],
+        "X-GitHub-Delivery": hashlib.sha256(secret.encode()).hexdigest()[:8],
         "X-Hub-Signature-256": f"sha256={signature}",
     }
     address = f"/hooks/{origin.hook_id}/"
@@ -51,6 +51,14 @@ def test_before_the_first_event_the_secret_is_for_whoever_connected_it_only(memb
     assert secret not in page
     assert "The secret is shown to Demo Dean only" in page
     assert "replace it on the" in page
+
+
+def test_no_browser_keeps_the_page_with_the_secret(member):
+    integration = connect(member)
+
+    page = member.get(f"/integrations/{integration.pk}/connected/")
+
+    assert "no-store" in page["Cache-Control"]
 
 
 def test_whoever_replaces_a_secret_is_the_only_one_who_sees_the_new_one(member, sign_in):
