@@ -113,8 +113,9 @@ def find(pk: int, theirs: Organizations) -> Poll:
 @for_members
 def polls(request: HttpRequest, theirs: Organizations, organization: str = "", slug: str = "") -> HttpResponse:
     """All polls of the person's organizations, or those of a category: the open ones, then the closed ones."""
-    categories = Category.objects.of(theirs)
-    category = get_object_or_404(categories, organization=organization, slug=slug) if slug else None
+    # Of the address, only what is the name of one of theirs reaches the database: PostgreSQL takes no NUL.
+    named = Category.objects.of(each for each in theirs if each.key == organization)
+    category = get_object_or_404(named, slug=slug) if slug else None
     sought = one_line(request.GET.get("q", ""))[:LONGEST_SEARCH]
     found = Poll.objects.of(theirs).open_first().select_related("category", "author")
     if category:
@@ -129,7 +130,7 @@ def polls(request: HttpRequest, theirs: Organizations, organization: str = "", s
         "polls/polls.html",
         {
             "category": category,
-            "categories": list(categories),
+            "categories": list(Category.objects.of(theirs)),
             "organizations": names_where_several(theirs),
             "sought": sought,
             "number": page.paginator.count,

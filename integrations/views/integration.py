@@ -16,6 +16,7 @@ from integrations import received
 from integrations.activity import Activity, InvalidActivity
 from integrations.history import histories
 from integrations.models import Delivery, Event, Integration
+from integrations.storable import storable
 
 from .access import can_open, open_integration, signed_in, watch_integration
 from .buttons import button
@@ -150,7 +151,7 @@ def listed(names: list[str], unnamed: int) -> str:
 
 def _log(subject: Integration, query: QueryDict) -> Log:
     verdict = query.get("verdict", "")
-    sought = query.get("q", "").strip()
+    sought = storable(query.get("q", "").strip())
     before = query.get("before", "")
     numbers = dict(subject.deliveries.order_by().values_list("state").annotate(Count("id")))
     deliveries = _search(subject.deliveries.order_by("-id"), sought)

@@ -100,6 +100,12 @@ def test_the_search_finds_titles_people_and_delivery_ids(member, integration, ha
     assert found("tomas emoji") == []
 
 
+def test_a_search_for_what_no_database_can_hold_finds_nothing(member, happen, page, integration):
+    happen(integration)
+
+    assert member.get(page, {"q": "greet\0"}).context["log"].deliveries == []
+
+
 @pytest.mark.parametrize("before", ["x", "-1", "", "9" * 30, "٣"])
 def test_a_garbled_page_mark_is_the_first_page(member, integration, happen, page, before):
     happen(integration)
