@@ -395,7 +395,10 @@ class Dispatcher:
             self.shares.answered(integration, seconds)
         if hold is not None:
             logger.info("%s: nothing is posted for %.0f s: %s", outcome.delivery.integration, hold, outcome.words)
-            self._holds[integration] = max(hold, self._holds.get(integration, 0.0))
+            # A short one is kept here only. To write it to thousands of deliveries, again each second, would cost the
+            # others more than it saves; another worker finds out with one message.
+            if hold >= SWEEP:
+                self._holds[integration] = max(hold, self._holds.get(integration, 0.0))
 
     def _patience(self) -> float:
         """For how many seconds there is nothing to do, as far as can be known."""

@@ -399,6 +399,20 @@ def test_a_rate_limit_holds_its_integration_and_no_other(send, connect, integrat
     assert len(flowdock.tries) == tried + 1
 
 
+@pytest.mark.parametrize(("seconds", "are_put_off"), [("1", False), ("60", True)])
+def test_a_wait_of_a_moment_is_not_written_to_all_that_waits(send, integration, flowdock, seconds, are_put_off):
+    for number in range(10):
+        send(integration.origin, issue(number))
+    flowdock.fail(429, Retry_After=seconds)
+
+    deliver()
+
+    untried = Delivery.objects.pending().filter(attempts=[])
+    assert len(flowdock.tries) == 1
+    assert untried.count() == 9
+    assert {delivery.next_attempt_at > timezone.now() for delivery in untried} == {are_put_off}
+
+
 def test_a_token_that_no_key_opens_needs_attention_and_nothing_else_stops(
     send, connect, integration, flowdock, settings, pass_time
 ):
