@@ -34,6 +34,7 @@ class Connection(HttpToolsProtocol):
         self._has_begun = True  # a new connection has to send its head as soon as one that has begun to
         self._body_since: float | None = None
         self._body_bytes = 0
+        self._trailer_bytes = 0  # since the last part of the body: extensions of chunks, and trailers
         self._sent = 0  # bytes of answers, from the first on
         self._is_stream = False
         # Since when something waits to be taken, and how much had been taken by then.
@@ -59,21 +60,30 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        self._trailer_bytes += len(data)
         super().data_received(data)
         # Looked at afterwards: a head may have ended within these bytes, and the rest of them is a body.
         if self._waiting_since is not None and self._has_begun:
             self._head_bytes += len(data)
             if self._head_bytes > self._gate.limits.head_bytes:
                 self.transport.abort()
+        elif self._body_since is not None and self._trailer_bytes > self._gate.limits.head_bytes:
+            self.transport.abort()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._waiting_since, self._has_begun, self._head_bytes = self.loop.time(), True, 0
         self.scope["extensions"] = {"hosting.abort": {"abort": self.transport.abort}}
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # The parser also reports trailers, which follow a body in chunks. Among the headers, they would replace what a
+        # trusted proxy has written there.
+        if self._waiting_since is not None:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._waiting_since, self._has_begun = None, False
-        self._body_since, self._body_bytes = self.loop.time(), 0
+        self._body_since, self._body_bytes, self._trailer_bytes = self.loop.time(), 0, 0
         # Python's gateways spell a hyphen and an underscore alike: X_Forwarded_For would pass for the real header.
         self.headers[:] = [header for header in self.headers if b"_" not in header[0]]
         self.app = self._application if self._may_ask() else unavailable
@@ -82,6 +92,7 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
+        self._trailer_bytes = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:

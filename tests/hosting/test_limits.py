@@ -113,3 +113,26 @@ def bytes_in_open_files(folder: Path) -> int:
             if str(each.readlink()).startswith(f"{folder}/"):
                 size += each.stat().st_size
     return size
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_trailers_do_not_pass_for_headers(served: Served) -> None:
+    answer = served.ask(CHUNKED + b"3\r\nabc\r\n0\r\nX-Forwarded-For: 203.0.113.7\r\nAuthorization: Bearer x\r\n\r\n")
+    told = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert told["size"] == "3"
+    assert not {"HTTP_X_FORWARDED_FOR", "HTTP_AUTHORIZATION"} & told.keys()
+
+
+@pytest.mark.parametrize("start", [b"0\r\nX-Long: ", b"3;extension="])
+def test_a_connection_that_sends_trailers_or_extensions_without_end_is_closed(served: Served, start: bytes) -> None:
+    with served.connect() as link:
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            link.sendall(CHUNKED + b"3\r\nabc\r\n" + start + b"x" * 1_000_000)
+        assert everything(link) == b"", "closed at once, rather than answered 408 at the deadline"
+
+
+def test_a_body_in_small_chunks_arrives_whole(served: Served) -> None:
+    answer = served.ask(CHUNKED + b"1\r\nx\r\n" * 40_000 + b"0\r\n\r\n")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["size"] == "40000"
