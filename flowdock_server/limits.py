@@ -27,33 +27,34 @@ def client_address(request: HttpRequest | None) -> str:
 
 
 class Counted:
-    """One request, counted for its key once that has been found right, and for the address it comes from until then.
+    """One request, counted for its caller once the key has been found right, and for its address until then.
 
-    So random keys are no way around the limit, and whoever shares an address with somebody who tries them is not held
-    up as long as their own key is known.
+    So random keys are no way around the limit, and a caller that shares an address with a client that tries them is
+    not held up as long as its own key is known. Nor are other spellings of a right key, such as other passwords next
+    to an API token, which are ignored: all of them are one caller, and beyond its limit they count for the address.
     """
 
     REMEMBERED = 3600  # seconds in which a key is known
 
     def __init__(self, key: str, address: str) -> None:
-        self._key, self._address = f"key {key}", f"address {address}"
-        self._is_known = bool(key) and bool(caches["limits"].get(self._known_as))
-
-    @property
-    def _known_as(self) -> str:
-        return f"known:{digest(self._key)}"
+        self._known_as = f"known:{digest(key)}" if key else ""
+        self._address = f"address {address}"
+        self._caller: str = caches["limits"].get(self._known_as, "") if key else ""
 
     def seconds_to_wait(self) -> int:
-        return seconds_to_wait(self._key if self._is_known else self._address)
+        return seconds_to_wait(self._caller or self._address)
 
-    def answered(self, *, is_verified: bool) -> None:
-        """The key has been looked at by now, or there was none."""
-        if is_verified and not self._is_known:
-            caches["limits"].set(self._known_as, True, self.REMEMBERED)
-            seconds_to_wait(self._key)
-            _give_back(self._address)
-        elif self._is_known and not is_verified:
+    def answered(self, caller: str | None) -> None:
+        """`caller` names whose key it was: empty where it was wrong or missing, None where no view asked for one."""
+        if caller is None or caller == self._caller:
+            return
+        if not caller:
             caches["limits"].delete(self._known_as)
+            return
+        if self._known_as:
+            caches["limits"].set(self._known_as, caller, self.REMEMBERED)
+        if not seconds_to_wait(caller) and not self._caller:
+            _give_back(self._address)
 
 
 def _give_back(caller: str) -> None:

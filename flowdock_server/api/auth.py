@@ -44,6 +44,12 @@ class Caller:
         """Whether answers to this caller have `field`, one of SHOWN_WITH."""
         return self.may(*SHOWN_WITH[field])
 
+    @property
+    def counted_as(self) -> str:
+        """Which key it is, however it was sent: the rate limit counts by it."""
+        shown = self.key or self.source or self.user
+        return f"{type(shown).__name__} {shown.pk if shown else ''}"
+
     def sees_email_of(self, user: User) -> bool:
         return self.sees("email") or (user == self.user and self.may("profile"))
 
@@ -56,8 +62,10 @@ class Key(AuthBase):
         super().__init__()
 
     def __call__(self, request: HttpRequest) -> Caller | None:
+        request.verified_caller = ""  # type: ignore[attr-defined]  # for the rate limit; `find` may raise
         caller = self.find(request)
-        request.has_verified_key = caller is not None  # type: ignore[attr-defined]  # for the rate limit
+        if caller:
+            request.verified_caller = caller.counted_as  # type: ignore[attr-defined]
         if caller and self.scopes and not caller.may(*self.scopes):
             raise Forbidden(f"This needs the scope {' or '.join(self.scopes)}")
         return caller

@@ -61,7 +61,7 @@ class ApiMiddleware:
         if wait := counted.seconds_to_wait():
             return later(f"Too many requests. Try again in {wait} seconds.", wait)
         response = self._called(request)
-        counted.answered(is_verified=getattr(request, "has_verified_key", False))
+        counted.answered(getattr(request, "verified_caller", None))
         return response
 
     def _called(self, request: HttpRequest) -> HttpResponseBase:

@@ -9,7 +9,7 @@ from django.core.cache import caches
 from django.test import Client
 from django.utils import timezone
 
-from flowdock_server.models import Application, SignInFailures
+from flowdock_server.models import ApiToken, Application, SignInFailures
 from flowdock_server.tokens import digest
 
 from .conftest import SECRET, activity, basic, post
@@ -282,6 +282,29 @@ def test_random_keys_are_no_way_around_the_limit(limit, world, as_person, connec
     assert statuses == [401, 401, 401, 429, 429, 429]
     # A key that was found right before has a limit of its own.
     assert [ines.get("/user").status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_other_spellings_of_a_right_key_are_no_way_around_the_limit(limit, world, connect, at):
+    token = ApiToken.issue(world.ines, "laptop")[1]
+    _, flow_token = connect()
+
+    by_basic = [basic(token, f"password {number}").get("/user").status_code for number in range(7)]
+    at.shift(60)
+    by_flow_token = [basic(f"{n}").get(f"/sources?flow_token={flow_token}").status_code for n in range(7)]
+
+    # The limit of the key, then that of the address.
+    assert by_basic == by_flow_token == [200] * 6 + [429]
+
+
+def test_a_key_stays_known_where_nobody_asked_for_it(limit, world, as_person, client, at):
+    ines = as_person(world.ines)
+    assert ines.get("/user").status_code == 200
+    for _ in range(4):
+        client.get("/user")
+
+    assert ines.delete("/user").status_code == 405
+
+    assert ines.get("/user").status_code == 200
 
 
 def test_the_limit_holds_for_the_addresses_of_oauth_too(limit, world, at):
