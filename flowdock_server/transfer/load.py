@@ -374,18 +374,26 @@ class Loader:
         threads -= set(self.flow.threads.filter(pk__in=threads).values_list("pk", flat=True))
         new: list[Message] = []
         edited: list[Message] = []
+        replied: list[Message] = []
         for number, draft in by_number.items():
             if draft.thread_id in threads:
                 raise Unfit(f"the thread of message {number} is missing above")
             if number not in here:
                 new.append(draft)
-            elif (here[number].event, here[number].created_at) != (draft.event, draft.created_at):
+                continue
+            present = here[number]
+            if (present.event, present.created_at) != (draft.event, draft.created_at):
                 raise Unfit(f"the flow has another message {number}: it is not the one that this file is of")
-            elif draft.edited_at and _later(draft.edited_at, here[number].edited_at):
-                draft.pk = here[number].pk
+            if draft.edited_at and _later(draft.edited_at, present.edited_at):
+                draft.pk = present.pk
                 edited.append(draft)
+            if draft.thread_id and present.thread_id is None:
+                # It was alone in its thread, which the first reply has stored.
+                present.thread_id = draft.thread_id
+                replied.append(present)
         Message.objects.bulk_create(new)
         Message.objects.bulk_update(edited, ["content", "data", "tags", "edited_at"])
+        Message.objects.bulk_update(replied, ["thread"])
         Tag.objects.filter(message__in=edited).delete()
         self._link_parents(new, parents)
         Tag.objects.bulk_create(

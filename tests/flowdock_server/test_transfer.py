@@ -19,7 +19,7 @@ from django.core.management.base import CommandError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from flowdock_server import messages
+from flowdock_server import conversations, messages
 from flowdock_server.drafts import Draft
 from flowdock_server.models import (
     Application,
@@ -187,6 +187,21 @@ class TestRoundTrip:
             for record in contents(Flow.objects.get())
         ]
         assert now == without_passwords
+
+    def test_a_message_that_was_replied_to_since_joins_its_thread(self, world, tmp_path):
+        first = messages.post(Draft(event="message", content="Low tide?"), flow=world.main, user=world.ines)
+        early = exported(world.main, tmp_path / "early.jsonl")
+        reply = Draft(event="message", content="At noon", thread_id=conversations.thread_id(world.main.pk, 1))
+        thread = messages.post(reply, flow=world.main, user=world.otto).thread
+        late = exported(world.main, tmp_path / "late.jsonl")
+        empty_the_server()
+
+        run("import_flow", str(early))
+        run("import_flow", str(late))
+
+        flow = Flow.objects.get()
+        assert flow.messages.get(number=first.number).thread_id == thread.pk
+        assert not conversations.unanswered(flow).exists()
 
     def test_a_copy_beside_the_original(self, rich, tmp_path):
         path = exported(rich, tmp_path / "main.jsonl")
