@@ -41,7 +41,7 @@ def press(
     number: int,
     pressed: Annotated[Press, Merged(...)],
 ) -> Any:
-    """Do what a button of a thread says, through its service. Use the address that the action itself has as target.
+    """Run an UpdateAction of a thread (press its button) at its service, by the `target` that the action has.
 
     401 with `WWW-Authenticate: Flowdock-Token url=…` where the service does not know the caller yet; 424 where it
     refuses, fails or does not answer; 404 where the thread offers something else by now; 503 with `Retry-After`, and

@@ -47,7 +47,7 @@ class RegisteredShape(TypedDict):
 
 @router.post("/oauth/applications", auth=[Basic()], response={201: RegisteredShape})
 def register_application(request: HttpRequest, new: Annotated[Registration, Merged(...)]) -> Any:
-    """Register an application of the caller's. The answer alone holds the `client_secret`."""
+    """Register an OAuth application of the caller. Only this answer contains its `client_secret`."""
     secret = new_token() + new_token()
     application = Application(
         user=request.auth.user,
@@ -76,5 +76,5 @@ def register_application(request: HttpRequest, new: Annotated[Registration, Merg
 
 @router.get("/oauth/applications/{application_id}", auth=person(), response=ApplicationShape)
 def one_application(request: HttpRequest, application_id: int) -> ApplicationShape:
-    """What an application is called and looks like. Its keys stay with its developer."""
+    """Retrieve the name, icon and addresses of an OAuth application by id, without its client id and secret."""
     return application_shape(get_object_or_404(Application, pk=application_id))

@@ -10,9 +10,8 @@ from ninja.operation import Operation
 
 from flowdock_server.oauth.validator import GRANTS
 
-from . import messages
+from . import messages, sentences
 from .auth import Basic, BearerToken, FlowToken
-from .errors import MESSAGES
 
 ABOUT = """\
 Flowdock's REST API. Addresses may begin with /v1 and end with .json. Parameters of a call are read from the query, from
@@ -23,11 +22,51 @@ FORM = "application/x-www-form-urlencoded"
 FORM_WITH_FILES = "multipart/form-data"
 # Where a file may be posted: as a part of a form, or in Base64.
 WITH_FILES = ("/messages", "/activities", messages.OF_FLOW, messages.OF_THREAD)
+EXCHANGE = """\
+Exchange an authorization code, a user's e-mail address and password, or a refresh token for an access token.
+
+With `grant_type=authorization_code` send `code`, and `redirect_uri` if the authorization request had one. With
+`password` send `username`, `password` and `scope`. With `refresh_token` send `refresh_token`, which works once; the
+answer has the next one. A code works once: its second use also revokes the tokens that it was exchanged for. The client
+id and secret may come by Basic authentication instead. The answer is form-encoded with the scopes joined by commas, or
+JSON with the scopes joined by spaces where the header `Accept` names application/json."""
+REVOKE = """\
+Revoke an access token or a refresh token of the calling application (RFC 7009).
+
+A token that is unknown or was revoked before is answered in the same way. `token_type_hint` is `access_token` or
+`refresh_token`. The client id and secret may come by Basic authentication instead."""
 _ERROR = {"$ref": "#/components/schemas/Error"}
+# What an error means, whichever call answers it.
+ERRORS = {
+    400: "a parameter is missing or not valid, which `errors` tells by its name, or the body cannot be parsed",
+    401: "the key is missing, wrong or expired",
+    403: "the key lacks the scope, or the caller may not do this",
+    404: "there is no such object, or the caller may not see it",
+    405: "the path does not support this method",
+    410: "the source was removed: stop posting to it",
+    413: "the body is too large",
+    415: "the body's content type is not supported",
+    424: "the service refused, failed or did not answer",
+    429: "too many requests: wait as many seconds as `Retry-After` says",
+    503: "too many services have not answered yet: wait as many seconds as `Retry-After` says",
+}
 _KEYS_ERROR = {
     "type": "object",
     "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
     "required": ["error"],
+}
+# Which of three answers a new message gets.
+NEW_MESSAGE = {
+    200: "if the request has the header `X-flowdock-wait-for-message`",
+    202: "if this server is configured so",
+}
+# Errors of /oauth/token and /oauth/revoke: `error` is one of RFC 6749's (5.2).
+_KEYS_ERRORS = {
+    400: "a parameter is missing, or the code, password or token is not valid; `error` says which",
+    401: "the client id and secret do not belong together",
+    413: ERRORS[413],
+    415: ERRORS[415],
+    429: ERRORS[429],
 }
 _TOKEN = {
     "type": "object",
@@ -103,6 +142,9 @@ class Description(OpenAPISchema):
             "required": ["message"],
         }
         components["securitySchemes"] = _security_schemes() | components.get("securitySchemes", {})
+        for methods in self["paths"].values():
+            for operation in methods.values():
+                operation["description"] = sentences.complete(operation, components["schemas"])
 
     def methods(self, operations: list[Operation]) -> dict[str, Any]:
         methods = super().methods(operations)
@@ -153,14 +195,14 @@ class Description(OpenAPISchema):
             codes.add(410)
         if operation.path.endswith("}"):
             codes.add(405)  # where a call of its own stands in the place of the parameter: /flows/all
-        for code in sorted(codes - responses.keys()):
-            responses[code] = _failure(code)
-        return responses
-
-
-def _failure(code: int) -> dict[str, Any]:
-    words = MESSAGES.get(code, "The source has been removed")
-    return {"description": words, "content": {"application/json": {"schema": _ERROR}}}
+        for code in codes - responses.keys():
+            responses[code] = {"content": {"application/json": {"schema": _ERROR}}}
+        if operation.response_models.keys() == messages.POSTED.keys():
+            for code, meaning in NEW_MESSAGE.items():
+                responses[code]["description"] = meaning
+        for code in responses.keys() & ERRORS.keys():
+            responses[code]["description"] = ERRORS[code]
+        return dict(sorted(responses.items()))
 
 
 def _security_schemes() -> dict[str, Any]:
@@ -191,19 +233,22 @@ def _keys() -> dict[str, Any]:
     """What django-ninja does not serve: OAuth's own addresses, which have formats of their own."""
     text: dict[str, Any] = {"type": "string"}
 
-    def by_post(operation_id: str, summary: str, needed: list[str], fields: dict[str, Any], answer: Any) -> dict:
+    def by_post(
+        operation_id: str, summary: str, description: str, needed: list[str], fields: dict[str, Any], answer: Any
+    ) -> dict[str, Any]:
         def both(schema: Any) -> dict[str, Any]:
             return {FORM: {"schema": schema}, "application/json": {"schema": schema}}
 
         body = {"type": "object", "properties": fields, "required": needed}
         failures = {
-            code: {"description": MESSAGES[code], "content": both(_KEYS_ERROR)} for code in (400, 401, 413, 415, 429)
+            code: {"description": meaning, "content": both(_KEYS_ERROR)} for code, meaning in _KEYS_ERRORS.items()
         }
         done = {"description": "OK"} | ({"content": both(answer)} if answer else {})
         return {
             "post": {
                 "operationId": operation_id,
                 "summary": summary,
+                "description": description,
                 "tags": ["oauth"],
                 "requestBody": {"content": both(body), "required": False},
                 "responses": {200: done, **failures},
@@ -219,14 +264,16 @@ def _keys() -> dict[str, Any]:
     return {
         "/oauth/token": by_post(
             "token",
-            "Exchange a code, a password or a refresh token. Form-encoded, unless Accept names application/json.",
+            "Token",
+            EXCHANGE,
             ["grant_type", "client_id", "client_secret"],
             token,
             _TOKEN,
         ),
         "/oauth/revoke": by_post(
             "revoke",
-            "Give back a token (RFC 7009).",
+            "Revoke",
+            REVOKE,
             ["token", "client_id", "client_secret"],
             {"token": text, "token_type_hint": text, **client},
             None,

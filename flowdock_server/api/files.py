@@ -37,7 +37,7 @@ READERS = [*person("flow", "private"), SignedIn()]
 
 @router.get("/files/{key}/thumb/{path:name}", auth=READERS, response={302: None})
 def open_thumbnail(request: HttpRequest, key: str, name: str) -> HttpResponseBase:
-    """A redirect to the small picture of a picture; `path` of an attachment's `thumbnail` leads here."""
+    """Redirect to the thumbnail of a picture. The `path` of an attachment's `thumbnail` is this path."""
     attachment = _open(request.auth, key)
     if not attachment.has_thumbnail:
         raise Http404
@@ -46,7 +46,7 @@ def open_thumbnail(request: HttpRequest, key: str, name: str) -> HttpResponseBas
 
 @router.get("/files/{key}/{path:name}", auth=READERS, response={302: None})
 def open_file(request: HttpRequest, key: str, name: str) -> HttpResponseBase:
-    """A redirect to a file's bytes; the `path` of an attachment leads here."""
+    """Redirect to the content of a file. The `path` of an attachment is this path."""
     return _leading_to(files.address_of(_open(request.auth, key)))
 
 

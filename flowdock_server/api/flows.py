@@ -131,13 +131,13 @@ def _whole(caller: Caller, flow: Flow) -> FlowShape:
 
 @router.get("/flows", auth=person("flow"), response=list[FlowShape])
 def joined_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
-    """The flows that the caller is in; with `users=1` also who else is. Archived ones are left out."""
+    """List the flows that the caller is in, with the users of each if `users=1`. Archived flows are left out."""
     return _shapes(request.auth, _flows(request.auth).filter(disabled=False), users=users)
 
 
 @router.get("/flows/all", auth=person("flow"), response=list[FlowShape])
 def all_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
-    """The same, and those that the caller may join because they are in the organization."""
+    """List the flows that the caller is in, and those that they may join because they are in the organization."""
     joined, joinable = _flows(request.auth).filter(disabled=False), members.joinable_by(request.auth.user)
     flows = Flow.objects.filter(Q(pk__in=joined.order_by().values("pk")) | Q(pk__in=joinable.order_by().values("pk")))
     return _shapes(request.auth, flows, users=users)
@@ -145,20 +145,20 @@ def all_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
 
 @router.get("/flows/find", auth=person("flow", "integration"), response=FlowShape)
 def find_flow(request: HttpRequest, id: str) -> FlowShape:
-    """One flow by its id, as a set-up address gives it."""
+    """Retrieve a flow by its id, with the users in it. 404 for a flow that the caller is not in."""
     return _whole(request.auth, open_flow_by_id(request.auth, id))
 
 
 @router.get(OF_ORGANIZATION, auth=person("flow"), response=list[FlowShape])
 def flows_of_organization(request: HttpRequest, organization: str, users: bool = False) -> list[FlowShape]:
-    """The flows of one organization that the caller is in."""
+    """List the flows of one organization that the caller is in. Archived flows are left out."""
     opened = _organization(request.auth.user, organization)
     return _shapes(request.auth, _flows(request.auth).filter(organization=opened, disabled=False), users=users)
 
 
 @router.post(OF_ORGANIZATION, auth=person("manage"), response={201: FlowShape})
 def create_flow(request: HttpRequest, organization: str, new: Annotated[NewFlow, Merged(...)]) -> Status[FlowShape]:
-    """Make a flow, which the caller is in. Its name in addresses is made from `name`."""
+    """Create a flow in an organization and add the caller to it. Its `parameterized_name` is made from `name`."""
     user = request.auth.user
     try:
         flow = members.make_flow(_organization(user, organization), new.name, new.access_mode, by=user)
@@ -181,8 +181,11 @@ def one_flow(request: HttpRequest, organization: str, flow: str) -> FlowShape:
 def change_flow(
     request: HttpRequest, organization: str, flow: str, change: Annotated[FlowChange, Merged(...)]
 ) -> FlowShape:
-    """`open` joins a flow that one may join, and opens or closes it among one's own. Admins rename and archive it
-    (`disabled`), and say who may join. Its name in addresses stays."""
+    """Change a flow: join, open or close it for the caller (`open`), or rename it, archive it or say who may join.
+
+    `open` is everybody's own; `name`, `disabled` (archived) and `access_mode` are for the organization's admins.
+    The flow's `parameterized_name` does not change.
+    """
     caller: Caller = request.auth
     reachable = Q(pk__in=_flows(caller).order_by().values("pk"))
     reachable |= Q(pk__in=members.joinable_by(caller.user).order_by().values("pk"))
@@ -246,7 +249,7 @@ def add_flow_user(
 def block_flow_user(
     request: HttpRequest, organization: str, flow: str, user_id: Id, change: Annotated[FlowUserChange, Merged(...)]
 ) -> dict[str, Any]:
-    """Block somebody in the flow, who then sees and posts nothing there, or let them in again. For admins."""
+    """Block a user in a flow, who then cannot read or post there, or unblock them. For the organization's admins."""
     opened = open_flow(request.auth, organization, flow)
     membership = get_object_or_404(opened.memberships.select_related("user"), user_id=user_id)
     if not members.is_admin(request.auth.user, opened.organization):

@@ -45,7 +45,7 @@ class NewInvitations(Shape):
 
 @router.get(OF_FLOW, auth=person("manage"), response=list[InvitationShape])
 def flow_invitations(request: HttpRequest, organization: str, flow: str) -> list[InvitationShape]:
-    """The pending invitations to a flow. Those that were accepted are not listed."""
+    """List the pending invitations to a flow. Those that were accepted are not listed."""
     opened = open_flow(request.auth, organization, flow)
     pending = opened.invitations.filter(state=Invitation.State.PENDING)
     return [invitation_shape(invitation, opened) for invitation in pending]
@@ -55,7 +55,7 @@ def flow_invitations(request: HttpRequest, organization: str, flow: str) -> list
 def invite(
     request: HttpRequest, organization: str, flow: str, new: Annotated[NewInvitation, Merged(...)]
 ) -> Status[InvitationShape]:
-    """Ask somebody in by e-mail. To invite again who has not answered sends the mail again."""
+    """Invite somebody to a flow by e-mail. If their invitation is still pending, its e-mail is sent again."""
     opened = _inviting(request, organization, flow)
     try:
         invitation = invitations.invite(opened, new.email, by=request.auth.user, message=new.message)
@@ -68,7 +68,7 @@ def invite(
 def invite_many(
     request: HttpRequest, organization: str, flow: str, new: Annotated[NewInvitations, Merged(...)]
 ) -> Status[ImportedShape]:
-    """Ask a list of people in. Those who are in the organization are added to the flow at once."""
+    """Invite a list of people to a flow by e-mail. Those who are in the organization are added to the flow at once."""
     opened = _inviting(request, organization, flow)
     try:
         outcome = invitations.import_addresses(opened, new.list, by=request.auth.user, message=new.message)

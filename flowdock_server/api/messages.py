@@ -115,7 +115,7 @@ def _flow_named(caller: Caller, flow_id: str) -> Flow:
 
 @router.post("/messages", auth=person_or_source("flow"), response=POSTED)
 def post_message(request: HttpRequest, response: HttpResponse, draft: Annotated[DraftToFlow, Merged(...)]) -> Any:
-    """Post to the flow that the flow token opens, or that `flow` names."""
+    """Post a message, comment, status, file or activity to a flow: the one of the flow token, or `flow`."""
     return _post(request, draft, _flow_named(request.auth, draft.flow), response)
 
 
@@ -150,7 +150,7 @@ def comment_on(
     number: int,
     draft: Annotated[DraftComment, Merged(...)],
 ) -> Any:
-    """Comment on the message with that id in a flow. 404 if the flow has no such message."""
+    """Comment on the message of a flow whose id is `number`. 404 if the flow has no such message."""
     opened = open_flow(request.auth, organization, flow)
     get_object_or_404(opened.messages, number=as_number(number))
     return _post(request, draft.model_copy(update={"message": number}), opened, response)
@@ -174,7 +174,7 @@ def post_to_thread(
 def flow_messages(
     request: HttpRequest, organization: str, flow: str, selection: Query[Selection]
 ) -> list[MessageShape]:
-    """Messages of a flow, in the order of their ids."""
+    """List messages of a flow, in the order of their ids."""
     opened = open_flow(request.auth, organization, flow)
     return _listed(opened.messages.all(), opened, selection)
 
@@ -183,7 +183,7 @@ def flow_messages(
 def thread_messages(
     request: HttpRequest, organization: str, flow: str, thread_id: str, selection: Query[Selection]
 ) -> list[MessageShape]:
-    """Messages of a thread, in the order of their ids."""
+    """List messages of a thread, in the order of their ids."""
     opened = open_flow(request.auth, organization, flow)
     thread = _thread(opened, thread_id)
     if thread._state.adding:  # its only message is not joined to it until somebody replies
@@ -201,7 +201,7 @@ def one_message(request: HttpRequest, organization: str, flow: str, number: int)
 def change_message(
     request: HttpRequest, organization: str, flow: str, number: int, change: Annotated[Change, Merged(...)]
 ) -> dict[str, Any]:
-    """Change the content of one's own message or comment, and the tags of any message."""
+    """Change the content of a message or comment of the caller, and the tags of any message."""
     message = _one(request.auth, organization, flow, number)
     if change.content is not None and not isinstance(change.content, str):
         raise Rejected({"content": ["must be a text"]})
@@ -211,7 +211,7 @@ def change_message(
 
 @router.delete(ONE, auth=person("flow"), response={204: None, 200: dict[str, Any]})
 def delete_message(request: HttpRequest, organization: str, flow: str, number: int) -> Status[Any]:
-    """Remove an inbox message or a file of one's own (204); empty a chat message of one's own (200)."""
+    """Delete an inbox message or a file of the caller (204), or the content of their chat message (200)."""
     message = _one(request.auth, organization, flow, number)
     return Status(204, None) if messages.delete(message, request.auth.user) else Status(200, {})
 

@@ -32,7 +32,7 @@ class OrganizationChange(Shape):
 
 @router.get("/organizations", auth=person("manage"), response=list[OrganizationShape])
 def organizations(request: HttpRequest) -> list[OrganizationShape]:
-    """The caller's organizations, with the people in them that the caller may see."""
+    """List the organizations that the caller is in, with the people in them that the caller may see."""
     user = request.auth.user
     found = list(_organizations_of(request))
     visible = members.visible_to(user).order_by().values("pk")
@@ -70,7 +70,7 @@ def change_organization(
 
 @router.get("/organizations/{organization}/users", auth=person("manage"), response=list[OrganizationUserShape])
 def organization_users(request: HttpRequest, organization: str) -> list[OrganizationUserShape]:
-    """Its people: all of them for its admins, for others those who share a flow with them."""
+    """List the users of an organization: all of them for its admins, for others those who share a flow with them."""
     caller: Caller = request.auth
     found = members.of_organization(_one(request, organization), seen_by=caller.user)
     return [
@@ -80,7 +80,7 @@ def organization_users(request: HttpRequest, organization: str) -> list[Organiza
 
 @router.delete("/organizations/{organization}/users/{user_id}", auth=person("manage"), response={204: None})
 def remove_user(request: HttpRequest, organization: str, user_id: Id) -> Status[None]:
-    """Take somebody out of the organization and its flows."""
+    """Remove a user from an organization and all its flows. For the organization's admins."""
     found = _managed(request, organization)
     membership = get_object_or_404(found.memberships.select_related("user"), user_id=user_id)
     try:

@@ -53,7 +53,7 @@ def conversations(request: HttpRequest) -> list[ConversationShape]:
 
 @router.get(ONE, auth=person("private"), response=ConversationShape)
 def conversation(request: HttpRequest, user_id: int) -> ConversationShape:
-    """The caller's conversation with the user of that id; it begins when it is first asked for."""
+    """Retrieve the caller's private conversation with a user, which is created if there is none yet."""
     return conversation_shape(_with(request.auth, user_id), request.auth.user, request.auth.sees_email_of)
 
 
@@ -61,7 +61,7 @@ def conversation(request: HttpRequest, user_id: int) -> ConversationShape:
 def change_conversation(
     request: HttpRequest, user_id: int, change: Annotated[ConversationChange, Merged(...)]
 ) -> ConversationShape:
-    """Open or close it for the caller; it opens by itself when something is said."""
+    """Open or close a private conversation for the caller. A new message opens it again."""
     found, user = _with(request.auth, user_id), request.auth.user
     if change.open is not None:
         field = f"{found.side(user)}_open"
@@ -72,7 +72,7 @@ def change_conversation(
 
 @router.post(MESSAGES, auth=person("private"), response=POSTED)
 def post_private_message(request: HttpRequest, user_id: int, draft: Annotated[PrivateDraft, Merged(...)]) -> Any:
-    """Send a message or a file to one person."""
+    """Send a private message or a file to the user with that id."""
     other = _other(request.auth, user_id)
     content, upload = "", None
     if draft.event == "file":
@@ -91,7 +91,7 @@ def post_private_message(request: HttpRequest, user_id: int, draft: Annotated[Pr
 def private_messages(
     request: HttpRequest, user_id: int, selection: Query[PrivateSelection]
 ) -> list[PrivateMessageShape]:
-    """Messages of the conversation with one person, in the order of their ids."""
+    """List messages of the caller's private conversation with a user, in the order of their ids."""
     conversation = _with(request.auth, user_id)
     found = _of(conversation)
     if selection.events:

@@ -123,13 +123,13 @@ class ChatPush(Shape):
 @router.post("/messages/influx/{tokens}", auth=None, response=dict[str, Any], include_in_schema=False)
 @router.post("/messages/team_inbox/{tokens}", auth=None, response=dict[str, Any], deprecated=True)
 def push_to_inbox(request: HttpRequest, tokens: str, push: Annotated[InboxPush, Merged(...)]) -> dict[str, Any]:
-    """Post a mail-like message to the inbox of each flow whose token is given."""
+    """Post a message with subject and sender to the inbox of each flow in `tokens`, which are the only key needed."""
     return _post(tokens, push.draft)
 
 
 @router.post("/messages/chat/{tokens}", auth=None, response=dict[str, Any], deprecated=True)
 def push_to_chat(request: HttpRequest, tokens: str, push: Annotated[ChatPush, Merged(...)]) -> dict[str, Any]:
-    """Say something in the chat of each flow whose token is given."""
+    """Post a chat message, under any name, to each flow in `tokens`, which are the only key needed."""
     try:
         return _post(tokens, push.draft)
     except Rejected as error:

@@ -1,5 +1,7 @@
 """Sources: what an application connected to a flow. October 2014's clients call them integrations, and may."""
 
+import inspect
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from django.db.models import QuerySet
@@ -63,7 +65,7 @@ def _own(caller: Caller, source: Source) -> bool:
 
 @router.get("/sources", auth=person_or_source("flow"), response=list[SourceShape])
 def sources(request: HttpRequest) -> list[SourceShape]:
-    """The sources of all the caller's flows; with a flow token that one source."""
+    """List the sources of all flows that the caller is in; with a flow token, only the source that it belongs to."""
     caller: Caller = request.auth
     if caller.source:
         return [_shape(caller, caller.source)]
@@ -78,7 +80,7 @@ def change_source_by_token(request: HttpRequest, change: Annotated[SourceChange,
 
 
 def _list_sources(request: HttpRequest, organization: str, flow: str) -> list[SourceShape]:
-    """The sources of a flow. With the scope `integration` alone, only those that the application connected."""
+    """List the sources of a flow. With the scope `integration` alone, only those that the application connected."""
     return [_shape(request.auth, source) for source in _of_flow(request.auth, organization, flow)]
 
 
@@ -106,14 +108,17 @@ def _create_source(
 
 
 def _one_source(request: HttpRequest, organization: str, flow: str, source_id: int) -> SourceShape:
-    """One source of a flow. A flow token opens its own; the scope `integration` alone, those of the application."""
+    """Retrieve a source of a flow by id.
+
+    A flow token opens its own source; the scope `integration` alone, those that the application connected.
+    """
     return _shape(request.auth, _one(request.auth, organization, flow, source_id))
 
 
 def _change_source(
     request: HttpRequest, organization: str, flow: str, source_id: int, change: Annotated[SourceChange, Merged(...)]
 ) -> SourceShape:
-    """Set or clear its error message and configuration address. An application may change its own sources only."""
+    """Set or clear a source's error message and configuration address. An application may change only its own."""
     caller: Caller = request.auth
     source = _one(caller, organization, flow, source_id)
     if caller.application and not _own(caller, source):
@@ -127,7 +132,7 @@ def _changed(caller: Caller, source: Source, change: SourceChange) -> SourceShap
 
 
 def _delete_source(request: HttpRequest, organization: str, flow: str, source_id: int) -> Status[None]:
-    """Remove a source: its token is answered 410 from now on, and its threads stay."""
+    """Remove a source from a flow. Its `flow_token` is answered 410 from then on; its threads stay in the inbox."""
     caller: Caller = request.auth
     source = _one(caller, organization, flow, source_id)
     if not (caller.may("manage") or (_own(caller, source) and caller.may("integration"))):
@@ -136,36 +141,55 @@ def _delete_source(request: HttpRequest, organization: str, flow: str, source_id
     return Status(204, None)
 
 
-for name in ("sources", "integrations"):
-    of_flow, one = f"/flows/{{organization}}/{{flow}}/{name}", f"/flows/{{organization}}/{{flow}}/{name}/{{source_id}}"
-
-    def said(verb: str, name: str = name) -> dict[str, Any]:
-        """How the description calls it; the same under its name of October 2014 is deprecated."""
-        return {"operation_id": f"{verb}_{name}", "deprecated": name == "integrations"}
-
-    router.get(of_flow, auth=person("flow", "integration"), response=list[SourceShape], **said("list"))(_list_sources)
-    router.post(of_flow, auth=person("integration"), response={201: SourceShape}, **said("create"))(_create_source)
-    router.get(one, auth=person_or_source("flow", "integration"), response=SourceShape, **said("one_of"))(_one_source)
-    router.api_operation(
-        ["PUT", "PATCH"], one, auth=person_or_source("integration"), response=SourceShape, **said("change_one_of")
-    )(_change_source)
-    router.delete(one, auth=person("manage", "integration"), response={204: None}, **said("delete_one_of"))(
-        _delete_source
-    )
-
+LIST, SOURCE = "/flows/{organization}/{flow}/sources", "/flows/{organization}/{flow}/sources/{source_id}"
+FORMER_LIST, FORMER_SOURCE = (path.replace("/sources", "/integrations") for path in (LIST, SOURCE))
 # As one page of Flowdock's documentation spells it.
-SINGULAR = "/flows/{organization}/{flow}/source/{source_id}"
-router.get(
-    SINGULAR,
-    auth=person_or_source("flow", "integration"),
-    response=SourceShape,
-    operation_id="one_source_by_its_singular_address",
-    deprecated=True,
-)(_one_source)
-router.delete(
-    SINGULAR,
-    auth=person("manage", "integration"),
-    response={204: None},
-    operation_id="delete_source_by_its_singular_address",
-    deprecated=True,
-)(_delete_source)
+SINGULAR = SOURCE.replace("/sources/", "/source/")
+
+
+def _operation(view: Callable[..., Any], operation_id: str, instead_of: str = "") -> dict[str, Any]:
+    """How the description calls it. `instead_of`: the path that took the place of this one, which is deprecated."""
+    text = inspect.cleandoc(view.__doc__ or "")
+    if instead_of:
+        text += f"\n\nDeprecated: this is the older spelling of `{instead_of}`."
+    return {"operation_id": operation_id, "description": text, "deprecated": bool(instead_of)}
+
+
+for name, of_flow, one in (("sources", LIST, SOURCE), ("integrations", FORMER_LIST, FORMER_SOURCE)):
+    list_now, source_now = ("", "") if name == "sources" else (LIST, SOURCE)
+    router.get(
+        of_flow,
+        auth=person("flow", "integration"),
+        response=list[SourceShape],
+        **_operation(_list_sources, f"list_{name}", list_now),
+    )(_list_sources)
+    router.post(
+        of_flow,
+        auth=person("integration"),
+        response={201: SourceShape},
+        **_operation(_create_source, f"create_{name}", list_now),
+    )(_create_source)
+    router.api_operation(
+        ["PUT", "PATCH"],
+        one,
+        auth=person_or_source("integration"),
+        response=SourceShape,
+        **_operation(_change_source, f"change_one_of_{name}", source_now),
+    )(_change_source)
+for one, one_id, delete_id, source_now in (
+    (SOURCE, "one_of_sources", "delete_one_of_sources", ""),
+    (FORMER_SOURCE, "one_of_integrations", "delete_one_of_integrations", SOURCE),
+    (SINGULAR, "one_source_by_its_singular_address", "delete_source_by_its_singular_address", SOURCE),
+):
+    router.get(
+        one,
+        auth=person_or_source("flow", "integration"),
+        response=SourceShape,
+        **_operation(_one_source, one_id, source_now),
+    )(_one_source)
+    router.delete(
+        one,
+        auth=person("manage", "integration"),
+        response={204: None},
+        **_operation(_delete_source, delete_id, source_now),
+    )(_delete_source)

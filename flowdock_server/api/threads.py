@@ -55,7 +55,7 @@ class Selection(BaseModel):
 def flow_threads(
     request: HttpRequest, response: HttpResponse, organization: str, flow: str, selection: Query[Selection]
 ) -> list[ThreadShape]:
-    """Threads of a flow, those where something happened last first; the header `Link` leads to the next page.
+    """List the threads of a flow, the most recently updated first; the header `Link` leads to the next page.
 
     `application` is `chat`, `inbox` or an OAuth application's id; `since` and `until` are times of the last message.
     """

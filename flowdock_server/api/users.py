@@ -52,13 +52,13 @@ class UserChange(Shape):
 
 @router.get("/user", auth=person(), response=UserShape)
 def current_user(request: HttpRequest) -> UserShape:
-    """Who the caller is. The e-mail address is told with the scope `profile` only."""
+    """Retrieve the caller, as a user. The e-mail address is included with the scope `profile` only."""
     return user_shape(request.auth.user, with_email=request.auth.may("profile"))
 
 
 @router.get("/users", auth=person("flow", "manage"), response=list[UserShape])
 def visible_users(request: HttpRequest) -> list[UserShape]:
-    """Everybody who is in one of the caller's flows, and in the organizations that the caller manages."""
+    """List the users who share a flow with the caller, or are in an organization that the caller manages."""
     caller: Caller = request.auth
     return [user_shape(each, with_email=caller.sees_email_of(each)) for each in members.visible_to(caller.user)]
 

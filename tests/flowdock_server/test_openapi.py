@@ -152,19 +152,47 @@ def test_the_description_names_the_scopes_that_the_table_has():
         assert (method, path, found) == (method, path, set() if scopes == set(SINGLE) else scopes)
 
 
+def own_text(operation: dict) -> str:
+    """The operation's text before the sentences that say what it needs, takes and answers."""
+    return re.split(r"\n\n(?:Needs|Parameters in|Answers) ", operation["description"])[0]
+
+
 def test_every_operation_and_parameter_is_described_in_words_of_its_own():
-    """But for the keys, whose texts are their summaries, and a source's former addresses."""
-    of_keys, former = ("/oauth/token", "/oauth/revoke"), ("/integrations", "/source/")
-    texts = {
-        (method, path): operation.get("description") or operation["summary"] for method, path, operation in OPERATIONS
-    }
+    """Read alone, it says what the call does, with its keys, parameters, answers and errors."""
+    texts = {(method, path): own_text(operation) for method, path, operation in OPERATIONS}
+    distinct = []
     for (_, path), text in texts.items():
-        assert len(text.split()) >= (4 if path in of_keys else 7), text
-    distinct = [text for (_, path), text in texts.items() if not any(part in path for part in former)]
+        assert len(text.split()) >= 7, text
+        assert not re.match(r"(The same|One of|It|Its|Their)\b", text), text
+        current = re.sub("/(integrations|source)(?=/|$)", "/sources", path)
+        if current == path:
+            distinct.append(text)
+        else:
+            assert f"older spelling of `{current}`" in text, text
     assert len(set(distinct)) == len(distinct)
     for method, path, operation in OPERATIONS:
+        text = operation["description"]
         for parameter in operation.get("parameters", ()):
             assert len(parameter.get("description", "").split()) >= 4, (method, path, parameter)
+            assert f"`{parameter['name']}`" in text, (method, path, parameter)
+        for scope in (scope for key in operation.get("security", ()) for scope in key.get("OAuth2", ())):
+            assert f"`{scope}`" in text.partition("Needs ")[2], (method, path, scope)
+        answers, _, errors = text.rpartition("Answers ")[2].partition("Errors: ")
+        for code, response in operation["responses"].items():
+            assert re.search(rf"\b{code}\b", answers if code < 400 else errors), (method, path, code)
+            assert code < 400 or response["description"] in errors, (method, path, code)
+
+
+def test_the_text_of_a_call_names_the_fields_of_its_body():
+    (text,) = (operation["description"] for _, path, operation in OPERATIONS if path == "/oauth/token")
+    assert "`grant_type`, `client_id`, `client_secret`, optionally `code`" in text
+    (text,) = (
+        operation["description"]
+        for method, path, operation in OPERATIONS
+        if (method, path) == ("post", "/flows/{organization}")
+    )
+    assert "Parameters in the body or the query: `name`, optionally `access_mode`." in text
+    assert "Answers 201 with `FlowShape`." in text
 
 
 def test_files_are_posted_as_parts_of_forms():
