@@ -4,8 +4,8 @@ Failures are counted for the account and for the address that they come from, in
 count together. After a few of them, each further attempt has to wait twice as long as the one before. An account that
 does not exist is treated like one that does.
 
-Where somebody has signed in from lately, their account has a count of its own there: a stranger who goes on guessing
-elsewhere does not lock them out.
+Where somebody has signed in from lately, their account has a count of its own there, and no other holds for them: a
+stranger who goes on guessing does not lock them out, also from the same address, as behind a proxy that is not trusted.
 """
 
 from __future__ import annotations
@@ -52,14 +52,15 @@ class PasswordBackend(ModelBackend):
             return None
         now, address = timezone.now(), client_address(request)
         account, place = _digest("account", username), _digest("place", username, address)
-        failures = PasswordFailures.objects.in_bulk([account, place, _digest("address", address)])
+        from_address = _digest("address", address)
+        failures = PasswordFailures.objects.in_bulk([account, place, from_address])
         is_known = place in failures and failures[place].is_known_place
-        free = {place if is_known else account: FREE_AT_ACCOUNT, _digest("address", address): FREE_AT_ADDRESS}
+        free = {place: FREE_AT_ACCOUNT} if is_known else {account: FREE_AT_ACCOUNT, from_address: FREE_AT_ADDRESS}
         if wait := max(_wait(failures.get(key), number, now) for key, number in free.items()):
             raise TooManyAttempts(wait)
         user = super().authenticate(request, username=username, password=password, **kwargs)
         if not isinstance(user, User):
-            for key in free:
+            for key in {*free, from_address}:
                 _count(key, now)
             return None
         # The address's count stays: somebody with an account of their own could else go on guessing others' for ever.
