@@ -177,7 +177,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/sign-in/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
-# The session travels in the person's own cookie: the access token in it, encrypted besides, reaches no database.
+# The session travels in the person's own cookie: the access token in it is encrypted as well, and is in no database.
 SESSION_ENGINE = "integrations.sessions"
 SESSION_COOKIE_NAME = "bridge_session"
 SESSION_COOKIE_HTTPONLY = True

@@ -111,10 +111,10 @@ def stored_secrets_open(**kwargs: Any) -> list[CheckMessage]:
         ]
     found: list[CheckMessage] = []
     if tally.lost:
-        some = "; ".join(str(secret) for secret in tally.lost[:3])
+        some = "; ".join(str(secret) for secret in tally.lost[:3]) + ("; ..." if len(tally.lost) > 3 else "")
         found.append(
             Error(
-                f"{len(tally.lost)} stored secrets do not open with any of FIELD_KEYS ({some}, ...).",
+                f"{len(tally.lost)} stored secrets do not open with any of FIELD_KEYS ({some}).",
                 hint="Add the key that they were encrypted with to FIELD_KEYS. `manage.py reencrypt_secrets --dry-run` "
                 "lists them.",
                 id="integrations.E006",

@@ -205,7 +205,7 @@ def live(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         subject = find(pk, recent_organizations(request))
     except Http404:
-        # The page is asked for anew, says that there is no such poll, and asks no more.
+        # The page is loaded again, says that there is no such poll, and asks no more.
         return HttpResponse(status=HTTPStatus.NOT_FOUND, headers={"HX-Refresh": "true"})
     if request.GET.get("version") == str(subject.version):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
@@ -260,7 +260,7 @@ def close(request: HttpRequest, poll: Poll) -> HttpResponse:
 
 
 def say(request: HttpRequest, words: SafeString) -> None:
-    """Tell what was done, unless the page shows it without being loaded anew."""
+    """Show what was done, unless the page shows it without being loaded again."""
     if not request.headers.get("HX-Request"):
         messages.success(request, words)
 
@@ -353,8 +353,8 @@ def wrong_method(request: HttpRequest, pk: int) -> HttpResponse:
         request,
         "integrations/error.html",
         {
-            "title": "This address is for a button",
-            "words": "It does something when its button is pressed; it shows no page. Nothing was changed.",
+            "title": "This page only accepts form submissions",
+            "words": "Its address belongs to a button and cannot be opened by itself. Nothing was changed.",
             "ways": [way],
         },
         status=HTTPStatus.METHOD_NOT_ALLOWED,

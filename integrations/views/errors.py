@@ -176,7 +176,7 @@ def closed_flow(request: HttpRequest) -> HttpResponse:
 
 def access_lost(request: HttpRequest, error: AccessLost) -> HttpResponse:
     flow = error.integration.flow_name or "this flow"
-    organization = error.integration.organization_name or "its organisation"
+    organization = error.integration.organization_name or "its organization"
     return page(
         request,
         HTTPStatus.FORBIDDEN,
@@ -262,7 +262,13 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return page(request, HTTPStatus.FORBIDDEN, "This is not yours to open", "Nothing was changed.", HOME)
+    return page(
+        request,
+        HTTPStatus.FORBIDDEN,
+        "You do not have access to this",
+        "Your account may not do it, and nothing was changed. Sign in with another account if you have one that may.",
+        HOME,
+    )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -292,8 +298,8 @@ def wrong_method(request: HttpRequest, *allowed: str) -> HttpResponse:
     response = page(
         request,
         HTTPStatus.METHOD_NOT_ALLOWED,
-        "This address is for a button",
-        "It does something when its button is pressed; it shows no page. Nothing was changed.",
+        "This page only accepts form submissions",
+        "Its address belongs to a button and cannot be opened by itself. Nothing was changed.",
         HOME,
     )
     response["Allow"] = ", ".join(allowed)

@@ -481,7 +481,7 @@ def test_a_button_s_address_is_no_page(lea_s, poll, what):
 
     assert answer.status_code == 405
     assert answer["Allow"] == "POST"
-    assert "This address is for a button" in text_of(answer)
+    assert "This page only accepts form submissions" in text_of(answer)
 
 
 def test_pages_run_nothing_of_what_people_typed_and_no_inline_script(lea_s, poll):

@@ -117,7 +117,7 @@ def test_following_a_buttons_address_changes_nothing_and_says_why(member, integr
 
     assert page.status_code == 405
     assert page["Allow"] == "POST"
-    assert "This address is for a button" in page.content.decode()
+    assert "This page only accepts form submissions" in page.content.decode()
     assert state(integration) == before
 
 
