@@ -11,7 +11,7 @@ Writing messages is `flowdock_server.messages.post`; nothing else creates a Mess
 Strangers' HTML is stored as it came: show it through the properties that begin with `safe_`.
 """
 
-from .applications import Application, Source, UsedCode
+from .applications import Application, CodeUsed, Source, UsedCode
 from .flows import Flow, FlowMembership, Invitation
 from .messages import Attachment, Message, Tag, Thread, ThreadMark
 from .people import ApiToken, EmailChange, Membership, Organization, SignInFailures, User
@@ -22,6 +22,7 @@ __all__ = [
     "ApiToken",
     "Application",
     "Attachment",
+    "CodeUsed",
     "Conversation",
     "EmailChange",
     "Flow",

@@ -146,6 +146,10 @@ class Application(AbstractApplication):
         return secret
 
 
+class CodeUsed(Exception):
+    """The authorization code was exchanged before."""
+
+
 class UsedCode(models.Model):
     """An authorization code that was exchanged, and for what: its second use ends what the first one got.
 
@@ -164,8 +168,8 @@ class UsedCode(models.Model):
         return f"{self.application}, used at {self.used_at}"
 
     @classmethod
-    def keep(cls, code: str, application: Application, access_token: str) -> bool:
-        """Remember what `code` was exchanged for; False where it had been exchanged before."""
+    def keep(cls, code: str, application: Application, access_token: str) -> None:
+        """Remember what `code` was exchanged for. Raises CodeUsed; what the first use got is committed by then."""
         cls.objects.filter(used_at__lt=timezone.now() - cls.KEPT).delete()
         tokens = get_refresh_token_model().objects.filter(access_token__token_checksum=digest(access_token))
         got = {
@@ -173,7 +177,9 @@ class UsedCode(models.Model):
             "checksum": digest(access_token),
             "token_family": tokens.values_list("token_family", flat=True).first(),
         }
-        return cls.objects.get_or_create(code_digest=digest(code), defaults=got)[1]
+        _, is_first = cls.objects.get_or_create(code_digest=digest(code), defaults=got)
+        if not is_first:
+            raise CodeUsed
 
     @classmethod
     @transaction.atomic

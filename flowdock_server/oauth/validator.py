@@ -1,10 +1,12 @@
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote_plus
 
 from django.contrib.auth import authenticate
 from django.http import HttpRequest
-from oauth2_provider.models import AbstractRefreshToken, get_refresh_token_model
+from oauth2_provider.models import AbstractRefreshToken, get_grant_model, get_refresh_token_model
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749.errors import (
@@ -13,7 +15,7 @@ from oauthlib.oauth2.rfc6749.errors import (
     UnsupportedResponseTypeError,
 )
 
-from flowdock_server.models import UsedCode
+from flowdock_server.models import Application, CodeUsed, UsedCode
 from flowdock_server.signin import Guesses
 
 WHERE_FROM = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR")
@@ -80,14 +82,31 @@ class FlowdockValidator(OAuth2Validator):
         UsedCode.revoke(code, client)
         return False
 
+    def get_code_challenge(self, code: str, request: Request) -> Any:
+        with _used_once(code, request.client):
+            return super().get_code_challenge(code, request)
+
+    def get_code_challenge_method(self, code: str, request: Request) -> Any:
+        with _used_once(code, request.client):
+            return super().get_code_challenge_method(code, request)
+
     def confirm_redirect_uri(
         self, client_id: str, code: str, redirect_uri: str | None, client: Any, *args: Any, **kwargs: Any
     ) -> bool:
         # An application has one address, and the code went there: to leave it out says nothing else.
-        if redirect_uri and not super().confirm_redirect_uri(client_id, code, redirect_uri, client, *args, **kwargs):
+        with _used_once(code, client):
+            is_right = not redirect_uri or super().confirm_redirect_uri(
+                client_id, code, redirect_uri, client, *args, **kwargs
+            )
+        if not is_right:
             # RFC 6749 5.2 counts it among the wrong grants; oauthlib would say invalid_request.
             raise InvalidGrantError("The redirect_uri is not the one that the code was sent to.")
         return True
+
+    def save_bearer_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> None:
+        # Around the transaction of the toolkit: what it stores is taken back, and the revocation is not.
+        with _used_once(request.code, request.client):
+            super().save_bearer_token(token, request, *args, **kwargs)
 
     def _save_bearer_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> None:
         # `token` becomes the answer, so what is taken out here is neither stored nor given.
@@ -99,10 +118,18 @@ class FlowdockValidator(OAuth2Validator):
             # which it has the digests only.
             raise InvalidGrantError(request=request)
         super()._save_bearer_token(token, request, *args, **kwargs)
-        if request.grant_type == "authorization_code" and not UsedCode.keep(
-            request.code, request.client, token["access_token"]
-        ):
-            raise InvalidGrantError(request=request)
+        if request.grant_type == "authorization_code":
+            UsedCode.keep(request.code, request.client, token["access_token"])
+
+
+@contextmanager
+def _used_once(code: str, client: Application) -> Iterator[None]:
+    """Revoke what `code` was exchanged for by somebody else, at the same time, and raise InvalidGrantError."""
+    try:
+        yield
+    except (CodeUsed, get_grant_model().DoesNotExist) as error:
+        UsedCode.revoke(code, client)
+        raise InvalidGrantError from error
 
 
 def _where_from(request: Request) -> HttpRequest:

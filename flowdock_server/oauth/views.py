@@ -28,7 +28,6 @@ from oauth2_provider.views.mixins import OAuthLibMixin
 from oauthlib.oauth2 import AccessDeniedError, OAuth2Error
 from oauthlib.oauth2.rfc6749.errors import (
     InvalidClientIdError,
-    InvalidGrantError,
     InvalidRedirectURIError,
     MismatchingRedirectURIError,
     MissingClientIdError,
@@ -175,11 +174,7 @@ class TokenView(KeyView):
     """Exchange a code, a password or a refresh token for an access token."""
 
     def response_to(self, request: HttpRequest) -> tuple[str | None, dict[str, str], str, int]:
-        try:
-            return self.create_token_response(request)
-        except get_grant_model().DoesNotExist as error:
-            # Somebody else came with the same code in between.
-            raise InvalidGrantError from error
+        return self.create_token_response(request)
 
 
 class RevokeView(KeyView):

@@ -1,12 +1,14 @@
 """OAuth as clients of Flowdock spoke it: authorize, exchange, refresh."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
@@ -247,6 +249,43 @@ def test_a_second_use_of_a_code_ends_what_the_first_one_got(client, browser, sco
     if "refresh_token" in token:
         again = PASSWORD | {"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}
         assert client.post("/oauth/token", again).status_code == 400
+
+
+@contextmanager
+def no_new_access_token():
+    """Nobody can store an access token until the block ends; reading goes on."""
+    with transaction.atomic():  # on SQLite it is the only one that writes
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(f"LOCK TABLE {get_access_token_model()._meta.db_table} IN EXCLUSIVE MODE")
+        yield
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("scope", ["flow", "flow offline_access"])
+def test_two_uses_of_a_code_at_once_leave_no_token_that_works(browser, scope):
+    code = allow(browser, scope=scope)
+
+    def use():
+        try:
+            return Client().post("/oauth/token", exchange(code))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        with no_new_access_token():
+            uses = [pool.submit(use) for _ in range(2)]
+            time.sleep(1)  # both have read the code by then, and wait
+        first, second = sorted((each.result() for each in uses), key=lambda response: response.status_code)
+
+    assert (first.status_code, second.status_code) == (200, 400)
+    assert b"invalid_grant" in second.content
+    token = token_from(first)
+    assert Client().get("/user", headers={"Authorization": f"Bearer {token['access_token']}"}).status_code == 401
+    assert not get_access_token_model().objects.exists()
+    if "refresh_token" in token:
+        again = exchange("", grant_type="refresh_token", refresh_token=token["refresh_token"])
+        assert Client().post("/oauth/token", again).status_code == 400
 
 
 def test_an_expired_code_is_refused(client, browser):
