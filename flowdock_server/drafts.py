@@ -41,6 +41,14 @@ class Refused(Exception):
     """Whoever asks may not do this, however they say it; the text says why."""
 
 
+def check_content(content: str) -> None:
+    """Raise Rejected for a text that no message can be changed to."""
+    if not content.strip():
+        raise Rejected({"content": [BLANK]})
+    if len(content) > MAX_CONTENT:
+        raise Rejected({"content": [f"is too long (maximum is {MAX_CONTENT} characters)"]})
+
+
 def _none_is_empty(value: Any) -> Any:
     """JSON's null, which clients send for a text that they do not have."""
     return "" if value is None else value

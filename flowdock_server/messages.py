@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from flowdock_server import conversations, files, search, tagging
 from flowdock_server.conversations import BOOKKEEPING
-from flowdock_server.drafts import BLANK, MAX_CONTENT, Draft, Refused, Rejected
+from flowdock_server.drafts import BLANK, Draft, Refused, Rejected, check_content
 from flowdock_server.live import Note, hub
 from flowdock_server.models import Attachment, Flow, Message, PrivateMessage, Source, Tag, Thread, User
 from flowdock_server.tagging import People
@@ -102,20 +104,17 @@ def edit(message: Message, user: User, *, content: str | None = None, tags: Iter
     """Change what `message` says, which its own author may, and its tags, which anybody in the flow may.
 
     `tags` is the whole new list. What was said before is gone; a "message-edit" and a "tag-change" tell of it. Raises
-    Rejected and Refused.
+    Rejected, Refused, and Http404 where the message was deleted in the meantime.
     """
     with turn(), transaction.atomic():
         _next_number(message.flow)  # from here on it is our turn
-        message = Message.objects.select_related("flow", "thread").get(pk=message.pk)
+        message = get_object_or_404(_as_it_is(message))
         new_tags = message.tags
         people = People.of(message.flow)
         if content is not None:
             if not (_is_own(message, user) and message.event in (Event.MESSAGE, Event.COMMENT)):
                 raise Refused("Only your own chat messages and comments can be edited")
-            if not content.strip():
-                raise Rejected({"content": [BLANK]})
-            if len(content) > MAX_CONTENT:
-                raise Rejected({"content": [f"is too long (maximum is {MAX_CONTENT} characters)"]})
+            check_content(content)
             new_tags = tags_after_edit(message, content, people)
         if tags is not None:
             facts = [tag for tag in message.tags if is_fact(tag)]
@@ -133,7 +132,10 @@ def delete(message: Message, user: User) -> bool:
     """
     with turn(), transaction.atomic():
         _next_number(message.flow)
-        message = Message.objects.select_related("flow", "thread").get(pk=message.pk)
+        present = _as_it_is(message).first()
+        if present is None:  # the same request came twice at once
+            return True
+        message = present
         if message.by_integration or (message.event == Event.FILE and _is_own(message, user)):
             _remove(message)
             return True
@@ -145,6 +147,11 @@ def delete(message: Message, user: User) -> bool:
         if tags != message.tags:
             _tag_anew(message, tags, user)
         return False
+
+
+def _as_it_is(message: Message) -> QuerySet[Message]:
+    """The message as it is stored now; nothing where it was deleted since it was read."""
+    return Message.objects.select_related("flow", "thread").filter(pk=message.pk)
 
 
 _waiting = threading.Lock()

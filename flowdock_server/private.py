@@ -9,9 +9,10 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.shortcuts import get_object_or_404
 
 from flowdock_server import files, members, messages, tagging
-from flowdock_server.drafts import BLANK, MAX_CONTENT, Refused, Rejected
+from flowdock_server.drafts import Refused, check_content
 from flowdock_server.live import Note, hub
 from flowdock_server.messages import now, turn
 from flowdock_server.models import Conversation, PrivateMessage, PrivateTag, User
@@ -47,7 +48,7 @@ def post(
     conversation = Conversation.between(by, to)
     uploads = [upload] if upload else []
     with files.kept(uploads, None, by) as attachments, turn(), transaction.atomic():
-        conversation = _taken(conversation)
+        conversation = _taken(conversation.pk)
         if uuid and (first := PrivateMessage.objects.filter(user=by, uuid=uuid).select_related("conversation").first()):
             return first
         people = people_of(conversation)
@@ -74,18 +75,16 @@ def post(
 def edit(message: PrivateMessage, user: User, *, content: str | None = None, tags: Iterable[str] | None = None) -> None:
     """Change the text of `message`, which only its author may, and its tags, which both may.
 
-    `tags` is the whole new list. Raises Rejected and Refused.
+    `tags` is the whole new list. Raises Rejected, Refused, and Http404 where it was deleted in the meantime.
     """
     with turn(), transaction.atomic():
-        conversation, message = _taken_with(message)
+        conversation = _taken(message.conversation_id)
+        message = get_object_or_404(PrivateMessage, pk=message.pk)
         new_tags, people = message.tags, people_of(conversation)
         if content is not None:
             if message.user_id != user.pk or message.event != Event.MESSAGE:
                 raise Refused("You can only edit your own messages")
-            if not content.strip():
-                raise Rejected({"content": [BLANK]})
-            if len(content) > MAX_CONTENT:
-                raise Rejected({"content": [f"is too long (maximum is {MAX_CONTENT} characters)"]})
+            check_content(content)
             new_tags = messages.tags_after_edit(message, content, people)
         if tags is not None:
             if message.event not in (Event.MESSAGE, Event.FILE):
@@ -99,7 +98,11 @@ def edit(message: PrivateMessage, user: User, *, content: str | None = None, tag
 def delete(message: PrivateMessage, user: User) -> bool:
     """Delete a file of `user`'s own, or empty a message of theirs. True: it is gone. Raises Refused."""
     with turn(), transaction.atomic():
-        conversation, message = _taken_with(message)
+        conversation = _taken(message.conversation_id)
+        present = PrivateMessage.objects.filter(pk=message.pk).first()
+        if present is None:  # the same request came twice at once
+            return True
+        message = present
         if message.user_id != user.pk or message.event not in (Event.MESSAGE, Event.FILE):
             raise Refused("You can only delete your own messages")
         if message.event == Event.FILE:
@@ -127,14 +130,9 @@ def _change(conversation: Conversation, message: PrivateMessage, user: User, con
     _publish(conversation, "private-edit", message.number)
 
 
-def _taken(conversation: Conversation) -> Conversation:
+def _taken(conversation_id: int) -> Conversation:
     """The conversation as it is; messages in it take turns from here on."""
-    return Conversation.objects.select_for_update().get(pk=conversation.pk)
-
-
-def _taken_with(message: PrivateMessage) -> tuple[Conversation, PrivateMessage]:
-    conversation = Conversation.objects.select_for_update().get(pk=message.conversation_id)
-    return conversation, PrivateMessage.objects.get(pk=message.pk)
+    return Conversation.objects.select_for_update().get(pk=conversation_id)
 
 
 def people_of(conversation: Conversation) -> People:

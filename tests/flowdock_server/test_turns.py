@@ -4,8 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection
+from django.http import Http404
 
+from flowdock_server import messages, private
 from flowdock_server.drafts import Draft
+from flowdock_server.files import Upload
 from flowdock_server.messages import post
 from flowdock_server.models import Flow, Message, Thread
 
@@ -62,6 +65,22 @@ def test_comments_at_once_in_one_thread_are_all_counted(world, connect):
 
     thread.refresh_from_db()
     assert (thread.activities, thread.internal_comments) == (1, 20)
+
+
+@pytest.mark.parametrize("place", ["in a flow", "in private"])
+def test_a_file_that_is_deleted_many_times_at_once_is_gone(world, place):
+    content = {"data": "SGVsbG8=", "content_type": "text/plain", "file_name": "tide.txt"}
+    if place == "in private":
+        sent = private.post(upload=Upload.read(content, "content"), by=world.ines, to=world.otto)
+        delete, edit = private.delete, private.edit
+    else:
+        sent = post(Draft(event="file", content=content), flow=world.main, user=world.ines)
+        delete, edit = messages.delete, messages.edit
+
+    assert at_once([lambda: delete(sent, world.ines)] * 8) == [True] * 8
+
+    with pytest.raises(Http404):
+        edit(sent, world.ines, tags=["late"])
 
 
 def test_a_draft_that_is_refused_takes_no_number(world, connect, client):
