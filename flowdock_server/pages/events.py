@@ -4,6 +4,7 @@ A note carries ids and no content: the page fetches what changed, with the filte
 So a lost connection loses nothing either. The first event after every connection, and one whenever the flow is
 silent, is a `beat` with the number of the flow's latest message: a page that has seen less fetches what it missed.
 Whoever is removed or blocked hears nothing more: a note makes their pages look at once, and all look now and then.
+So a page also ends within SILENCE after its reader has signed out.
 Every page also hears of the person's private messages; the page of a conversation hears of these alone.
 """
 
@@ -35,7 +36,7 @@ async def events(request: HttpRequest, organization: str, flow: str) -> HttpResp
     if not user.is_authenticated:
         return HttpResponse(status=401)
     opened = await sync_to_async(open_flow)(user, organization, flow)
-    return _streamed(user, (opened.pk, user.pk), lambda: _latest_number(opened.pk, user))
+    return _streamed(request, user, (opened.pk, user.pk), lambda: _latest_number(opened.pk, user))
 
 
 @require_GET
@@ -44,11 +45,24 @@ async def personal(request: HttpRequest, user_id: int) -> HttpResponseBase:
     user = await request.auser()
     if not user.is_authenticated:
         return HttpResponse(status=401)
-    return _streamed(user, (user.pk,), lambda: _latest_private(user))
+    return _streamed(request, user, (user.pk,), lambda: _latest_private(user))
 
 
-def _streamed(user: User, topics: tuple[Topic, ...], latest: Callable[[], int | None]) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(_stream(user, topics, latest), content_type="text/event-stream")
+def _streamed(
+    request: HttpRequest, user: User, topics: tuple[Topic, ...], latest: Callable[[], int | None]
+) -> StreamingHttpResponse:
+    """`latest` returns the number for a beat, or None where the reader may no longer read."""
+    session_key = request.session.session_key
+
+    def latest_if_signed_in() -> int | None:
+        try:
+            is_signed_in = request.session.exists(session_key) and _has_same_session_hash(user)
+            return latest() if is_signed_in else None
+        finally:
+            # A page may stay open all day, and must not hold a connection that it uses four times a minute.
+            connections.close_all()
+
+    response = StreamingHttpResponse(_stream(user, topics, latest_if_signed_in), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"  # a proxy that collects the stream would hold it back for ever
     return response
@@ -75,23 +89,18 @@ def _told(note: Note) -> dict[str, Any]:
     return {"kind": note.kind, "number": note.number, "thread": note.thread_id, "conversation": note.conversation_id}
 
 
+def _has_same_session_hash(user: User) -> bool:
+    """Whether sessions that began with `user` as it was then still count; False also for a closed account."""
+    present = User.objects.filter(pk=user.pk, is_active=True).first()
+    return present is not None and present.get_session_auth_hash() == user.get_session_auth_hash()
+
+
 def _latest_number(flow_id: UUID, user: User) -> int | None:
     """The number of the flow's latest message; None to somebody who is in it no longer."""
-    try:
-        opened = Flow.objects.filter(
-            pk=flow_id, memberships__user=user, memberships__disabled=False, memberships__user__is_active=True
-        )
-        return opened.values_list("last_number", flat=True).first()
-    finally:
-        # A page may stay open all day, and must not hold a connection that it uses four times a minute.
-        connections.close_all()
+    opened = Flow.objects.filter(pk=flow_id, memberships__user=user, memberships__disabled=False)
+    return opened.values_list("last_number", flat=True).first()
 
 
 def _latest_private(user: User) -> int | None:
-    """How many private messages the person has sent and got; None once the account is closed."""
-    try:
-        if not User.objects.filter(pk=user.pk, is_active=True).exists():
-            return None
-        return Conversation.objects.of(user).aggregate(said=Sum("last_number"))["said"] or 0
-    finally:
-        connections.close_all()
+    """How many private messages the person has sent and got."""
+    return Conversation.objects.of(user).aggregate(said=Sum("last_number"))["said"] or 0

@@ -125,6 +125,31 @@ def test_who_leaves_hears_no_more(world, monkeypatch, leaves):
     assert hub.readers(world.main.pk) == 0
 
 
+def sign_out_everywhere(world) -> None:
+    browser(world.ines).post("/account/sign-out-everywhere")
+
+
+@pytest.mark.parametrize("path", [PATH, "/app/private/{otto}/events"])
+@pytest.mark.parametrize("where", ["here", "everywhere"])
+def test_a_page_hears_no_more_once_its_reader_has_signed_out(world, monkeypatch, path, where):
+    monkeypatch.setattr(events, "SILENCE", 0.01)
+
+    async def sign_out():
+        client = AsyncClient()
+        await client.aforce_login(world.ines)
+        stream = aiter(await client.get(path.format(otto=world.otto.pk)))
+        await hear(stream)
+        await hear(stream)
+        if where == "here":
+            await client.post("/account/sign-out")
+        else:  # in another browser
+            await sync_to_async(sign_out_everywhere)(world)
+        return [chunk async for chunk in stream]
+
+    heard = asyncio.run(asyncio.wait_for(sign_out(), 5))
+    assert len(heard) <= 2  # what was on its way
+
+
 def block(world) -> None:
     members.block(world.main.memberships.get(user=world.ines), by=world.otto, disabled=True)
 
