@@ -523,6 +523,10 @@ class Delivery(models.Model):
         self.refresh_from_db(fields=["state", "reason", "next_attempt_at"])
 
 
+# An answer that has not changed is written again once the stored one is this old, so that most pages write nothing.
+ORGANIZATIONS_WRITTEN = dt.timedelta(minutes=5)
+
+
 class SignInQuerySet(models.QuerySet["SignIn"]):
     def current(self, pk: object, user: Any) -> SignInQuerySet:
         """The sign-in that a session names, if it is this person's and has not ended. Cookies of old name none."""
@@ -531,6 +535,22 @@ class SignInQuerySet(models.QuerySet["SignIn"]):
     def end(self, pk: object) -> None:
         if isinstance(pk, str):
             self.filter(pk=pk).delete()
+
+    def remember_organizations(self, pk: object, organizations: list[list[str]], now: dt.datetime) -> None:
+        """Keep Flowdock's answer: written at once where it differs, and otherwise every few minutes."""
+        if not isinstance(pk, str) or (sign_in := self.filter(pk=pk).first()) is None:
+            return
+        written_at = sign_in.organizations_at
+        if sign_in.organizations != organizations or written_at is None or now - written_at > ORGANIZATIONS_WRITTEN:
+            self.filter(pk=pk).update(organizations=organizations, organizations_at=now)
+
+    def forget_organizations(self, pk: object) -> None:
+        if isinstance(pk, str):
+            self.filter(pk=pk).update(organizations=[], organizations_at=None)
+
+    def with_organizations_since(self, pk: object, since: dt.datetime) -> SignIn | None:
+        """The sign-in, if Flowdock's answer about its organizations is no older than `since`."""
+        return self.filter(organizations_at__gte=since, pk=pk).first() if isinstance(pk, str) else None
 
     def expired(self) -> SignInQuerySet:
         """Those whose time is over: however much it is used, a sign-in ends after SESSION_COOKIE_AGE."""
@@ -543,6 +563,9 @@ class SignIn(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_ins")
     created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+    # The organizations that Flowdock last listed for this person, as [key, name], and when. It holds no token.
+    organizations = models.JSONField(default=list, editable=False)
+    organizations_at = models.DateTimeField(null=True, editable=False)
 
     objects = SignInQuerySet.as_manager()
 

@@ -39,9 +39,12 @@ its pages who is there, as the bridge does on its own:
     organizations(request)          the organizations of the flows that the person can open in Flowdock right now
     recent_organizations(request)   the same, half a minute old at most: for an open page that asks for news
 
-Both may raise what the bridge answers with a page of its own: nobody is signed in, Flowdock is away, or the person has
-not allowed the bridge to list their flows. Let it through. An app whose origins are everybody's leaves `organization`
-out everywhere.
+While Flowdock does not answer, both give its last answer to this sign-in, up to twelve hours old, and the bridge's base
+template shows a notice that says so.
+
+Both may raise what the bridge answers with a page of its own: nobody is signed in, Flowdock does not answer and has not
+for twelve hours, or the person has not allowed the bridge to list their flows. Let it through. An app whose origins are
+everybody's leaves `organization` out everywhere.
 
 A mistake in the activity is InvalidActivity, raised where the activity is made. From then on nothing comes back to the
 sender: what it costs it is one short transaction, Flowdock is spoken to by the worker, and trouble with the database is

@@ -21,6 +21,7 @@ from integrations.flowdock.payload import clean_body, clean_title
 from integrations.history import Day
 from integrations.models import Delivery, Integration
 from integrations.services.own_apps import OwnApp
+from integrations.views.access import LAST_ANSWER_AT
 
 register = template.Library()
 
@@ -56,6 +57,13 @@ def icon(name: str, size: str = "") -> SafeString:
 def own_apps() -> list[OwnApp]:
     """The apps beside this one that have pages of their own, for the navigation."""
     return [app for app in services.own_apps() if app.home]
+
+
+@register.simple_tag(takes_context=True)
+def flowdock_answered_at(context: template.Context) -> dt.datetime | None:
+    """When Flowdock gave the answer that this page relies on, where it does not answer now; else None."""
+    answered_at: dt.datetime | None = context["request"].META.get(LAST_ANSWER_AT)
+    return answered_at
 
 
 @register.simple_tag

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
+import logging
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,15 +15,23 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404, resolve_url
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from integrations.flowdock.client import Flow, Flowdock
-from integrations.flowdock.errors import FlowNotAccessible
+from integrations.flowdock.errors import FlowdockUnavailable, FlowNotAccessible
 from integrations.flowdock.oauth import access_token
-from integrations.models import Integration
+from integrations.models import Integration, SignIn
+from integrations.sessions import SIGN_IN_KEY
+
+logger = logging.getLogger(__name__)
 
 # A page that is open asks every few seconds whether there is news. For so long, an answer of Flowdock's holds for that.
 LIVE_VERDICT_HOLDS = 30  # seconds
+# While Flowdock does not answer, its last answer about a person's organizations counts for this long.
+LAST_ANSWER_COUNTS = dt.timedelta(hours=12)
+# Where a request keeps the time of that answer, for the notice on its page.
+LAST_ANSWER_AT = "flowdock_bridge.last_answer_at"
 
 
 class SignInNeeded(Exception):
@@ -45,6 +55,14 @@ class Organization:
 
     name: str
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The organizations of a person. `answered_at` is set where Flowdock does not answer: when it last did."""
+
+    organizations: tuple[Organization, ...]
+    answered_at: dt.datetime | None = None
 
 
 class AccessLost(Exception):
@@ -76,25 +94,60 @@ def list_flows(request: HttpRequest) -> list[Flow]:
     """The flows that the person is in. Raises SignInNeeded, FlowListNotAllowed and FlowdockUnavailable."""
     try:
         with flowdock_as(request) as flowdock:
-            return flowdock.flows()
+            flows = flowdock.flows()
     except SignInNeeded:
         raise SignInNeeded(to_list_flows=True) from None
     except FlowNotAccessible as error:
+        forget_organizations(request)
         raise FlowListNotAllowed from error
+    found = _organizations_of(flows)
+    cache.set(_verdict_key(request, "organizations"), Membership(found), LIVE_VERDICT_HOLDS)
+    SignIn.objects.remember_organizations(
+        request.session.get(SIGN_IN_KEY), [[each.key, each.name] for each in found], timezone.now()
+    )
+    return flows
 
 
 def organizations(request: HttpRequest) -> tuple[Organization, ...]:
-    """The organizations of the flows that the person is in, by name. Raises what `list_flows` does."""
-    of_flows = {flow.organization: flow.organization_name for flow in list_flows(request) if flow.organization}
-    found = tuple(sorted(Organization(name or key, key) for key, name in of_flows.items()))
-    cache.set(_verdict_key(request, "organizations"), found, LIVE_VERDICT_HOLDS)
+    """The organizations of the flows that the person is in, by name.
+
+    While Flowdock does not answer, its last answer to this sign-in counts, for LAST_ANSWER_COUNTS. Any answer replaces
+    it at once. Raises what `list_flows` does: FlowdockUnavailable only where there is no such earlier answer.
+    """
+    try:
+        return _organizations_of(list_flows(request))
+    except FlowdockUnavailable as error:
+        earliest = timezone.now() - LAST_ANSWER_COUNTS
+        sign_in = SignIn.objects.with_organizations_since(request.session.get(SIGN_IN_KEY), earliest)
+        if sign_in is None:
+            raise
+        logger.warning("Flowdock does not answer, its answer of %s counts: %s", sign_in.organizations_at, error)
+    found = tuple(Organization(name, key) for key, name in sign_in.organizations)
+    membership = Membership(found, sign_in.organizations_at)
+    # Open pages that ask for news do not each wait for Flowdock's timeout meanwhile.
+    cache.set(_verdict_key(request, "organizations"), membership, LIVE_VERDICT_HOLDS)
+    request.META[LAST_ANSWER_AT] = membership.answered_at
     return found
 
 
 def recent_organizations(request: HttpRequest) -> tuple[Organization, ...]:
     """The same for a page that is open and asks for news: Flowdock is asked twice a minute, not at every turn."""
-    found: tuple[Organization, ...] | None = cache.get(_verdict_key(request, "organizations"))
-    return organizations(request) if found is None else found
+    membership: Membership | None = cache.get(_verdict_key(request, "organizations"))
+    if membership is None:
+        return organizations(request)
+    request.META[LAST_ANSWER_AT] = membership.answered_at
+    return membership.organizations
+
+
+def forget_organizations(request: HttpRequest) -> None:
+    """Flowdock refused to say, so no earlier answer counts any longer."""
+    cache.delete(_verdict_key(request, "organizations"))
+    SignIn.objects.forget_organizations(request.session.get(SIGN_IN_KEY))
+
+
+def _organizations_of(flows: list[Flow]) -> tuple[Organization, ...]:
+    names = {flow.organization: flow.organization_name for flow in flows if flow.organization}
+    return tuple(sorted(Organization(name or key, key) for key, name in names.items()))
 
 
 def open_flow(request: HttpRequest, flow_id: str) -> Flow:

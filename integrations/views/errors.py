@@ -27,7 +27,7 @@ from integrations.fields import UndecipherableSecret
 from integrations.flowdock.errors import FlowdockUnavailable, FlowNotAccessible, TokenRefused
 from integrations.flowdock.oauth import access_token, forget_access_token
 
-from .access import AccessLost, FlowListNotAllowed, SignInNeeded, local, sign_in_url, way_back
+from .access import AccessLost, FlowListNotAllowed, SignInNeeded, forget_organizations, local, sign_in_url, way_back
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +106,7 @@ def sign_in(request: HttpRequest, *, to_list_flows: bool = False) -> HttpRespons
 
 
 def token_refused(request: HttpRequest, error: TokenRefused) -> HttpResponse:
+    forget_organizations(request)
     token = access_token(request.session)
     if token and time.time() - token.issued_at < TOO_FRESH_TO_BE_REFUSED:
         logger.error("Flowdock refuses the access token that it has just given: %s", error)

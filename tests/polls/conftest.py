@@ -57,6 +57,7 @@ class Members:
         self.organizations: dict[str, tuple[str, ...]] = {}
         self.is_away = False
         self.may_list_flows = True
+        self.refusal: int | None = None
         self.asked = 0
         mock.add_callback("GET", f"{API}/flows", self._flows)
 
@@ -64,6 +65,8 @@ class Members:
         self.asked += 1
         if self.is_away:
             return 503, {}, "{}"
+        if self.refusal:
+            return self.refusal, {}, "{}"
         if not self.may_list_flows:
             return 403, {}, json.dumps({"message": "the scope flow is missing"})
         username = request.headers["Authorization"].removeprefix("Bearer token-")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
+from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.urls import get_resolver
+from django.utils import timezone
 
+from integrations.models import SignIn
 from polls.models import Category, Comment, Poll, Vote
 
 from .conftest import ask, browser_of, counts, text_of, vote
@@ -146,12 +152,74 @@ def test_an_open_page_asks_flowdock_twice_a_minute_and_a_button_each_time(lea_s,
     assert members.asked == before + 1
 
 
-def test_with_flowdock_away_nobody_is_taken_for_a_member(lea_s, members, poll):
+def test_without_flowdock_somebody_it_never_answered_for_is_not_taken_for_a_member(ola_s, members, poll):
     members.is_away = True
 
+    assert vote(ola_s, poll, "Pizza").status_code == 503
+    assert ola_s.get(f"/polls/{poll.pk}/").status_code == 503
+    assert not Vote.objects.exists()
+
+
+def test_without_flowdock_a_member_goes_on_for_twelve_hours_and_is_told(lea_s, members, poll):
+    assert "Flowdock does not answer" not in text_of(lea_s.get(f"/polls/{poll.pk}/"))
+    members.is_away = True
+    cache.clear()  # another process has to know it as well
+
+    voted = vote(lea_s, poll, "Pizza", headers=HTMX)
+    assert (voted.status_code, counts(poll)["Pizza"]) == (200, 1)
+    assert "Flowdock does not answer." in text_of(voted)
+    for address in ("/polls/", "/polls/new/", f"/polls/{poll.pk}/"):
+        page = lea_s.get(address)
+        assert page.status_code == 200
+        assert text_of(page).count("Flowdock does not answer.") == 1
+
+    SignIn.objects.update(organizations_at=timezone.now() - dt.timedelta(hours=11, minutes=50))
+    assert vote(lea_s, poll, "Sushi").status_code == 302
+    SignIn.objects.update(organizations_at=timezone.now() - dt.timedelta(hours=12, minutes=1))
     assert vote(lea_s, poll, "Pizza").status_code == 503
     assert lea_s.get(f"/polls/{poll.pk}/").status_code == 503
+    assert counts(poll) == {"Pizza": 0, "Sushi": 1}
+
+    members.is_away = False
+    assert "Flowdock does not answer" not in text_of(lea_s.get(f"/polls/{poll.pk}/"))
+    members.is_away = True
+    assert vote(lea_s, poll, "Pizza").status_code == 302, "the answer is a new one"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 200])
+def test_a_no_of_flowdock_counts_also_once_it_no_longer_answers(lea_s, members, poll, status):
+    """200: a list of flows without the organization."""
+    session_cookie = lea_s.cookies[settings.SESSION_COOKIE_NAME].value
+    members.organizations["lea"] = ()
+    members.refusal = status if status != 200 else None
+
+    assert vote(lea_s, poll, "Pizza").status_code in {302, 403, 404, 503}  # 503: a new token that is refused
+    members.is_away = True
+    lea_s.cookies[settings.SESSION_COOKIE_NAME] = session_cookie  # also for a copy of the cookie from before
+
+    assert vote(lea_s, poll, "Pizza").status_code in {404, 503}
+    assert lea_s.get(f"/polls/{poll.pk}/").status_code in {404, 503}
+    assert lea_s.get(f"/polls/{poll.pk}/live/?version=0", headers=HTMX).status_code in {404, 503}
     assert not Vote.objects.exists()
+
+
+def test_the_earlier_answer_ends_with_its_sign_in_and_is_nobody_else_s(lea, lea_s, members, poll):
+    members.is_away = True
+    another_browser = browser_of(lea)
+
+    assert another_browser.get(f"/polls/{poll.pk}/").status_code == 503
+    assert lea_s.get(f"/polls/{poll.pk}/").status_code == 200
+
+
+def test_while_flowdock_does_not_answer_open_pages_ask_it_twice_a_minute_too(lea_s, members, poll):
+    members.is_away = True
+    cache.clear()
+    lea_s.get(f"/polls/{poll.pk}/")
+    before = members.asked
+
+    for _ in range(3):
+        assert lea_s.get(f"/polls/{poll.pk}/live/?version={poll.version}", headers=HTMX).status_code < 300
+    assert members.asked == before
 
 
 def test_a_category_that_is_not_assigned_is_seen_by_staff_only_until_they_assign_it(lea_s, person):
