@@ -37,6 +37,9 @@ MOST_FORM_FIELDS = 10
 # Objects that stand in bodies of every kind, and whose times are not those of what happened.
 STANDING = {"repository", "organization", "enterprise", "installation", "sender", "hook"}
 TIMES = ("updated_at", "submitted_at", "completed_at", "published_at", "created_at")
+# Actions that leave their subject's times as they were: done, undone and done again, the bodies can be the same.
+TIMELESS = {"pinned", "unpinned", "resolved", "unresolved"}
+TIMELESS_IN_DISCUSSIONS = {"locked", "unlocked", "labeled", "unlabeled"}
 
 
 class GitHub(WebhookService):
@@ -120,9 +123,12 @@ def is_dated(payload: Payload) -> bool:
     """Whether the body tells when it happened: its subject has a time, a push or a branch its repository's.
 
     The kind is not looked at: it is in a header, which is not signed either. Bodies without a time, such as pings and
-    those of members, can be the same for two happenings.
+    those of members, can be the same for two happenings, and so can those of actions that leave the time as it was.
     """
     data = payload.data
+    timeless = TIMELESS | TIMELESS_IN_DISCUSSIONS if "discussion" in data else TIMELESS
+    if isinstance(action := data.get("action"), str) and action in timeless:
+        return False
     subjects = [value for name, value in data.items() if name not in STANDING and isinstance(value, Mapping)]
     if any(isinstance(subject.get(time), str) and subject[time] for subject in subjects for time in TIMES):
         return True

@@ -67,6 +67,10 @@ def test_a_signed_body_under_another_id_or_kind_is_known_already(send, integrati
         ("issues", issue()),
         ("member", {"action": "added", "member": {"login": "ines"}, "repository": {"pushed_at": 1768471200}}),
         ("star", {"action": "deleted", "starred_at": None, "repository": {"updated_at": "2026-01-15T14:31:09Z"}}),
+        # Done, undone and done again: GitHub does not move the time.
+        ("issues", issue() | DATED | {"action": "pinned"}),
+        ("a_kind", {"action": "resolved", "thread": {}, "pull_request": {"updated_at": "2026-01-15T14:31:09Z"}}),
+        ("a_kind", {"action": "labeled", "discussion": {"updated_at": "2026-01-15T14:31:09Z"}}),
     ],
 )
 def test_a_body_that_does_not_tell_when_it_happened_may_come_again(send, integration, kind, payload):
