@@ -14,6 +14,7 @@ from flowdock_server import conversations
 from flowdock_server.drafts import MAX_CONTENT, Draft, Rejected
 from flowdock_server.messages import post
 from flowdock_server.models import Flow, FlowMembership, Message, Thread, ThreadMark
+from flowdock_server.models.messages import ThreadQuerySet
 
 from . import once
 from .access import flow_page
@@ -52,7 +53,9 @@ def list_threads(request: HttpRequest, flow: Flow) -> HttpResponse:
 @flow_page
 def thread_pane(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponse:
     """The thread alone, for a page that opens it in place."""
-    context = {"flow": flow, "filters": Filters.read(request.GET)} | _opened(request, flow, _thread(flow, thread_id))
+    context = {"flow": flow, "filters": Filters.read(request.GET)} | _opened(
+        request, flow, _stored_thread(flow, thread_id)
+    )
     return render(request, "flowdock_server/_thread.html", context)
 
 
@@ -60,7 +63,7 @@ def thread_pane(request: HttpRequest, flow: Flow, thread_id: str) -> HttpRespons
 @flow_page
 def comment(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
     """Say something to the team in the thread. Nothing of it goes to the outside service."""
-    thread = _thread(flow, thread_id)
+    thread = _stored_thread(flow, thread_id)
     content = request.POST.get("content", "").replace("\x00", "").strip()
     filters = Filters.read(request.GET)
     if len(content) > MAX_CONTENT:
@@ -140,16 +143,19 @@ def _mark(user: Any, thread: Thread, **changes: Any) -> None:
     ThreadMark.objects.update_or_create(user=user, thread=thread, defaults=changes)
 
 
+def _threads(flow: Flow) -> ThreadQuerySet:
+    return marked(flow.threads.select_related("flow__organization", "source__application"), flow)
+
+
 def _thread(flow: Flow, thread_id: str) -> Thread:
-    """One that the flow has: of a message that nobody replied to it is not stored. Http404."""
-    threads = marked(Thread.objects.select_related("flow__organization", "source__application"), flow)
-    if (thread := conversations.find(flow, thread_id, threads)) is None:
+    """One that the flow has: of a message that nobody replied to it is not stored, and has no marks. Http404."""
+    if (thread := conversations.find(flow, thread_id, _threads(flow))) is None:
         raise Http404
     return thread
 
 
 def _stored_thread(flow: Flow, thread_id: str) -> Thread:
-    return get_object_or_404(flow.threads.select_related("flow__organization"), pk=thread_id)
+    return get_object_or_404(_threads(flow), pk=thread_id)
 
 
 def _opened(request: HttpRequest, flow: Flow, thread: Thread) -> dict[str, Any]:

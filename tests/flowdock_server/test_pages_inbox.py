@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from flowdock_server.conversations import thread_id
 from flowdock_server.drafts import Draft
 from flowdock_server.messages import post
 from flowdock_server.models import Message, Thread
@@ -546,3 +547,13 @@ def test_nothing_of_an_archived_flow_is_deleted(world, connect):
 
     assert "This flow is archived" in see(answer).text
     assert Message.objects.filter(pk=message.pk).exists()
+
+
+def test_the_thread_of_a_message_without_replies_is_shown_in_the_chat_only(world):
+    number = post(Draft(event="message", content="Low tide?"), flow=world.main, user=world.otto).number
+    thread = address(world.main, f"/threads/{thread_id(world.main.pk, number)}")
+    ines = browser(world.ines)
+
+    assert ines.get(thread)["Location"] == address(world.main, f"/chat/{number}")
+    assert ines.get(f"{thread}/pane").status_code == 404
+    assert ines.post(f"{thread}/comments", {"content": "x" * 9000}).status_code == 404
