@@ -57,15 +57,21 @@ def pending(user: User) -> EmailChange | None:
     return EmailChange.objects.filter(user=user, requested_at__gt=timezone.now() - LASTS).first()
 
 
-def confirm(change: EmailChange) -> None:
-    """The person signs in with the new address from now on. Raises AddressTaken."""
-    change.user.email = change.email
+def confirm(change: EmailChange) -> bool:
+    """The person signs in with the new address from now on. Raises AddressTaken.
+
+    False, and nothing has changed, where the change was replaced or canceled since it was found.
+    """
     try:
         with transaction.atomic():
+            waiting = EmailChange.objects.filter(pk=change.pk, token_digest=change.token_digest)
+            if not waiting.delete()[0]:
+                return False
+            change.user.email = change.email
             change.user.save(update_fields=["email"])
-            change.delete()
     except IntegrityError as error:
         raise AddressTaken from error
+    return True
 
 
 def cancel(user: User) -> None:

@@ -84,12 +84,14 @@ def confirm_email(request: HttpRequest, token: str) -> HttpResponseBase:
     problem = "It was used or canceled, or it is older than 24 hours. You can request the change again."
     if change and request.method == "POST":
         try:
-            email_changes.confirm(change)
+            is_confirmed = email_changes.confirm(change)
         except email_changes.AddressTaken:
             change, problem = None, "Another account has this address by now."
         else:
-            messages.success(request, f"You sign in with {change.user.email} from now on.")
-            return redirect("account")
+            if is_confirmed:
+                messages.success(request, f"You sign in with {change.email} from now on.")
+                return redirect("account")
+            change = None
     context = {"change": change, "problem": problem}
     return render(request, "flowdock_server/confirm_email.html", context, status=200 if change else 404)
 

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from django.test import Client
 
+from flowdock_server import email_changes
 from flowdock_server.models import User
 
 from .conftest import basic
@@ -108,6 +109,20 @@ def test_the_link_ends_after_a_day_when_it_is_canceled_and_with_the_password(ine
         browser(ines).post("/account/password", {"old": "a password", "new": "correct horse battery"})
         assert Client().post(link).status_code == 404
     assert email_of(ines) == "ines@example.com"
+
+
+@pytest.mark.parametrize("ended", ["canceled", "replaced"])
+def test_a_change_that_ends_while_its_link_is_opened_does_not_count(ines, request_change, ended):
+    found = email_changes.find(request_change().rpartition("/")[2])
+
+    if ended == "canceled":
+        browser(ines).post("/account/email/cancel")
+    else:
+        request_change("another@example.com")
+
+    assert not email_changes.confirm(found)
+    assert email_of(ines) == "ines@example.com"
+    assert (email_changes.pending(ines) is None) == (ended == "canceled")
 
 
 def test_an_address_that_somebody_else_took_in_between_is_not_taken_over(world, ines, request_change):
