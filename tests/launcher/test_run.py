@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Terminal:
 
     def __init__(self, stack: Stack, **settings: str) -> None:
         self.screen = ""
+        self.has_ended = False
         self.pid, self.keyboard = pty.fork()
         if not self.pid:
             os.chdir(ROOT)
@@ -57,7 +59,7 @@ class Terminal:
                 raise AssertionError(f"it ended without saying “{words}”:\n{self.screen}")
             return words in self.screen
 
-        until(shown, f"“{words}”", patience=2 * PATIENCE)
+        until(shown, f"“{words}”", patience=6 * PATIENCE)
 
     def press_ctrl_c(self) -> int:
         os.write(self.keyboard, b"\x03")
@@ -66,12 +68,16 @@ class Terminal:
     def close(self) -> int:
         """The window is closed."""
         os.close(self.keyboard)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self._exit_code()
 
     def end(self) -> int:
         deadline = time.monotonic() + PATIENCE
         while self.read():
             assert time.monotonic() < deadline, f"it did not end:\n{self.screen}"
+        return self._exit_code()
+
+    def _exit_code(self) -> int:
+        self.has_ended = True
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
@@ -80,12 +86,32 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     """Settings and ports only: what runs is started by the launcher."""
     stack = Stack(tmp_path / "data")
     yield stack
-    until(lambda: not left(stack), "every process to be gone")
+    try:
+        until(lambda: not left(stack), "every process to be gone")
+    finally:
+        for pid in left(stack):
+            with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(pid, signal.SIGKILL)
 
 
-def left(stack: Stack) -> list[str]:
-    """Whatever still runs with this stack's data folder."""
-    found = []
+@pytest.fixture
+def terminals(stack: Stack) -> Iterator[Callable[..., Terminal]]:
+    """Opens terminals. Those that a failing test leaves open are closed, so that what runs in them ends."""
+    opened: list[Terminal] = []
+
+    def open_terminal(**settings: str) -> Terminal:
+        opened.append(Terminal(stack, **settings))
+        return opened[-1]
+
+    yield open_terminal
+    for terminal in opened:
+        if not terminal.has_ended:
+            terminal.close()
+
+
+def left(stack: Stack) -> dict[int, str]:
+    """Whatever still runs with this stack's data folder: its command by its process id."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             environment = (process / "environ").read_bytes()
@@ -93,7 +119,7 @@ def left(stack: Stack) -> list[str]:
         except OSError:  # it ended meanwhile, or is somebody else's
             continue
         if f"DATA_DIR={stack.data_dir}".encode() in environment.split(b"\0"):
-            found.append(command)
+            found[int(process.name)] = command
     return found
 
 
@@ -119,13 +145,16 @@ def first_event(stack: Stack) -> dict[str, Any]:
     return event
 
 
-def test_the_first_start_brings_the_inbox_to_life_and_the_second_keeps_it(stack: Stack) -> None:
-    first = Terminal(stack)
+def test_the_first_start_brings_the_inbox_to_life_and_the_second_keeps_it(
+    stack: Stack, terminals: Callable[..., Terminal]
+) -> None:
+    first = terminals()
     first.wait_for(BANNER)
     threads = Flow(stack).threads()
     assert threads["Greet people in their own language"]["status"]["value"] == "merged"
     assert re.search(r"\d+ posted", first.screen)
     assert first_event(stack)["event"] == "message"
+    threads = Flow(stack).threads()  # what was said there is a thread as well
     assert re.search(r"sign in as staff, password \S+ \(shown this once\)", first.screen)
     assert first.press_ctrl_c() == 0
     assert "Traceback" not in first.screen
@@ -133,7 +162,7 @@ def test_the_first_start_brings_the_inbox_to_life_and_the_second_keeps_it(stack:
     assert is_free(stack.env["FLOWDOCK_PORT"])
     assert is_free(stack.env["STREAM_PORT"])
 
-    second = Terminal(stack)
+    second = terminals()
     second.wait_for(BANNER)
     assert Flow(stack).threads().keys() == threads.keys()
     assert "password demo" in second.screen
@@ -143,16 +172,16 @@ def test_the_first_start_brings_the_inbox_to_life_and_the_second_keeps_it(stack:
     until(lambda: not left(stack), "every process to be gone after its terminal")
 
 
-def test_a_first_start_that_is_cut_off_is_made_up_for(stack: Stack) -> None:
+def test_a_first_start_that_is_cut_off_is_made_up_for(stack: Stack, terminals: Callable[..., Terminal]) -> None:
     for words, later in (("Preparing", 0.4), ("Connecting", 0.5)):
-        interrupted = Terminal(stack)
+        interrupted = terminals()
         interrupted.wait_for(words)
         time.sleep(later)
         interrupted.press_ctrl_c()
         assert "Traceback" not in interrupted.screen
         assert not left(stack)
 
-    again = Terminal(stack, DEMO="0")
+    again = terminals(DEMO="0")
     again.wait_for("as staff")
     again.wait_for("More life")
     os.kill(again.pid, signal.SIGTERM)
