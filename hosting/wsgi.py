@@ -162,8 +162,14 @@ class Front:
             started[:] = [int(status.split(" ", 1)[0]), headers]
 
         result = self.application(environ_of(scope, file, size), start_response)
-        chunks = iter(result)
-        start, is_last = _batch(chunks)
+        try:
+            chunks = iter(result)
+            start, is_last = _batch(chunks)
+        except BaseException:
+            # PEP 3333: also where the answer breaks off. Files and database connections are let go there.
+            if hasattr(result, "close"):
+                result.close()
+            raise
         status, headers = started
         spelled = [(name.lower().encode("latin1"), value.encode("latin1")) for name, value in headers]
         answer = Answer(status, spelled, result, start, None if is_last else chunks)
