@@ -2,20 +2,27 @@
 
 import json
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 
-def loads(text: str | bytes) -> Any:
-    """The value in `text`, whose numbers are all finite. Raises ValueError, and RecursionError for deep nesting."""
-    return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+class NotFinite(ValueError):
+    """A number is not finite. The text says which, and may be shown to the sender."""
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _no_constant(name: str) -> NoReturn:
+    raise NotFinite(f"{name} is not a finite number")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueError(f"{digits[:20]} is too large a number")
+        raise NotFinite(f"{digits[:20]} is not a finite number")
     return number
+
+
+DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+
+
+def loads(text: str | bytes) -> Any:
+    """The value in `text`. Raises NotFinite, ValueError for what is not JSON, and RecursionError for deep nesting."""
+    return json.loads(text, parse_constant=_no_constant, parse_float=_finite)

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from flowdock_server import strict_json
 from flowdock_server.drafts import COLORS
 from flowdock_server.models import Message
 from flowdock_server.tokens import digest
@@ -440,7 +441,6 @@ def _attachment(original: Original, told: Original, key: str, files: packed.File
 
 def objects(file: IO[bytes]) -> Iterator[Original]:
     """The objects of a JSON array, one after the other, however long it is. Raises Unfit."""
-    decoder = json.JSONDecoder()
     read, begun, more, count = "", False, True, 0
     while True:
         read = read.lstrip(" \t\r\n,")
@@ -454,9 +454,11 @@ def objects(file: IO[bytes]) -> Iterator[Original]:
             return
         if read:
             try:
-                value, end = decoder.raw_decode(read)
+                value, end = strict_json.DECODER.raw_decode(read)
             except RecursionError:
                 raise Unfit(f"{MESSAGES}: message {count + 1} in it is {TOO_DEEP}") from None
+            except strict_json.NotFinite as error:
+                raise Unfit(f"{MESSAGES}: message {count + 1} in it: {error}") from None
             except ValueError:
                 if not more:
                     raise Unfit(f"{MESSAGES} breaks off, or is no JSON: {read[:100]}") from None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import IO, Any
+
+from flowdock_server import strict_json
 
 from . import Unfit
 
@@ -16,9 +17,11 @@ TOO_DEEP = "nested too deeply"
 def parse(text: str | bytes) -> Any:
     """The JSON value in `text`, at most MAX_DEPTH deep. Raises Unfit."""
     try:
-        value = json.loads(text)
+        value = strict_json.loads(text)
     except RecursionError:
         raise Unfit(TOO_DEEP) from None
+    except strict_json.NotFinite as error:
+        raise Unfit(str(error)) from None
     except ValueError:
         raise Unfit("this is no JSON") from None
     weigh(value)

@@ -434,6 +434,25 @@ class TestNesting:
         assert (code, "message 2 in it is nested too deeply" in said) == (1, True), said
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1E+400"])
+class TestNumbersThatAreNotFinite:
+    def test_its_line_is_named(self, world, tmp_path, number):
+        path = tmp_path / "endless.jsonl"
+        path.write_text('{"type": "export", "format": 1}\n{"type": "message", "data": {"a": [' + number + "]}}\n")
+
+        said, code = refused("import_flow", str(path))
+
+        assert (code, f"line 2: {number} is not a finite number" in said) == (1, True), said
+
+    def test_its_message_of_an_archive_is_named(self, world, tmp_path, number):
+        path = tmp_path / "messages.json"
+        path.write_text('[{"id": 1, "event": "message"}, {"id": 2, "event": "vcs", "content": {"a": ' + number + "}}]")
+
+        said, code = refused("import_flow", str(path), "--into", "acme/old")
+
+        assert (code, f"message 2 in it: {number} is not a finite number" in said) == (1, True), said
+
+
 HOSTILE = (None, True, -1, 2**70, 1.5, "", "\0", "\ud800", "x" * 3000, [], [[]], {}, {"a": [1]}, [{"label": 1}], "²")
 
 
