@@ -192,6 +192,26 @@ def account_with_keys(stack: Stack, page: Page) -> None:
     page.get_by_role("button", name="Copy").first.wait_for()
 
 
+def bridge_account(stack: Stack, page: Page) -> None:
+    bridge_home(stack, page)
+    page.goto(f"{stack.bridge}/account/")
+
+
+def signing_out_everywhere(stack: Stack, page: Page) -> None:
+    page.goto(f"{stack.flowdock}/account")
+    page.get_by_role("button", name="Sign out everywhere").click()
+    page.get_by_role("heading", name="Sign out everywhere?").wait_for()
+
+
+def changing_email(stack: Stack, page: Page) -> None:
+    page.goto(f"{stack.flowdock}/account")
+    form = page.locator("form", has=page.get_by_role("button", name="Change the address"))
+    form.locator("input[type=email]").fill("demo.new@example.com")
+    form.locator("input[type=password]").fill("demo")
+    form.get_by_role("button", name="Change the address").click()
+    page.get_by_text("waits until the link in the e-mail is opened").wait_for()
+
+
 def joining(stack: Stack, page: Page) -> None:
     made = stack.serve("create_flow", "acme", "Quiet", "--access-mode", "organization", "--exist-ok", "--json")
     page.goto(f"{stack.flowdock}/join/{json.loads(made.stdout)['id']}")
@@ -264,6 +284,9 @@ PAGES: dict[str, tuple[str | None, Callable[[Stack, Page], None]]] = {
     "flowdock-bad-request": ("demo@example.com", at("flowdock", "/app/acme/main?source=none")),
     "flowdock-settings-troubled": ("demo@example.com", troubled),
     "flowdock-account-keys": ("demo@example.com", account_with_keys),
+    "bridge-account": ("demo@example.com", bridge_account),
+    "flowdock-sign-out-everywhere": ("demo@example.com", signing_out_everywhere),
+    "flowdock-e-mail-change": ("demo@example.com", changing_email),
     "flowdock-join": ("other@example.com", joining),
     "flowdock-invitation": ("demo@example.com", invited),
     "flowdock-invitation-gone": (None, at("flowdock", "/invitations/none-such")),
