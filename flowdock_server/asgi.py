@@ -17,8 +17,8 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowdock_server.settings")
 
-from hosting.bodies import Bodies
-from hosting.wsgi import Answer, Disconnected, Front, Message, NoRoom, Receive, Scope, Send, TooLarge, environ_of
+from hosting.bodies import Bodies, NoRoom
+from hosting.wsgi import Answer, Disconnected, Front, Message, Receive, Scope, Send, TooLarge, environ_of
 
 _streams = get_asgi_application()
 _requests = get_wsgi_application()

@@ -85,14 +85,14 @@ class Selection(Paging):
     tag_mode: Literal["and", "or"] = "and"
 
 
-def _post(request: HttpRequest, draft: Draft, flow: Flow, response: HttpResponse, thread: Thread | None = None):
+def _post(request: HttpRequest, draft: Draft, flow: Flow, response: HttpResponse, thread: Thread | None = None) -> Any:
     caller: Caller = request.auth
     message = messages.post(draft, flow=flow, source=caller.source, user=caller.user, thread=thread)
     response["Link"] = f'<{message.url}/comments>; rel="comments"'
     return posted(request, lambda: message_shapes([message], with_email=caller.sees("email"))[0])
 
 
-def posted(request: HttpRequest, shape: Callable[[], Any]) -> Status[Any]:
+def posted(request: HttpRequest, shape: Callable[[], Any]) -> Status[Any] | JsonResponse:
     """The answer to a new message: 201, 200 for clients that wait for it, or 202 without it where so configured."""
     if "X-flowdock-wait-for-message" in request.headers:
         return Status(200, shape())

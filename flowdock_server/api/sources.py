@@ -86,7 +86,7 @@ def _list_sources(request: HttpRequest, organization: str, flow: str) -> list[So
 
 def _create_source(
     request: HttpRequest, organization: str, flow: str, new: Annotated[NewSource, Merged(...)]
-) -> Status[dict[str, Any]]:
+) -> Status[SourceShape]:
     """Connect the calling application to a flow. The answer alone holds the `flow_token`."""
     caller: Caller = request.auth
     if caller.application is None:
