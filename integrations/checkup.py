@@ -81,7 +81,6 @@ def _ask(flowdock: Flowdock, integration: Integration) -> tuple[Finding, Source 
 
 
 def _settle(flowdock: Flowdock, integration: Integration, finding: Finding, source: Source | None) -> None:
-    now = timezone.now()
     token = "" if finding is Finding.KEY_MISSING else integration.flow_token
     told = None
     with writing():
@@ -90,13 +89,13 @@ def _settle(flowdock: Flowdock, integration: Integration, finding: Finding, sour
             case Finding.REMOVED:
                 integration.remove()
             case Finding.REFUSED:
-                told = TOKEN_REFUSED if hold(integration, TOKEN_REFUSED, now) else None
+                told = TOKEN_REFUSED if hold(integration, TOKEN_REFUSED) else None
             case Finding.NOT_ALLOWED:
-                told = NOT_ALLOWED if hold(integration, NOT_ALLOWED, now) else None
+                told = NOT_ALLOWED if hold(integration, NOT_ALLOWED) else None
             case Finding.KEY_MISSING:
-                hold(integration, KEY_MISSING, now)  # without its token, Flowdock cannot be told
+                hold(integration, KEY_MISSING)  # without its token, Flowdock cannot be told
             case Finding.HEALED:
-                told = "" if heal(integration, now) else None
+                told = "" if heal(integration) else None
     if source and not integration.flowdock_id:
         _remember(integration, source)
     if told is not None:

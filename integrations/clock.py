@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 
 from django.db import DatabaseError, InterfaceError, connection
-from django.utils import timezone
 
 from . import checkup, retention
 from .flowdock.client import Flowdock
@@ -64,7 +63,7 @@ def _run(stop: threading.Event) -> None:
 
 def line_up(stop: threading.Event) -> None:
     """Find threads in which nobody is in line though somebody waits: whatever changed the table by another way."""
-    found = Delivery.objects.all().line_up_stranded(timezone.now())
+    found = Delivery.objects.all().line_up_stranded()
     if found:
         logger.warning("%d threads had nobody in line", found)
 

@@ -25,7 +25,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
-from django.db.models import QuerySet, Subquery
+from django.db.models import F, QuerySet, Subquery
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from .activity import InvalidActivity
@@ -111,10 +112,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """Deliveries of one thread, in order; the first is leased until `lease`. The sender adds the outcomes."""
+    """Deliveries of one thread, in order; the first is leased. The sender adds the outcomes.
+
+    The lease ends at `lease` by the database's clock, and not before `expires` by `time.monotonic()` of this process.
+    """
 
     deliveries: tuple[Delivery, ...]
     lease: dt.datetime
+    expires: float
     outcomes: list[Outcome] = field(default_factory=list)
 
     @property
@@ -187,11 +192,12 @@ def attempt(flowdock: Flowdock, delivery: Delivery) -> Outcome:
 
 def deliver(flowdock: Flowdock, hand: Hand) -> None:
     """Post the hand in order, up to the first that does not get through or for as long as a hand may take."""
-    began = timezone.now()
+    began = time.monotonic()
+    half = lease_length().total_seconds() / 2
     for delivery in hand.deliveries:
-        now = timezone.now()
+        now = time.monotonic()
         # Whoever began with too little time left might still be posting when another worker takes the thread over.
-        if (now - began).total_seconds() > SECONDS_IN_HAND or now + lease_length() / 2 > hand.lease:
+        if now - began > SECONDS_IN_HAND or now + half > hand.expires:
             return
         outcome = attempt(flowdock, delivery)
         hand.outcomes.append(outcome)
@@ -276,19 +282,18 @@ class Dispatcher:
         """Mark what is back and claim what is due, in one transaction. Whether there was anything to do."""
         self._wait(0)
         self._tell_problems()
-        now = timezone.now()
-        due = self._due(now)
+        due = self._due()
         if not self._back and not due:
             return False
         try:
             with writing():
-                problems = mark(self._back, now, self._holds) if self._back else []
-                hands = self._claim(due, now) if due else []
+                problems = mark(self._back, self._holds) if self._back else []
+                hands = self._claim(due) if due else []
         except ROW_ERRORS as error:
             if not is_of_a_row(error):
                 raise
             logger.warning("a row cannot be used, and is looked for: %s: %s", type(error).__name__, error)
-            problems, hands = self._mark_one_by_one(now), self._claim_one_by_one(due, now)
+            problems, hands = self._mark_one_by_one(), self._claim_one_by_one(due)
         else:
             self._count(self._back)
         self._to_tell += problems
@@ -297,41 +302,41 @@ class Dispatcher:
         self._tell_problems()
         return True
 
-    def _mark_one_by_one(self, now: dt.datetime) -> list[Problem]:
+    def _mark_one_by_one(self) -> list[Problem]:
         """Mark each outcome by itself; give up what cannot be marked, so that the others are."""
         problems: list[Problem] = []
         for hand in list(self._back):
             for part in [replace(hand, outcomes=[outcome]) for outcome in hand.outcomes] or [hand]:
                 try:
                     with writing():
-                        problems += mark([part], now, self._holds)
+                        problems += mark([part], self._holds)
                 except ROW_ERRORS as error:
                     if not is_of_a_row(error):
                         raise
-                    self._give_up(part.deliveries[0] if not part.outcomes else part.outcomes[0].delivery, error, now)
+                    self._give_up(part.deliveries[0] if not part.outcomes else part.outcomes[0].delivery, error)
             self._count([hand])
         return problems
 
-    def _claim_one_by_one(self, ids: list[int], now: dt.datetime) -> list[Hand]:
+    def _claim_one_by_one(self, ids: list[int]) -> list[Hand]:
         """Claim each by itself, with nothing of what stands behind it; give up what cannot be claimed."""
         hands: list[Hand] = []
         for delivery in Delivery.objects.filter(pk__in=ids).only("pk", "integration"):
             try:
                 with writing():
-                    hands += self._claim([delivery.pk], now, most=1)
+                    hands += self._claim([delivery.pk], most=1)
             except ROW_ERRORS as error:
                 if not is_of_a_row(error):
                     raise
-                self._give_up(delivery, error, now)
+                self._give_up(delivery, error)
         return hands
 
-    def _give_up(self, delivery: Delivery, error: Exception, now: dt.datetime) -> None:
+    def _give_up(self, delivery: Delivery, error: Exception) -> None:
         """Fail a delivery whose row cannot be used, and touch nothing else of it: its thread goes on."""
         words = f"{DAMAGED} ({type(error).__name__})"
         logger.error("delivery %s is given up: %s: %s", delivery.pk, words, error)
         try:
             with writing():
-                give_up(delivery.pk, words, now)
+                give_up(delivery.pk, words)
         except ROW_ERRORS as error:
             if not is_of_a_row(error):
                 raise
@@ -410,9 +415,9 @@ class Dispatcher:
                 return min(wait, SWEEP)
             if self.breaker.is_open:  # and whoever may be probed now has nothing that is due
                 return min(self.breaker.until - time.monotonic(), SWEEP)
-        times = self._line().order_by("next_attempt_at", "id").values_list("next_attempt_at", flat=True)
-        first = times.first()
-        seconds = (first - timezone.now()).total_seconds() if first else SWEEP
+        waits = self._line().order_by("next_attempt_at", "id").values_list(F("next_attempt_at") - Now(), flat=True)
+        first = waits.first()
+        seconds = SWEEP if first is None else first.total_seconds()
         return min(max(seconds, 0.0), self.shares.until_a_release(), SWEEP)
 
     def _line(self) -> DeliveryQuerySet:
@@ -422,13 +427,13 @@ class Dispatcher:
             line = line.exclude(integration__in=full)
         return line.exclude(pk__in=self._unusable) if self._unusable else line
 
-    def _due(self, now: dt.datetime) -> list[int]:
+    def _due(self) -> list[int]:
         """The ids of what to claim, the integrations in turn."""
         out = self._senders_by_integration()
         room = self.senders - out.total()
         if self._stopping or room <= 0:
             return []
-        line = self._line().next_up(now).values_list("id", "integration_id")
+        line = self._line().next_up().values_list("id", "integration_id")
         if self.breaker.is_probing:
             return self._probe(line)
         return self.shares.choose(self._candidates(line), out)
@@ -463,31 +468,32 @@ class Dispatcher:
         self.breaker.probe(integration)
         return [pk]
 
-    def _claim(self, ids: list[int], now: dt.datetime, most: int = MESSAGES_IN_HAND) -> list[Hand]:
+    def _claim(self, ids: list[int], most: int = MESSAGES_IN_HAND) -> list[Hand]:
         """Lease these deliveries, as far as nobody else has, and gather for each what stands behind it."""
         # A join on Exists might go through the whole outbox for each head, where the statistics are of quieter times.
         next_behind = Subquery(Delivery.objects.behind().of_the_thread().values("id")[:1])
-        heads, damaged = read(
-            _to_post().next_up(now).filter(id__in=ids).select_for_update(skip_locked=True, of=("self",))
-        )
+        heads, damaged = read(_to_post().next_up().filter(id__in=ids).select_for_update(skip_locked=True, of=("self",)))
         for pk in damaged:
             logger.error("delivery %s is given up: %s", pk, DAMAGED)
-            give_up(pk, DAMAGED, now)
-        behind = dict(Delivery.objects.filter(id__in=ids).values_list("id", next_behind))
-        lease = now + lease_length()
-        Delivery.objects.filter(id__in=[head.pk for head in heads]).update(next_attempt_at=lease)
+            give_up(pk, DAMAGED)
+        expires = time.monotonic() + lease_length().total_seconds()
+        leased = Delivery.objects.filter(id__in=[head.pk for head in heads])
+        leased.update(next_attempt_at=Now() + lease_length())
+        rows = leased.values_list("id", "next_attempt_at", next_behind)
+        leases = {pk: (lease, behind) for pk, lease, behind in rows}
         integrations = Integration.objects.in_bulk({head.integration_id for head in heads})
         hands = []
         for head in heads:
             deliveries = [head]
-            if behind.get(head.pk) and most > 1:
+            lease, behind = leases[head.pk]
+            if behind and most > 1:
                 more = _to_post().behind().filter(integration=head.integration_id, thread_id=head.thread_id)
                 behind_it, damaged = read(more.order_by("id")[: most - 1])
                 # One that is damaged is given up when it is the first of its thread; those behind it wait for that.
                 deliveries += [each for each in behind_it if each.pk < min(damaged, default=math.inf)]
             for delivery in deliveries:
                 delivery.integration = integrations[delivery.integration_id]
-            hands.append(Hand(tuple(deliveries), lease))
+            hands.append(Hand(tuple(deliveries), lease, expires))
         return hands
 
     def _send(self, work: Any, *arguments: object) -> Future[None]:
@@ -519,14 +525,13 @@ class Dispatcher:
     def _mark_the_last(self) -> None:
         if not self._back:
             return
-        now = timezone.now()
         try:
             with writing():
-                problems = mark(self._back, now, self._holds)
+                problems = mark(self._back, self._holds)
         except ROW_ERRORS as error:
             if not is_of_a_row(error):
                 raise
-            problems = self._mark_one_by_one(now)
+            problems = self._mark_one_by_one()
         else:
             self._count(self._back)
         self._to_tell += problems
@@ -581,7 +586,7 @@ def _to_post() -> DeliveryQuerySet:
 # What is written down of the outcomes; in a transaction
 
 
-def mark(hands: Iterable[Hand], now: dt.datetime, holds: Mapping[int, float]) -> list[Problem]:
+def mark(hands: Iterable[Hand], holds: Mapping[int, float]) -> list[Problem]:
     """Write down what came of the hands and line up what comes next; what Flowdock is to be told.
 
     `holds`: for how many seconds to put off what else is due of an integration, by its id.
@@ -592,48 +597,48 @@ def mark(hands: Iterable[Hand], now: dt.datetime, holds: Mapping[int, float]) ->
     put_off: list[Outcome] = []
     for hand in hands:
         if not hand.outcomes:
-            _leased(hand).update(next_attempt_at=now)
+            _leased(hand).update(next_attempt_at=Now())
         for outcome in hand.outcomes:
             match outcome.fate:
                 case Fate.DELIVERED:
-                    _end(outcome, now, state=Delivery.State.DELIVERED, reason="", delivered_at=now)
+                    _end(outcome, state=Delivery.State.DELIVERED, reason="", delivered_at=timezone.now())
                     ended.append(outcome.delivery.pk)
                 case Fate.FAILED:
-                    _end(outcome, now, state=Delivery.State.FAILED, reason=outcome.words[:500])
+                    _end(outcome, state=Delivery.State.FAILED, reason=outcome.words[:500])
                     ended.append(outcome.delivery.pk)
                 case Fate.GONE:
                     _log_attempt(outcome)
                     hand.integration.remove()
                 case Fate.LATER | Fate.REFUSED if outcome.delivery is hand.deliveries[0]:
                     _log_attempt(outcome)
-                    _leased(hand).update(next_attempt_at=now + backoff(outcome))
+                    _leased(hand).update(next_attempt_at=Now() + backoff(outcome))
                 case Fate.LATER | Fate.REFUSED:
                     _log_attempt(outcome)
                     put_off.append(outcome)
-        told += _problems(hand, now)
+        told += _problems(hand)
     if ended:
-        Delivery.objects.filter(pk__in=ended).line_up(now)
+        Delivery.objects.filter(pk__in=ended).line_up()
     for outcome in put_off:
         # It stood behind another until a moment ago, and has been lined up for now.
-        Delivery.objects.in_line().filter(pk=outcome.delivery.pk).update(next_attempt_at=now + backoff(outcome))
+        Delivery.objects.in_line().filter(pk=outcome.delivery.pk).update(next_attempt_at=Now() + backoff(outcome))
     for integration in {hand.integration.pk for hand in hands} & holds.keys():
-        _put_off_what_is_due(integration, now, dt.timedelta(seconds=holds[integration]))
+        _put_off_what_is_due(integration, dt.timedelta(seconds=holds[integration]))
     return told
 
 
-def give_up(pk: int, words: str, now: dt.datetime) -> None:
+def give_up(pk: int, words: str) -> None:
     """Fail a pending delivery without reading it; in a transaction."""
     Origin.objects.lock(Delivery.objects.filter(pk=pk).values_list("integration__origin", flat=True))
     Delivery.objects.pending().filter(pk=pk).update(
         state=Delivery.State.FAILED, reason=words[:500], next_attempt_at=None
     )
-    Delivery.objects.filter(pk=pk).line_up(now)
+    Delivery.objects.filter(pk=pk).line_up()
 
 
-def _put_off_what_is_due(integration: int, now: dt.datetime, seconds: dt.timedelta) -> None:
+def _put_off_what_is_due(integration: int, wait: dt.timedelta) -> None:
     """Of `integration`, but for what is in somebody's hand: its time lies in the future."""
-    due = Delivery.objects.in_line().filter(integration=integration, next_attempt_at__lte=now)
-    due.update(next_attempt_at=now + seconds)
+    due = Delivery.objects.in_line().filter(integration=integration, next_attempt_at__lte=Now())
+    due.update(next_attempt_at=Now() + wait)
 
 
 def _leased(hand: Hand) -> DeliveryQuerySet:
@@ -651,7 +656,7 @@ def _attempts(outcome: Outcome) -> list[dict[str, Any]]:
     return [*outcome.delivery.attempts, entry][-ATTEMPTS_KEPT:]
 
 
-def _end(outcome: Outcome, now: dt.datetime, **columns: Any) -> None:
+def _end(outcome: Outcome, **columns: Any) -> None:
     """The delivery ends, whoever holds its lease by now: what Flowdock has taken is a fact.
 
     Also where it was dropped, or its integration removed, while it was on its way.
@@ -673,29 +678,29 @@ def _log_attempt(outcome: Outcome) -> None:
     )
 
 
-def _problems(hand: Hand, now: dt.datetime) -> list[Problem]:
+def _problems(hand: Hand) -> list[Problem]:
     """Set or clear the integration's problem as the hand's outcomes ask for; what Flowdock is to be told of it."""
     integration = hand.integration
     fates = {outcome.fate for outcome in hand.outcomes}
     if Fate.REFUSED in fates:
         words = next(outcome.words for outcome in hand.outcomes if outcome.fate is Fate.REFUSED)
         # Without its token, Flowdock cannot be told.
-        is_told = hold(integration, words, now) and words != KEY_MISSING
+        is_told = hold(integration, words) and words != KEY_MISSING
         return [Problem(integration.pk, integration.flow_token, words)] if is_told else []
     if Fate.DELIVERED in fates and integration.problem in PROBLEMS:
-        return [Problem(integration.pk, integration.flow_token, "")] if heal(integration, now) else []
+        return [Problem(integration.pk, integration.flow_token, "")] if heal(integration) else []
     return []
 
 
-def hold(integration: Integration, problem: str, now: dt.datetime) -> bool:
+def hold(integration: Integration, problem: str) -> bool:
     """A person must solve this first: nothing of the integration is tried for a while. Whether the problem is news."""
-    _put_off_what_is_due(integration.pk, now, dt.timedelta(seconds=LAST_RETRY))
+    _put_off_what_is_due(integration.pk, dt.timedelta(seconds=LAST_RETRY))
     connected = Integration.objects.connected().filter(pk=integration.pk)
     return bool(connected.exclude(problem=problem).update(problem=problem))
 
 
-def heal(integration: Integration, now: dt.datetime) -> bool:
+def heal(integration: Integration) -> bool:
     """Flowdock takes its messages again: all that waited for that is due. Whether there was a problem of that kind."""
-    later = now + lease_length()  # what is due before may be in somebody's hand
-    integration.deliveries.in_line().filter(next_attempt_at__gt=later).update(next_attempt_at=now)
+    later = Now() + lease_length()  # what is due before may be in somebody's hand
+    integration.deliveries.in_line().filter(next_attempt_at__gt=later).update(next_attempt_at=Now())
     return bool(Integration.objects.filter(pk=integration.pk, problem__in=PROBLEMS).update(problem=""))

@@ -13,6 +13,7 @@ from functools import partial
 
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from . import bell
@@ -152,7 +153,7 @@ def _write(event: Event, tell: Callable[[], ReadEvent], only: Integration | None
         )
         for delivery in pending:
             if not delivery.integration.paused_at and delivery.integration_id in first_of_its_thread:
-                delivery.next_attempt_at = now
+                delivery.next_attempt_at = Now()
     Delivery.objects.bulk_create(deliveries)
     waiting = [integration.pk for integration in integrations if not integration.first_event_at]
     if waiting and event.kind != TEST:

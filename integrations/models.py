@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import Max, Min, OuterRef, Q, Subquery
+from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.datastructures import CaseInsensitiveMapping
@@ -269,7 +270,7 @@ class Integration(models.Model):
             Origin.objects.lock([self.origin_id])
             self.paused_at, self.paused_by = None, None
             self.save(update_fields=["paused_at", "paused_by"])
-        Delivery.objects.filter(integration=self).line_up_stranded(timezone.now())
+        Delivery.objects.filter(integration=self).line_up_stranded()
         bell.ring()
 
     @transaction.atomic
@@ -355,6 +356,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     The others stand behind it without one, and whoever ends a delivery lines up the next. So a claim reads the line
     from its front and steps over nothing: neither a thread of ten thousand nor an integration that is paused.
+
+    `next_attempt_at` is set by, and compared with, the database's clock alone (`Now()`: on PostgreSQL the time at which
+    the statement began). The clocks of the machines that write to it may differ.
     """
 
     def pending(self) -> DeliveryQuerySet:
@@ -367,15 +371,15 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         """Pending, but not in line: behind another of the thread, or of an integration that is paused."""
         return self.pending().filter(next_attempt_at__isnull=True)
 
-    def next_up(self, now: dt.datetime) -> DeliveryQuerySet:
+    def next_up(self) -> DeliveryQuerySet:
         """Those whose time has come, the longest waiting first: one put off holds back its thread only."""
-        return self.pending().filter(next_attempt_at__lte=now).order_by("next_attempt_at", "id")
+        return self.pending().filter(next_attempt_at__lte=Now()).order_by("next_attempt_at", "id")
 
     def of_the_thread(self) -> DeliveryQuerySet:
         """For a subquery: the deliveries in the thread of the outer one."""
         return self.filter(integration=OuterRef("integration"), thread_id=OuterRef("thread_id"))
 
-    def line_up(self, now: dt.datetime) -> int:
+    def line_up(self) -> int:
         """In the threads of these deliveries, give the oldest pending one its time where none is in line; how many.
 
         In a transaction that holds the origins' lock. Whose deliveries are many, calls `line_up_stranded`.
@@ -394,9 +398,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         # would choose a join that reads all who are in line for each who is not.
         in_line = Delivery.objects.in_line().of_the_thread().values("id")[:1]
         stranded = Delivery.objects.behind().filter(id__in=ids).annotate(in_line=Subquery(in_line)).filter(in_line=None)
-        return Delivery.objects.filter(id__in=list(stranded.values_list("id", flat=True))).update(next_attempt_at=now)
+        return Delivery.objects.filter(id__in=list(stranded.values_list("id", flat=True))).update(next_attempt_at=Now())
 
-    def line_up_stranded(self, now: dt.datetime) -> int:
+    def line_up_stranded(self) -> int:
         """Do the same for all threads of these deliveries in which nobody is in line; how many those were.
 
         Finding them takes no lock, however many wait. Then each origin is locked for LINED_UP_AT_ONCE threads at a
@@ -411,7 +415,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
                 with writing():
                     Origin.objects.lock([origin])
                     batch = Delivery.objects.filter(pk__in=ids[start : start + LINED_UP_AT_ONCE])
-                    found += batch.line_up(now)
+                    found += batch.line_up()
         return found
 
     def _stranded(self) -> Iterable[tuple[int, int]]:
@@ -507,7 +511,7 @@ class Delivery(models.Model):
         Delivery.objects.filter(pk=self.pk, state__in=self.RETRIABLE, integration__removed_at=None).update(
             state=self.State.PENDING, reason="", next_attempt_at=None
         )
-        Delivery.objects.filter(pk=self.pk).line_up(timezone.now())
+        Delivery.objects.filter(pk=self.pk).line_up()
         bell.ring()
         self.refresh_from_db(fields=["state", "reason", "next_attempt_at"])
 
@@ -518,7 +522,7 @@ class Delivery(models.Model):
         Delivery.objects.filter(pk=self.pk, state__in=(self.State.PENDING, self.State.FAILED)).update(
             state=self.State.DROPPED, reason=reason[:500], next_attempt_at=None
         )
-        Delivery.objects.filter(pk=self.pk).line_up(timezone.now())
+        Delivery.objects.filter(pk=self.pk).line_up()
         bell.ring()
         self.refresh_from_db(fields=["state", "reason", "next_attempt_at"])
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
-from django.utils import timezone
 
 from integrations.delivery import Dispatcher, Fate
 from integrations.models import Delivery
@@ -31,7 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *, senders: int, dry_run: bool, verbosity: int, **options: Any) -> None:
         if dry_run:
-            due = Delivery.objects.next_up(timezone.now()).count()
+            due = Delivery.objects.next_up().count()
             waiting = Delivery.objects.pending().count()
             self.stdout.write(f"{due} threads have an activity that is due; {waiting} activities wait in all")
             return

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import responses
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
@@ -135,9 +136,14 @@ def log(db) -> Callable[[], list[tuple[str, str]]]:
 
 @pytest.fixture
 def pass_time(time_machine) -> Callable[[float], None]:
-    """Move the clock on by so many seconds, from where it stands."""
+    """Move this process's clock on by so many seconds, from where it stands.
+
+    The database's clock cannot be moved. What the outbox compares with it is moved into the past instead.
+    """
 
     def move(seconds: float) -> None:
-        time_machine.move_to(timezone.now() + dt.timedelta(seconds=seconds), tick=True)
+        time_passed = dt.timedelta(seconds=seconds)
+        time_machine.move_to(timezone.now() + time_passed, tick=True)
+        Delivery.objects.in_line().update(next_attempt_at=F("next_attempt_at") - time_passed)
 
     return move

@@ -18,6 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 RACE = Path(__file__).with_name("race.py")
+SKEWED = Path(__file__).with_name("skewed.py")
 PATIENCE = 30.0
 POSTGRESQL = os.environ.get("TEST_DATABASE_URL", "")
 
@@ -45,10 +46,11 @@ class Bridge:
     def manage(self, *arguments: str) -> str:
         return self._run("manage.py", *arguments)
 
-    def race(self, *arguments: str) -> Any:
-        return self.script(RACE, *arguments)
+    def race(self, *arguments: str, clock: int = 0) -> Any:
+        """What race.py prints, run on a machine whose clock is ahead by so many seconds."""
+        return self.script(*with_clock(clock, str(RACE), *arguments))
 
-    def script(self, path: Path, *arguments: str) -> Any:
+    def script(self, path: Path | str, *arguments: str) -> Any:
         """What a script prints as JSON."""
         return json.loads(self._run(str(path), *arguments))
 
@@ -59,9 +61,12 @@ class Bridge:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start_worker(self, **settings: str) -> subprocess.Popen[bytes]:
+    def start_worker(self, clock: int = 0, **settings: str) -> subprocess.Popen[bytes]:
         worker = subprocess.Popen(
-            [sys.executable, "manage.py", "worker"], cwd=ROOT, env=self.env | settings, stdout=subprocess.PIPE
+            [sys.executable, *with_clock(clock, "manage.py", "worker")],
+            cwd=ROOT,
+            env=self.env | settings,
+            stdout=subprocess.PIPE,
         )
         self.workers.append(worker)
         assert worker.stdout
@@ -70,6 +75,11 @@ class Bridge:
 
     def deliveries(self) -> list[dict[str, Any]]:
         return self.race("deliveries")
+
+
+def with_clock(seconds: int, *arguments: str) -> tuple[str, ...]:
+    """Arguments for Python, to run a script on a machine whose clock is ahead by so many seconds."""
+    return (str(SKEWED), str(seconds), *arguments) if seconds else arguments
 
 
 DATABASES = [

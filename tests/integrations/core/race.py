@@ -51,6 +51,12 @@ def main(what: str, *titles: str) -> object:
                 activity = Activity(Author("Lea"), title, "one", Thread("One thread"))
                 ingest.post(Origin.objects.get(), activity)
             return len(titles)
+        case "post-elsewhere":
+            origin = Origin.objects.create(service="github", name="octo/other")
+            Integration.objects.create(origin=origin, name=origin.name, flow_token="other")
+            for title in titles:
+                ingest.post(origin, Activity(Author("Lea"), title, "two", Thread("Another thread")))
+            return len(titles)
         case "same":
             with ThreadPoolExecutor(8) as pool:
                 return {"answers": list(pool.map(lambda _: github(1, "same"), range(8)))}

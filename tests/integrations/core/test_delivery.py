@@ -13,6 +13,8 @@ import requests
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.db import InterfaceError, OperationalError, connection
+from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations import breaker
@@ -33,7 +35,8 @@ def deliver(code: int = 0, **options) -> None:
 
 def seconds_until_due(delivery: Delivery) -> float:
     delivery.refresh_from_db()
-    return (delivery.next_attempt_at - timezone.now()).total_seconds()
+    wait = Delivery.objects.values_list(F("next_attempt_at") - Now(), flat=True).get(pk=delivery.pk)
+    return wait.total_seconds()
 
 
 def test_what_was_accepted_is_posted(send, integration, flowdock):
