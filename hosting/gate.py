@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hosting.connection import Connection
+
+logger = logging.getLogger(__name__)
 
 # Sockets are not all that a process opens: databases, bodies that are kept in files, what Python needs.
 OTHER_FILES = 256
@@ -82,11 +85,16 @@ class Gate:
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
+        # One look a second at all of them costs less than a timer for each request. The next look is scheduled first,
+        # so that no error below can end the deadlines of all connections.
+        loop.call_later(TICK, self._tick)
         now = loop.time()
         for connection in tuple(self.connections):
-            connection.end_if_overdue(now)
-        # One look a second at all of them costs less than a timer for each request.
-        loop.call_later(TICK, self._tick)
+            try:
+                connection.end_if_overdue(now)
+            except Exception:
+                logger.exception("a connection is closed, because its deadlines could not be checked")
+                connection.transport.abort()
 
 
 def allow_open_files(connections: int) -> None:

@@ -17,6 +17,35 @@ def test_an_unfinished_head_is_answered_408_and_closed(served: Served) -> None:
     assert served.ask(b"GET / HTTP/1.1\r\nHost: a.te").startswith(b"HTTP/1.1 408 Request Timeout\r\n")
 
 
+class Broken:
+    """A connection whose deadlines cannot be checked."""
+
+    def __init__(self) -> None:
+        self.transport = self
+        self.is_aborted = False
+
+    def end_if_overdue(self, now: float) -> None:
+        raise ZeroDivisionError
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+def test_an_error_at_one_connection_ends_it_and_leaves_the_others_their_deadlines(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = Broken()
+    served.gate.connections.add(broken)
+    try:
+        for _ in range(2):
+            assert served.ask(b"GET / HTTP/1.1\r\nHost: a.te").startswith(b"HTTP/1.1 408 ")
+    finally:
+        served.gate.connections.discard(broken)
+
+    assert broken.is_aborted
+    assert "its deadlines could not be checked" in caplog.text
+
+
 def test_a_connection_that_sends_nothing_is_closed(served: Served) -> None:
     assert served.ask(b"").startswith(b"HTTP/1.1 408 ")
 
