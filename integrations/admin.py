@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import ModelAdmin
+from django.core.exceptions import ObjectDoesNotExist
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -120,12 +121,18 @@ class Overseen(BaseAdmin):
         return super().change_view(request, *args, **kwargs)
 
     def act(self, request: HttpRequest, rows: QuerySet[Any], done: str, action: Callable[[Any], None]) -> None:
-        """Do `action` to each row, write it to the audit log, and say how many there were."""
-        count = 0
+        """Do `action` to each row, write it to the audit log, and say how many there were, and how many are deleted."""
+        count = deleted = 0
         for row in rows:
-            action(row)
+            try:
+                action(row)
+            except ObjectDoesNotExist:
+                deleted += 1
+                continue
             self.log_change(request, row, done)
             count += 1
+        if deleted:
+            self.message_user(request, f"{deleted} were deleted meanwhile, and are left out.", messages.WARNING)
         self.message_user(request, f"{count} {done}.", messages.SUCCESS if count else messages.WARNING)
 
 

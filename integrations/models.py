@@ -506,7 +506,10 @@ class Delivery(models.Model):
 
     @transaction.atomic
     def retry(self) -> None:
-        """Try it at once, where it has failed, was dropped or waits; behind another of its thread it waits its turn."""
+        """Try it at once, where it has failed, was dropped or waits; behind another of its thread it waits its turn.
+
+        Raises DoesNotExist where it was deleted meanwhile, as `prune_events` does with events past their time.
+        """
         Origin.objects.lock([self.integration.origin_id])
         Delivery.objects.filter(pk=self.pk, state__in=self.RETRIABLE, integration__removed_at=None).update(
             state=self.State.PENDING, reason="", next_attempt_at=None

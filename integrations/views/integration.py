@@ -114,7 +114,13 @@ def retry(request: HttpRequest, pk: int, delivery_pk: int) -> HttpResponse:
     if subject.removed_at:
         messages.warning(request, "This integration is removed, so nothing of it can be posted.")
     elif delivery.state in {State.FAILED, State.DROPPED}:
-        delivery.retry()
+        try:
+            delivery.retry()
+        except Delivery.DoesNotExist:
+            messages.warning(
+                request, "This event was deleted, because it is older than events are kept. It cannot be retried."
+            )
+            return redirect("integrations:integration", pk)
         messages.success(request, "It is tried again now.")
     return redirect("integrations:event", pk, delivery_pk)
 

@@ -5,6 +5,7 @@ import re
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -128,6 +129,25 @@ def test_failed_deliveries_are_retried_and_the_audit_log_says_by_whom(staff: Cli
     assert failed.next_attempt_at <= timezone.now()
     entry = LogEntry.objects.get()
     assert (entry.user.username, entry.object_id) == ("staff", str(failed.pk))
+
+
+def test_a_delivery_that_is_deleted_while_it_is_retried_is_left_out(staff: Client, integration: Integration) -> None:
+    failed = delivery(integration, state="failed", next_attempt_at=None)
+    deleted = []
+
+    def delete_before_the_update(execute, sql, *arguments):
+        if not deleted and sql.startswith('UPDATE "integrations_delivery"'):
+            deleted.append(failed)
+            Delivery.objects.all().delete()
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(delete_before_the_update):
+        act(staff, "delivery", "retry", failed)
+
+    assert deleted
+    page = staff.get(reverse("admin:integrations_delivery_changelist")).content.decode()
+    assert "1 were deleted meanwhile" in page
+    assert not LogEntry.objects.exists()
 
 
 def test_delivered_and_filtered_deliveries_are_not_sent_again(staff: Client, integration: Integration) -> None:

@@ -51,5 +51,5 @@ class Command(BaseCommand):
             self.stderr.write(f"Flowdock is away: {away}")
         if away or unanswered:
             sys.exit(3)
-        if found[checkup.Finding.REFUSED] or found[checkup.Finding.NOT_ALLOWED]:
+        if found[checkup.Finding.REFUSED] or found[checkup.Finding.NOT_ALLOWED] or found[checkup.Finding.KEY_MISSING]:
             sys.exit(1)

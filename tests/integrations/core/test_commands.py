@@ -260,6 +260,22 @@ def test_a_refused_token_is_shown_and_cleared_when_it_is_taken_again(send, integ
     assert len(flowdock.posts) == 1
 
 
+def test_a_token_that_no_key_opens_is_found_and_well_again_with_its_key(send, integration, flowdock, settings):
+    send(integration.origin, issue())
+    keys, settings.FIELD_KEYS = settings.FIELD_KEYS, [Fernet.generate_key().decode()]
+
+    assert "its token cannot be decrypted" in run("check_integrations", code=1)
+
+    assert "FIELD_KEYS" in Integration.objects.values_list("problem", flat=True).get()
+    assert flowdock.told == []
+    settings.FIELD_KEYS = keys
+    answer_sources(flowdock)
+    assert "well again" in run("check_integrations")
+    assert Integration.objects.get().problem == ""
+    call_command("deliver_activities")
+    assert len(flowdock.posts) == 1
+
+
 def test_flowdock_being_away_changes_nothing(integration, flowdock):
     flowdock.mock.add("GET", f"{API}/sources", body=requests.ConnectionError())
 

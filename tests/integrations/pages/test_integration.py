@@ -8,6 +8,7 @@ from html import unescape
 import pytest
 import requests
 from django.core.cache import cache
+from django.db import connection
 from django.utils import timezone
 from django.utils.html import strip_tags
 
@@ -272,6 +273,26 @@ def test_a_failed_event_can_be_tried_again(member, integration, happen, page):
     delivery.refresh_from_db()
     assert delivery.state == "pending"
     assert delivery.next_attempt_at
+
+
+def test_an_event_that_is_deleted_while_it_is_retried_is_reported(member, integration, happen, page):
+    delivery = happen(integration, "failed")
+    deleted = []
+
+    def delete_after_the_first_look(execute, sql, *arguments):
+        result = execute(sql, *arguments)
+        if not deleted and sql.startswith("SELECT") and 'FROM "integrations_delivery"' in sql:
+            deleted.append(delivery)
+            with connection.cursor() as cursor:
+                cursor.execute("DELETE FROM integrations_delivery")
+        return result
+
+    with connection.execute_wrapper(delete_after_the_first_look):
+        answer = member.post(f"{page}events/{delivery.pk}/retry/", follow=True)
+
+    assert deleted
+    assert answer.redirect_chain == [(page, 302)]
+    assert "This event was deleted" in answer.content.decode()
 
 
 def test_what_was_posted_is_not_posted_again(member, integration, happen, page):
