@@ -155,7 +155,7 @@ def test_an_archived_flow_takes_nothing_and_then_none_of_them_does(world, client
         ("chat", {"message_id": "99"}, "message_id"),
         ("chat", {"message_id": "x"}, "message_id"),
         ("chat", {"message_id": "first"}, "message_id"),
-        ("chat", {"message_id": 99}, "message"),
+        ("chat", {"message_id": 99}, "message_id"),
         ("chat", {"thread_id": "nowhere"}, "thread_id"),
     ],
 )
