@@ -226,14 +226,28 @@ class Stream:
         return event.get("id"), json.loads(event["data"])
 
     def is_silent(self, seconds: float = 0.7) -> bool:
-        """Whether nothing comes for so long."""
-        self.socket.settimeout(seconds)
+        """Whether no message comes for so long. Signs of life are none; what else comes is printed."""
+        end = time.monotonic() + seconds
+        while self._has_more(end - time.monotonic()):
+            chunk = self.chunk()
+            if chunk not in (b"\n", b":\n\n"):
+                print("not silent:", chunk)
+                return not chunk
+        return True
+
+    def _has_more(self, seconds: float) -> bool:
+        """Whether something arrives within `seconds`; it stays unread, since a read that times out ends the file."""
         try:
-            return self.socket.recv(1, socket.MSG_PEEK) in (b"",)
+            self.socket.setblocking(False)
+            if self.file.peek():  # what was read together with the message before it
+                return True
+            self.socket.settimeout(max(seconds, 0.001))
+            self.socket.recv(1, socket.MSG_PEEK)
         except TimeoutError:
-            return True
+            return False
         finally:
             self.socket.settimeout(PATIENCE)
+        return True
 
     def close(self) -> None:
         self.file.close()
