@@ -18,6 +18,7 @@ from integrations.fields import encrypt
 from integrations.flowdock.oauth import TOKEN_KEY
 from integrations.models import Integration, Origin
 from polls.models import Poll
+from tests.integrations.passing_time import pass_time  # noqa: F401 - a fixture
 
 API = "https://flowdock.test"
 

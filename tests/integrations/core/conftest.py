@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import datetime as dt
 import json
 import uuid
 from collections.abc import Callable, Iterator
@@ -8,12 +7,11 @@ from typing import Any
 
 import pytest
 import responses
-from django.db.models import F
 from django.test import Client
-from django.utils import timezone
 
 from integrations.models import Delivery, Integration, Origin
 from integrations.services import SERVICES
+from tests.integrations.passing_time import pass_time  # noqa: F401 - a fixture
 
 API = "https://flowdock.test"
 
@@ -132,18 +130,3 @@ def send(client: Client) -> Callable[..., Any]:
 def log(db) -> Callable[[], list[tuple[str, str]]]:
     """State and thread of each delivery, in the order in which they came."""
     return lambda: list(Delivery.objects.order_by("id").values_list("state", "thread_id"))
-
-
-@pytest.fixture
-def pass_time(time_machine) -> Callable[[float], None]:
-    """Move this process's clock on by so many seconds, from where it stands.
-
-    The database's clock cannot be moved. What the outbox compares with it is moved into the past instead.
-    """
-
-    def move(seconds: float) -> None:
-        time_passed = dt.timedelta(seconds=seconds)
-        time_machine.move_to(timezone.now() + time_passed, tick=True)
-        Delivery.objects.in_line().update(next_attempt_at=F("next_attempt_at") - time_passed)
-
-    return move
