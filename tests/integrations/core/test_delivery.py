@@ -544,19 +544,22 @@ def test_what_was_dropped_on_its_way_and_posted_all_the_same_is_shown_as_posted(
 ):
     send(integration.origin, issue())
     delivery = Delivery.objects.get()
+    dispatcher = Dispatcher()
 
+    # SQLite in memory does not wait for a lock, as it does in a file: both threads try again.
     def end_it() -> None:
         for _ in range(100):
             try:
                 end(delivery)
                 break
-            except OperationalError:  # SQLite in memory does not wait for a lock, as it does in a file
+            except OperationalError:
                 time.sleep(0.02)
         connection.close()  # the sender's, which else has none
+        dispatcher.stop()
 
     flowdock.before_answer = end_it
 
-    deliver()
+    dispatcher.run()
 
     assert log() == [("delivered", "issue:7")]
 
