@@ -35,7 +35,6 @@ WRITE = [
     ("post", "/flows/acme/main/integrations", 201),
     ("put", "/flows/acme/main/sources/{source}", 200),
     ("patch", "/flows/acme/main/sources/{source}", 200),
-    ("patch", "/flows/acme/main/source/{source}", 200),
     ("delete", "/flows/acme/main/sources/{source}", 204),
     ("delete", "/flows/acme/main/source/{source}", 204),
     ("put", "/flows/acme/main/integrations/{source}", 200),
