@@ -32,7 +32,7 @@ test: $(VENV)/.for-run ## run the tests
 	$(PYTEST) tests/integrations tests/polls --ds=tests.integrations.settings -n auto
 	$(PYTEST) tests/flowdock_server --ds=tests.flowdock_server.settings -n auto
 	$(PYTEST) tests/hosting -p no:django
-	$(PYTEST) tests/loop/test_loop.py tests/loop/test_seams.py -p no:django -p no:randomly
+	$(PYTEST) tests/loop/test_loop.py tests/loop/test_scopes.py tests/loop/test_seams.py -p no:django -p no:randomly
 
 browser: $(VENV)/.for-ci ## click through everything in headless Chromium, keep screenshots in artefacts/
 	$(PYTEST) tests/browser -p no:django -p no:randomly

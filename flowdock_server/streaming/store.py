@@ -20,7 +20,8 @@ T = TypeVar("T")
 
 PAGE = 100  # messages that are read at once
 PASSWORD = "password"  # noqa: S105  (a kind of key)
-_threads = ThreadPoolExecutor(2, thread_name_prefix="stream")
+THREADS = 2
+threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stream")
 
 # A message's number and its line: itself as JSON, and the end of the line.
 Told = tuple[int, bytes]
@@ -36,7 +37,7 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
             connections.close_all()  # whatever state they are in
             raise
 
-    return await asyncio.get_running_loop().run_in_executor(_threads, connected)
+    return await asyncio.get_running_loop().run_in_executor(threads, connected)
 
 
 def line(shape: Any) -> bytes:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -22,6 +23,7 @@ from flowdock_server.models import (
     Source,
     User,
 )
+from flowdock_server.streaming.store import THREADS, threads
 
 SECRET = "an application's secret"
 
@@ -29,8 +31,21 @@ SECRET = "an application's secret"
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup):
     yield
-    # Open pages read in a thread of their own, whose connection PostgreSQL would not drop the database under.
+    # Open pages and streams read in threads of their own, under whose connections PostgreSQL drops no database.
     asyncio.run(sync_to_async(connections.close_all)())
+    close_connections_of_streams()
+
+
+def close_connections_of_streams() -> None:
+    """Each thread waits for the others, so that none of them takes two turns."""
+    together = threading.Barrier(THREADS)
+
+    def close() -> None:
+        together.wait(10)
+        connections.close_all()
+
+    for closed in [threads.submit(close) for _ in range(THREADS)]:
+        closed.result()
 
 
 @dataclass
