@@ -61,7 +61,7 @@ class Payload:
     """A webhook's JSON object, read by dotted paths: a value of the right type, or UnreadablePayload naming the path.
 
     The plain verbs (`text`, `number`, ...) are for what the service always sends. Those that begin with `maybe_` take
-    an absent or null value as empty, and refuse a wrong type all the same. Every text is `readable`.
+    an absent or null value as empty and refuse a wrong type, but for `maybe_url`. Every text is `readable`.
     """
 
     def __init__(self, data: Mapping[str, Any], prefix: str = "") -> None:
@@ -141,7 +141,10 @@ class Payload:
         return value
 
     def maybe_url(self, path: str) -> str:
-        return self.url(path) if self.maybe_text(path) else ""
+        """An address that the post can do without, an avatar's: empty where it is absent or cannot be a link."""
+        value = self._find(path)
+        text = readable(value) if isinstance(value, str) else ""
+        return text if is_web_address(text) and len(text) <= LONGEST_ADDRESS else ""
 
     def object(self, path: str) -> Payload:
         return Payload(self._present(path, self._typed(path, Mapping, "an object")), f"{self.prefix}{path}.")

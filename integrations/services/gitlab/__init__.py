@@ -240,5 +240,8 @@ def _kept(hook: Hook, unposted: Unposted) -> Event:
 
 def _subject(hook: Hook) -> str:
     """The title or the name of the thing that the event is named after, else the project's or the group's."""
+    if hook.kind == "emoji":  # its name is the reaction's
+        on = ("issue.title", "merge_request.title", "work_item.title", "epic.title", "snippet.title", "note.note")
+        return next(filter(str.strip, map(hook.maybe_text, on)), "") or hook.place.name
     paths = ("object_attributes.title", "object_attributes.name", "build_name", "environment", "username")
     return next(filter(str.strip, map(hook.maybe_text, paths)), "") or hook.place.name

@@ -43,12 +43,17 @@ ISSUE = Payload(
         (lambda: Payload({"number": 2**64}).number("number"), "number is larger than any number"),
         (lambda: Payload({"number": True}).number("number"), "number is not a whole number"),
         (lambda: Payload({"url": f"https://example.com/{'x' * 3000}"}).url("url"), "url is longer than"),
-        (lambda: Payload({"url": "javascript:alert(1)"}).maybe_url("url"), "url is not an http"),
+        (lambda: Payload({"url": "javascript:alert(1)"}).url("url"), "url is not an http"),
     ],
 )
 def test_what_is_missing_or_of_another_type_is_named(read: Callable[[], Any], words: str) -> None:
     with pytest.raises(UnreadablePayload, match=words):
         read()
+
+
+@pytest.mark.parametrize("value", ["javascript:alert(1)", "plain", 7, ["https://a.example"], f"https://a/{'x' * 3000}"])
+def test_address_that_a_post_can_do_without_is_empty_where_it_cannot_be_a_link(value: object) -> None:
+    assert Payload({"url": value}).maybe_url("url") == ""
 
 
 def test_absent_and_null_are_empty_where_they_may_be() -> None:

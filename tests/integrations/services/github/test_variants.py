@@ -521,3 +521,12 @@ def test_many_wiki_pages_are_counted() -> None:
     event = variant("gollum", {"pages": [page] * 7})
 
     assert event.summary == "lea-cohen edited Home, Home, Home, Home, Home and 2 more in"
+
+
+@pytest.mark.parametrize("bad", ["javascript:alert(1)", "not an address", 7, {"a": 1}])
+def test_avatar_or_comparison_that_is_no_link_is_left_out_and_the_event_posted(bad: Any) -> None:
+    activity = variant("push", {"sender.avatar_url": bad, "compare": bad}).activity
+
+    assert activity is not None
+    assert activity.author.avatar == ""
+    assert '<a href="https://github.com/octo/hello/commits/' in activity.title

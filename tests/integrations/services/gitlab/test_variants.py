@@ -620,7 +620,6 @@ def test_old_name_for_an_internal_note() -> None:
         ("issue.update.title", "changes", [1], "changes is not an object"),
         ("issue.update.title", "changes", {"title": "x"}, "changes.title is not an object"),
         ("issue.open", "project", "octo/website", "project is not an object"),
-        ("issue.open", f"{ATTRIBUTES}.url", "ftp://x", "object_attributes.url is not an http"),
         ("issue.open", f"{ATTRIBUTES}.confidential", "yes", "object_attributes.confidential is not true or false"),
         ("build.failed", "build_duration", "41 s", "build_duration is not a number"),
         ("build.failed", "build_duration", True, "build_duration is not a number"),
@@ -758,3 +757,14 @@ def test_comment_links_to_itself() -> None:
 
     assert activity is not None
     assert activity.title == f'<a href="{PROJECT}/-/issues/7#note_9">commented</a>'
+
+
+def test_reaction_that_is_not_posted_is_logged_with_what_it_was_to() -> None:
+    assert variant("emoji.revoke.issue", {}).subject == variant("emoji.award.issue", {}).subject
+
+
+def test_issue_whose_address_is_no_link_is_linked_by_its_number() -> None:
+    activity = variant("issue.open", {f"{ATTRIBUTES}.url": "ftp://x"}).activity
+
+    assert activity is not None
+    assert activity.thread.external_url == f"{PROJECT}/-/issues/7"
