@@ -111,7 +111,7 @@ class FlowMembership(models.Model):
             self.publish(is_in=not self.disabled)
 
     def publish(self, *, is_in: bool) -> None:
-        """Notify the streams of the flow, and all streams of the person: a bot reads anew which flows it is in."""
+        """Notify the streams of the flow, and all streams of the person: a bot reads again which flows it is in."""
         _publish(Note(self.flow_id, "join" if is_in else "leave", user_id=self.user_id))
         kind = "flow-add" if is_in else "flow-remove"
         _publish(Note(None, kind, user_id=self.user_id, about=str(self.flow_id)))

@@ -398,7 +398,7 @@ def _time(milliseconds: Any, name: str) -> str:
     try:
         return datetime.fromtimestamp(number(milliseconds or 0, name) / 1000, UTC).isoformat()
     except (ValueError, OverflowError, OSError):
-        raise Unfit(f"{name} is no time") from None
+        raise Unfit(f"{name} is not a time") from None
 
 
 def _files(original: Original, files: packed.Files) -> Iterator[Record]:
