@@ -261,7 +261,8 @@ class Bench:
     def drain(self, flowdock: str, count: int) -> float:
         from django.conf import settings
 
-        from integrations.delivery import Dispatcher, Fate
+        from integrations.delivery.attempts import Fate
+        from integrations.delivery.dispatcher import Dispatcher
 
         settings.FLOWDOCK_API_URL = flowdock
         dispatcher = Dispatcher()

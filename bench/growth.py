@@ -25,7 +25,10 @@ from django.utils import timezone
 from bench.payloads import headers, issue
 from integrations import clock, ingest
 from integrations.activity import Activity, Author, Thread
-from integrations.delivery import Dispatcher, Fate, Hand, Outcome, mark
+from integrations.delivery.attempts import Fate, Outcome
+from integrations.delivery.claims import Hand
+from integrations.delivery.dispatcher import Dispatcher
+from integrations.delivery.outcomes import mark
 from integrations.models import Delivery, Event, Integration, Origin
 from integrations.writing import writing
 

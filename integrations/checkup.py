@@ -11,7 +11,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from .connecting import ABANDONED_AFTER
-from .delivery import KEY_MISSING, NOT_ALLOWED, PROBLEMS, TOKEN_REFUSED, heal, hold, tell
+from .delivery.attempts import KEY_MISSING, NOT_ALLOWED, PROBLEMS, TOKEN_REFUSED
+from .delivery.outcomes import heal, hold
+from .delivery.sender import tell
 from .fields import UndecipherableSecret
 from .flowdock.client import Flowdock, Source
 from .flowdock.errors import FlowdockAway, FlowdockUnavailable, FlowNotAccessible, SourceGone, TokenRefused

@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from integrations.delivery import Dispatcher, Fate
+from integrations.delivery.attempts import Fate
+from integrations.delivery.dispatcher import Dispatcher
 from integrations.models import Delivery
 
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from integrations import bell, clock
-from integrations.delivery import Dispatcher
+from integrations.delivery.dispatcher import Dispatcher
 
 
 class Command(BaseCommand):

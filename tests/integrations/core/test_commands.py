@@ -16,7 +16,7 @@ from django.db import connection
 from django.utils import timezone
 
 from integrations import encryption
-from integrations.delivery import TOKEN_REFUSED
+from integrations.delivery.attempts import TOKEN_REFUSED
 from integrations.models import Delivery, Event, Integration, Origin
 from tests.integrations.own_app import offered
 

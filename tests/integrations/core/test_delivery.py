@@ -20,7 +20,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations import breaker
-from integrations.delivery import TOKEN_REFUSED, Dispatcher, lease_length
+from integrations.delivery.attempts import TOKEN_REFUSED
+from integrations.delivery.claims import lease_length
+from integrations.delivery.dispatcher import Dispatcher
 from integrations.models import Delivery, Event, Integration
 
 from .conftest import API, issue

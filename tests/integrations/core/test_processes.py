@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from integrations.delivery import SWEEP
+from integrations.delivery.dispatcher import SWEEP
 
 from .processes import DATABASES, PATIENCE, Bridge, bridge_over, until
 

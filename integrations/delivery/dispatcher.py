@@ -1,25 +1,14 @@
-"""The one door out: from the outbox to Flowdock. `worker` and `deliver_activities` share it.
-
-One thread, the dispatcher's, claims, marks and is alone in touching the database; the senders speak HTTP and nothing
-else. A hand is a few deliveries of one thread, posted by one sender one after the other. While it is out, the first of
-them is leased: its time lies in the future, so that nobody else takes the thread. If the worker dies the lease ends,
-and the next one posts the same messages with the same uuids, by which Flowdock recognises what it has already.
-"""
+"""The dispatcher's part: to claim what is due, to give it to the senders, and to mark what came of it."""
 
 from __future__ import annotations
 
-import datetime as dt
-import enum
 import logging
 import math
-import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from http import HTTPStatus
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -29,191 +18,31 @@ from django.db.models import F, QuerySet, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from .activity import InvalidActivity
-from .breaker import Breaker
-from .fields import UndecipherableSecret
-from .flowdock.client import Flowdock
-from .flowdock.errors import (
-    ActivityRejected,
-    FlowdockAway,
-    FlowdockError,
-    FlowdockUnavailable,
-    FlowNotAccessible,
-    SourceGone,
-    TokenRefused,
-)
-from .models import Delivery, DeliveryQuerySet, Integration, Origin
-from .outages import outage
-from .shares import Shares
-from .writing import writing
+from integrations.breaker import Breaker
+from integrations.flowdock.client import Flowdock
+from integrations.models import Delivery, DeliveryQuerySet, Integration
+from integrations.outages import outage
+from integrations.shares import Shares
+from integrations.writing import writing
+
+from .attempts import Fate, Outcome, backoff
+from .claims import Hand, _to_post, lease_length, read
+from .outcomes import Problem, give_up, mark
+from .sender import deliver, tell
 
 logger = logging.getLogger(__name__)
 
-FIRST_RETRY = 1.0  # seconds; twice as many with each attempt
-LAST_RETRY = 15 * 60.0  # seconds; also how often an integration whose token is refused is tried
-LONGEST_WISH = 3600.0  # seconds; what Flowdock asks for beyond it is asked again
 MESSAGES_IN_HAND = 20
-SECONDS_IN_HAND = 1.0  # then a hand gives back what is left: other threads wait for the sender
 SWEEP = 5.0  # seconds until what no bell has announced is found
-ATTEMPTS_KEPT = 20
 FIRST_IN_LINE = 64  # deliveries that are looked at to choose from
 FAR_LOOK = 0.2  # seconds between looks at what stands behind them
 FAR_LOOKS = 4
-
-TOKEN_REFUSED = "Flowdock refuses this integration's token. Remove the integration and connect it again."  # noqa: S105
-NOT_ALLOWED = "Flowdock does not let this integration post. Look at its source in Flowdock, or connect it again."
-KEY_MISSING = (
-    "This integration's token cannot be decrypted: its key is missing from FIELD_KEYS. Ask the administrator of the"
-    " bridge to add that key again, or remove the integration and connect it again."
-)
-PROBLEMS = (TOKEN_REFUSED, NOT_ALLOWED, KEY_MISSING)
-
 
 # What may go wrong with a single row: the database does not take it, or a column of it cannot be read.
 ROW_ERRORS = (DatabaseError, ValueError, RecursionError)
 # PostgreSQL's class of codes for tables, columns and permissions that are missing.
 ACCESS_RULE_VIOLATION = "42"
 DAMAGED = "the bridge cannot read or write what it keeps of this delivery"
-
-
-class Fate(enum.Enum):
-    """What came of an attempt."""
-
-    DELIVERED = "posted"
-    FAILED = "failed"  # the message is refused for good
-    LATER = "put off"
-    REFUSED = "refused"  # the integration is, and all else it has
-    GONE = "gone"  # the source was removed
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One attempt. `status` is what Flowdock answered, `words` what people read."""
-
-    delivery: Delivery
-    fate: Fate
-    words: str
-    at: dt.datetime
-    ms: int = 0
-    status: int | None = None
-    retry_after: float | None = None
-    flowdock_thread_id: str = ""
-    found_nobody: bool = False  # no connection, or the answer of a gateway
-
-    @property
-    def is_rate_limit(self) -> bool:
-        return self.fate is Fate.LATER and self.status == HTTPStatus.TOO_MANY_REQUESTS
-
-    @property
-    def is_no_answer(self) -> bool:
-        """Nothing sensible came. A 500, or another refusal, is about the message, and somebody was there to say so."""
-        return self.fate is Fate.LATER and (self.found_nobody or self.status is None)
-
-
-@dataclass(frozen=True, slots=True)
-class Hand:
-    """Deliveries of one thread, in order; the first is leased. The sender adds the outcomes.
-
-    The lease ends at `lease` by the database's clock, and not before `expires` by `time.monotonic()` of this process.
-    """
-
-    deliveries: tuple[Delivery, ...]
-    lease: dt.datetime
-    expires: float
-    outcomes: list[Outcome] = field(default_factory=list)
-
-    @property
-    def integration(self) -> Integration:
-        return self.deliveries[0].integration
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What Flowdock is to show beside the source of an integration; empty `words` where it is solved."""
-
-    integration: int
-    flow_token: str
-    words: str
-
-
-def lease_length() -> dt.timedelta:
-    """Enough for a hand to wait for its sender and to be posted. After a crash its thread waits as long."""
-    return dt.timedelta(seconds=2 * settings.FLOWDOCK_TIMEOUT + 5)
-
-
-def backoff(outcome: Outcome) -> dt.timedelta:
-    """How long to wait after it: as Flowdock wished, else longer each time, and never all at the same moment."""
-    if outcome.fate is Fate.REFUSED:
-        return dt.timedelta(seconds=LAST_RETRY)
-    if outcome.retry_after is not None:
-        wait, spread = min(outcome.retry_after, LONGEST_WISH), (1.0, 1.1)
-    else:
-        wait, spread = min(FIRST_RETRY * 2 ** len(outcome.delivery.attempts), LAST_RETRY), (0.5, 1.0)
-    return dt.timedelta(seconds=wait * random.uniform(*spread))  # noqa: S311  no secret
-
-
-# A sender's part
-
-
-def attempt(flowdock: Flowdock, delivery: Delivery) -> Outcome:
-    """Post it, and say what came of it."""
-    at, began = timezone.now(), time.monotonic()
-
-    def outcome(fate: Fate, words: str, **more: Any) -> Outcome:
-        return Outcome(delivery, fate, words, at, ms=round((time.monotonic() - began) * 1000), **more)
-
-    try:
-        activity = delivery.event.read_activity()
-        if activity is None:
-            raise InvalidActivity("there is none")
-        posted = flowdock.post_activity(delivery.integration.flow_token, activity, delivery.uuid)
-    except UndecipherableSecret:
-        return outcome(Fate.REFUSED, KEY_MISSING)
-    except InvalidActivity as error:
-        return outcome(Fate.FAILED, f"the activity that was kept cannot be posted: {error}")
-    except ActivityRejected as error:
-        return outcome(Fate.FAILED, f"Flowdock refused it: {error}", status=error.status)
-    except SourceGone as error:
-        return outcome(Fate.GONE, "the source was removed in Flowdock", status=error.status)
-    except TokenRefused as error:
-        return outcome(Fate.REFUSED, TOKEN_REFUSED, status=error.status)
-    except FlowNotAccessible as error:
-        return outcome(Fate.REFUSED, NOT_ALLOWED, status=error.status)
-    except FlowdockUnavailable as error:
-        return outcome(
-            Fate.LATER,
-            "Flowdock asks to wait" if error.status == HTTPStatus.TOO_MANY_REQUESTS else str(error),
-            status=error.status,
-            retry_after=error.retry_after,
-            found_nobody=isinstance(error, FlowdockAway),
-        )
-    return outcome(Fate.DELIVERED, "posted", status=posted.status, flowdock_thread_id=posted.thread_id)
-
-
-def deliver(flowdock: Flowdock, hand: Hand) -> None:
-    """Post the hand in order, up to the first that does not get through or for as long as a hand may take."""
-    began = time.monotonic()
-    half = lease_length().total_seconds() / 2
-    for delivery in hand.deliveries:
-        now = time.monotonic()
-        # Whoever began with too little time left might still be posting when another worker takes the thread over.
-        if now - began > SECONDS_IN_HAND or now + half > hand.expires:
-            return
-        outcome = attempt(flowdock, delivery)
-        hand.outcomes.append(outcome)
-        if outcome.fate not in {Fate.DELIVERED, Fate.FAILED}:
-            return
-
-
-def tell(flowdock: Flowdock, flow_token: str, problem: str) -> None:
-    """Show the problem, or with an empty text that there is none, beside the source in Flowdock, if it lets us."""
-    try:
-        flowdock.update_source(flow_token, error_message=problem)
-    except FlowdockError as error:
-        logger.info("Flowdock could not be told of a problem: %s", error)
-
-
-# The dispatcher's part
 
 
 class Dispatcher:
@@ -562,145 +391,3 @@ def log(outcome: Outcome) -> None:
         case _:
             level = logging.WARNING
     logger.log(level, "delivery %s, %s: %s", outcome.delivery.pk, outcome.delivery.integration, outcome.words)
-
-
-def read(deliveries: DeliveryQuerySet) -> tuple[list[Delivery], list[int]]:
-    """Those of the deliveries that can be read, and the ids of those whose JSON cannot be."""
-    try:
-        return list(deliveries), []
-    except (ValueError, RecursionError):
-        readable, damaged = [], []
-    for pk in list(deliveries.values_list("pk", flat=True)):
-        try:
-            readable.append(_to_post().get(pk=pk))
-        except (ValueError, RecursionError):
-            damaged.append(pk)
-    return readable, damaged
-
-
-def _to_post() -> DeliveryQuerySet:
-    """With what is posted of their events, and without the payloads those were read from."""
-    return Delivery.objects.select_related("event").defer("event__body", "event__headers")
-
-
-# What is written down of the outcomes; in a transaction
-
-
-def mark(hands: Iterable[Hand], holds: Mapping[int, float]) -> list[Problem]:
-    """Write down what came of the hands and line up what comes next; what Flowdock is to be told.
-
-    `holds`: for how many seconds to put off what else is due of an integration, by its id.
-    """
-    Origin.objects.lock({hand.integration.origin_id for hand in hands})
-    told: list[Problem] = []
-    ended: list[int] = []
-    put_off: list[Outcome] = []
-    for hand in hands:
-        if not hand.outcomes:
-            _leased(hand).update(next_attempt_at=Now())
-        for outcome in hand.outcomes:
-            match outcome.fate:
-                case Fate.DELIVERED:
-                    _end(outcome, state=Delivery.State.DELIVERED, reason="", delivered_at=timezone.now())
-                    ended.append(outcome.delivery.pk)
-                case Fate.FAILED:
-                    _end(outcome, state=Delivery.State.FAILED, reason=outcome.words[:500])
-                    ended.append(outcome.delivery.pk)
-                case Fate.GONE:
-                    _log_attempt(outcome)
-                    hand.integration.remove()
-                case Fate.LATER | Fate.REFUSED if outcome.delivery is hand.deliveries[0]:
-                    _log_attempt(outcome)
-                    _leased(hand).update(next_attempt_at=Now() + backoff(outcome))
-                case Fate.LATER | Fate.REFUSED:
-                    _log_attempt(outcome)
-                    put_off.append(outcome)
-        told += _problems(hand)
-    if ended:
-        Delivery.objects.filter(pk__in=ended).line_up()
-    for outcome in put_off:
-        # It stood behind another until a moment ago, and has been lined up for now.
-        Delivery.objects.in_line().filter(pk=outcome.delivery.pk).update(next_attempt_at=Now() + backoff(outcome))
-    for integration in {hand.integration.pk for hand in hands} & holds.keys():
-        _put_off_what_is_due(integration, dt.timedelta(seconds=holds[integration]))
-    return told
-
-
-def give_up(pk: int, words: str) -> None:
-    """Fail a pending delivery without reading it; in a transaction."""
-    Origin.objects.lock(Delivery.objects.filter(pk=pk).values_list("integration__origin", flat=True))
-    Delivery.objects.pending().filter(pk=pk).update(
-        state=Delivery.State.FAILED, reason=words[:500], next_attempt_at=None
-    )
-    Delivery.objects.filter(pk=pk).line_up()
-
-
-def _put_off_what_is_due(integration: int, wait: dt.timedelta) -> None:
-    """Of `integration`, but for what is in somebody's hand: its time lies in the future."""
-    due = Delivery.objects.in_line().filter(integration=integration, next_attempt_at__lte=Now())
-    due.update(next_attempt_at=Now() + wait)
-
-
-def _leased(hand: Hand) -> DeliveryQuerySet:
-    """The first of the hand, if it still is ours: neither parked, nor dropped, nor taken over by another worker."""
-    return Delivery.objects.pending().filter(pk=hand.deliveries[0].pk, next_attempt_at=hand.lease)
-
-
-def _attempts(outcome: Outcome) -> list[dict[str, Any]]:
-    entry = {
-        "at": outcome.at.isoformat(timespec="milliseconds"),
-        "status": outcome.status,
-        "outcome": outcome.words,
-        "ms": outcome.ms,
-    }
-    return [*outcome.delivery.attempts, entry][-ATTEMPTS_KEPT:]
-
-
-def _end(outcome: Outcome, **columns: Any) -> None:
-    """The delivery ends, whoever holds its lease by now: what Flowdock has taken is a fact.
-
-    Also where it was dropped, or its integration removed, while it was on its way.
-    """
-    delivery = Delivery.objects.filter(pk=outcome.delivery.pk)
-    if outcome.fate is not Fate.DELIVERED:
-        delivery = delivery.pending()
-    delivery.exclude(state=Delivery.State.DELIVERED).update(
-        next_attempt_at=None,
-        attempts=_attempts(outcome),
-        flowdock_thread_id=outcome.flowdock_thread_id[:100],
-        **columns,
-    )
-
-
-def _log_attempt(outcome: Outcome) -> None:
-    Delivery.objects.pending().filter(pk=outcome.delivery.pk).update(
-        attempts=_attempts(outcome), reason=outcome.words[:500]
-    )
-
-
-def _problems(hand: Hand) -> list[Problem]:
-    """Set or clear the integration's problem as the hand's outcomes ask for; what Flowdock is to be told of it."""
-    integration = hand.integration
-    fates = {outcome.fate for outcome in hand.outcomes}
-    if Fate.REFUSED in fates:
-        words = next(outcome.words for outcome in hand.outcomes if outcome.fate is Fate.REFUSED)
-        # Without its token, Flowdock cannot be told.
-        is_told = hold(integration, words) and words != KEY_MISSING
-        return [Problem(integration.pk, integration.flow_token, words)] if is_told else []
-    if Fate.DELIVERED in fates and integration.problem in PROBLEMS:
-        return [Problem(integration.pk, integration.flow_token, "")] if heal(integration) else []
-    return []
-
-
-def hold(integration: Integration, problem: str) -> bool:
-    """A person must solve this first: nothing of the integration is tried for a while. Whether the problem is news."""
-    _put_off_what_is_due(integration.pk, dt.timedelta(seconds=LAST_RETRY))
-    connected = Integration.objects.connected().filter(pk=integration.pk)
-    return bool(connected.exclude(problem=problem).update(problem=problem))
-
-
-def heal(integration: Integration) -> bool:
-    """Flowdock takes its messages again: all that waited for that is due. Whether there was a problem of that kind."""
-    later = Now() + lease_length()  # what is due before may be in somebody's hand
-    integration.deliveries.in_line().filter(next_attempt_at__gt=later).update(next_attempt_at=Now())
-    return bool(Integration.objects.filter(pk=integration.pk, problem__in=PROBLEMS).update(problem=""))
