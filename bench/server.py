@@ -159,8 +159,8 @@ def rate_at_once(
 
 
 def posting(served: Served, seconds: float) -> Iterator[Row]:
-    from flowdock_server.drafts import Draft
-    from flowdock_server.messages import post
+    from flowdock_server.posting.drafts import Draft
+    from flowdock_server.posting.messages import post
 
     chat = Draft(event="message", content="Is the build green again? https://ci.test")
     bare = {
@@ -310,8 +310,8 @@ def fill(served: Served, past: int) -> None:
     from django.db import transaction
     from django.utils import timezone
 
-    from flowdock_server import search
     from flowdock_server.models import Flow, Message, Tag, Thread
+    from flowdock_server.posting import search
 
     words = ["tide", "build", "branch", "harbour", "deploy", "review", "merge", "test"]
     words += ["light", "anchor", "wave", "storm", "crane", "cargo", "pilot", "buoy"]

@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error, Info, Tags, Warning, registe
 from django.db import OperationalError, connection
 
 from flowdock_server.models import Application
-from flowdock_server.sealing import Unsealable, seal_again
+from flowdock_server.secrets.encryption import Unsealable, seal_again
 
 
 @register(Tags.security, deploy=True)

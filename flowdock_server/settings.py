@@ -182,8 +182,11 @@ CACHES = {
 
 AUTH_USER_MODEL = "flowdock_server.User"
 # The last one is for client secrets only, which name it when they are stored.
-PASSWORD_HASHERS = [*global_settings.PASSWORD_HASHERS, "flowdock_server.hashers.GeneratedSecretHasher"]
-AUTHENTICATION_BACKENDS = ["flowdock_server.signin.PasswordBackend"]
+PASSWORD_HASHERS = [*global_settings.PASSWORD_HASHERS, "flowdock_server.secrets.hashers.GeneratedSecretHasher"]
+AUTHENTICATION_BACKENDS = [
+    "flowdock_server.people.sign_in.PasswordBackend",
+    "flowdock_server.signin.PasswordBackend",  # for sessions from before it moved
+]
 LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/app"
 LOGOUT_REDIRECT_URL = LOGIN_URL

@@ -1,115 +1,12 @@
-"""Signing in with a password, and what slows down those who guess.
+"""The former place of the password backend: sessions that began before it moved name it."""
 
-Every way leads through `PasswordBackend`: the page, Basic authentication, OAuth's password grant. Failures are counted
-for the account and for the address they come from, in the database, so that all processes count together. After some
-of them each further one has to wait twice as long as the one before. An account that does not exist is treated as one
-that does, so that nobody learns which there are.
-
-Where somebody has signed in from lately, their account has a count of its own, and only that makes them wait: who goes
-on guessing from elsewhere, or other accounts from the same address, does not lock them out.
-
-Client secrets of OAuth are counted in the same way, by address alone: a client id is public, and guesses from elsewhere
-must not lock an application out.
-"""
-
-from datetime import datetime, timedelta
-from math import ceil
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
-from django.db.models import F
-from django.http import HttpRequest
-from django.utils import timezone
-
-from flowdock_server.limits import client_address
-from flowdock_server.models import SignInFailures, User
-from flowdock_server.tokens import digest
-
-# Failures in a row that cost nothing: several people may share an address.
-FREE = {"account": 5, "known": 5, "address": 20}
-LONGEST_WAIT = 300  # seconds
-FORGOTTEN_AFTER = timedelta(hours=1)
-KNOWN_FOR = timedelta(days=30)
-_KNOWN = "known "  # begins the key of an account at an address that is known; other keys are hexadecimal
-
-
-class TooManyAttempts(Exception):
-    """No password is looked at for `retry_after` more seconds."""
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many attempts to sign in. Try again in {retry_after} seconds.")
-        self.retry_after = retry_after
-
-
-class Guesses:
-    """What was wrong before, for one account or client and for the address that a request comes from."""
-
-    def __init__(self, name: str, request: HttpRequest | None, *, counts_elsewhere: bool) -> None:
-        """`counts_elsewhere`: whether failures from any address count together for this `name`."""
-        address = client_address(request)
-        self._keys = {
-            "known": _KNOWN + digest(f"{name} {address}")[: -len(_KNOWN)],
-            "address": digest(f"address {address}"),
-        }
-        if counts_elsewhere:
-            self._keys["account"] = digest(f"account {name}")
-        self._failures = {each.key: each for each in SignInFailures.objects.filter(key__in=self._keys.values())}
-        self._known = self._failures.get(self._keys["known"])
-        self._now = timezone.now()
-
-    def check(self) -> None:
-        """Raises TooManyAttempts. Where this name was right before, only its own failures there make it wait."""
-        looked_at = ["known"] if self._known else ["account", "address"]
-        failures = {kind: self._failures.get(self._keys[kind]) for kind in looked_at if kind in self._keys}
-        if wait := _seconds_to_wait(failures, self._now):
-            raise TooManyAttempts(wait)
-
-    def failed(self) -> None:
-        for kind in ("known" if self._known else "account", "address"):
-            if kind in self._keys:
-                _count(self._keys[kind], self._now)
-
-    def succeeded(self) -> None:
-        # Not the address's: somebody with one account could go on guessing others' for ever.
-        known, now = self._known, self._now
-        if known is None and "account" in self._keys:
-            SignInFailures.objects.filter(key=self._keys["account"]).delete()
-        if known is None or known.count or known.last_at < now - timedelta(days=1):
-            SignInFailures.objects.update_or_create(key=self._keys["known"], defaults={"count": 0, "last_at": now})
 
 
 class PasswordBackend(ModelBackend):
-    def authenticate(
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
-    ) -> User | None:
-        """The user with this e-mail address and password. Raises TooManyAttempts."""
-        if username is None or password is None:
-            return None
-        guesses = Guesses(username.strip().lower(), request, counts_elsewhere=True)
-        guesses.check()
-        user = super().authenticate(request, username=username, password=password)
-        if user is None:
-            guesses.failed()
-        else:
-            guesses.succeeded()
-        return user
+    """Keeps these sessions signed in. It signs in nobody itself, so a wrong password is counted once."""
 
-
-def _seconds_to_wait(failures: dict[str, SignInFailures | None], now: datetime) -> int:
-    waits = [0.0]
-    for kind, failed in failures.items():
-        if failed and failed.count >= FREE[kind]:
-            # The exponent is bounded, since 2 to the power of a million takes a while too.
-            wait = min(2 ** min(failed.count - FREE[kind], 20), LONGEST_WAIT)
-            waits.append((failed.last_at + timedelta(seconds=wait) - now).total_seconds())
-    return ceil(max(waits))
-
-
-def _count(key: str, now: datetime) -> None:
-    """One more, unless those before are forgotten."""
-    rows = SignInFailures.objects
-    rows.filter(last_at__lt=now - FORGOTTEN_AFTER).exclude(key__startswith=_KNOWN).delete()
-    rows.filter(last_at__lt=now - KNOWN_FOR).delete()
-    rows.filter(last_at__lt=now - FORGOTTEN_AFTER).update(count=0)
-    if not rows.filter(key=key).update(count=F("count") + 1, last_at=now):
-        rows.get_or_create(key=key, defaults={"count": 1, "last_at": now})
+    def authenticate(self, request: Any, username: Any = None, password: Any = None, **kwargs: Any) -> None:
+        return None

@@ -8,13 +8,13 @@ from ninja import Router
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from flowdock_server import actions
-from flowdock_server.drafts import Shape
+from flowdock_server.parsing.params import Merged
+from flowdock_server.posting import actions
+from flowdock_server.posting.drafts import Shape
 
 from .auth import person
 from .errors import failure
 from .flows import open_flow
-from .params import Merged
 from .shapes import ErrorShape
 
 router = Router(tags=["threads"])

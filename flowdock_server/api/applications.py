@@ -10,12 +10,12 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from flowdock_server.drafts import Rejected, Shape
 from flowdock_server.models import Application
-from flowdock_server.tokens import new_token
+from flowdock_server.parsing.params import Merged
+from flowdock_server.posting.drafts import Rejected, Shape
+from flowdock_server.secrets.tokens import new_token
 
 from .auth import Basic, person
-from .params import Merged
 from .shapes import ApplicationShape, application_shape
 
 router = Router(tags=["applications"])

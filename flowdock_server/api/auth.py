@@ -20,9 +20,9 @@ from oauth2_provider.models import get_access_token_model
 
 from flowdock_server.models import ApiToken, Application, Source, User
 from flowdock_server.oauth.scopes import SHOWN_WITH
-from flowdock_server.tokens import digest
+from flowdock_server.parsing import params
+from flowdock_server.secrets.tokens import digest
 
-from . import params
 from .errors import Forbidden, Gone
 
 

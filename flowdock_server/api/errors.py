@@ -7,10 +7,9 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from pydantic_core.core_schema import ErrorType
 
-from flowdock_server.drafts import BLANK, Refused, Rejected
-from flowdock_server.signin import TooManyAttempts
-
-from .params import TooLarge, Unreadable, Unsupported
+from flowdock_server.parsing.params import TooLarge, Unreadable, Unsupported
+from flowdock_server.people.sign_in import TooManyAttempts
+from flowdock_server.posting.drafts import BLANK, Refused, Rejected
 
 MESSAGES = {
     400: "The request cannot be understood",

@@ -11,8 +11,8 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 from ninja import Router
 
-from flowdock_server import files
 from flowdock_server.models import Attachment, Conversation, Flow
+from flowdock_server.posting import files
 
 from .auth import Caller, Key, person
 from .errors import Forbidden

@@ -12,13 +12,13 @@ from ninja import Router, Status
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from flowdock_server import members
-from flowdock_server.drafts import Shape
 from flowdock_server.models import Flow, FlowMembership, Membership, Organization, Tag, User
+from flowdock_server.parsing.params import Id, Merged
+from flowdock_server.people import members
+from flowdock_server.posting.drafts import Shape
 
 from .auth import Caller, person
 from .errors import Forbidden
-from .params import Id, Merged
 from .shapes import FlowShape, FlowUserShape, Offers, flow_shape, flow_user_shape
 
 router = Router(tags=["flows"])

@@ -7,14 +7,14 @@ from django.shortcuts import get_object_or_404
 from ninja import Router, Status
 from pydantic import BeforeValidator, Field
 
-from flowdock_server import invitations, members
-from flowdock_server.drafts import Rejected, Shape
 from flowdock_server.models import Flow, Invitation
+from flowdock_server.parsing.params import Merged
+from flowdock_server.people import invitations, members
+from flowdock_server.posting.drafts import Rejected, Shape
 
 from .auth import person
 from .errors import Forbidden
 from .flows import open_flow
-from .params import Merged
 from .shapes import ImportedShape, InvitationShape, invitation_shape, user_shape
 from .users import Email
 

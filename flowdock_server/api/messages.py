@@ -12,13 +12,13 @@ from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
 from pydantic import BaseModel, BeforeValidator, Field
 
-from flowdock_server import conversations, messages, search, tagging
-from flowdock_server.drafts import BLANK, INBOX_EVENTS, Content, Draft, Rejected, Shape, Tags
 from flowdock_server.models import Flow, Message, Tag, Thread
+from flowdock_server.parsing.params import DEFAULT_LIMIT, Limit, Merged
+from flowdock_server.posting import chat_threads, messages, search, tagging
+from flowdock_server.posting.drafts import BLANK, INBOX_EVENTS, Content, Draft, Rejected, Shape, Tags
 
 from .auth import ActivityToken, Caller, person, person_or_source
 from .flows import open_flow, open_flow_by_id
-from .params import DEFAULT_LIMIT, Limit, Merged
 from .shapes import MessageShape, loaded, message_shapes
 
 router = Router(tags=["messages"])
@@ -218,7 +218,7 @@ def delete_message(request: HttpRequest, organization: str, flow: str, number: i
 
 def _thread(flow: Flow, thread_id: str) -> Thread:
     """Stored or not. Http404 for one that the flow does not have."""
-    if (thread := conversations.find(flow, thread_id)) is None:
+    if (thread := chat_threads.find(flow, thread_id)) is None:
         raise Http404
     return thread
 

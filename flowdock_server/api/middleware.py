@@ -8,9 +8,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from flowdock_server import limits
+from flowdock_server.parsing import params
+from flowdock_server.people import rate_limits
 
-from . import params
 from .errors import failure, later
 
 _ROOTS = "activities|comments|files|flows|messages|oauth/applications|openapi|organizations|private|sources|users?"
@@ -57,7 +57,7 @@ class ApiMiddleware:
         return response
 
     def _limited(self, request: HttpRequest) -> HttpResponseBase:
-        counted = limits.Counted(_key(request), limits.client_address(request))
+        counted = rate_limits.Counted(_key(request), rate_limits.client_address(request))
         if wait := counted.seconds_to_wait():
             return later(f"Too many requests. Try again in {wait} seconds.", wait)
         response = self._called(request)

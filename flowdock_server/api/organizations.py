@@ -9,13 +9,13 @@ from django.shortcuts import get_object_or_404
 from ninja import Router, Status
 from pydantic import Field
 
-from flowdock_server import members
-from flowdock_server.drafts import Shape
 from flowdock_server.models import Membership, Organization
+from flowdock_server.parsing.params import Id, Merged
+from flowdock_server.people import members
+from flowdock_server.posting.drafts import Shape
 
 from .auth import Caller, person
 from .errors import Forbidden
-from .params import Id, Merged
 from .shapes import (
     OrganizationShape,
     OrganizationUserShape,

@@ -8,13 +8,14 @@ from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
 from pydantic import Field
 
-from flowdock_server import files, private, tagging
-from flowdock_server.drafts import BLANK, Content, Name, Rejected, Shape, Tags
 from flowdock_server.models import Conversation, PrivateMessage, PrivateTag, User
+from flowdock_server.parsing.params import Merged
+from flowdock_server.people import private
+from flowdock_server.posting import files, tagging
+from flowdock_server.posting.drafts import BLANK, Content, Name, Rejected, Shape, Tags
 
 from .auth import Caller, person
 from .messages import Change, Paging, as_number, posted
-from .params import Merged
 from .shapes import ConversationShape, PrivateMessageShape, conversation_shape, private_message_shape
 
 router = Router(tags=["private conversations"])

@@ -14,8 +14,10 @@ from ninja.errors import AuthenticationError
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from flowdock_server import messages
-from flowdock_server.drafts import (
+from flowdock_server.models import Flow
+from flowdock_server.parsing.params import Merged
+from flowdock_server.posting import messages
+from flowdock_server.posting.drafts import (
     Address,
     Author,
     Content,
@@ -29,10 +31,7 @@ from flowdock_server.drafts import (
     Tags,
     ThreadState,
 )
-from flowdock_server.models import Flow
-from flowdock_server.tokens import digest
-
-from .params import Merged
+from flowdock_server.secrets.tokens import digest
 
 router = Router(tags=["push API"])
 

@@ -10,13 +10,13 @@ from django.shortcuts import get_object_or_404
 from ninja import Router, Status
 from pydantic import BeforeValidator, Field
 
-from flowdock_server.drafts import Address, Shape
 from flowdock_server.models import Flow, Source
+from flowdock_server.parsing.params import Merged
+from flowdock_server.posting.drafts import Address, Shape
 
 from .auth import Caller, FlowToken, person, person_or_source
 from .errors import Forbidden
 from .flows import open_flow
-from .params import Merged
 from .shapes import SourceShape, source_shape
 
 router = Router(tags=["sources"])

@@ -10,12 +10,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Query, Router
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from flowdock_server import conversations
 from flowdock_server.models import Application, Flow, Source, Thread
+from flowdock_server.parsing.params import DEFAULT_LIMIT, Limit
+from flowdock_server.posting import chat_threads
 
 from .auth import person
 from .flows import open_flow
-from .params import DEFAULT_LIMIT, Limit
 from .shapes import ThreadShape, moment, thread_shape
 
 router = Router(tags=["threads"])
@@ -76,7 +76,7 @@ def flow_threads(
 def one_thread(request: HttpRequest, organization: str, flow: str, thread_id: str) -> ThreadShape:
     """Retrieve a thread of a flow by its id, with its present state and counters."""
     opened = open_flow(request.auth, organization, flow)
-    thread = conversations.find(opened, thread_id, _loaded(Thread.objects.all()))
+    thread = chat_threads.find(opened, thread_id, _loaded(Thread.objects.all()))
     if thread is None:
         raise Http404
     thread.flow = opened
@@ -85,7 +85,7 @@ def one_thread(request: HttpRequest, organization: str, flow: str, thread_id: st
 
 def _unanswered(flow: Flow, selection: Selection) -> list[Thread]:
     """The first of those that have one message, which nobody replied to."""
-    found = conversations.unanswered(flow)
+    found = chat_threads.unanswered(flow)
     if selection.since:
         found = found.filter(created_at__gt=selection.since)
     if selection.until and selection.before:
@@ -96,7 +96,7 @@ def _unanswered(flow: Flow, selection: Selection) -> list[Thread]:
         found = found.filter(created_at__lt=selection.until)
     messages = list(found.order_by("-created_at", "-number")[: selection.limit + 1])
     prefetch_related_objects([message for message in messages if ":file" in message.tags], "attachments")
-    threads = [conversations.alone(message) for message in messages]
+    threads = [chat_threads.alone(message) for message in messages]
     for thread in threads:
         thread.flow = flow
     return threads

@@ -13,13 +13,13 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from flowdock_server import email_changes, members
-from flowdock_server.drafts import Rejected, Shape
 from flowdock_server.models import User
+from flowdock_server.parsing.params import Merged
+from flowdock_server.people import email_changes, members
+from flowdock_server.posting.drafts import Rejected, Shape
 
 from .auth import Caller, person
 from .errors import Forbidden
-from .params import Merged
 from .shapes import UserShape, user_shape
 
 router = Router(tags=["users"])

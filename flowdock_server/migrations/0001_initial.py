@@ -3,7 +3,7 @@
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import flowdock_server.tokens
+import flowdock_server.secrets.tokens
 import oauth2_provider.generators
 import oauth2_provider.models
 import re
@@ -162,7 +162,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Thread',
             fields=[
-                ('id', models.CharField(default=flowdock_server.tokens.new_thread_id, editable=False, max_length=27, primary_key=True, serialize=False)),
+                ('id', models.CharField(default=flowdock_server.secrets.tokens.new_thread_id, editable=False, max_length=27, primary_key=True, serialize=False)),
                 ('external_thread_id', models.CharField(blank=True, max_length=255)),
                 ('title', models.TextField(blank=True)),
                 ('body', models.TextField(blank=True)),

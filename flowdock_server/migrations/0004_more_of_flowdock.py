@@ -2,7 +2,7 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import flowdock_server.tokens
+import flowdock_server.secrets.tokens
 from django.conf import settings
 from django.db import migrations, models
 
@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
                 ('file_name', models.CharField(max_length=255)),
                 ('content_type', models.CharField(max_length=255)),
                 ('size', models.BigIntegerField(help_text='Bytes')),
-                ('key', models.CharField(default=flowdock_server.tokens.new_file_key, editable=False, max_length=64, unique=True)),
+                ('key', models.CharField(default=flowdock_server.secrets.tokens.new_file_key, editable=False, max_length=64, unique=True)),
                 ('width', models.PositiveIntegerField(blank=True, null=True)),
                 ('height', models.PositiveIntegerField(blank=True, null=True)),
                 ('thumbnail_width', models.PositiveIntegerField(blank=True, null=True)),

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 def gather(apps, schema_editor):
-    from flowdock_server.conversations import gather_comments
+    from flowdock_server.posting.chat_threads import (gather_comments)
 
     gather_comments(apps.get_model("flowdock_server", "Message"), apps.get_model("flowdock_server", "Thread"))
 

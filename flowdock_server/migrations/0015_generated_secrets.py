@@ -1,8 +1,8 @@
 from django.contrib.auth.hashers import make_password
 from django.db import migrations
 
-from flowdock_server.hashers import GENERATED_LENGTH, GeneratedSecretHasher
-from flowdock_server.sealing import Unsealable, unseal
+from flowdock_server.secrets.hashers import (GENERATED_LENGTH, GeneratedSecretHasher)
+from flowdock_server.secrets.encryption import (Unsealable, unseal)
 
 
 def hash_generated_secrets_by_sha256(apps, schema_editor):

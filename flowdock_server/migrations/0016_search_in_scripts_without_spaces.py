@@ -4,7 +4,7 @@ from html import unescape
 
 from django.db import migrations
 
-# As flowdock_server.search made words when this was written. It is a copy, so that a later change there does not change
+# As flowdock_server.posting.search made words when this was written. It is a copy, so that a later change there does not change
 # what this migration does: such a change brings a migration of its own.
 UNSPACED = "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # noqa: E501
 EMOJI = "\u2190-\u21ff\u2300-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"

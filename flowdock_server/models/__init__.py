@@ -7,7 +7,7 @@
     private.py       Conversation, PrivateMessage, PrivateTag
     search.py        Indexed
 
-Writing messages is `flowdock_server.messages.post`; nothing else creates a Message or changes a Thread's state.
+Writing messages is `flowdock_server.posting.messages.post`; nothing else creates a Message or changes a Thread's state.
 Strangers' HTML is stored as it came: show it through the properties that begin with `safe_`.
 """
 

@@ -16,10 +16,10 @@ from oauth2_provider.models import (
     get_refresh_token_model,
 )
 
-from flowdock_server.hashers import GENERATED_LENGTH, GeneratedSecretHasher
 from flowdock_server.live import Note, hub
-from flowdock_server.sealing import Unsealable, seal, unseal
-from flowdock_server.tokens import digest, new_token
+from flowdock_server.secrets.encryption import Unsealable, seal, unseal
+from flowdock_server.secrets.hashers import GENERATED_LENGTH, GeneratedSecretHasher
+from flowdock_server.secrets.tokens import digest, new_token
 
 from .flows import Flow
 from .people import User

@@ -9,7 +9,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from flowdock_server.live import Note, hub
-from flowdock_server.tokens import digest, new_token
+from flowdock_server.secrets.tokens import digest, new_token
 
 from .people import PARAMETERIZED, Membership, Organization, User
 

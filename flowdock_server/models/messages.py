@@ -11,8 +11,8 @@ from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from flowdock_server.html import clean_body, clean_line, without_tags
-from flowdock_server.tokens import new_file_key, new_thread_id
+from flowdock_server.parsing.html import clean_body, clean_line, without_tags
+from flowdock_server.secrets.tokens import new_file_key, new_thread_id
 
 from .applications import Source
 from .flows import Flow
@@ -42,7 +42,7 @@ class Thread(models.Model):
     `external_thread_id` is the poster's own key, unique within its source. Title, body, address, status, `fields`
     ([{"label", "value"}]) and `actions` (schema.org actions) are the state that the last message set. The counters
     and the last line (`last_author`, `last_title`, `last_event`, `updated_at`) let a list be shown from this table
-    alone; they change in `flowdock_server.messages.post` only.
+    alone; they change in `flowdock_server.posting.messages.post` only.
     """
 
     class Color(models.TextChoices):
@@ -173,7 +173,7 @@ class Message(models.Model):
     author, and in `data` its {"source", "project", "reply_to", "link"}. "file" is its one attachment. What happened
     has its content in `data`: "action" {"type", "description"}, "tag-change" {"message", "add", "remove"},
     "message-edit" {"message", "updated_content"}. `thread` is None of what happened, and of what nobody has replied
-    to: `flowdock_server.conversations` has its thread. `parent` is what a comment is about. A message that has
+    to: `flowdock_server.posting.chat_threads` has its thread. `parent` is what a comment is about. A message that has
     `attachments` has the tag ":file" and never loses it.
     """
 
@@ -277,7 +277,7 @@ class Attachment(models.Model):
 
     `message` is None until it is posted. A private message's is `private_message`; then `flow` and `message` are None.
     `content_id` is the name that the body of an activity refers to as cid:NAME.
-    `width` and `height` are known of pictures only, in pixels. Made and removed by `flowdock_server.files`.
+    `width` and `height` are known of pictures only, in pixels. Made and removed by `flowdock_server.posting.files`.
     """
 
     flow = models.ForeignKey(Flow, models.CASCADE, null=True, related_name="attachments")

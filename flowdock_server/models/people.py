@@ -9,7 +9,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 
-from flowdock_server.tokens import digest, new_token
+from flowdock_server.secrets.tokens import digest, new_token
 
 # The part of an address that names an organization or a flow.
 PARAMETERIZED = RegexValidator(re.compile(r"\A[a-z0-9][a-z0-9_-]*\Z"), "may hold a-z, 0-9, hyphen and underscore")
@@ -158,7 +158,7 @@ class ApiToken(models.Model):
 class EmailChange(models.Model):
     """A new e-mail address of a person, until the link that was sent to it is opened.
 
-    Belongs to `flowdock_server.email_changes`.
+    Belongs to `flowdock_server.people.email_changes`.
     """
 
     user = models.OneToOneField(User, models.CASCADE, related_name="email_change")
@@ -174,7 +174,7 @@ class SignInFailures(models.Model):
     """How often a password was wrong in a row, for one account, from one address, or for one account from an address
     where it was right before: `key` is a digest of which.
 
-    Belongs to `flowdock_server.signin`.
+    Belongs to `flowdock_server.people.sign_in`.
     """
 
     key = models.CharField(primary_key=True, max_length=64, editable=False)

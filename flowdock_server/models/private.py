@@ -59,7 +59,7 @@ class PrivateMessage(models.Model):
 
     A "message" has its text in `content`, a "file" one attachment. A "message-edit" {"message", "updated_content"} and
     a "tag-change" {"message", "add", "remove"} have theirs in `data`, as in a flow. Stored by
-    `flowdock_server.private`.
+    `flowdock_server.people.private`.
     """
 
     class Event(models.TextChoices):

@@ -17,7 +17,7 @@ class WordsField(models.TextField):
 
 @WordsField.register_lookup
 class Match(models.Lookup):
-    """Whether the words match a query in the database's own language, as `flowdock_server.search` writes it."""
+    """Whether the words match a query in the database's own language, as `flowdock_server.posting.search` writes it."""
 
     lookup_name = "match"
 
@@ -29,7 +29,7 @@ class Match(models.Lookup):
 
 
 class Indexed(models.Model):
-    """What a message can be found by; written by `flowdock_server.search`, its table made by a migration.
+    """What a message can be found by; written by `flowdock_server.posting.search`, its table made by a migration.
 
     On SQLite it is an FTS5 table, which knows no foreign keys; so it has none anywhere: a signal removes
     the rows of messages that are deleted, also of those that go with their flow.

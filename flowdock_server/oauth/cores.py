@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest
 from oauth2_provider.oauth2_backends import OAuthLibCore
 
-from flowdock_server.api import params
+from flowdock_server.parsing import params
 
 
 def _spaced(scope: str) -> str:

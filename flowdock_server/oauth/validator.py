@@ -16,7 +16,7 @@ from oauthlib.oauth2.rfc6749.errors import (
 )
 
 from flowdock_server.models import Application, CodeUsed, UsedCode
-from flowdock_server.signin import Guesses
+from flowdock_server.people.sign_in import Guesses
 
 WHERE_FROM = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR")
 GRANTS = ("authorization_code", "password", "refresh_token")

@@ -33,11 +33,11 @@ from oauthlib.oauth2.rfc6749.errors import (
     MissingClientIdError,
 )
 
-from flowdock_server import limits
-from flowdock_server.api import params
 from flowdock_server.models import Application
 from flowdock_server.models.applications import OUT_OF_BAND
-from flowdock_server.signin import TooManyAttempts
+from flowdock_server.parsing import params
+from flowdock_server.people import rate_limits
+from flowdock_server.people.sign_in import TooManyAttempts
 
 from .cores import AuthorizeCore, TokenCore
 from .grants import granted
@@ -145,7 +145,7 @@ class KeyView(OAuthLibMixin, View):
         raise NotImplementedError
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        if wait := limits.Counted("", limits.client_address(request)).seconds_to_wait():
+        if wait := rate_limits.Counted("", rate_limits.client_address(request)).seconds_to_wait():
             return _later(request, f"Too many requests. Try again in {wait} seconds.", wait)
         try:
             _, headers, body, status = self.response_to(request)

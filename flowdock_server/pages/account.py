@@ -16,12 +16,12 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
 
-from flowdock_server import email_changes
 from flowdock_server.models import ApiToken, Application, User
 from flowdock_server.oauth.grants import living_tokens
 from flowdock_server.oauth.scopes import Scope, described
+from flowdock_server.pages import form_keys
+from flowdock_server.people import email_changes
 
-from . import once
 from .forms import EmailForm, PasswordForm, ProfileForm, TokenForm
 
 
@@ -133,7 +133,7 @@ def issue_token(request: HttpRequest) -> HttpResponseBase:
     form = TokenForm(request.POST)
     if not form.is_valid():
         return _page(request, form=form, status=400)
-    if not once.first_time(request):
+    if not form_keys.first_time(request):
         return redirect("account")
     token, secret = ApiToken.issue(request.user, form.cleaned_data["name"])
     return _page(request, new_token=token, secret=secret)
@@ -198,7 +198,7 @@ def _page(request: HttpRequest, *, form: TokenForm | None = None, status: int = 
         "password_form": PasswordForm(request.user),
         "tokens": ApiToken.objects.filter(user=request.user),
         "authorised": _authorised(request.user),
-        "form_key": once.form_key(),
+        "form_key": form_keys.form_key(),
         "section": "account",
         **shown,
     }

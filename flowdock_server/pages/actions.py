@@ -1,6 +1,6 @@
 """Pressing a button of a thread on its page.
 
-A form posts `signature` (of `flowdock_server.actions.signature`) to the address `press-action`. Its answer is a
+A form posts `signature` (of `flowdock_server.posting.actions.signature`) to the address `press-action`. Its answer is a
 message on the thread's page, for scripts (`Accept: application/json`) `{"message", "done", "url"}`.
 """
 
@@ -10,9 +10,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
-from flowdock_server import actions
-from flowdock_server.drafts import Refused
 from flowdock_server.models import Flow
+from flowdock_server.posting import actions
+from flowdock_server.posting.drafts import Refused
 
 from .access import flow_page
 

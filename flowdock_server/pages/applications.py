@@ -11,8 +11,8 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from flowdock_server.models import Application, Flow, Source
+from flowdock_server.pages import form_keys
 
-from . import once
 from .forms import ApplicationForm, SourceForm
 
 
@@ -36,12 +36,12 @@ def create(request: HttpRequest) -> HttpResponseBase:
     )
     form = ApplicationForm(request.POST or None, instance=draft)
     if request.method == "POST" and form.is_valid():
-        if not once.first_time(request):
+        if not form_keys.first_time(request):
             return redirect("applications")
         secret = draft.client_secret  # saving makes a digest of it
         application = form.save()
         return _page(request, application, secret=secret, news=f"{application.name} is registered.")
-    context = {"form": form, "form_key": once.form_key(), "section": "applications"}
+    context = {"form": form, "form_key": form_keys.form_key(), "section": "applications"}
     return render(request, "flowdock_server/new_application.html", context, status=400 if form.errors else 200)
 
 
@@ -67,7 +67,7 @@ def edit(request: HttpRequest, application_id: int) -> HttpResponseBase:
 @require_POST
 def rotate_secret(request: HttpRequest, application_id: int) -> HttpResponseBase:
     application = _own(request, application_id)
-    if not once.first_time(request):
+    if not form_keys.first_time(request):
         return redirect("application", application.pk)
     secret = application.rotate_secret()
     return _page(request, application, secret=secret, news="The old secret is of no use any more.")
@@ -83,7 +83,7 @@ def connect(request: HttpRequest, application_id: int) -> HttpResponseBase:
     form = SourceForm(request.user, request.POST)
     if not form.is_valid():
         return _page(request, application, source_form=form, status=400)
-    if not once.first_time(request):
+    if not form_keys.first_time(request):
         return redirect("application", application.pk)
     source, token = Source.connect(application=application, creator=request.user, **form.cleaned_data)
     return _page(request, application, source=source, flow_token=token)
@@ -128,7 +128,7 @@ def _page(
         "chosen_flow": chosen,
         "setup_address": application.setup_address(chosen) if chosen and application.setup_uri else "",
         "sources": application.sources.count(),
-        "form_key": once.form_key(),
+        "form_key": form_keys.form_key(),
         "section": "applications",
         **shown,
     }

@@ -16,14 +16,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from flowdock_server import conversations, files, messages, search
-from flowdock_server.drafts import MAX_CONTENT, Draft, Refused, Rejected
 from flowdock_server.models import Attachment, Flow, FlowMembership, Message, Tag, User
+from flowdock_server.pages import form_keys
+from flowdock_server.pages.layout import frame
+from flowdock_server.pages.wording import Wording, wording_of
+from flowdock_server.posting import chat_threads, files, messages, search
+from flowdock_server.posting.drafts import MAX_CONTENT, Draft, Refused, Rejected
 
-from . import once
 from .access import flow_page
-from .frame import frame
-from .words import Wording, wording_of
 
 EVENTS = (
     Message.Event.MESSAGE,
@@ -137,7 +137,7 @@ def reply(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
     """Say something in the thread of a message."""
     root = _message(flow, number)
     content = _typed(request)
-    thread_id = root.thread_id or conversations.thread_id(flow.pk, root.number)
+    thread_id = root.thread_id or chat_threads.thread_id(flow.pk, root.number)
     if problem := _say(request, flow, content, event="message", thread_id=thread_id):
         context = _replies(request, flow, root) | {"typed_comment": content, "comment_problem": problem}
         return _page(request, flow, context, status=400)
@@ -269,7 +269,7 @@ def _said(request: HttpRequest, flow: Flow) -> dict[str, Any]:
         "words": words,
         "people": people,
         "wording": _wording(request, flow, people),
-        "form_key": once.form_key(),
+        "form_key": form_keys.form_key(),
         "max_content": MAX_CONTENT,
     }
 
@@ -323,7 +323,7 @@ def _replies(request: HttpRequest, flow: Flow, root: Message) -> dict[str, Any]:
     return {
         "root": _line(root, request.user),
         "replies": in_context([_line(message, request.user) for message in newest], 0),
-        "form_key": once.form_key(),
+        "form_key": form_keys.form_key(),
     }
 
 
@@ -339,7 +339,7 @@ def _line(message: Message, user: User) -> Line:
 
 
 def _first(message: Message) -> int | None:
-    if message.event in conversations.BOOKKEEPING:
+    if message.event in chat_threads.BOOKKEEPING:
         return None
     thread = message.thread
     if thread is None:
@@ -413,7 +413,7 @@ def _say(request: HttpRequest, flow: Flow, content: str, **draft: Any) -> str:
     uploads = request.FILES.getlist("files")
     if len(uploads) > MAX_FILES:
         return f"These are {len(uploads)} files. Send {MAX_FILES} at once at most."
-    key = request.POST.get(once.FIELD, "")[:64]
+    key = request.POST.get(form_keys.FIELD, "")[:64]
     try:
         for place, upload in enumerate(uploads):
             sent = Draft(event="file", content=upload, uuid=_uuid(key, f"file {place} {upload.name} {upload.size}"))

@@ -9,10 +9,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from flowdock_server import invitations, members
 from flowdock_server.models import Flow, FlowMembership, Invitation, User
+from flowdock_server.pages import form_keys
+from flowdock_server.people import invitations, members
 
-from . import once
 from .access import flow_page
 from .forms import Form
 
@@ -87,7 +87,7 @@ def renew_link(request: HttpRequest, flow: Flow) -> HttpResponseBase:
 def issue_token(request: HttpRequest, flow: Flow) -> HttpResponseBase:
     """A new token for the push API. The old one is of no use any more."""
     _for_admins(request, flow)
-    if not once.first_time(request):
+    if not form_keys.first_time(request):
         return _to("flow-settings", flow)
     token = flow.issue_api_token()
     return _page(request, flow, api_token=token)
@@ -218,7 +218,7 @@ def _page(
         "form": form or FlowForm(instance=flow),
         "is_admin": members.is_admin(request.user, flow.organization),
         "join_url": members.join_url(flow),
-        "form_key": once.form_key(),
+        "form_key": form_keys.form_key(),
         **shown,
     }
     return render(request, "flowdock_server/flow_settings.html", context, status=status)

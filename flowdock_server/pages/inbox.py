@@ -10,17 +10,17 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from flowdock_server import conversations
-from flowdock_server.drafts import MAX_CONTENT, Draft, Rejected
-from flowdock_server.messages import post
 from flowdock_server.models import Flow, FlowMembership, Message, Thread, ThreadMark
 from flowdock_server.models.messages import ThreadQuerySet
+from flowdock_server.pages import form_keys
+from flowdock_server.pages.layout import frame
+from flowdock_server.pages.wording import wording_of
+from flowdock_server.posting import chat_threads
+from flowdock_server.posting.drafts import MAX_CONTENT, Draft, Rejected
+from flowdock_server.posting.messages import post
 
-from . import once
 from .access import flow_page
 from .filters import Filters, inbox, marked, page
-from .frame import frame
-from .words import wording_of
 
 TIMELINE = 100  # messages shown at once
 
@@ -72,7 +72,7 @@ def comment(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBas
         return _page(request, flow, opened, status=400)
     # The same form with the same words is the same comment: a second press of the button adds none, while words
     # that were changed after going back are another.
-    key = f"{request.POST.get(once.FIELD, '')[:64]}:{content}"
+    key = f"{request.POST.get(form_keys.FIELD, '')[:64]}:{content}"
     draft = Draft(event="message", content=content, uuid=hashlib.sha256(key.encode()).hexdigest())
     try:
         message = post(draft, flow=flow, user=request.user, thread=thread)
@@ -149,7 +149,7 @@ def _threads(flow: Flow) -> ThreadQuerySet:
 
 def _thread(flow: Flow, thread_id: str) -> Thread:
     """One that the flow has: of a message that nobody replied to it is not stored, and has no marks. Http404."""
-    if (thread := conversations.find(flow, thread_id, _threads(flow))) is None:
+    if (thread := chat_threads.find(flow, thread_id, _threads(flow))) is None:
         raise Http404
     return thread
 
@@ -182,6 +182,6 @@ def _opened(request: HttpRequest, flow: Flow, thread: Thread) -> dict[str, Any]:
         "messages_shown": found[:TIMELINE][::-1],
         "has_earlier": len(found) > TIMELINE,
         "is_earlier": bool(before),
-        "form_key": once.form_key(),
+        "form_key": form_keys.form_key(),
         "wording": wording_of(flow, request.user),
     }

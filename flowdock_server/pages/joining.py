@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth import login, password_validation
+from django.contrib.auth import password_validation
 from django.contrib.auth.decorators import login_required
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -14,8 +14,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from flowdock_server import invitations, members
 from flowdock_server.models import Flow, Invitation, User
+from flowdock_server.people import invitations, members
+from flowdock_server.people.sign_in import sign_in
 
 from .forms import Form
 
@@ -65,7 +66,7 @@ def accept(request: HttpRequest, token: str) -> HttpResponseBase:
                 )
         except IntegrityError:  # sent twice at once
             return redirect(request.path)
-        login(request, user)
+        sign_in(request, user)
         return _let_in(request, invitation, user)
     return _page(request, invitation.flow, invitation=invitation, form=form, status=400 if form.errors else 200)
 

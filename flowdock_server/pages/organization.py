@@ -11,10 +11,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from flowdock_server import members
 from flowdock_server.models import Flow, Organization
+from flowdock_server.pages import form_keys
+from flowdock_server.people import members
 
-from . import once
 from .forms import Form
 
 
@@ -55,7 +55,7 @@ def create_flow(request: HttpRequest, organization: str) -> HttpResponseBase:
     found = _own(request, organization)
     form = NewFlowForm(request.POST)
     if form.is_valid():
-        if not once.first_time(request):
+        if not form_keys.first_time(request):
             return redirect("organization", organization)
         try:
             flow = members.make_flow(
@@ -145,7 +145,7 @@ def _page(
         "is_admin": members.is_admin(user, organization),
         "name_form": name_form or NameForm(instance=organization),
         "flow_form": flow_form or NewFlowForm(),
-        "form_key": once.form_key(),
+        "form_key": form_keys.form_key(),
         "section": "flows",
     }
     return render(request, "flowdock_server/organization.html", context, status=status)

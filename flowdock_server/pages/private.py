@@ -15,14 +15,15 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from flowdock_server import files, private
-from flowdock_server.drafts import MAX_CONTENT, Refused, Rejected
 from flowdock_server.models import Conversation, PrivateMessage, User
+from flowdock_server.pages import form_keys
+from flowdock_server.pages.layout import conversations, frame
+from flowdock_server.pages.wording import Wording
+from flowdock_server.people import private
+from flowdock_server.posting import files
+from flowdock_server.posting.drafts import MAX_CONTENT, Refused, Rejected
 
-from . import once
 from .chat import MAX_FILES, PAGE, Line, in_context, in_words, is_here
-from .frame import conversations, frame
-from .words import Wording
 
 EVENTS = (PrivateMessage.Event.MESSAGE, PrivateMessage.Event.FILE)
 
@@ -188,7 +189,7 @@ def _said(request: HttpRequest, other: User) -> dict[str, Any]:
         "is_latest": before is None,
         "line_at": line_at,
         "words": words,
-        "form_key": once.form_key(),
+        "form_key": form_keys.form_key(),
         "max_content": MAX_CONTENT,
     }
 
@@ -217,7 +218,7 @@ def _typed(request: HttpRequest) -> str:
 
 
 def _uuid(request: HttpRequest, content: str) -> str:
-    return hashlib.sha256(f"{request.POST.get(once.FIELD, '')[:64]}:{content}".encode()).hexdigest()
+    return hashlib.sha256(f"{request.POST.get(form_keys.FIELD, '')[:64]}:{content}".encode()).hexdigest()
 
 
 def _stored(number: int) -> int:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib.auth import login, password_validation
+from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponseBase
@@ -13,9 +13,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods
 
-from flowdock_server import members
 from flowdock_server.models import Flow, Membership, Organization, User
-from flowdock_server.names import RESERVED, parameterized
+from flowdock_server.parsing.slugs import RESERVED, parameterized
+from flowdock_server.people import members
+from flowdock_server.people.sign_in import sign_in
 
 from .forms import Form
 
@@ -62,7 +63,7 @@ def sign_up(request: HttpRequest) -> HttpResponseBase:
             user, flow = _made(form.cleaned_data)
         except IntegrityError:  # sent twice at once
             return redirect("sign-in")
-        login(request, user)
+        sign_in(request, user)
         return redirect("flow-people", flow.organization.parameterized_name, flow.parameterized_name)
     return render(request, "flowdock_server/sign_up.html", {"form": form}, status=400 if form.errors else 200)
 

@@ -1,18 +1,18 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from . import (
+from flowdock_server.pages import (
     account,
     actions,
     applications,
     chat,
-    entry,
     events,
     flow_settings,
     inbox,
     joining,
     organization,
     private,
+    sign_in,
     signup,
     sources,
 )
@@ -81,14 +81,14 @@ _private = [
     path("/events", events.personal, name="private-events"),
 ]
 urlpatterns = [
-    path("", entry.home, name="home"),
-    path("login", entry.SignIn.as_view(), name="sign-in"),
+    path("", sign_in.home, name="home"),
+    path("login", sign_in.SignIn.as_view(), name="sign-in"),
     path("account/sign-out-everywhere", account.sign_out_everywhere, name="sign-out-everywhere"),
     path("account/sign-out", LogoutView.as_view(), name="sign-out"),
     path("invitations/<str:token>", joining.accept, name="accept-invitation"),
     path("join/<uuid:flow_id>", joining.join, name="join"),
     path("join/<uuid:flow_id>/<str:key>", joining.join, name="join-by-link"),
-    path("app", entry.flows, name="flows"),
+    path("app", sign_in.flows, name="flows"),
     path("app/private", private.show_all, name="private-list"),
     path("app/private/<int:user_id>", include(_private)),
     path("app/<str:organization>", include(_organization)),

@@ -16,9 +16,9 @@ from pydantic import BaseModel, BeforeValidator, Field
 from flowdock_server.api import errors
 from flowdock_server.api.auth import Caller, person
 from flowdock_server.api.errors import Forbidden
-from flowdock_server.api.params import Merged
-from flowdock_server.drafts import Rejected
 from flowdock_server.models import Conversation, Flow
+from flowdock_server.parsing.params import Merged
+from flowdock_server.posting.drafts import Rejected
 
 from . import store
 

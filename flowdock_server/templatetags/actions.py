@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from django import template
 
-from flowdock_server.actions import is_button, signature
-from flowdock_server.drafts import is_web_address
 from flowdock_server.models import Thread
+from flowdock_server.posting.actions import is_button, signature
+from flowdock_server.posting.drafts import is_web_address
 
 register = template.Library()
 

@@ -11,11 +11,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from flowdock_server.html import clean_body, without_tags
 from flowdock_server.models import Application, Flow, Message, Thread
 from flowdock_server.models.people import initials
 from flowdock_server.pages.filters import cursor_of
-from flowdock_server.pages.words import Wording
+from flowdock_server.pages.wording import Wording
+from flowdock_server.parsing.html import clean_body, without_tags
 
 register = template.Library()
 

@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from flowdock_server import strict_json
-from flowdock_server.drafts import COLORS
 from flowdock_server.models import Message
-from flowdock_server.tokens import digest
+from flowdock_server.parsing import strict_json
+from flowdock_server.posting.drafts import COLORS
+from flowdock_server.secrets.tokens import digest
 
 from . import FORMAT, Unfit, packed
 from .export import PART

@@ -27,7 +27,6 @@ from django.db.models import (
 from pydantic import TypeAdapter
 from pydantic import ValidationError as Invalid
 
-from flowdock_server.drafts import Action
 from flowdock_server.models import (
     Application,
     Attachment,
@@ -43,6 +42,7 @@ from flowdock_server.models import (
     User,
 )
 from flowdock_server.models.people import PARAMETERIZED
+from flowdock_server.posting.drafts import Action
 
 from . import Unfit
 from .reading import is_storable

@@ -18,8 +18,6 @@ from django.core.management.color import no_style
 from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import Model
 
-from flowdock_server import conversations, search
-from flowdock_server.files import THUMBNAIL_ENDING
 from flowdock_server.models import (
     Application,
     Attachment,
@@ -35,8 +33,10 @@ from flowdock_server.models import (
     ThreadMark,
     User,
 )
-from flowdock_server.names import RESERVED
-from flowdock_server.tokens import THREAD_ID_LENGTH, digest, new_token
+from flowdock_server.parsing.slugs import RESERVED
+from flowdock_server.posting import chat_threads, search
+from flowdock_server.posting.files import THUMBNAIL_ENDING
+from flowdock_server.secrets.tokens import THREAD_ID_LENGTH, digest, new_token
 
 from . import FORMAT, Unfit, reading
 from .kinds import (
@@ -309,7 +309,7 @@ class Loader:
 
     def _end(self, record: Record) -> None:
         # Of a file in which comments are in no thread: one of an older version, or an archive from before 2014.
-        conversations.gather_comments(flow=self.flow)
+        chat_threads.gather_comments(flow=self.flow)
         self._ended = True
 
     # Many at a time. A line is read when it comes, so that what is wrong with it is said of it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import IO, Any
 
-from flowdock_server import strict_json
+from flowdock_server.parsing import strict_json
 
 from . import Unfit
 

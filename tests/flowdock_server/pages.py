@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 
 from django.test import Client
 
-from flowdock_server.drafts import Draft
-from flowdock_server.messages import post
 from flowdock_server.models import Flow, Message, Source, Thread, User
+from flowdock_server.posting.drafts import Draft
+from flowdock_server.posting.messages import post
 
 from .conftest import activity
 

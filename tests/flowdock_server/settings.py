@@ -39,5 +39,5 @@ else:
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.MD5PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-    "flowdock_server.hashers.GeneratedSecretHasher",
+    "flowdock_server.secrets.hashers.GeneratedSecretHasher",
 ]

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import jwt
 import pytest
 
-from flowdock_server import actions
 from flowdock_server.models import Application, Flow, Source, Thread
+from flowdock_server.posting import actions
 
 from .conftest import activity, post
 from .pages import address, browser, see

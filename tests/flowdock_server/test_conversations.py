@@ -9,8 +9,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from flowdock_server import conversations
 from flowdock_server.models import Flow, Message, Thread
+from flowdock_server.posting import chat_threads
 
 from .conftest import activity, post
 from .pages import browser, see
@@ -121,14 +121,14 @@ def test_what_happened_belongs_to_no_thread(world, ines):
     assert [message["event"] for message in happened] == ["message-edit", "tag-change"]
     assert not any("thread_id" in message for message in happened)
     number = happened[0]["id"]
-    assert ines.get(f"{THREADS}/{conversations.thread_id(world.lobby.pk, number)}").status_code == 404
+    assert ines.get(f"{THREADS}/{chat_threads.thread_id(world.lobby.pk, number)}").status_code == 404
 
 
 def test_a_thread_of_another_flow_is_no_thread_here(world, ines):
     elsewhere = post(ines, "/flows/acme/main/messages", {"event": "message", "content": "Hi"}).json()["thread_id"]
     say(ines, "Hello")
 
-    for thread_id in (elsewhere, elsewhere[:-1] + "B", conversations.thread_id(world.lobby.pk, 99), "é" * 27):
+    for thread_id in (elsewhere, elsewhere[:-1] + "B", chat_threads.thread_id(world.lobby.pk, 99), "é" * 27):
         assert ines.get(f"{THREADS}/{thread_id}").status_code == 404
         answer = post(ines, MESSAGES, {"event": "message", "content": "Hi", "thread_id": thread_id})
         assert answer.status_code == 400
@@ -219,7 +219,7 @@ def test_threads_of_the_chat_are_read_from_an_index_and_not_sorted(world):
         [Message(flow=world.lobby, number=number, event="message", content="Hi") for number in range(1, 5001)]
     )
 
-    plan = conversations.unanswered(world.lobby).order_by("-created_at", "-number")[:31].explain()
+    plan = chat_threads.unanswered(world.lobby).order_by("-created_at", "-number")[:31].explain()
 
     assert "messages_unanswered" in plan
     assert "TEMP B-TREE" not in plan

@@ -9,8 +9,8 @@ import pytest
 import time_machine
 from django.test import Client
 
-from flowdock_server import email_changes
 from flowdock_server.models import User
+from flowdock_server.people import email_changes
 
 from .conftest import basic
 from .pages import browser, see

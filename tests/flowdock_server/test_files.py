@@ -14,8 +14,8 @@ from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
-from flowdock_server import files
 from flowdock_server.models import Attachment, FlowMembership, Message
+from flowdock_server.posting import files
 
 from .conftest import activity, post
 

@@ -6,8 +6,8 @@ import pytest
 from django.core import mail
 from django.test import Client, override_settings
 
-from flowdock_server import members
 from flowdock_server.models import Flow, FlowMembership, Invitation, Membership, User
+from flowdock_server.people import members
 
 from .conftest import basic, post
 from .pages import browser, see

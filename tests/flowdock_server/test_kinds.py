@@ -197,7 +197,7 @@ def test_one_who_is_blocked_neither_reads_nor_posts(world, ines, connect, as_per
 
 
 def test_what_happened_is_told_in_flowdocks_form(world, ines):
-    from flowdock_server.messages import record
+    from flowdock_server.posting.messages import record
 
     record(world.lobby, "action", {"type": "join", "description": "otto"}, world.otto)
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from flowdock_server.models import ApiToken, Application, SignInFailures
-from flowdock_server.tokens import digest
+from flowdock_server.secrets.tokens import digest
 
 from .conftest import SECRET, activity, basic, post
 

@@ -3,8 +3,8 @@
 import pytest
 from django.utils import timezone
 
-from flowdock_server import members
 from flowdock_server.models import ApiToken, Flow, FlowMembership, Membership, Message, Organization, Tag, User
+from flowdock_server.people import members
 
 from .conftest import basic, post
 

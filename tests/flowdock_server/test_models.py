@@ -5,7 +5,6 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
-from flowdock_server.html import clean_body, clean_line, without_tags
 from flowdock_server.models import (
     Application,
     Conversation,
@@ -17,7 +16,8 @@ from flowdock_server.models import (
     User,
 )
 from flowdock_server.models.people import initials
-from flowdock_server.tokens import digest
+from flowdock_server.parsing.html import clean_body, clean_line, without_tags
+from flowdock_server.secrets.tokens import digest
 
 from .conftest import SECRET
 

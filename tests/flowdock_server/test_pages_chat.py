@@ -6,9 +6,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
-from flowdock_server import messages
-from flowdock_server.drafts import Draft
 from flowdock_server.models import Attachment, Conversation, FlowMembership, Message, PrivateMessage, User
+from flowdock_server.posting import messages
+from flowdock_server.posting.drafts import Draft
 
 from .pages import address, browser, see, tell, thread_of
 

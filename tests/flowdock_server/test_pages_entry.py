@@ -3,7 +3,7 @@
 import pytest
 from django.core.management import call_command
 
-from flowdock_server.models import FlowMembership, User
+from flowdock_server.models import FlowMembership, SignInFailures, User
 
 from .pages import browser, see
 
@@ -16,6 +16,18 @@ def test_signing_in_leads_to_what_was_asked_for(world):
 
     assert answer["Location"] == "/app/acme/main"
     assert visitor.get("/app/acme/main").status_code == 200
+
+
+def test_a_session_from_before_the_password_backend_moved_is_still_signed_in(world, client):
+    client.force_login(world.ines, backend="flowdock_server.signin.PasswordBackend")
+
+    assert client.get("/app/acme/main").status_code == 200
+
+
+def test_a_wrong_password_counts_once(world):
+    browser().post("/login", {"username": "ines@example.com", "password": "wrong"})
+
+    assert set(SignInFailures.objects.values_list("count", flat=True)) == {1}
 
 
 def test_the_address_may_be_written_in_capitals(world):

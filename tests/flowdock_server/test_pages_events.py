@@ -7,10 +7,10 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient
 
-from flowdock_server import members
 from flowdock_server.live import Note, hub
 from flowdock_server.models import FlowMembership, Membership, User
 from flowdock_server.pages import events
+from flowdock_server.people import members
 from flowdock_server.streaming import feed
 from flowdock_server.streaming.opening import Opening, flow_key
 from flowdock_server.streaming.store import password_key

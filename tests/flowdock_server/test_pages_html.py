@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from django.utils.html import conditional_escape
 
-from flowdock_server.html import BODY_TAGS, MAX_DEPTH, clean_body, clean_line, without_tags
+from flowdock_server.parsing.html import BODY_TAGS, MAX_DEPTH, clean_body, clean_line, without_tags
 
 # As collected by those who test sanitisers: OWASP's filter evasion cheat sheet, DOMPurify's and html5sec's cases.
 HOSTILE = [

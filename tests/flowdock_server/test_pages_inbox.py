@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from flowdock_server.conversations import thread_id
-from flowdock_server.drafts import Draft
-from flowdock_server.messages import post
 from flowdock_server.models import Message, Thread
 from flowdock_server.pages.filters import PAGE
 from flowdock_server.pages.inbox import TIMELINE
+from flowdock_server.posting.chat_threads import thread_id
+from flowdock_server.posting.drafts import Draft
+from flowdock_server.posting.messages import post
 
 from .pages import Seen, address, browser, see, tell, thread_of
 

@@ -6,10 +6,10 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from flowdock_server import invitations, members
-from flowdock_server.drafts import Draft
-from flowdock_server.messages import post
 from flowdock_server.models import ApiToken, Flow, Message, Source, Thread
+from flowdock_server.people import invitations, members
+from flowdock_server.posting.drafts import Draft
+from flowdock_server.posting.messages import post
 from tests.planting import HOSTILE, WORD, plant, structure
 
 from .pages import address, browser

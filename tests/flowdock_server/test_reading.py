@@ -6,9 +6,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from flowdock_server.drafts import Draft
-from flowdock_server.messages import post as store
 from flowdock_server.models import Message, Thread
+from flowdock_server.posting.drafts import Draft
+from flowdock_server.posting.messages import post as store
 
 from .conftest import activity, post
 

@@ -6,8 +6,8 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
-from flowdock_server import search
 from flowdock_server.models import Indexed, Message, Tag, Thread
+from flowdock_server.posting import search
 
 from .conftest import activity, post
 

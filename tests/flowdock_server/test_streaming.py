@@ -251,8 +251,8 @@ def test_what_another_process_stores_comes_too(running: Running, ines: str) -> N
         running.manage(
             "shell",
             "-v0",
-            program="from flowdock_server.models import *\nfrom flowdock_server.drafts import Draft\n"
-            "from flowdock_server.messages import post\nfrom flowdock_server.models import Flow\n"
+            program="from flowdock_server.models import *\nfrom flowdock_server.posting.drafts import Draft\n"
+            "from flowdock_server.posting.messages import post\nfrom flowdock_server.models import Flow\n"
             "post(Draft(event='message', content='from elsewhere'), flow=Flow.objects.get(parameterized_name='main'),"
             " user=User.objects.get(email='ines@example.com'))",
         )

@@ -19,8 +19,6 @@ from django.core.management.base import CommandError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from flowdock_server import conversations, messages
-from flowdock_server.drafts import Draft
 from flowdock_server.models import (
     Application,
     Attachment,
@@ -35,6 +33,8 @@ from flowdock_server.models import (
     ThreadMark,
     User,
 )
+from flowdock_server.posting import chat_threads, messages
+from flowdock_server.posting.drafts import Draft
 from flowdock_server.transfer.kinds import FLOW, KINDS, MESSAGE, Kind
 
 from .conftest import activity, basic, post
@@ -191,7 +191,7 @@ class TestRoundTrip:
     def test_a_message_that_was_replied_to_since_joins_its_thread(self, world, tmp_path):
         first = messages.post(Draft(event="message", content="Low tide?"), flow=world.main, user=world.ines)
         early = exported(world.main, tmp_path / "early.jsonl")
-        reply = Draft(event="message", content="At noon", thread_id=conversations.thread_id(world.main.pk, 1))
+        reply = Draft(event="message", content="At noon", thread_id=chat_threads.thread_id(world.main.pk, 1))
         thread = messages.post(reply, flow=world.main, user=world.otto).thread
         late = exported(world.main, tmp_path / "late.jsonl")
         empty_the_server()
@@ -201,7 +201,7 @@ class TestRoundTrip:
 
         flow = Flow.objects.get()
         assert flow.messages.get(number=first.number).thread_id == thread.pk
-        assert not conversations.unanswered(flow).exists()
+        assert not chat_threads.unanswered(flow).exists()
 
     def test_a_copy_beside_the_original(self, rich, tmp_path):
         path = exported(rich, tmp_path / "main.jsonl")

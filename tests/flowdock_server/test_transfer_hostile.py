@@ -29,7 +29,7 @@ from flowdock_server.models import (
     Source,
     User,
 )
-from flowdock_server.tokens import digest, new_token
+from flowdock_server.secrets.tokens import digest, new_token
 from flowdock_server.transfer import packed
 
 from .conftest import activity, basic

@@ -6,11 +6,12 @@ import pytest
 from django.db import connection
 from django.http import Http404
 
-from flowdock_server import messages, private
-from flowdock_server.drafts import Draft
-from flowdock_server.files import Upload
-from flowdock_server.messages import post
 from flowdock_server.models import Flow, Message, Thread
+from flowdock_server.people import private
+from flowdock_server.posting import messages
+from flowdock_server.posting.drafts import Draft
+from flowdock_server.posting.files import Upload
+from flowdock_server.posting.messages import post
 
 from .conftest import activity
 

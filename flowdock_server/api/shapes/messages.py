@@ -7,10 +7,10 @@ from django.conf import settings
 from django.db.models import QuerySet, prefetch_related_objects
 from typing_extensions import TypedDict
 
-from flowdock_server import conversations
-from flowdock_server.actions import offered
-from flowdock_server.html import clean_body, clean_line
 from flowdock_server.models import Attachment, Conversation, Message, PrivateMessage, Thread, User
+from flowdock_server.parsing.html import clean_body, clean_line
+from flowdock_server.posting import chat_threads
+from flowdock_server.posting.actions import offered
 
 from .common import moment
 from .flows import SourceShape, source_shape
@@ -120,9 +120,9 @@ def _thread_of_one(message: Message) -> ThreadShape:
     """`thread_shape(conversations.alone(message))`, at a tenth of its cost: most messages of a list are alone."""
     posted_at = moment(message.created_at)
     return {
-        "id": conversations.thread_id(message.flow_id, message.number),
+        "id": chat_threads.thread_id(message.flow_id, message.number),
         "flow": str(message.flow_id),
-        "title": conversations.title_of(message),
+        "title": chat_threads.title_of(message),
         "body": "",
         "external_url": "",
         "status": None,
@@ -209,7 +209,7 @@ def message_shapes(found: Iterable[Message], *, with_email: bool = True) -> list
                 message.thread.flow = message.flow
                 threads[message.thread_id] = thread_shape(message.thread, with_email=with_email)
             thread = threads[message.thread_id]
-        elif message.event not in conversations.BOOKKEEPING:
+        elif message.event not in chat_threads.BOOKKEEPING:
             thread = _thread_of_one(message)
         shapes.append(message_shape(message, thread))
     return shapes

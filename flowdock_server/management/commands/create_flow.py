@@ -9,10 +9,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from flowdock_server import members
 from flowdock_server.management import finding
 from flowdock_server.models import Flow
-from flowdock_server.names import parameterized
+from flowdock_server.parsing.slugs import parameterized
+from flowdock_server.people import members
 
 EXAMPLE = """
   python -m flowdock_server create_flow acme "Main" --member lea@example.com --member tom@example.com

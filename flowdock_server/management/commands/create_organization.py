@@ -11,7 +11,7 @@ from django.db import transaction
 
 from flowdock_server.management import finding
 from flowdock_server.models import Membership, Organization
-from flowdock_server.names import RESERVED, parameterized
+from flowdock_server.parsing.slugs import RESERVED, parameterized
 
 EXAMPLE = """
   python -m flowdock_server create_organization "Acme Shipping"

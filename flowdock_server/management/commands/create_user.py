@@ -10,9 +10,9 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from flowdock_server import members
 from flowdock_server.management import finding, passwords
 from flowdock_server.models import Membership, User
+from flowdock_server.people import members
 
 EXAMPLE = """
 The password is read from FLOWDOCK_PASSWORD, else from standard input, else asked for at the terminal. It is no

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from flowdock_server.models import Application
-from flowdock_server.sealing import Unsealable, seal_again
+from flowdock_server.secrets.encryption import Unsealable, seal_again
 
 
 class Command(BaseCommand):

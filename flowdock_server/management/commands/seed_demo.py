@@ -4,8 +4,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from flowdock_server.demo import DEMO, OTHER, PASSWORD
 from flowdock_server.models import Application, Flow, FlowMembership, Membership, Organization, User
+from flowdock_server.people.demo_accounts import DEMO, OTHER, PASSWORD
 
 
 class Command(BaseCommand):

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from flowdock_server import demo
-from flowdock_server.serving import serve
+from flowdock_server.management.serving import serve
+from flowdock_server.people import demo_accounts
 from hosting.addresses import is_loopback
 
 
@@ -20,7 +20,7 @@ def port(text: str) -> int:
 
 def refuse_demo(host: str) -> None:
     """Raises CommandError where other machines could sign in with the demonstration's passwords."""
-    accounts = demo.accounts_with_known_password()
+    accounts = demo_accounts.accounts_with_known_password()
     if not (accounts or settings.DEMO):
         return
     what = f"{' and '.join(accounts)} have them" if accounts else "the sign-in page offers them"

@@ -12,9 +12,9 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.template.loader import render_to_string
 
-from flowdock_server import members
 from flowdock_server.models import Flow, FlowMembership, Invitation, User
-from flowdock_server.tokens import digest
+from flowdock_server.people import members
+from flowdock_server.secrets.tokens import digest
 
 logger = logging.getLogger(__name__)
 

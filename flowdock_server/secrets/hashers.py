@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.hashers import BasePasswordHasher
 from django.utils.crypto import constant_time_compare
 
-from flowdock_server.tokens import digest
+from flowdock_server.secrets.tokens import digest
 
 # Characters. Nobody types so many; a generated secret of this length cannot be found by trying.
 GENERATED_LENGTH = 40

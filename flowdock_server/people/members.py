@@ -9,10 +9,10 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from flowdock_server import messages
 from flowdock_server.models import Flow, FlowMembership, Invitation, Membership, Message, Organization, User
-from flowdock_server.names import parameterized
-from flowdock_server.tokens import new_token
+from flowdock_server.parsing.slugs import parameterized
+from flowdock_server.posting import messages
+from flowdock_server.secrets.tokens import new_token
 
 
 class LastAdmin(Exception):

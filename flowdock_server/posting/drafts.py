@@ -3,7 +3,6 @@
 Flowdock's field names. Errors are pydantic's; `flowdock_server.api.errors` words them as Flowdock did.
 """
 
-import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -11,7 +10,8 @@ from django.core.files.uploadedfile import UploadedFile
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from flowdock_server import strict_json
+from flowdock_server.parsing import strict_json
+from flowdock_server.parsing.storable import is_storable
 
 MAX_CONTENT = 8096  # characters of a chat message: Flowdock's own limit
 MAX_TITLE = 10_000
@@ -25,8 +25,6 @@ INBOX_EVENTS = ("activity", "discussion")
 SPOKEN_EVENTS = ("message", "comment", "status")
 
 BLANK = "can't be blank"
-# What no text in a database can hold: NUL, and halves of characters that JSON can spell.
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Rejected(Exception):
@@ -126,7 +124,7 @@ def _json_list(text: str) -> list[Any] | None:
 
 def _storable(value: str) -> str:
     """A tag of a list in a form has escapes of its own, such as that of NUL, which nobody has looked at yet."""
-    if UNSTORABLE.search(value):
+    if not is_storable(value):
         raise PydanticCustomError("characters", "has a character that cannot be stored")
     return value
 

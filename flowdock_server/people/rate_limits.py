@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.cache import caches
 from django.http import HttpRequest
 
-from flowdock_server.tokens import digest
+from flowdock_server.secrets.tokens import digest
 from hosting.addresses import network_of
 
 WINDOW = 60  # seconds

@@ -25,8 +25,8 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 from requests_hardened import Config, HTTPSession
 
-from flowdock_server.drafts import Refused, is_web_address
 from flowdock_server.models import Thread, User
+from flowdock_server.posting.drafts import Refused, is_web_address
 
 logger = logging.getLogger(__name__)
 

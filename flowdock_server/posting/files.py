@@ -25,8 +25,8 @@ from django.core.files.uploadedfile import UploadedFile
 from django.core.signing import BadSignature, TimestampSigner
 from PIL import Image, ImageOps
 
-from flowdock_server.drafts import BLANK, Rejected
 from flowdock_server.models import Attachment, Flow, User
+from flowdock_server.posting.drafts import BLANK, Rejected
 
 THUMBNAIL = (320, 320)  # pixels that a thumbnail fits into
 MAX_PIXELS = 50_000_000  # of a picture: what is packed into few bytes may unpack to all of the memory

@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from flowdock_server.models import EmailChange, User
-from flowdock_server.tokens import digest, new_token
+from flowdock_server.secrets.tokens import digest, new_token
 
 LASTS = timedelta(days=1)
 

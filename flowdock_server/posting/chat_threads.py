@@ -20,7 +20,7 @@ from django.db import connections, transaction
 from django.db.models import Count, Max, QuerySet
 
 from flowdock_server.models import Flow, Message, Thread
-from flowdock_server.tokens import THREAD_ID_LENGTH
+from flowdock_server.secrets.tokens import THREAD_ID_LENGTH
 
 # What happened, rather than what somebody said: it belongs to no thread, and nobody can reply to it.
 BOOKKEEPING = (Message.Event.ACTION, Message.Event.TAG_CHANGE, Message.Event.MESSAGE_EDIT)

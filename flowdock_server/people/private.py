@@ -11,12 +11,13 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 
-from flowdock_server import files, members, messages, tagging
-from flowdock_server.drafts import Refused, check_content
 from flowdock_server.live import Note, hub
-from flowdock_server.messages import now, turn
 from flowdock_server.models import Conversation, PrivateMessage, PrivateTag, User
-from flowdock_server.tagging import People
+from flowdock_server.people import members
+from flowdock_server.posting import files, messages, tagging
+from flowdock_server.posting.drafts import Refused, check_content
+from flowdock_server.posting.messages import now, turn
+from flowdock_server.posting.tagging import People
 
 Event = PrivateMessage.Event
 

@@ -13,8 +13,8 @@ from ninja import NinjaAPI
 from ninja.params.models import Body, BodyModel
 from pydantic import BeforeValidator, Field
 
-from flowdock_server import strict_json
-from flowdock_server.drafts import UNSTORABLE
+from flowdock_server.parsing import strict_json
+from flowdock_server.parsing.storable import is_storable
 
 MAX_DEPTH = 20
 _KEY = re.compile(r"\A([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
@@ -120,7 +120,7 @@ def check_texts(value: Any, depth: int = 0) -> None:
     if depth > MAX_DEPTH:
         raise Unreadable("The parameters are nested too deep")
     if isinstance(value, str):
-        if UNSTORABLE.search(value):
+        if not is_storable(value):
             raise Unreadable("A text has a character that cannot be stored")
     elif isinstance(value, dict):
         for key, item in value.items():

@@ -11,13 +11,13 @@ from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
-from flowdock_server import conversations, files, search, tagging
-from flowdock_server.conversations import BOOKKEEPING
-from flowdock_server.drafts import BLANK, Draft, Refused, Rejected, check_content
 from flowdock_server.live import Note, hub
 from flowdock_server.models import Attachment, Flow, Message, PrivateMessage, Source, Tag, Thread, User
-from flowdock_server.tagging import People
-from flowdock_server.tokens import THREAD_ID_LENGTH
+from flowdock_server.posting import chat_threads, files, search, tagging
+from flowdock_server.posting.chat_threads import BOOKKEEPING
+from flowdock_server.posting.drafts import BLANK, Draft, Refused, Rejected, check_content
+from flowdock_server.posting.tagging import People
+from flowdock_server.secrets.tokens import THREAD_ID_LENGTH
 
 Event = Message.Event
 
@@ -34,7 +34,7 @@ def post(
     A message is said by a `source` or by a `user`; by neither where the flow's own token was shown. `thread` is the
     one it goes to where the caller knows it (the thread's own page or address); else the draft's thread ids decide,
     and a new key of an integration makes a thread. What goes to none starts one of its own, which the first reply
-    stores (`flowdock_server.conversations`). The same `uuid` from the same source or user again is the same
+    stores (`flowdock_server.posting.chat_threads`). The same `uuid` from the same source or user again is the same
     message: the first is returned and nothing changes. Numbers grow in the order of commits. Raises Rejected, and
     Refused in a flow that is archived.
     """
@@ -49,11 +49,11 @@ def post(
         parent = _parent(draft, flow)
         if thread:
             # As it is now that it is our turn, and not as the caller saw it.
-            thread = conversations.join(flow, thread.pk)
+            thread = chat_threads.join(flow, thread.pk)
             if thread is None:
                 raise Rejected({"thread_id": [NO_THREAD]})
         elif draft.event != Event.STATUS:
-            thread = conversations.join_message(parent) if parent else _find_thread(draft, flow, source)
+            thread = chat_threads.join_message(parent) if parent else _find_thread(draft, flow, source)
         names_thread = draft.thread or draft.belongs_in_inbox or draft.external_thread_id
         if names_thread and draft.event != Event.STATUS:
             thread = _bring_up_to_date(thread, draft, flow, source, number, moment)
@@ -215,7 +215,7 @@ def _find_thread(draft: Draft, flow: Flow, source: Source | None) -> Thread | No
     """By Flowdock's id, else by the poster's own key, for which October 2014's clients said `thread_id` too."""
     thread = None
     if len(draft.thread_id) == THREAD_ID_LENGTH:
-        thread = conversations.join(flow, draft.thread_id)
+        thread = chat_threads.join(flow, draft.thread_id)
     if thread is None:
         key = draft.external_thread_id or draft.thread_id
         if key and not (draft.external_thread_id or draft.belongs_in_inbox):
@@ -321,13 +321,13 @@ def tags_after_edit(message: Message | PrivateMessage, content: str, people: Peo
 
 
 def _say_anew(message: Message, content: str, user: User) -> None:
-    title = conversations.title_of(message)
+    title = chat_threads.title_of(message)
     message.content, message.edited_at = content, now()
     message.save(update_fields=["content", "edited_at"])
     search.add([message])
     if thread := message.thread:
         if thread.initial_number == message.number and thread.source_id is None and thread.title == title:
-            thread.title = conversations.title_of(message)
+            thread.title = chat_threads.title_of(message)
         if thread.last_number == message.number:
             thread.last_title = content
         thread.save(update_fields=["title", "last_title"])
@@ -358,7 +358,7 @@ def tag_change(number: int, before: list[str], after: list[str]) -> dict[str, An
 
 def _remove(message: Message) -> None:
     thread = message.thread
-    title = conversations.title_of(message)
+    title = chat_threads.title_of(message)
     _tell("delete", message)
     message.delete()
     if thread:
@@ -370,7 +370,7 @@ def _remove(message: Message) -> None:
         if first and thread.initial_number == message.number:
             thread.initial_number = first.number
             if thread.source_id is None and thread.title == title:
-                thread.title = conversations.title_of(first)
+                thread.title = chat_threads.title_of(first)
         if latest:
             _show_as_last(thread, latest, list(latest.attachments.all()))
         thread.save()

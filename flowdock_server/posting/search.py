@@ -5,7 +5,7 @@ Scripts without spaces between words (Chinese, Japanese, Thai, Khmer and others)
 that a word is found wherever it stands: 重要消息 is 重要, 要消, 消息 and 息. An emoji is a word of its own.
 Their index is beside the messages: an FTS5 table on SQLite, a `tsvector` with a GIN index on PostgreSQL. Each row has
 one more word that names the flow, so that other flows' messages cost nothing. Whoever stores messages without
-`flowdock_server.messages` has to `add` them.
+`flowdock_server.posting.messages` has to `add` them.
 """
 
 from __future__ import annotations

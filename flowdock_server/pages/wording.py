@@ -8,8 +8,8 @@ from urllib.parse import quote
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-from flowdock_server.html import LINK_REL
 from flowdock_server.models import Flow, FlowMembership, User
+from flowdock_server.parsing.html import LINK_REL
 
 EVERYONE = {"everyone", "everybody", "all", "anyone", "anybody"}
 

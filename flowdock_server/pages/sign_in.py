@@ -11,9 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
-from flowdock_server import demo
 from flowdock_server.models import Flow, User
-from flowdock_server.signin import TooManyAttempts
+from flowdock_server.people import demo_accounts
+from flowdock_server.people.sign_in import TooManyAttempts
 
 
 class SignInForm(AuthenticationForm):
@@ -55,8 +55,9 @@ class SignIn(LoginView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = super().get_context_data(**kwargs) | {"sign_up": settings.SIGN_UP}
         if settings.DEMO:
-            context["demo_accounts"] = User.objects.filter(email__in=demo.ACCOUNTS, is_active=True).order_by("pk")
-            context["demo_password"] = demo.PASSWORD
+            offered = User.objects.filter(email__in=demo_accounts.ACCOUNTS, is_active=True)
+            context["demo_accounts"] = offered.order_by("pk")
+            context["demo_password"] = demo_accounts.PASSWORD
         return context
 
 

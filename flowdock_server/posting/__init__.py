@@ -1,0 +1,10 @@
+"""What becomes of a post: its draft is checked, then stored with its thread, files, tags and search index.
+
+drafts.py        what is posted, validated
+messages.py      store, edit and delete a message of a flow, and publish it to subscribers
+chat_threads.py  threads of chat messages
+tagging.py       tags and mentions
+files.py         attachments
+search.py        full-text search
+actions.py       buttons of threads: calling the integration
+"""
