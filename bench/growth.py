@@ -23,14 +23,14 @@ from django.db import connection
 from django.utils import timezone
 
 from bench.payloads import headers, issue
-from integrations import clock, ingest
+from integrations import ingest, periodic_tasks
 from integrations.activity import Activity, Author, Thread
 from integrations.delivery.attempts import Fate, Outcome
 from integrations.delivery.claims import Hand
 from integrations.delivery.dispatcher import Dispatcher
 from integrations.delivery.outcomes import mark
 from integrations.models import Delivery, Event, Integration, Origin
-from integrations.writing import writing
+from integrations.transactions import writing
 
 COUNT = 200
 WAITING = 10_000
@@ -80,13 +80,13 @@ def clock_times() -> tuple[float, float]:
     back_up(BACKLOG, threads=200)
     crowd = Integration.objects.get(flowdock_id=2).origin
     began = time.perf_counter()
-    clock.line_up(threading.Event())
+    periodic_tasks.line_up(threading.Event())
     took = time.perf_counter() - began
     stop = threading.Event()
 
     def look_again() -> None:
         while not stop.is_set():
-            clock.line_up(stop)
+            periodic_tasks.line_up(stop)
         connection.close()
 
     looking = threading.Thread(target=look_again)

@@ -18,7 +18,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from . import received, services
+from . import payload_display, services
 from .models import Delivery, Event, Integration, Origin
 from .passwords import SignInForm
 
@@ -219,7 +219,7 @@ class EventAdmin(Overseen):
 
     @admin.display(description="body")
     def sent_body(self, event: Event) -> SafeString:
-        body = received.show(event)
+        body = payload_display.show(event)
         if not body.size:
             return NOTHING
         rest = format_html("\n… the beginning of {}", filesizeformat(body.size)) if body.is_cut else ""
@@ -260,4 +260,4 @@ class DeliveryAdmin(Overseen):
 
 
 def in_lines(data: object) -> SafeString:
-    return format_html('<pre class="payload">{}</pre>', received.show_data(data)) if data else NOTHING
+    return format_html('<pre class="payload">{}</pre>', payload_display.show_data(data)) if data else NOTHING

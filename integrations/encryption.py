@@ -15,7 +15,7 @@ from django.db.models import Value
 from django.db.models.functions import Cast
 
 from .fields import EncryptedTextField
-from .writing import writing
+from .transactions import writing
 
 BATCH = 200  # rows
 

@@ -16,14 +16,14 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import bell
+from . import notifications
 from .activity import Activity, InvalidActivity
 from .models import Delivery, Event, Integration, Origin, facts_of
 from .services.base import ACTIVITY, TEST, SignatureMismatch, WebhookService
 from .services.base import Event as ReadEvent
 from .signals import happened
 from .storable import storable, storable_json
-from .writing import writing
+from .transactions import writing
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +159,7 @@ def _write(event: Event, tell: Callable[[], ReadEvent], only: Integration | None
     if waiting and event.kind != TEST:
         Integration.objects.filter(pk__in=waiting, first_event_at=None).update(first_event_at=now)
     if pending:
-        bell.ring()
+        notifications.ring()
 
 
 def _describe(event: Event, read: ReadEvent) -> None:

@@ -20,12 +20,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.datastructures import CaseInsensitiveMapping
 
-from . import bell, services
+from . import notifications, services
 from .activity import Activity
 from .fields import EncryptedTextField, UndecipherableSecret
 from .services.base import TEST, UNSORTED, Service, WebhookService
 from .services.base import Event as ReadEvent
-from .writing import writing
+from .transactions import writing
 
 OLD_SECRET_LIVES = dt.timedelta(hours=1)
 LINED_UP_AT_ONCE = 200  # threads; an origin is locked for as long as they take
@@ -271,7 +271,7 @@ class Integration(models.Model):
             self.paused_at, self.paused_by = None, None
             self.save(update_fields=["paused_at", "paused_by"])
         Delivery.objects.filter(integration=self).line_up_stranded()
-        bell.ring()
+        notifications.ring()
 
     @transaction.atomic
     def remove(self) -> None:
@@ -515,7 +515,7 @@ class Delivery(models.Model):
             state=self.State.PENDING, reason="", next_attempt_at=None
         )
         Delivery.objects.filter(pk=self.pk).line_up()
-        bell.ring()
+        notifications.ring()
         self.refresh_from_db(fields=["state", "reason", "next_attempt_at"])
 
     @transaction.atomic
@@ -526,7 +526,7 @@ class Delivery(models.Model):
             state=self.State.DROPPED, reason=reason[:500], next_attempt_at=None
         )
         Delivery.objects.filter(pk=self.pk).line_up()
-        bell.ring()
+        notifications.ring()
         self.refresh_from_db(fields=["state", "reason", "next_attempt_at"])
 
 

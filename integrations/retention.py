@@ -13,7 +13,7 @@ from social_django.models import Nonce
 from .flowdock.oauth import FlowdockOAuth2
 from .models import Delivery, Event, Origin, SignIn
 from .passwords import forget_old_failures
-from .writing import writing
+from .transactions import writing
 
 BATCH = 200  # events; their origins are locked for as long as a batch takes
 

@@ -18,15 +18,15 @@ from django.db.models import F, QuerySet, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from integrations.breaker import Breaker
 from integrations.flowdock.client import Flowdock
 from integrations.models import Delivery, DeliveryQuerySet, Integration
 from integrations.outages import outage
-from integrations.shares import Shares
-from integrations.writing import writing
+from integrations.transactions import writing
 
 from .attempts import Fate, Outcome, backoff
+from .breaker import Breaker
 from .claims import Hand, _to_post, lease_length, read
+from .fair_share import Shares
 from .outcomes import Problem, give_up, mark
 from .sender import deliver, tell
 

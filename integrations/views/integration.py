@@ -12,7 +12,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 
-from integrations import received
+from integrations import payload_display
 from integrations.activity import Activity, InvalidActivity
 from integrations.history import histories
 from integrations.models import Delivery, Event, Integration
@@ -99,7 +99,7 @@ def event(request: HttpRequest, pk: int, delivery_pk: int) -> HttpResponse:
         | {
             "delivery": delivery,
             "activity": _activity(delivery.event),
-            "payload": received.show(delivery.event),
+            "payload": payload_display.show(delivery.event),
             "newer": near.filter(pk__gt=delivery_pk).first(),
             "older": near.filter(pk__lt=delivery_pk).last(),
         },

@@ -9,10 +9,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from tqdm import tqdm
 
-from integrations import checkup
 from integrations.flowdock.client import Flowdock
 from integrations.flowdock.errors import FlowdockUnavailable
 from integrations.models import Integration
+from integrations.source_checks import Finding, abandoned, check_all
 
 
 class Command(BaseCommand):
@@ -28,28 +28,28 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Ask and report, and change nothing.")
 
     def handle(self, *, dry_run: bool, verbosity: int, **options: Any) -> None:
-        found: Counter[checkup.Finding] = Counter()
+        found: Counter[Finding] = Counter()
         away = None
         total = Integration.objects.connected().count()
         with Flowdock() as flowdock, tqdm(total=total, unit="integration", disable=None, leave=False) as bar:
             try:
-                for integration, finding in checkup.check_all(flowdock, change=not dry_run):
+                for integration, finding in check_all(flowdock, change=not dry_run):
                     found[finding] += 1
                     bar.update()
-                    if finding is not checkup.Finding.WELL:
+                    if finding is not Finding.WELL:
                         self.stdout.write(f"{integration.pk}  {integration}: {finding.value}")
             except FlowdockUnavailable as error:
                 away = error
-        abandoned = checkup.abandoned()
-        count = abandoned.count() if dry_run else abandoned.delete()[0]
+        unfinished = abandoned()
+        count = unfinished.count() if dry_run else unfinished.delete()[0]
         if count and (dry_run or verbosity > 1):
             self.stdout.write(f"{count} set-ups were never finished{'' if dry_run else ' and are cleared away'}")
-        unanswered = found[checkup.Finding.UNANSWERED]
+        unanswered = found[Finding.UNANSWERED]
         if dry_run or verbosity > 1:
             self.stdout.write(f"{found.total() - unanswered} of {total} integrations checked")
         if away:
             self.stderr.write(f"Flowdock is away: {away}")
         if away or unanswered:
             sys.exit(3)
-        if found[checkup.Finding.REFUSED] or found[checkup.Finding.NOT_ALLOWED] or found[checkup.Finding.KEY_MISSING]:
+        if found[Finding.REFUSED] or found[Finding.NOT_ALLOWED] or found[Finding.KEY_MISSING]:
             sys.exit(1)

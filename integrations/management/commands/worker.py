@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from integrations import bell, clock
+from integrations import notifications, periodic_tasks
 from integrations.delivery.dispatcher import Dispatcher
 
 
@@ -41,6 +41,6 @@ class Command(BaseCommand):
             signal.signal(number, finish)
         self.stdout.write(f"worker: {senders} senders to {settings.FLOWDOCK_API_URL}")
         self.stdout.flush()  # who watches it through a pipe would wait for this line until the end
-        with bell.listening(dispatcher.wake), clock.running():
+        with notifications.listening(dispatcher.wake), periodic_tasks.running():
             dispatcher.run()
         self.stdout.write("worker: stopped")

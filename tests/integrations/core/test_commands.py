@@ -304,7 +304,7 @@ def test_the_source_of_a_pasted_token_becomes_known(connect, flowdock):
 
 
 def test_every_integration_is_checked(connect, flowdock, monkeypatch):
-    monkeypatch.setattr("integrations.checkup.BATCH", 2)
+    monkeypatch.setattr("integrations.source_checks.BATCH", 2)
     for number in range(5):
         connect(f"octo/{number}")
     answer_sources(flowdock)

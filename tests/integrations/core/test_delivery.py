@@ -19,7 +19,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from integrations import breaker
+from integrations.delivery import breaker
 from integrations.delivery.attempts import TOKEN_REFUSED
 from integrations.delivery.claims import lease_length
 from integrations.delivery.dispatcher import Dispatcher

@@ -16,7 +16,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from integrations import clock
+from integrations import periodic_tasks
 from integrations.models import Delivery, Event, Integration, Origin, new_hook_id
 
 from .conftest import API, issue
@@ -92,7 +92,7 @@ def test_a_thread_in_which_nobody_is_in_line_is_found_by_the_clock(send, integra
         send(integration.origin, issue(number))
     Delivery.objects.update(next_attempt_at=None)  # as somebody's own SQL might
 
-    clock.line_up(threading.Event())
+    periodic_tasks.line_up(threading.Event())
     call_command("deliver_activities", stdout=io.StringIO())
 
     assert {state for state, _ in log()} == {"delivered"}
@@ -102,7 +102,7 @@ def test_the_clock_leaves_those_alone_who_wait_for_their_integration(send, integ
     send(integration.origin, issue(1))
     integration.pause()
 
-    clock.line_up(threading.Event())
+    periodic_tasks.line_up(threading.Event())
 
     assert Delivery.objects.get().next_attempt_at is None
 
@@ -112,7 +112,7 @@ def test_an_event_of_a_thread_in_which_nobody_is_in_line_does_not_overtake_it(se
     Delivery.objects.update(next_attempt_at=None)  # as while many threads are lined up after a pause
 
     send(integration.origin, issue(1, title="younger"))
-    clock.line_up(threading.Event())
+    periodic_tasks.line_up(threading.Event())
     call_command("deliver_activities", stdout=io.StringIO())
 
     assert flowdock.titles == ["older", "younger"]
@@ -152,7 +152,7 @@ def test_the_clock_locks_no_origin_while_each_thread_has_somebody_in_line(integr
         integration.pause()
 
     with CaptureQueriesContext(connection) as queries:
-        clock.line_up(threading.Event())
+        periodic_tasks.line_up(threading.Event())
 
     assert len(queries) == 1
     assert queries[0]["sql"].startswith("SELECT")
@@ -214,7 +214,7 @@ def test_postgresql_reads_a_backlog_once_when_the_clock_looks_at_it(integration,
     Delivery.objects.filter(thread_id="issue:1").update(next_attempt_at=None)
     before = blocks_read()
 
-    clock.line_up(threading.Event())
+    periodic_tasks.line_up(threading.Event())
 
     assert blocks_read() - before < 10_000
     assert Delivery.objects.in_line().count() == threads
@@ -222,13 +222,13 @@ def test_postgresql_reads_a_backlog_once_when_the_clock_looks_at_it(integration,
 
 @pytest.mark.django_db(transaction=True)
 def test_the_clock_goes_on_after_an_error_of_any_kind(send, integration, flowdock, settings, monkeypatch, caplog):
-    monkeypatch.setattr(clock, "MINUTE", 0.05)
-    monkeypatch.setattr(clock, "HOUR", 0.05)
+    monkeypatch.setattr(periodic_tasks, "MINUTE", 0.05)
+    monkeypatch.setattr(periodic_tasks, "HOUR", 0.05)
     flowdock.mock.get(f"{API}/sources", json=[{"id": 51, "name": "octo/hello", "url": f"{API}/sources/51"}])
     send(integration.origin, issue(), kind="ping")
     settings.EVENT_RETENTION_DAYS = None  # an error of ours: it cannot be counted with
 
-    with clock.running():
+    with periodic_tasks.running():
         until(lambda: "prune_events failed" in caplog.text, "the error")
         settings.EVENT_RETENTION_DAYS = -1
         until(lambda: not Event.objects.exists(), "the next time that the clock prunes")

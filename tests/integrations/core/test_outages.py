@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from integrations import writing
+from integrations import transactions
 from integrations.models import Event
 
 from .conftest import issue
@@ -72,7 +72,7 @@ def test_what_the_address_of_the_database_says_about_its_timeouts_wins(tmp_path)
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_webhook_is_answered_503_where_another_transaction_keeps_its_origin(send, integration, monkeypatch, caplog):
-    monkeypatch.setattr(writing, "LOCK_TIMEOUT", "300ms")
+    monkeypatch.setattr(transactions, "LOCK_TIMEOUT", "300ms")
     told = connection.get_connection_params()
     address = {name: told[name] for name in ("host", "port", "user", "password", "dbname") if told.get(name)}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from . import checkup, retention
+from . import retention, source_checks
 from .flowdock.client import Flowdock
 from .flowdock.errors import FlowdockUnavailable
 from .models import Delivery
@@ -71,14 +71,14 @@ def line_up(stop: threading.Event) -> None:
 def check_integrations(stop: threading.Event) -> None:
     try:
         with Flowdock() as flowdock:
-            for integration, finding in checkup.check_all(flowdock):
-                if finding is not checkup.Finding.WELL:
+            for integration, finding in source_checks.check_all(flowdock):
+                if finding is not source_checks.Finding.WELL:
                     logger.info("%s: %s", integration, finding.value)
                 if stop.is_set():
                     return
     except FlowdockUnavailable as error:
         logger.warning("integrations are checked later, because Flowdock is away: %s", error)
-    checkup.abandoned().delete()
+    source_checks.abandoned().delete()
 
 
 def forget_sign_ins(stop: threading.Event) -> None:

@@ -18,7 +18,7 @@ from .fields import UndecipherableSecret
 from .flowdock.client import Flowdock, Source
 from .flowdock.errors import FlowdockAway, FlowdockUnavailable, FlowNotAccessible, SourceGone, TokenRefused
 from .models import Integration, Origin
-from .writing import writing
+from .transactions import writing
 
 logger = logging.getLogger(__name__)
 
