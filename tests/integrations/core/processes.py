@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 RACE = Path(__file__).with_name("race.py")
-SKEWED = Path(__file__).with_name("skewed.py")
+RUN_WITH_CLOCK_SKEW = Path(__file__).with_name("run_with_clock_skew.py")
 PATIENCE = 30.0
 POSTGRESQL = os.environ.get("TEST_DATABASE_URL", "")
 
@@ -79,7 +79,7 @@ class Bridge:
 
 def with_clock(seconds: int, *arguments: str) -> tuple[str, ...]:
     """Arguments for Python, to run a script on a machine whose clock is ahead by so many seconds."""
-    return (str(SKEWED), str(seconds), *arguments) if seconds else arguments
+    return (str(RUN_WITH_CLOCK_SKEW), str(seconds), *arguments) if seconds else arguments
 
 
 DATABASES = [

@@ -16,7 +16,7 @@ import pytest
 
 from .processes import DATABASES, PATIENCE, Bridge, bridge_over
 
-SCRIPT = Path(__file__).with_name("troubled.py")
+SCRIPT = Path(__file__).with_name("isolation_script.py")
 HEALTHY, LOCKED, UNREADABLE = "healthy", "a token that no key opens", "an activity that cannot be read"
 TIMEOUT = 3.0  # seconds; FLOWDOCK_TIMEOUT
 AT_ONCE = 1.0  # seconds; what is promised to the healthy one

@@ -1,4 +1,4 @@
-"""Run by test_troubles.py in a process of its own: posts for integrations in trouble, and for a healthy one."""
+"""Run by test_isolation.py in a process of its own: posts for integrations in trouble, and for a healthy one."""
 
 from __future__ import annotations
 
