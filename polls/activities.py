@@ -12,7 +12,7 @@ from django.conf import settings
 
 from integrations.activity import Action, Activity, Author, Field, Status, Thread, escape, link
 
-from .standing import OptionStanding, Standing, count
+from .results import OptionStanding, Standing, count
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -26,7 +26,7 @@ from integrations.activity import Activity, Author
 from integrations.signals import Organization, happened
 
 from . import activities
-from .standing import Standing
+from .results import Standing
 from .texts import sameness
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ from .models import (
     named_voters,
     standings,
 )
-from .standing import OptionStanding, Standing, listed
+from .results import OptionStanding, Standing, listed
 from .texts import one_line
 
 View = Callable[..., HttpResponse]

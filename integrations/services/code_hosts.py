@@ -13,7 +13,7 @@ from integrations.activity import Status, escape, link
 from .base import shorten
 from .filters import Choice, Rule
 from .markdown import LONGEST, REFERENCE, render
-from .telling import counted
+from .wording import counted
 
 MOST_COMMITS = 10
 LONGEST_SUBJECT = 120

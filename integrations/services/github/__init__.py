@@ -20,7 +20,7 @@ from integrations.services.base import (
     WebhookService,
     header,
 )
-from integrations.services.telling import Told, Unposted
+from integrations.services.wording import Told, Unposted
 
 from . import filters
 from .activities import ACTIVITIES, UNPOSTED

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import checks, code, standing, work
+from . import checks, code, repository_events, work
 from .work import Wording
 
 ACTIVITIES: Mapping[str, Wording] = {
-    "branch_protection_rule": standing.branch_protection_rule,
+    "branch_protection_rule": repository_events.branch_protection_rule,
     "check_run": checks.check_run,
     "check_suite": checks.check_suite,
     "commit_comment": code.commit_comment,
@@ -17,23 +17,23 @@ ACTIVITIES: Mapping[str, Wording] = {
     "deployment_status": checks.deployment_status,
     "discussion": work.discussion,
     "discussion_comment": work.discussion_comment,
-    "fork": standing.fork,
+    "fork": repository_events.fork,
     "gollum": code.gollum,
     "issue_comment": work.issue_comment,
     "issues": work.issues,
-    "member": standing.member,
+    "member": repository_events.member,
     "milestone": work.milestone,
     "package": code.package,
-    "page_build": standing.page_build,
-    "public": standing.public,
+    "page_build": repository_events.page_build,
+    "public": repository_events.public,
     "pull_request": work.pull_request,
     "pull_request_review": work.pull_request_review,
     "pull_request_review_comment": work.pull_request_review_comment,
     "pull_request_review_thread": work.pull_request_review_thread,
     "push": code.push,
     "release": code.release,
-    "repository": standing.repository,
-    "star": standing.star,
+    "repository": repository_events.repository,
+    "star": repository_events.star,
     "status": checks.status,
     "workflow_run": checks.workflow_run,
 }

@@ -20,7 +20,7 @@ from integrations.services.code_hosts import (
     short_sha,
     titled_sha,
 )
-from integrations.services.telling import Entity, Link, Told, Unposted, Words, counted, fields, paragraph, title_html
+from integrations.services.wording import Entity, Link, Told, Unposted, Words, counted, fields, paragraph, title_html
 
 from . import threads
 from .people import author, called, login, person_facts

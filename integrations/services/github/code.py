@@ -7,7 +7,7 @@ from dataclasses import replace
 from integrations.activity import Author
 from integrations.services.base import Payload, shorten
 from integrations.services.code_hosts import LONGEST_NAME, MOST_COMMITS, Commit, commit_list, short_sha, titled_sha
-from integrations.services.telling import Link, Told, Unposted, Words, counted
+from integrations.services.wording import Link, Told, Unposted, Words, counted
 
 from . import threads
 from .people import GHOST

@@ -25,7 +25,7 @@ from integrations.services.code_hosts import (
     subject_of,
     written,
 )
-from integrations.services.telling import Entity, Link, Unposted, Words, counted, fields, title_html
+from integrations.services.wording import Entity, Link, Unposted, Words, counted, fields, title_html
 
 from .people import GHOST, all_called
 

@@ -8,7 +8,7 @@ from functools import partial
 from integrations.activity import Status, escape
 from integrations.services.base import Payload
 from integrations.services.code_hosts import APPROVED, CHANGES_REQUESTED, DELETED, IN_REVIEW, TRANSFERRED
-from integrations.services.telling import Entity, Link, Told, Unposted, Words
+from integrations.services.wording import Entity, Link, Told, Unposted, Words
 
 from . import threads
 from .people import author, called, login, person_facts

@@ -28,14 +28,14 @@ from integrations.services.base import (
     WebhookService,
     header,
 )
-from integrations.services.telling import Unposted
+from integrations.services.wording import Unposted
 
 from . import filters
 from .activities import ACTIVITIES, UNPOSTED
-from .hook import GROUPS, TRIGGERS, Hook
 from .origins import GITLAB, origin
+from .payload import GROUPS, TRIGGERS, Hook
 from .people import person, person_facts
-from .worded import secrecy
+from .wording import secrecy
 
 DELIVERY_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}", re.ASCII)
 KIND = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import checks, code, standing, work
-from .hook import Wording
+from . import checks, code, project_events, work
+from .payload import Wording
 
 ACTIVITIES: Mapping[str, Wording] = {
     "build": checks.build,
@@ -22,9 +22,9 @@ ACTIVITIES: Mapping[str, Wording] = {
     "tag_push": code.tag_push,
     "wiki_page": code.wiki_page,
     "work_item": work.issue,
-    **standing.MEMBERS,
-    **standing.STANDING,
-    **standing.TOKENS,
+    **project_events.MEMBERS,
+    **project_events.STANDING,
+    **project_events.TOKENS,
 }
 
 ACCOUNTS = "accounts are for those who administer GitLab"

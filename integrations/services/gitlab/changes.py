@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from integrations.services.base import readable
-from integrations.services.telling import Entity, Link, Told, Unposted, Words
+from integrations.services.wording import Entity, Link, Told, Unposted, Words
 
 from . import threads
-from .hook import Hook
+from .payload import Hook
 from .people import called, person
-from .worded import told
+from .wording import told
 
 NOT_SAID = "GitLab does not say what changed"
 # They change with everything else.

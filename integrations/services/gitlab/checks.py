@@ -16,12 +16,12 @@ from integrations.services.code_hosts import (
     short_sha,
     titled_sha,
 )
-from integrations.services.telling import Entity, Link, Told, Unposted, Words, paragraph
+from integrations.services.wording import Entity, Link, Told, Unposted, Words, paragraph
 
 from . import threads
-from .hook import Hook
+from .payload import Hook
 from .people import called
-from .worded import not_worded, told
+from .wording import not_worded, told
 
 CI = Author("GitLab CI/CD")
 MOST_JOBS = 5

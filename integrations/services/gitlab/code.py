@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from integrations.services.base import Payload
 from integrations.services.code_hosts import MOST_COMMITS, Commit, commit_list, short_sha, titled_sha
-from integrations.services.telling import Link, Told, Unposted, Words, counted, paragraph
+from integrations.services.wording import Link, Told, Unposted, Words, counted, paragraph
 
 from . import threads
-from .hook import Hook
-from .worded import not_worded, told
+from .payload import Hook
+from .wording import not_worded, told
 
 
 def is_nothing(sha: str) -> bool:

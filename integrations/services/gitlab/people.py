@@ -10,7 +10,7 @@ from integrations.services import code_hosts
 from integrations.services.base import Payload, shorten
 from integrations.services.code_hosts import LONGEST_NAME
 
-from .hook import Hook
+from .payload import Hook
 
 # What GitLab itself shows in place of an account that is gone.
 GHOST = "Ghost User"

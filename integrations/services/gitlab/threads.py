@@ -27,9 +27,9 @@ from integrations.services.code_hosts import (
     titled_sha,
     written,
 )
-from integrations.services.telling import Entity, Link, Words, fields, title_html
+from integrations.services.wording import Entity, Link, Words, fields, title_html
 
-from .hook import GROUPS, Hook, Place
+from .payload import GROUPS, Hook, Place
 from .people import all_called, called
 
 MOVED = Status("moved", "grey")

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from integrations.activity import Status
 from integrations.services.base import Payload
 from integrations.services.code_hosts import APPROVED, CHANGES_REQUESTED, IN_REVIEW, short_sha
-from integrations.services.telling import Entity, Link, Told, Unposted, Words
+from integrations.services.wording import Entity, Link, Told, Unposted, Words
 
 from . import threads
 from .changes import ISSUE_CHANGES, MERGE_REQUEST_CHANGES, draft_changed, reviewers_changed, updated
-from .hook import Hook
+from .payload import Hook
 from .people import all_called
-from .worded import not_worded, told
+from .wording import not_worded, told
 
 SYSTEM_NOTE = "it is GitLab’s own note of a change, and the change is posted"
 # The button Test sends the newest issue or merge request as "open", whatever became of it.

@@ -20,7 +20,7 @@ from integrations.services.base import (
     header,
 )
 from integrations.services.code_hosts import events
-from integrations.services.telling import Unposted
+from integrations.services.wording import Unposted
 
 from .activities import ACTIVITIES, EVENTS
 

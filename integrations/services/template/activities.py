@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from integrations.activity import Author, Status, Thread
 from integrations.services.base import Payload
-from integrations.services.telling import Entity, Link, Told, Unposted, Words, fields, title_html
+from integrations.services.wording import Entity, Link, Told, Unposted, Words, fields, title_html
 
 STATUS = {"opened": Status("open", "green"), "closed": Status("closed", "black")}
 EVENTS = {"Tickets": {"ticket.opened": "Ticket opened", "ticket.closed": "Ticket closed"}}

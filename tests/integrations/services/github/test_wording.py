@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integrations.services.recorded import HERE, Recorded
-from tests.integrations.services.wording import Wording
+from tests.integrations.services.wording_table import Wording
 
 WORDING = Wording("github")
 read, activity_of = WORDING.read, WORDING.activity_of

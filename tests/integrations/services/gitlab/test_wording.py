@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integrations.services.wording import Wording
+from tests.integrations.services.wording_table import Wording
 
 WORDING = Wording("gitlab")
 read, activity_of = WORDING.read, WORDING.activity_of

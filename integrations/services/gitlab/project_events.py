@@ -8,11 +8,11 @@ from functools import partial
 from integrations.activity import Author
 from integrations.services.base import shorten
 from integrations.services.code_hosts import DELETED, LONGEST_NAME
-from integrations.services.telling import Told
+from integrations.services.wording import Told
 
 from . import threads
-from .hook import Hook, Wording
-from .worded import told
+from .payload import Hook, Wording
+from .wording import told
 
 GITLAB = Author("GitLab")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from integrations.activity import Author
-from integrations.services.telling import Entity, Told, Unposted, Words
+from integrations.services.wording import Entity, Told, Unposted, Words
 
-from .hook import Hook
+from .payload import Hook
 from .people import author, person_facts
 
 CONFIDENTIAL = "confidential"

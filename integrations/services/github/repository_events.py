@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from integrations.activity import Author, Status
 from integrations.services.base import Payload
 from integrations.services.code_hosts import ARCHIVED, DELETED
-from integrations.services.telling import Link, Told, Unposted, Words, paragraph
+from integrations.services.wording import Link, Told, Unposted, Words, paragraph
 
 from . import threads
 from .people import called, login, person_facts

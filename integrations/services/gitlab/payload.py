@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from integrations.activity import is_web_address
 from integrations.services.base import LONGEST_ADDRESS, Payload, shorten
-from integrations.services.telling import Told, Unposted
+from integrations.services.wording import Told, Unposted
 
 LONGEST_NAME = 200
 A_LONG_TIME = 10**9  # seconds
