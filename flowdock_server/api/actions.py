@@ -1,4 +1,4 @@
-"""Pressing a thread's buttons: the addresses that its UpdateActions have for their readers."""
+"""Running the actions of a thread: the URLs that its UpdateActions have for their readers."""
 
 from typing import Annotated, Any
 
@@ -41,11 +41,12 @@ def press(
     number: int,
     pressed: Annotated[Press, Merged(...)],
 ) -> Any:
-    """Run an UpdateAction of a thread (press its button) at its service, by the `target` that the action has.
+    """Run an UpdateAction of a thread, as its button does: the server sends the request to the action's service.
 
-    401 with `WWW-Authenticate: Flowdock-Token url=…` where the service does not know the caller yet; 424 where it
-    refuses, fails or does not answer; 404 where the thread offers something else by now; 503 with `Retry-After`, and
-    nothing sent, where too many services have not answered yet.
+    Send the URL that the thread's `actions` have for it as `target`, which includes `signature`. 401 with
+    `WWW-Authenticate: Flowdock-Token url=…` if the caller has to sign in to the service first; 424 if the service
+    refuses, fails or does not answer; 404 if the thread no longer has this action; 503 with `Retry-After`, and nothing
+    is sent, while too many services have not answered yet.
     """
     opened = open_flow(request.auth, organization, flow)
     threads = opened.threads.select_related("flow__organization", "source__application")

@@ -1,4 +1,4 @@
-"""Applications: registering one without a browser, and the address that a source's data gives for its own."""
+"""OAuth applications: registering one without a browser, and retrieving the application of a source."""
 
 from typing import Annotated, Any
 
@@ -22,9 +22,9 @@ router = Router(tags=["applications"])
 
 
 def _one_address(value: str) -> str:
-    # The toolkit takes several with blanks between them, and what an application asks for must equal the one.
+    # The toolkit would accept several URIs separated by spaces.
     if len(value.split()) > 1:
-        raise PydanticCustomError("address", "must be one address")
+        raise PydanticCustomError("address", "must be a single address")
     return value.strip()
 
 
@@ -47,7 +47,7 @@ class RegisteredShape(TypedDict):
 
 @router.post("/oauth/applications", auth=[Basic()], response={201: RegisteredShape})
 def register_application(request: HttpRequest, new: Annotated[Registration, Merged(...)]) -> Any:
-    """Register an OAuth application of the caller. Only this answer contains its `client_secret`."""
+    """Register an OAuth application that belongs to the caller. Only this response contains its `client_secret`."""
     secret = new_token() + new_token()
     application = Application(
         user=request.auth.user,
@@ -76,5 +76,5 @@ def register_application(request: HttpRequest, new: Annotated[Registration, Merg
 
 @router.get("/oauth/applications/{application_id}", auth=person(), response=ApplicationShape)
 def one_application(request: HttpRequest, application_id: int) -> ApplicationShape:
-    """Retrieve the name, icon and addresses of an OAuth application by id, without its client id and secret."""
+    """Retrieve the name, icon and URLs of an OAuth application by its id, without its client id and secret."""
     return application_shape(get_object_or_404(Application, pk=application_id))

@@ -1,8 +1,8 @@
-"""Who calls, and what they may.
+"""Authentication and scopes.
 
-A flow token comes before a bearer token, and that before Basic authentication, and the first that was sent decides: a
-wrong one is refused, whatever else was sent. A view names the scopes of which a bearer token needs one; Basic
-authentication has them all.
+Keys are tried in this order: flow token, access token (Bearer), Basic authentication. The first one that was sent
+decides; if it is wrong, the request is refused, whatever else was sent. A view names scopes, one of which an access
+token needs; Basic authentication has all of them.
 """
 
 import base64
@@ -28,25 +28,25 @@ from .errors import Forbidden, Gone
 
 @dataclass(frozen=True)
 class Caller:
-    """A person, by their own key or through an application; or a source, by its flow token, which has no scope."""
+    """A person, with their own key or through an application; or a source, whose flow token has no scopes."""
 
     user: User | None = None
     application: Application | None = None
     scopes: frozenset[str] | None = None  # None: all
     source: Source | None = None
-    key: Model | None = None  # the ApiToken or access token that was shown: with its row gone, so is the right
+    key: Model | None = None  # the ApiToken or access token that was sent; deleting its row revokes it
 
     def may(self, *scopes: str) -> bool:
-        """Whether one of `scopes` is granted."""
+        """Whether the key has one of `scopes`."""
         return self.scopes is None or not self.scopes.isdisjoint(scopes)
 
     def sees(self, field: str) -> bool:
-        """Whether answers to this caller have `field`, one of SHOWN_WITH."""
+        """Whether responses to this caller include `field`, one of SHOWN_WITH."""
         return self.may(*SHOWN_WITH[field])
 
     @property
     def counted_as(self) -> str:
-        """Which key it is, however it was sent: the rate limit counts by it."""
+        """Identifies the key for the rate limit, however it was sent."""
         shown = self.key or self.source or self.user
         return f"{type(shown).__name__} {shown.pk if shown else ''}"
 
@@ -55,7 +55,7 @@ class Caller:
 
 
 class Key(AuthBase):
-    """One way to authenticate, for views that need one of `scopes` (none: any token will do)."""
+    """One way to authenticate, for views that require one of `scopes`; without scopes, any token is accepted."""
 
     def __init__(self, *scopes: str) -> None:
         self.scopes = scopes
@@ -67,18 +67,23 @@ class Key(AuthBase):
         if caller:
             request.verified_caller = caller.counted_as  # type: ignore[attr-defined]
         if caller and self.scopes and not caller.may(*self.scopes):
-            raise Forbidden(f"This needs the scope {' or '.join(self.scopes)}")
+            raise Forbidden(f"This request requires the scope {' or '.join(self.scopes)}")
         return caller
 
     @abstractmethod
     def find(self, request: HttpRequest) -> Caller | None:
-        """The caller; None where no key of this kind was sent; AuthenticationError for a wrong one."""
+        """The caller, or None if no key of this kind was sent.
+
+        Raises AuthenticationError (401) for a wrong key, and Gone (410) for the flow token of a removed source.
+        """
 
 
 class BearerToken(Key):
     openapi_type = "http"
     openapi_scheme = "bearer"
-    openapi_description = "An OAuth access token, in the header or as the parameter access_token"
+    openapi_description = (
+        "An OAuth access token, in the header `Authorization: Bearer …` or as parameter `access_token`"
+    )
 
     def find(self, request: HttpRequest) -> Caller | None:
         kind, _, token = request.headers.get("Authorization", "").strip().partition(" ")
@@ -97,7 +102,9 @@ class BearerToken(Key):
 class Basic(Key):
     openapi_type = "http"
     openapi_scheme = "basic"
-    openapi_description = "A personal API token as user name (the password is ignored), or e-mail address and password"
+    openapi_description = (
+        "A personal API token as the user name (the password is ignored), or an e-mail address and a password"
+    )
 
     def find(self, request: HttpRequest) -> Caller | None:
         kind, _, credentials = request.headers.get("Authorization", "").strip().partition(" ")
@@ -107,7 +114,7 @@ class Basic(Key):
             name, _, password = _text(base64.b64decode(credentials.strip(), validate=True)).partition(":")
         except (binascii.Error, ValueError) as error:
             raise AuthenticationError from error
-        if "\0" in name:  # PostgreSQL raises on it
+        if "\0" in name:  # PostgreSQL raises an error for it
             raise AuthenticationError
         token = None
         if "@" in name:
@@ -121,7 +128,7 @@ class Basic(Key):
 
 
 def _text(credentials: bytes) -> str:
-    """In UTF-8; or in Latin-1, as Python's requests and others send a password."""
+    """Decode UTF-8, or Latin-1, in which Python's requests and others send a password."""
     try:
         return credentials.decode()
     except UnicodeDecodeError:
@@ -132,7 +139,7 @@ class FlowToken(Key):
     openapi_type = "apiKey"
     openapi_in = "query"
     openapi_name = "flow_token"
-    openapi_description = "The secret of one source, in query, form or JSON"
+    openapi_description = "The secret of a source, in the query, a form or JSON"
 
     parameters = ("flow_token",)
 
@@ -151,15 +158,16 @@ class FlowToken(Key):
 
 
 class ActivityToken(FlowToken):
-    """October 2014's clients call it `token`."""
+    """A flow token that may also be called `token`, as in the API of October 2014."""
 
     parameters = ("flow_token", "token")
 
 
 def person(*scopes: str) -> list[Any]:
-    """Somebody who signed in, themselves or through an application that has one of `scopes`."""
+    """Keys of a person: their own, or an access token with one of `scopes`."""
     return [BearerToken(*scopes), Basic(*scopes)]
 
 
 def person_or_source(*scopes: str) -> list[Any]:
+    """Keys of a person, and flow tokens."""
     return [FlowToken(), *person(*scopes)]

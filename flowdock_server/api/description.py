@@ -1,4 +1,4 @@
-"""What /openapi.json says: django-ninja's description of the calls, and what is true of every one of them."""
+"""The document /openapi.json: django-ninja's description of the calls, and what applies to all of them."""
 
 from copy import deepcopy
 from typing import Any
@@ -14,56 +14,57 @@ from . import messages, sentences
 from .auth import Basic, BearerToken, FlowToken
 
 ABOUT = """\
-Flowdock's REST API. Addresses may begin with /v1 and end with .json. Parameters of a call are read from the query, from
-a form (nested names in brackets) and from JSON, merged in this order: those of a body may stand in the query as well.
-PATCH is PUT. Every failure is `{"message": …, "errors": {field: [reasons]}}`. The streaming API has a base of its own.
+Flowdock's REST API. Paths may begin with /v1 and end with .json. Parameters are read from the query, from a form
+(nested names in brackets) and from JSON, and merged in this order, so a body's parameters can also be sent in the
+query. PATCH is the same as PUT. Errors have the format `{"message": …, "errors": {field: [reasons]}}`. "The caller" is
+the user that the key belongs to. The streaming API has a separate base URL.
 """
 FORM = "application/x-www-form-urlencoded"
 FORM_WITH_FILES = "multipart/form-data"
-# Where a file may be posted: as a part of a form, or in Base64.
+# The paths that accept files: as parts of a form, or in Base64.
 WITH_FILES = ("/messages", "/activities", messages.OF_FLOW, messages.OF_THREAD)
 EXCHANGE = """\
 Exchange an authorization code, a user's e-mail address and password, or a refresh token for an access token.
 
-With `grant_type=authorization_code` send `code`, and `redirect_uri` if the authorization request had one. With
-`password` send `username`, `password` and `scope`. With `refresh_token` send `refresh_token`, which works once; the
-answer has the next one. A code works once: its second use also revokes the tokens that it was exchanged for. The client
-id and secret may come by Basic authentication instead. The answer is form-encoded with the scopes joined by commas, or
-JSON with the scopes joined by spaces where the header `Accept` names application/json."""
+With `grant_type=authorization_code`, send `code`, and `redirect_uri` if the authorization request had one. With
+`password`, send `username`, `password` and `scope`. With `refresh_token`, send `refresh_token`, which works once; the
+response contains the next one. A code also works once: using it again revokes the tokens that it was exchanged for. The
+client id and secret can be sent by Basic authentication instead. The response is form-encoded, with scopes separated by
+commas; or, if the header `Accept` includes application/json, it is JSON, with scopes separated by spaces."""
 REVOKE = """\
 Revoke an access token or a refresh token of the calling application (RFC 7009).
 
-A token that is unknown or was revoked before is answered in the same way. `token_type_hint` is `access_token` or
-`refresh_token`. The client id and secret may come by Basic authentication instead."""
+The response is the same for a token that is unknown or already revoked. `token_type_hint` is `access_token` or
+`refresh_token`. The client id and secret can be sent by Basic authentication instead."""
 _ERROR = {"$ref": "#/components/schemas/Error"}
-# What an error means, whichever call answers it.
+# What an error means, for all calls.
 ERRORS = {
-    400: "a parameter is missing or not valid, which `errors` tells by its name, or the body cannot be parsed",
+    400: "a parameter is missing or not valid: `errors` has the reasons by name; or the body cannot be parsed",
     401: "the key is missing, wrong or expired",
-    403: "the key lacks the scope, or the caller may not do this",
-    404: "there is no such object, or the caller may not see it",
+    403: "the key does not have the scope, or the caller is not allowed to do this",
+    404: "the object does not exist, or the caller may not see it",
     405: "the path does not support this method",
     410: "the source was removed: stop posting to it",
     413: "the body is too large",
     415: "the body's content type is not supported",
     424: "the service refused, failed or did not answer",
-    429: "too many requests: wait as many seconds as `Retry-After` says",
-    503: "too many services have not answered yet: wait as many seconds as `Retry-After` says",
+    429: "too many requests: wait for as many seconds as `Retry-After` says",
+    503: "too many services have not answered yet: wait for as many seconds as `Retry-After` says",
 }
 _KEYS_ERROR = {
     "type": "object",
     "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
     "required": ["error"],
 }
-# Which of three answers a new message gets.
+# When a new message is answered with something else than 201.
 NEW_MESSAGE = {
     200: "if the request has the header `X-flowdock-wait-for-message`",
-    202: "if this server is configured so",
+    202: "if this server is configured to answer without the message",
 }
 # Errors of /oauth/token and /oauth/revoke: `error` is one of RFC 6749's (5.2).
 _KEYS_ERRORS = {
     400: "a parameter is missing, or the code, password or token is not valid; `error` says which",
-    401: "the client id and secret do not belong together",
+    401: "the client id is unknown, or the client secret is wrong",
     413: ERRORS[413],
     415: ERRORS[415],
     429: ERRORS[429],
@@ -73,43 +74,43 @@ _TOKEN = {
     "properties": {
         "access_token": {"type": "string"},
         "token_type": {"type": "string"},
-        "scope": {"type": "string", "description": "What was granted, joined by commas"},
-        "expires_in": {"type": "integer", "description": "Seconds"},
-        "refresh_token": {"type": "string", "description": "Where offline_access was granted"},
+        "scope": {"type": "string", "description": "The granted scopes, separated by commas"},
+        "expires_in": {"type": "integer", "description": "Seconds until the access token expires"},
+        "refresh_token": {"type": "string", "description": "Included if offline_access was granted"},
     },
     "required": ["access_token", "token_type", "scope", "expires_in"],
 }
 
 
-# What parameters of addresses and queries mean, wherever they stand.
+# Descriptions of path and query parameters, by name, for all operations.
 PARAMETERS = {
     "application": "Only threads of the inbox (`inbox`), of the chat (`chat`), or of the application with this id",
     "application_id": "Id of an application",
-    "before": "Where the page begins, as the header `Link` of the page before says; used together with `until`",
-    "empty": "Whether threads whose messages were all deleted are listed: 1 or 0",
-    "event": "Only messages of these events, separated by commas: message,comment",
-    "flow": "The flow's `parameterized_name`, as in its address",
+    "before": "Where the page starts, from the header `Link` of the previous page; used together with `until`",
+    "empty": "Whether to list threads whose messages were all deleted: 1 or 0",
+    "event": "Only messages with these events, separated by commas: message,comment",
+    "flow": "The flow's `parameterized_name`, as in its URL",
     "id": "Id of the object to find",
     "invitation_id": "Id of an invitation",
     "key": "Key of a file, from the `path` of an attachment",
-    "limit": "How many objects are listed at most: 1 to 100, by default 30",
+    "limit": "Maximum number of objects to list: 1 to 100 (default: 30)",
     "name": "The file's name, from the `path` of an attachment",
     "number": "Id of a message, or the position of an action in a thread's `actions`",
-    "organization": "The organization's `parameterized_name` (or, where users are changed, its id)",
-    "search": "Only messages that have all these words, or words that begin with them",
+    "organization": "The organization's `parameterized_name`, as in its URL",
+    "search": "Only messages that contain all these words, or words that begin with them",
     "since": "Only threads that were updated after this time, in ISO 8601",
     "since_id": "Only messages with a greater id",
-    "skip": "How many messages are left out before the first one that is listed",
-    "sort": "Whether the oldest (`asc`) or the newest (`desc`) are listed if there are more than `limit`",
+    "skip": "Number of messages to skip before the first one that is listed",
+    "sort": "Whether to list the oldest (`asc`) or the newest (`desc`) if there are more than `limit`",
     "source_id": "Id of a source",
-    "tag_mode": "Whether messages must have all of `tags` (`and`) or one of them (`or`)",
+    "tag_mode": "Whether messages must have all of `tags` (`and`) or at least one of them (`or`)",
     "tags": "Only messages with these tags, separated by commas; @nick finds mentions",
     "thread_id": "Id of a thread",
-    "tokens": "API tokens of flows, separated by commas: the message is posted to each of them",
+    "tokens": "API tokens of flows, separated by commas; the message is posted to each of these flows",
     "until": "Only threads that were updated before this time, in ISO 8601",
     "until_id": "Only messages with a smaller id",
     "user_id": "Id of a user",
-    "users": "Whether each flow lists its users: 1 or 0",
+    "users": "Whether each flow includes its users: 1 or 0",
 }
 
 
@@ -152,7 +153,7 @@ class Description(OpenAPISchema):
             for parameter in method.get("parameters", ()):
                 parameter.setdefault("description", PARAMETERS[parameter["name"]])
         if "patch" in methods:
-            # ninja describes both in one object, and each operation has an id of its own.
+            # ninja uses one object for both methods, but every operation needs its own id.
             methods["patch"] = deepcopy(methods["patch"])
             methods["patch"]["operationId"] += "_by_patch"
             methods["patch"]["summary"] += " (PATCH)"
@@ -160,7 +161,7 @@ class Description(OpenAPISchema):
         return methods
 
     def operation_security(self, operation: Operation) -> list[dict[str, Any]]:
-        """Each entry is one key that opens the call: a bearer token needs one of the scopes."""
+        """The keys that the call accepts, one in each entry: an access token needs one of the scopes."""
         security: list[dict[str, Any]] = []
         for auth in operation.auth_callbacks:
             if isinstance(auth, BearerToken):
@@ -178,7 +179,7 @@ class Description(OpenAPISchema):
     def request_body(self, operation: Operation) -> dict[str, Any]:
         body = super().request_body(operation)
         if body:
-            # Parameters may all stand in the query instead.
+            # All parameters can be sent in the query instead.
             body["required"] = False
             if "application/json" in body["content"]:
                 body["content"][FORM] = body["content"]["application/json"]
@@ -188,13 +189,13 @@ class Description(OpenAPISchema):
 
     def responses(self, operation: Operation) -> dict[Any, dict[str, Any]]:
         responses = super().responses(operation)
-        # A call without a scheme of its own has its key in the address.
+        # 401 also applies to calls without a scheme: they have their key in the path.
         codes = {400, 401, 403, 404, 413, 415, 429}
         auths = operation.auth_callbacks
         if any(isinstance(auth, FlowToken) for auth in auths):
             codes.add(410)
         if operation.path.endswith("}"):
-            codes.add(405)  # where a call of its own stands in the place of the parameter: /flows/all
+            codes.add(405)  # another call may have a word in place of the parameter: /flows/all
         for code in codes - responses.keys():
             responses[code] = {"content": {"application/json": {"schema": _ERROR}}}
         if operation.response_models.keys() == messages.POSTED.keys():
@@ -230,7 +231,7 @@ def _security_schemes() -> dict[str, Any]:
 
 
 def _keys() -> dict[str, Any]:
-    """What django-ninja does not serve: OAuth's own addresses, which have formats of their own."""
+    """OAuth's own paths, which django-ninja does not serve and which have formats of their own."""
     text: dict[str, Any] = {"type": "string"}
 
     def by_post(

@@ -1,4 +1,4 @@
-"""Every failure in Flowdock's form: {"message": ..., "errors": {field: [reasons]}}."""
+"""Errors in Flowdock's format: {"message": ..., "errors": {field: [reasons]}}."""
 
 from typing import Any, get_args
 
@@ -12,34 +12,34 @@ from flowdock_server.people.sign_in import TooManyAttempts
 from flowdock_server.posting.drafts import BLANK, Refused, Rejected
 
 MESSAGES = {
-    400: "The request cannot be understood",
+    400: "The request is not valid",
     401: "Unauthorized",
     403: "Forbidden",
     404: "Not found",
-    405: "This address does not know this method",
-    413: "The body is too large",
-    415: "This format cannot be read",
+    405: "This address does not support this method",
+    413: "The request body is too large",
+    415: "The content type of the request is not supported",
     429: "Too many requests",
     500: "Internal server error",
 }
 
 
-# Kinds of errors whose texts are pydantic's, which speak of inputs and parsing. All others are worded here.
+# Kinds of errors whose messages are pydantic's own and speak of inputs and parsing. They are reworded in `in_words`.
 _OF_THE_LIBRARY = frozenset(get_args(ErrorType))
 
 
 class Forbidden(HttpError):
-    """403: the caller is known and may not do this."""
+    """403: the caller is authenticated but not allowed to do this."""
 
     def __init__(self, message: str) -> None:
         super().__init__(403, message)
 
 
 class Gone(HttpError):
-    """410: the source was removed, and its token with it."""
+    """410: the source was removed, so its token is no longer valid."""
 
     def __init__(self) -> None:
-        super().__init__(410, "The source has been removed. Stop posting to it and drop its token.")
+        super().__init__(410, "This source was removed from the flow. Stop posting and delete its flow token.")
 
 
 def failure(status: int, message: str = "", errors: dict[str, list[str]] | None = None) -> HttpResponse:
@@ -53,16 +53,16 @@ def failure(status: int, message: str = "", errors: dict[str, list[str]] | None 
 
 
 def later(message: str, retry_after: int) -> HttpResponse:
-    """429: the caller may ask again after so many seconds."""
+    """429: the caller may try again after `retry_after` seconds."""
     response = failure(429, message)
     response["Retry-After"] = str(retry_after)
     return response
 
 
 def in_words(error: dict[str, Any]) -> tuple[str, str]:
-    """One of pydantic's errors as the dotted name of its field and the reason."""
+    """The dotted name of the field and the reason, of one of pydantic's errors."""
     location = [str(part) for part in error["loc"] if part != "response"]
-    # ninja puts before it where the parameter is from, and for a merged one the argument's name.
+    # The location starts with where the parameter was sent and, for a merged one, the name of the view's argument.
     name = ".".join(location[2:] if location[:1] == ["body"] else location[1:]) or "body"
     context = error.get("ctx", {})
     match error["type"]:
@@ -109,12 +109,12 @@ def by_field(errors: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def register(api: NinjaAPI) -> None:
-    """Make `api` answer in Flowdock's form whatever a view raises."""
+    """Make `api` answer every exception of a view in Flowdock's format."""
 
     @api.exception_handler(ValidationError)
     def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
         if any(each["loc"][0] == "path" for each in error.errors):
-            # An id of a form that none has is one that nothing has.
+            # A malformed id in the path belongs to nothing.
             return failure(404)
         return failure(400, "Validation error", by_field(error.errors))
 

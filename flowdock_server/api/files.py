@@ -1,7 +1,7 @@
-"""Files: from the `path` of an attachment to its bytes.
+"""Files: from the `path` of an attachment to its content.
 
-The path asks who calls, and leads on to an address that anybody can use for a short time, as Flowdock's storage did.
-What it serves is a download that no browser runs, whoever uploaded it.
+The path requires a key and redirects to a signed URL that anybody can use for a short time, as Flowdock's storage did.
+The content is served as a download that no browser runs.
 """
 
 from django.db.models import Q
@@ -21,12 +21,12 @@ router = Router(tags=["files"])
 
 
 class SignedIn(Key):
-    """Who is signed in to the pages: pictures in them are at the same addresses. For reading only."""
+    """The session of the pages, since images in pages have the same URLs. For reading only."""
 
     openapi_type = "apiKey"
     openapi_in = "cookie"
     openapi_name = "flowdock_session"
-    openapi_description = "The session of the pages"
+    openapi_description = "The session cookie of somebody who is signed in to the pages"
 
     def find(self, request: HttpRequest) -> Caller | None:
         return Caller(user=request.user) if request.user.is_authenticated and request.user.is_active else None
@@ -37,7 +37,10 @@ READERS = [*person("flow", "private"), SignedIn()]
 
 @router.get("/files/{key}/thumb/{path:name}", auth=READERS, response={302: None})
 def open_thumbnail(request: HttpRequest, key: str, name: str) -> HttpResponseBase:
-    """Redirect to the thumbnail of a picture. The `path` of an attachment's `thumbnail` is this path."""
+    """Redirect to the content of an image's thumbnail. This is the `path` of an attachment's `thumbnail`.
+
+    404 if the caller may not see the file, or it has no thumbnail.
+    """
     attachment = _open(request.auth, key)
     if not attachment.has_thumbnail:
         raise Http404
@@ -46,30 +49,33 @@ def open_thumbnail(request: HttpRequest, key: str, name: str) -> HttpResponseBas
 
 @router.get("/files/{key}/{path:name}", auth=READERS, response={302: None})
 def open_file(request: HttpRequest, key: str, name: str) -> HttpResponseBase:
-    """Redirect to the content of a file. The `path` of an attachment is this path."""
+    """Redirect to the content of a file. This is the `path` of an attachment.
+
+    404 if the caller may not see the file.
+    """
     return _leading_to(files.address_of(_open(request.auth, key)))
 
 
 def _open(caller: Caller, key: str) -> Attachment:
-    """A file of a flow that the caller is in, or of a private message that they sent or received."""
+    """A file in a flow of the caller, or in a private message that they sent or received. Raises Http404, Forbidden."""
     of_flow = Q(message__isnull=False, flow__in=Flow.objects.open_to(caller.user).values("pk"))
     in_private = Q(private_message__conversation__in=Conversation.objects.of(caller.user).values("pk"))
     attachment = get_object_or_404(Attachment, of_flow | in_private, key=key)
     scope = "private" if attachment.private_message_id else "flow"
     if not caller.may(scope):
-        raise Forbidden(f"This needs the scope {scope}")
+        raise Forbidden(f"This request requires the scope {scope}")
     return attachment
 
 
 def _leading_to(address: str) -> HttpResponseBase:
     response = HttpResponseRedirect(address)
-    response["Cache-Control"] = "no-store"  # the address ends
+    response["Cache-Control"] = "no-store"  # the URL expires
     return response
 
 
 @require_safe
 def download(request: HttpRequest, key: str, token: str, name: str) -> HttpResponseBase:
-    """The bytes, for as long as the address lasts. `name` is for those who save them."""
+    """The content, until the signed URL expires. `name` is what browsers save it as."""
     if not files.is_signed(key, token):
         raise Http404
     attachment = get_object_or_404(Attachment, key=key.removesuffix(files.THUMBNAIL_ENDING))

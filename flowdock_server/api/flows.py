@@ -1,4 +1,4 @@
-"""Flows: lists, one, making and changing them, and who is in them."""
+"""Flows: listing, retrieving, creating and changing them, and their users."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -33,7 +33,7 @@ class NewFlow(Shape):
 
 
 class FlowChange(Shape):
-    """What is absent stays. `open` is the caller's own; the rest is for the organization's admins."""
+    """Fields that are absent do not change. `open` is the caller's own; only admins can change the others."""
 
     name: Name | None = None
     open: bool | None = None
@@ -50,12 +50,12 @@ class FlowUserChange(Shape):
 
 
 def open_flow(caller: Caller, organization: str, flow: str) -> Flow:
-    """The flow at /flows/:organization/:flow for one who is in it; 404 for everybody else, and for no such flow."""
+    """The flow at /flows/:organization/:flow. Raises Http404 if there is none or the caller is not a member."""
     return _one(_flows(caller), organization__parameterized_name=organization, parameterized_name=flow)
 
 
 def open_flow_by_id(caller: Caller, flow_id: str) -> Flow:
-    """The same by its id, and by `organization:flow`, as ids were before May 2013."""
+    """The flow with this id, or with the form of ids before May 2013, `organization:flow`. Raises Http404."""
     try:
         return _one(_flows(caller), pk=UUID(flow_id))
     except ValueError:
@@ -64,7 +64,7 @@ def open_flow_by_id(caller: Caller, flow_id: str) -> Flow:
 
 
 def _flows(caller: Caller) -> QuerySet[Flow]:
-    """Those the caller is in; for a source, its flow."""
+    """The flows that the caller is a member of; for a source, its flow."""
     if caller.source:
         return Flow.objects.filter(pk=caller.source.flow_id).select_related("organization")
     return Flow.objects.open_to(caller.user).select_related("organization")
@@ -78,7 +78,7 @@ def _one(flows: QuerySet[Flow], **which: Any) -> Flow:
 
 
 def _shapes(caller: Caller, flows: QuerySet[Flow], *, users: bool) -> list[FlowShape]:
-    """In as many queries for many flows as for one. Who is in a flow is told to those who are in it."""
+    """The same number of queries for many flows as for one. `users` are shown only to members of a flow."""
     members_of_organization = (
         Membership.objects.filter(organization=OuterRef("organization"))
         .order_by()
@@ -116,7 +116,7 @@ def _shapes(caller: Caller, flows: QuerySet[Flow], *, users: bool) -> list[FlowS
 
 
 def _unread_mentions(user: User) -> dict[UUID, int]:
-    """By flow, the messages that mention `user` and that they have not read."""
+    """The number of messages by flow that mention `user` and that they have not read."""
     unread = Tag.objects.filter(
         name=f":unread:{user.pk}",
         message__flow__memberships__user=user,
@@ -131,13 +131,16 @@ def _whole(caller: Caller, flow: Flow) -> FlowShape:
 
 @router.get("/flows", auth=person("flow"), response=list[FlowShape])
 def joined_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
-    """List the flows that the caller is in, with the users of each if `users=1`. Archived flows are left out."""
+    """List the flows that the caller is a member of, with their users if `users=1`. Archived flows are left out."""
     return _shapes(request.auth, _flows(request.auth).filter(disabled=False), users=users)
 
 
 @router.get("/flows/all", auth=person("flow"), response=list[FlowShape])
 def all_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
-    """List the flows that the caller is in, and those that they may join because they are in the organization."""
+    """List the flows that the caller is a member of, and those of their organizations that they can join.
+
+    With `users=1`, flows that the caller is a member of include their users. Archived flows are left out.
+    """
     joined, joinable = _flows(request.auth).filter(disabled=False), members.joinable_by(request.auth.user)
     flows = Flow.objects.filter(Q(pk__in=joined.order_by().values("pk")) | Q(pk__in=joinable.order_by().values("pk")))
     return _shapes(request.auth, flows, users=users)
@@ -145,25 +148,31 @@ def all_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
 
 @router.get("/flows/find", auth=person("flow", "integration"), response=FlowShape)
 def find_flow(request: HttpRequest, id: str) -> FlowShape:
-    """Retrieve a flow by its id, with the users in it. 404 for a flow that the caller is not in."""
+    """Retrieve a flow by its id, with its users. 404 if the caller is not a member of the flow."""
     return _whole(request.auth, open_flow_by_id(request.auth, id))
 
 
 @router.get(OF_ORGANIZATION, auth=person("flow"), response=list[FlowShape])
 def flows_of_organization(request: HttpRequest, organization: str, users: bool = False) -> list[FlowShape]:
-    """List the flows of one organization that the caller is in. Archived flows are left out."""
+    """List the flows of one organization that the caller is a member of. Archived flows are left out.
+
+    With `users=1`, each flow includes its users. 404 if the caller is not in the organization.
+    """
     opened = _organization(request.auth.user, organization)
     return _shapes(request.auth, _flows(request.auth).filter(organization=opened, disabled=False), users=users)
 
 
 @router.post(OF_ORGANIZATION, auth=person("manage"), response={201: FlowShape})
 def create_flow(request: HttpRequest, organization: str, new: Annotated[NewFlow, Merged(...)]) -> Status[FlowShape]:
-    """Create a flow in an organization and add the caller to it. Its `parameterized_name` is made from `name`."""
+    """Create a flow in an organization and add the caller to it. Its `parameterized_name` is made from `name`.
+
+    404 if the caller is not in the organization.
+    """
     user = request.auth.user
     try:
         flow = members.make_flow(_organization(user, organization), new.name, new.access_mode, by=user)
     except members.NoAddressLeft as error:
-        raise Forbidden("There are too many flows of this name") from error
+        raise Forbidden("There are too many flows with this name. Choose another name.") from error
     return Status(201, _whole(request.auth, flow))
 
 
@@ -173,7 +182,7 @@ def _organization(user: User, organization: str) -> Organization:
 
 @router.get(ONE, auth=person("flow", "integration"), response=FlowShape)
 def one_flow(request: HttpRequest, organization: str, flow: str) -> FlowShape:
-    """Retrieve a flow by its address, with the users in it. 404 for a flow that the caller is not in."""
+    """Retrieve a flow by its path, with its users. 404 if the caller is not a member of the flow."""
     return _whole(request.auth, open_flow(request.auth, organization, flow))
 
 
@@ -181,10 +190,11 @@ def one_flow(request: HttpRequest, organization: str, flow: str) -> FlowShape:
 def change_flow(
     request: HttpRequest, organization: str, flow: str, change: Annotated[FlowChange, Merged(...)]
 ) -> FlowShape:
-    """Change a flow: join, open or close it for the caller (`open`), or rename it, archive it or say who may join.
+    """Change a flow: open, close or join it for the caller, or rename, archive or unarchive it or set who can join.
 
-    `open` is everybody's own; `name`, `disabled` (archived) and `access_mode` are for the organization's admins.
-    The flow's `parameterized_name` does not change.
+    `open` shows or hides the flow for the caller, and opening a flow that the caller can join also joins it. Only
+    admins of the organization can change `name`, `disabled` (archived) and `access_mode` (403 otherwise). The
+    `parameterized_name` stays the same. 404 if the caller is not a member and cannot join.
     """
     caller: Caller = request.auth
     reachable = Q(pk__in=_flows(caller).order_by().values("pk"))
@@ -196,7 +206,7 @@ def change_flow(
     )
     for_admins = change.model_dump(exclude_none=True, exclude={"open"})
     if for_admins and not members.is_admin(caller.user, found.organization):
-        raise Forbidden(f"This is for the organization's admins: {', '.join(for_admins)}")
+        raise Forbidden(f"Only admins of the organization can change {', '.join(for_admins)}")
     with transaction.atomic():
         for field, value in for_admins.items():
             setattr(found, field, value)
@@ -214,13 +224,13 @@ class JoinUrlShape(TypedDict):
 
 @router.post(ONE + "/join_url", auth=person("manage"), response=JoinUrlShape)
 def renew_join_url(request: HttpRequest, organization: str, flow: str) -> JoinUrlShape:
-    """Renew the invite link of a flow that is joined by link, and return it. The old link stops working.
+    """Replace the invite link of a flow, and return the new one. The old link stops working.
 
-    For the organization's admins; 404 where the flow has no such link.
+    403 unless the caller is an admin of the organization; 404 if the flow's `access_mode` is not `link`.
     """
     opened = open_flow(request.auth, organization, flow)
     if not members.is_admin(request.auth.user, opened.organization):
-        raise Forbidden("This is for the organization's admins")
+        raise Forbidden("Only admins of the organization can renew the invite link")
     if opened.access_mode != Flow.AccessMode.LINK:
         raise Http404
     members.renew_join_url(opened)
@@ -229,7 +239,7 @@ def renew_join_url(request: HttpRequest, organization: str, flow: str) -> JoinUr
 
 @router.get(ONE + "/users", auth=person("flow"), response=list[FlowUserShape])
 def flow_users(request: HttpRequest, organization: str, flow: str) -> list[FlowUserShape]:
-    """List the users of a flow, in the order of their ids. Whoever is blocked there is `disabled` and not `in_flow`."""
+    """List the users of a flow, ordered by id. A user who is blocked is `disabled` and not `in_flow`."""
     memberships = open_flow(request.auth, organization, flow).memberships.select_related("user").order_by("user_id")
     return [flow_user_shape(each, with_email=request.auth.sees_email_of(each.user)) for each in memberships]
 
@@ -238,7 +248,7 @@ def flow_users(request: HttpRequest, organization: str, flow: str) -> list[FlowU
 def add_flow_user(
     request: HttpRequest, organization: str, flow: str, added: Annotated[FlowUserAdded, Merged(...)]
 ) -> dict[str, Any]:
-    """Add a user of the organization, whose `id` is in the body, to a flow."""
+    """Add a user of the organization to a flow, by their `id`. 404 if the user is not in the organization."""
     opened = open_flow(request.auth, organization, flow)
     user = get_object_or_404(User, memberships__organization=opened.organization, pk=added.id)
     members.add(opened, user, by=request.auth.user)
@@ -249,12 +259,15 @@ def add_flow_user(
 def block_flow_user(
     request: HttpRequest, organization: str, flow: str, user_id: Id, change: Annotated[FlowUserChange, Merged(...)]
 ) -> dict[str, Any]:
-    """Block a user in a flow, who then cannot read or post there, or unblock them. For the organization's admins."""
+    """Block a user in a flow, so that they cannot read or post there, or unblock them.
+
+    403 unless the caller is an admin of the organization, and for blocking oneself; 404 if the user is not in the flow.
+    """
     opened = open_flow(request.auth, organization, flow)
     membership = get_object_or_404(opened.memberships.select_related("user"), user_id=user_id)
     if not members.is_admin(request.auth.user, opened.organization):
-        raise Forbidden("This is for the organization's admins")
+        raise Forbidden("Only admins of the organization can block and unblock people")
     if change.disabled and membership.user == request.auth.user:
-        raise Forbidden("Nobody blocks themselves")
+        raise Forbidden("You cannot block yourself")
     members.block(membership, by=request.auth.user, disabled=change.disabled)
     return {}

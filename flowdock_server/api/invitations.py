@@ -1,4 +1,4 @@
-"""Invitations to a flow. Whoever is in it may invite; to take one back is for who sent it, and for admins."""
+"""Invitations to a flow. Every member can invite; only the sender of an invitation and admins can cancel it."""
 
 from typing import Annotated
 
@@ -32,7 +32,7 @@ class NewInvitation(Shape):
 
 
 def _joined(value: object) -> object:
-    """A list of addresses is as good as a text with them."""
+    """Accept a list of addresses in place of a string that contains them."""
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return "\n".join(value)
     return value
@@ -45,7 +45,7 @@ class NewInvitations(Shape):
 
 @router.get(OF_FLOW, auth=person("manage"), response=list[InvitationShape])
 def flow_invitations(request: HttpRequest, organization: str, flow: str) -> list[InvitationShape]:
-    """List the pending invitations to a flow. Those that were accepted are not listed."""
+    """List the pending invitations to a flow. Accepted invitations are not listed."""
     opened = open_flow(request.auth, organization, flow)
     pending = opened.invitations.filter(state=Invitation.State.PENDING)
     return [invitation_shape(invitation, opened) for invitation in pending]
@@ -55,12 +55,15 @@ def flow_invitations(request: HttpRequest, organization: str, flow: str) -> list
 def invite(
     request: HttpRequest, organization: str, flow: str, new: Annotated[NewInvitation, Merged(...)]
 ) -> Status[InvitationShape]:
-    """Invite somebody to a flow by e-mail. If their invitation is still pending, its e-mail is sent again."""
+    """Invite a person to a flow by e-mail. If they have a pending invitation, its e-mail is sent again.
+
+    400 if the person is already in the flow; 403 if the flow is archived.
+    """
     opened = _inviting(request, organization, flow)
     try:
         invitation = invitations.invite(opened, new.email, by=request.auth.user, message=new.message)
     except invitations.AlreadyInFlow as error:
-        raise Rejected({"email": ["is in the flow already"]}) from error
+        raise Rejected({"email": ["is already in the flow"]}) from error
     return Status(201, invitation_shape(invitation, opened))
 
 
@@ -68,7 +71,11 @@ def invite(
 def invite_many(
     request: HttpRequest, organization: str, flow: str, new: Annotated[NewInvitations, Merged(...)]
 ) -> Status[ImportedShape]:
-    """Invite a list of people to a flow by e-mail. Those who are in the organization are added to the flow at once."""
+    """Invite several people to a flow by e-mail. People in the organization are added to the flow right away.
+
+    `list` is text that contains the addresses. Addresses that are not valid are returned in `erroneous_emails`. 403 if
+    the flow is archived.
+    """
     opened = _inviting(request, organization, flow)
     try:
         outcome = invitations.import_addresses(opened, new.list, by=request.auth.user, message=new.message)
@@ -84,19 +91,22 @@ def invite_many(
 
 @router.get(OF_FLOW + "/{invitation_id}", auth=person("manage"), response=InvitationShape)
 def one_invitation(request: HttpRequest, organization: str, flow: str, invitation_id: int) -> InvitationShape:
-    """Retrieve an invitation to a flow by id, whether it is pending or accepted."""
+    """Retrieve an invitation to a flow by its id, whether it is pending or accepted."""
     opened = open_flow(request.auth, organization, flow)
     return invitation_shape(get_object_or_404(opened.invitations, pk=invitation_id), opened)
 
 
 @router.delete(OF_FLOW + "/{invitation_id}", auth=person("manage"), response={204: None})
 def uninvite(request: HttpRequest, organization: str, flow: str, invitation_id: int) -> Status[None]:
-    """Cancel a pending invitation, so that the link in its e-mail stops working. 404 if it was accepted."""
+    """Cancel a pending invitation, so that the link in its e-mail stops working.
+
+    403 unless the caller sent the invitation or is an admin of the organization; 404 if it was already accepted.
+    """
     opened = open_flow(request.auth, organization, flow)
     invitation = get_object_or_404(opened.invitations, pk=invitation_id, state=Invitation.State.PENDING)
     user = request.auth.user
     if invitation.invited_by != user and not members.is_admin(user, opened.organization):
-        raise Forbidden("This is for who has sent the invitation, and for the organization's admins")
+        raise Forbidden("Only the person who sent the invitation and admins of the organization can cancel it")
     invitations.take_back(invitation, by=user)
     return Status(204, None)
 
@@ -104,5 +114,5 @@ def uninvite(request: HttpRequest, organization: str, flow: str, invitation_id: 
 def _inviting(request: HttpRequest, organization: str, flow: str) -> Flow:
     opened = open_flow(request.auth, organization, flow)
     if opened.disabled:
-        raise Forbidden("The flow is archived")
+        raise Forbidden("This flow is archived. Unarchive it before you invite people.")
     return opened

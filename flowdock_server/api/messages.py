@@ -1,4 +1,4 @@
-"""Messages: posting them in every dialect, reading, changing and deleting them."""
+"""Messages: posting them in all versions of the API, listing, changing and deleting them."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -38,7 +38,7 @@ class DraftComment(DraftToFlow):
 
 
 class Change(Shape):
-    """What is absent stays. `tags` is the whole new list."""
+    """Fields that are absent do not change. `tags` is the whole new list."""
 
     content: Content | None = None
     tags: Tags | None = None
@@ -67,7 +67,7 @@ class Paging(BaseModel):
         return [event.strip() for event in self.event.split(",") if event.strip()]
 
     def between(self, found: QuerySet[Any]) -> QuerySet[Any]:
-        """Those after `since_id` and before `until_id`: ignored in a search, which is paged by `skip`."""
+        """The messages after `since_id` and before `until_id`. A search ignores both and is paged by `skip`."""
         if self.since_id is not None:
             found = found.filter(number__gt=self.since_id)
         if self.until_id is not None:
@@ -75,7 +75,7 @@ class Paging(BaseModel):
         return found
 
     def page(self, found: QuerySet[Any], order: str = "number") -> list[Any]:
-        """The newest or the oldest of them, by number in both cases."""
+        """One page, of the newest or the oldest messages, in ascending order of their numbers."""
         found = found.order_by(f"-{order}" if self.sort == "desc" else order)
         return sorted(found[self.skip : self.skip + self.limit], key=lambda message: message.number)
 
@@ -93,7 +93,7 @@ def _post(request: HttpRequest, draft: Draft, flow: Flow, response: HttpResponse
 
 
 def posted(request: HttpRequest, shape: Callable[[], Any]) -> Status[Any] | JsonResponse:
-    """The answer to a new message: 201, 200 for clients that wait for it, or 202 without it where so configured."""
+    """The response to a new message: 201; 200 if the client asks to wait for it; 202 if the server is set up so."""
     if "X-flowdock-wait-for-message" in request.headers:
         return Status(200, shape())
     if settings.ANSWER_POSTS_WITH_202_AND_JSON:
@@ -102,7 +102,7 @@ def posted(request: HttpRequest, shape: Callable[[], Any]) -> Status[Any] | Json
 
 
 def _flow_named(caller: Caller, flow_id: str) -> Flow:
-    """The flow that a post at the root names; a flow token has its own."""
+    """The flow that a message posted to /messages belongs to: the flow token's, or the one that `flow` names."""
     if caller.source:
         flow = caller.source.flow
         if flow_id and flow_id != str(flow.pk) and open_flow_by_id(caller, flow_id) != flow:
@@ -115,21 +115,27 @@ def _flow_named(caller: Caller, flow_id: str) -> Flow:
 
 @router.post("/messages", auth=person_or_source("flow"), response=POSTED)
 def post_message(request: HttpRequest, response: HttpResponse, draft: Annotated[DraftToFlow, Merged(...)]) -> Any:
-    """Post a message, comment, status, file or activity to a flow: the one of the flow token, or `flow`."""
+    """Post a message, comment, status, file or activity to a flow.
+
+    The flow is that of the flow token, or `flow`: its id. 404 if the caller is not a member of the flow.
+    """
     return _post(request, draft, _flow_named(request.auth, draft.flow), response)
 
 
 @router.post("/activities", auth=[ActivityToken(), *person("flow")], response=POSTED, deprecated=True)
 def post_activity(request: HttpRequest, response: HttpResponse, draft: Annotated[DraftToFlow, Merged(...)]) -> Any:
-    """Post an activity or a discussion in the form of October 2014, in which `thread_id` is the source's own key."""
+    """Post an activity or a discussion in the format of October 2014, in which `thread_id` is the source's own key.
+
+    Deprecated: use `/messages` with `external_thread_id`. 400 for other events.
+    """
     if not draft.belongs_in_inbox:
-        raise Rejected({"event": [f"must be one of {' or '.join(INBOX_EVENTS)}"]})
+        raise Rejected({"event": [f"must be {' or '.join(INBOX_EVENTS)}"]})
     return _post(request, draft, _flow_named(request.auth, draft.flow), response)
 
 
 @router.post("/comments", auth=person_or_source("flow"), response=POSTED)
 def post_comment(request: HttpRequest, response: HttpResponse, draft: Annotated[DraftComment, Merged(...)]) -> Any:
-    """Comment on a message: `flow` names the flow, unless a flow token does, and `message` is the message's id."""
+    """Post a comment on the message whose id is `message`. `flow` is the id of the flow; a flow token implies it."""
     return _post(request, draft, _flow_named(request.auth, draft.flow), response)
 
 
@@ -137,7 +143,10 @@ def post_comment(request: HttpRequest, response: HttpResponse, draft: Annotated[
 def post_to_flow(
     request: HttpRequest, response: HttpResponse, organization: str, flow: str, draft: Annotated[Draft, Merged(...)]
 ) -> Any:
-    """Post a message, comment, status or file to a flow. Activities and discussions need a source's flow token."""
+    """Post a message, comment, status or file to a flow. Activities and discussions require a source's flow token.
+
+    404 if the caller is not a member of the flow.
+    """
     return _post(request, draft, open_flow(request.auth, organization, flow), response)
 
 
@@ -150,7 +159,7 @@ def comment_on(
     number: int,
     draft: Annotated[DraftComment, Merged(...)],
 ) -> Any:
-    """Comment on the message of a flow whose id is `number`. 404 if the flow has no such message."""
+    """Post a comment on the message whose id is `number`. 404 if the flow does not have this message."""
     opened = open_flow(request.auth, organization, flow)
     get_object_or_404(opened.messages, number=as_number(number))
     return _post(request, draft.model_copy(update={"message": number}), opened, response)
@@ -165,7 +174,7 @@ def post_to_thread(
     thread_id: str,
     draft: Annotated[Draft, Merged(...)],
 ) -> Any:
-    """Post a message or a file to an existing thread of a flow. 404 if the flow has no such thread."""
+    """Post a message or a file to an existing thread of a flow. 404 if the flow does not have this thread."""
     opened = open_flow(request.auth, organization, flow)
     return _post(request, draft, opened, response, thread=_thread(opened, thread_id))
 
@@ -174,7 +183,7 @@ def post_to_thread(
 def flow_messages(
     request: HttpRequest, organization: str, flow: str, selection: Query[Selection]
 ) -> list[MessageShape]:
-    """List messages of a flow, in the order of their ids."""
+    """List messages of a flow, ordered by id: the newest ones, unless `sort` or `since_id` say otherwise."""
     opened = open_flow(request.auth, organization, flow)
     return _listed(opened.messages.all(), opened, selection)
 
@@ -183,17 +192,17 @@ def flow_messages(
 def thread_messages(
     request: HttpRequest, organization: str, flow: str, thread_id: str, selection: Query[Selection]
 ) -> list[MessageShape]:
-    """List messages of a thread, in the order of their ids."""
+    """List messages of a thread, ordered by id. 404 if the flow does not have this thread."""
     opened = open_flow(request.auth, organization, flow)
     thread = _thread(opened, thread_id)
-    if thread._state.adding:  # its only message is not joined to it until somebody replies
+    if thread._state.adding:  # its only message gets a thread when somebody replies
         return _listed(opened.messages.filter(number=thread.initial_number), opened, selection)
     return _listed(Message.objects.filter(thread=thread), opened, selection)
 
 
 @router.get(ONE, auth=person("flow"), response=MessageShape)
 def one_message(request: HttpRequest, organization: str, flow: str, number: int) -> MessageShape:
-    """Retrieve a message of a flow by its id, with its thread and its attachments."""
+    """Retrieve a message of a flow by its id, with its thread and attachments."""
     return message_shapes([_one(request.auth, organization, flow, number)])[0]
 
 
@@ -201,7 +210,10 @@ def one_message(request: HttpRequest, organization: str, flow: str, number: int)
 def change_message(
     request: HttpRequest, organization: str, flow: str, number: int, change: Annotated[Change, Merged(...)]
 ) -> dict[str, Any]:
-    """Change the content of a message or comment of the caller, and the tags of any message."""
+    """Change the content of one of the caller's messages or comments, or the tags of any message of the flow.
+
+    403 for the content of another person's message.
+    """
     message = _one(request.auth, organization, flow, number)
     if change.content is not None and not isinstance(change.content, str):
         raise Rejected({"content": ["must be a text"]})
@@ -211,13 +223,16 @@ def change_message(
 
 @router.delete(ONE, auth=person("flow"), response={204: None, 200: dict[str, Any]})
 def delete_message(request: HttpRequest, organization: str, flow: str, number: int) -> Status[Any]:
-    """Delete an inbox message or a file of the caller (204), or the content of their chat message (200)."""
+    """Delete an inbox message or one of the caller's files (204), or the content of their chat message (200).
+
+    403 for another person's message or file.
+    """
     message = _one(request.auth, organization, flow, number)
     return Status(204, None) if messages.delete(message, request.auth.user) else Status(200, {})
 
 
 def _thread(flow: Flow, thread_id: str) -> Thread:
-    """Stored or not. Http404 for one that the flow does not have."""
+    """The thread, stored or not. Raises Http404 if the flow does not have it."""
     if (thread := chat_threads.find(flow, thread_id)) is None:
         raise Http404
     return thread
@@ -229,18 +244,23 @@ def _one(caller: Caller, organization: str, flow: str, number: int) -> Message:
 
 
 def as_number(number: int) -> int:
-    """A number that a database can compare."""
+    """`number` itself. Raises Http404 if it is outside of what a database can compare."""
     if not 0 <= number < 2**62:
         raise Http404
     return number
 
 
-# What fewer messages have is asked of them alone; what more have is looked for from the newest message on.
+# A condition that at most so many messages meet is looked up first, and the rest of the query runs on these messages.
+# Other conditions are checked while going back from the newest message.
 FEW = 2000
 
 
 def _listed(found: QuerySet[Message], flow: Flow, selection: Selection) -> list[MessageShape]:
-    """The plan is made here: no database knows how many messages have a tag or a word, and each is slow to guess."""
+    """List what `selection` asks for.
+
+    The query is planned here and not by the database, whose statistics do not cover single tags and words, so that
+    its own plan is often slow.
+    """
     tags = _tags(flow, selection)
     is_search = bool(selection.search.strip())
     scarce: list[list[int] | None] = [_with_tag(flow, names) for names in tags]
@@ -264,7 +284,7 @@ def _listed(found: QuerySet[Message], flow: Flow, selection: Selection) -> list[
 
 
 def _tags(flow: Flow, selection: Selection) -> list[list[str]]:
-    """What each message that is listed has: one of each of these."""
+    """Lists of tag names: a message matches if it has one tag of each list."""
     tags = [tag for tag in selection.tags.split(",") if tag.strip()]
     if not tags:
         return []
@@ -276,19 +296,19 @@ def _tags(flow: Flow, selection: Selection) -> list[list[str]]:
 def _with_tag(flow: Flow, names: list[str]) -> list[int] | None:
     tagged = Tag.objects.filter(name__in=names)
     if connection.vendor == "sqlite":
-        # By an expression, which no index has: without statistics it would go through all messages of the flow, rather
-        # than through those with the tag.
+        # An expression, which no index covers: without statistics SQLite would use the index of the flow and go through
+        # all its messages instead of those with the tag.
         of_flow = Coalesce(F("message__flow"), None, output_field=UUIDField())
         return _few(tagged.alias(of_flow=of_flow).filter(of_flow=flow.pk), key="message")
     return _few(tagged.filter(message__flow=flow), key="message")
 
 
 def _few(found: QuerySet[Any], key: str = "pk") -> list[int] | None:
-    """Their keys; None where there are more than FEW."""
+    """Their keys, or None if there are more than FEW."""
     keys = list(found.order_by().values_list(key, flat=True)[: FEW + 1])
     return keys if len(keys) <= FEW else None
 
 
 def _has_tag(names: list[str]) -> Exists:
-    # By the message and not by a list of all that have the tag, which may be half of them.
+    # A subquery for each message instead of a list of all messages with the tag, which may be half of them.
     return Exists(Tag.objects.filter(name__in=names, message=OuterRef("pk")))

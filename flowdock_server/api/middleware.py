@@ -1,4 +1,4 @@
-"""What is true of every call, before a view is found and after it has answered."""
+"""What applies to every API call, before a view is found and after it has answered."""
 
 import re
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from .errors import failure, later
 
 _ROOTS = "activities|comments|files|flows|messages|oauth/applications|openapi|organizations|private|sources|users?"
 _CALL = re.compile(rf"\A/(?:{_ROOTS})(?:/.*)?\Z", re.DOTALL)
-# They have formats of their own, for errors too: flowdock_server.oauth.
+# flowdock_server.oauth answers these in their own formats, errors too.
 _KEYS = ("/oauth/token", "/oauth/revoke")
 _CONSENT = "/oauth/authorize"
-# What people open in a browser. Anything else that is not there is a program's mistake, unless it asks for a page.
+# What people open in a browser. A 404 at any other path answers a program, unless the request accepts HTML.
 _PAGES = re.compile(r"\A/(?:app|account|invitations|join|login|oauth|static)?(?:/.*)?\Z", re.DOTALL)
 
 _SLASHES = re.compile("//+")
@@ -31,7 +31,7 @@ _ALLOW_HEADERS = (
 
 
 class ApiMiddleware:
-    """Addresses in all three spellings, CORS, `Flowdock-User`, and errors in Flowdock's form from anywhere."""
+    """The three spellings of paths, CORS, the header `Flowdock-User`, and all errors in Flowdock's format."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -44,9 +44,9 @@ class ApiMiddleware:
                 request.method = "GET"
             response = self._answer(request)
             if not response.streaming and not response.content:  # type: ignore[attr-defined]
-                del response["Content-Type"]  # some clients would read nothing as JSON, and fail
+                del response["Content-Type"]  # some clients would parse the empty body as JSON, and fail
             if is_head:
-                request.method = "HEAD"  # so that the server leaves the body out
+                request.method = "HEAD"  # the server then leaves the body out
             return open_to_other_sites(request, response)
         if request.path_info in _KEYS:
             preflight = request.method == "OPTIONS"
@@ -71,12 +71,12 @@ class ApiMiddleware:
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
         if request.method == "OPTIONS":
             return HttpResponse()
-        # PostgreSQL raises on the character that no text can hold.
+        # PostgreSQL raises an error for NUL.
         response: HttpResponseBase
         if "\0" in request.path_info:
             response = failure(404)
         elif "%00" in request.META.get("QUERY_STRING", ""):
-            response = failure(400, "A text has a character that cannot be stored")
+            response = failure(400, "A parameter contains a character that cannot be stored: NUL")
         elif settings.RATE_LIMIT:
             response = self._limited(request)
         else:
@@ -94,7 +94,7 @@ class ApiMiddleware:
 
 
 def too_large(request: HttpRequest) -> HttpResponseBase:
-    """413 to who sends more than is read: the rest of the body is still on its way, and nobody will read it."""
+    """413, and close the connection: the rest of the body may still be arriving and will not be read."""
     response = failure(413)
     response["Connection"] = "close"
     is_call = _CALL.match(_plain(request.path_info))
@@ -102,9 +102,9 @@ def too_large(request: HttpRequest) -> HttpResponseBase:
 
 
 def _plain(path: str) -> str:
-    """/v1/flows.json, /v1/flows/, //flows and /flows are one address, and so are /v1/oauth/token and /oauth/token.
+    """The path without its spelling: /v1/flows.json, /v1/flows/ and //flows become /flows.
 
-    Clients put a slash between their base and a path that begins with one: aioflowdock, flowdock-api-wrapper.
+    aioflowdock and flowdock-api-wrapper join a base URL that ends with a slash and a path that begins with one.
     """
     plain = _SLASHES.sub("/", path)
     plain = plain.removeprefix("/v1") if plain.startswith("/v1/") else plain
@@ -115,7 +115,7 @@ def _plain(path: str) -> str:
 
 
 def _read_conditions(request: HttpRequest) -> None:
-    """Put the conditions of lists into the query as it is documented, a list as a text with commas.
+    """Put the conditions of a list into the query in their documented form, where a list is separated by commas.
 
     flowdock-api-wrapper sends them in a JSON body, and many libraries write a list as tags[]=a&tags[]=b.
     """
@@ -125,7 +125,7 @@ def _read_conditions(request: HttpRequest) -> None:
     try:
         given = params.of(request)
     except (params.Unreadable, params.Unsupported, params.TooLarge):
-        return  # who reads the parameters says so
+        return  # the view parses the parameters again and answers the error
     query = request.GET.copy()
     for name, value in given.items():
         if isinstance(value, list) and all(isinstance(each, str | int) for each in value):
@@ -136,7 +136,7 @@ def _read_conditions(request: HttpRequest) -> None:
 
 
 def _key(request: HttpRequest) -> str:
-    """The key that was sent, which may be wrong; empty where there is none."""
+    """The key that was sent, whether valid or not; empty if there is none."""
     if header := request.headers.get("Authorization"):
         return header
     try:
@@ -148,13 +148,13 @@ def _key(request: HttpRequest) -> str:
 
 
 def _by_program(request: HttpRequest) -> bool:
-    """Whether a page that says "not found" would be of no use to the caller."""
+    """Whether a program sent the request, which has no use for an HTML page that says "not found"."""
     is_page = _PAGES.match(request.path_info) or "text/html" in request.headers.get("Accept", "")
     return request.path_info.startswith("/v1/") or not is_page
 
 
 def open_to_other_sites(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """CORS, without cookies: a caller's page has to bring a key of its own."""
+    """Add the CORS headers. They do not allow cookies: a page on another site has to send a key."""
     if origin := request.headers.get("Origin"):
         response["Access-Control-Allow-Origin"] = origin
         response["Access-Control-Allow-Methods"] = _ALLOW_METHODS

@@ -1,4 +1,4 @@
-"""Organizations, and who is in them. Changing either is for their admins."""
+"""Organizations and the people in them. Only their admins can change either."""
 
 from collections import defaultdict
 from typing import Annotated
@@ -32,7 +32,7 @@ class OrganizationChange(Shape):
 
 @router.get("/organizations", auth=person("manage"), response=list[OrganizationShape])
 def organizations(request: HttpRequest) -> list[OrganizationShape]:
-    """List the organizations that the caller is in, with the people in them that the caller may see."""
+    """List the organizations that the caller is in, each with the people whom the caller may see."""
     user = request.auth.user
     found = list(_organizations_of(request))
     visible = members.visible_to(user).order_by().values("pk")
@@ -45,13 +45,19 @@ def organizations(request: HttpRequest) -> list[OrganizationShape]:
 
 @router.get("/organizations/find", auth=person("manage"), response=OrganizationShape)
 def find_organization(request: HttpRequest, id: int) -> OrganizationShape:
-    """Retrieve an organization of the caller's by its numeric `id`, with the people in it that the caller may see."""
+    """Retrieve an organization by its numeric `id`, with the people whom the caller may see.
+
+    404 unless the caller is in the organization.
+    """
     return _shape(request, get_object_or_404(_organizations_of(request), pk=id))
 
 
 @router.get("/organizations/{organization}", auth=person("manage"), response=OrganizationShape)
 def one_organization(request: HttpRequest, organization: str) -> OrganizationShape:
-    """Retrieve an organization of the caller's by its `parameterized_name`. 404 for organizations of others."""
+    """Retrieve an organization by its `parameterized_name`, with the people whom the caller may see.
+
+    404 unless the caller is in the organization.
+    """
     return _shape(request, _one(request, organization))
 
 
@@ -61,7 +67,7 @@ def one_organization(request: HttpRequest, organization: str) -> OrganizationSha
 def change_organization(
     request: HttpRequest, organization: str, change: Annotated[OrganizationChange, Merged(...)]
 ) -> OrganizationShape:
-    """Rename an organization. Its `parameterized_name` does not change. 403 unless the caller is one of its admins."""
+    """Rename an organization. Its `parameterized_name` stays the same. 403 unless the caller is one of its admins."""
     found = _managed(request, organization)
     found.name = change.name
     found.save(update_fields=["name"])
@@ -70,7 +76,7 @@ def change_organization(
 
 @router.get("/organizations/{organization}/users", auth=person("manage"), response=list[OrganizationUserShape])
 def organization_users(request: HttpRequest, organization: str) -> list[OrganizationUserShape]:
-    """List the users of an organization: all of them for its admins, for others those who share a flow with them."""
+    """List the users of an organization. Its admins see all of them, others those whom they share a flow with."""
     caller: Caller = request.auth
     found = members.of_organization(_one(request, organization), seen_by=caller.user)
     return [
@@ -80,13 +86,16 @@ def organization_users(request: HttpRequest, organization: str) -> list[Organiza
 
 @router.delete("/organizations/{organization}/users/{user_id}", auth=person("manage"), response={204: None})
 def remove_user(request: HttpRequest, organization: str, user_id: Id) -> Status[None]:
-    """Remove a user from an organization and all its flows. For the organization's admins."""
+    """Remove a user from an organization and all its flows.
+
+    403 unless the caller is one of its admins, and for the last admin; 404 if the user is not in the organization.
+    """
     found = _managed(request, organization)
     membership = get_object_or_404(found.memberships.select_related("user"), user_id=user_id)
     try:
         members.remove(found, membership.user)
     except members.LastAdmin as error:
-        raise Forbidden("An organization needs somebody who manages it") from error
+        raise Forbidden("You cannot remove the last admin. Make somebody else an admin first.") from error
     return Status(204, None)
 
 
@@ -102,7 +111,7 @@ def _one(request: HttpRequest, organization: str) -> Organization:
 def _managed(request: HttpRequest, organization: str) -> Organization:
     found = _one(request, organization)
     if not members.is_admin(request.auth.user, found):
-        raise Forbidden("This is for the organization's admins")
+        raise Forbidden("Only admins of the organization can do this")
     return found
 
 

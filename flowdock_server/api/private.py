@@ -1,4 +1,4 @@
-"""Private conversations: between the caller and one other person, by whose id they go."""
+"""Private conversations between the caller and one other person. A conversation's id is the other person's id."""
 
 from typing import Annotated, Any, Literal
 
@@ -31,7 +31,7 @@ class ConversationChange(Shape):
 
 
 class PrivateDraft(Shape):
-    """A message to one person: a text in `content`, or a file with the event `file`."""
+    """A message to one person: `content` is its text or, with the event `file`, the file."""
 
     event: Literal["message", "file"]
     content: Content = ""
@@ -46,7 +46,7 @@ class PrivateSelection(Paging):
 
 @router.get("/private", auth=person("private"), response=list[ConversationShape])
 def conversations(request: HttpRequest) -> list[ConversationShape]:
-    """List the private conversations of the caller, open and closed."""
+    """List the private conversations of the caller, both open and closed ones."""
     user = request.auth.user
     found = Conversation.objects.of(user).select_related("first", "second")
     return [conversation_shape(conversation, user, request.auth.sees_email_of) for conversation in found]
@@ -54,7 +54,10 @@ def conversations(request: HttpRequest) -> list[ConversationShape]:
 
 @router.get(ONE, auth=person("private"), response=ConversationShape)
 def conversation(request: HttpRequest, user_id: int) -> ConversationShape:
-    """Retrieve the caller's private conversation with a user, which is created if there is none yet."""
+    """Retrieve the caller's private conversation with a user. It is created if there is none yet.
+
+    404 if the caller cannot write to this user.
+    """
     return conversation_shape(_with(request.auth, user_id), request.auth.user, request.auth.sees_email_of)
 
 
@@ -62,7 +65,7 @@ def conversation(request: HttpRequest, user_id: int) -> ConversationShape:
 def change_conversation(
     request: HttpRequest, user_id: int, change: Annotated[ConversationChange, Merged(...)]
 ) -> ConversationShape:
-    """Open or close a private conversation for the caller. A new message opens it again."""
+    """Open or close a private conversation for the caller. A new message in it opens it again."""
     found, user = _with(request.auth, user_id), request.auth.user
     if change.open is not None:
         field = f"{found.side(user)}_open"
@@ -73,7 +76,7 @@ def change_conversation(
 
 @router.post(MESSAGES, auth=person("private"), response=POSTED)
 def post_private_message(request: HttpRequest, user_id: int, draft: Annotated[PrivateDraft, Merged(...)]) -> Any:
-    """Send a private message or a file to the user with that id."""
+    """Send a private message or a file to a user. 404 if the caller cannot write to this user."""
     other = _other(request.auth, user_id)
     content, upload = "", None
     if draft.event == "file":
@@ -92,7 +95,7 @@ def post_private_message(request: HttpRequest, user_id: int, draft: Annotated[Pr
 def private_messages(
     request: HttpRequest, user_id: int, selection: Query[PrivateSelection]
 ) -> list[PrivateMessageShape]:
-    """List messages of the caller's private conversation with a user, in the order of their ids."""
+    """List messages of the caller's private conversation with a user, ordered by id."""
     conversation = _with(request.auth, user_id)
     found = _of(conversation)
     if selection.events:
@@ -114,7 +117,7 @@ def private_messages(
 
 @router.get(ONE_MESSAGE, auth=person("private"), response=PrivateMessageShape)
 def one_private_message(request: HttpRequest, user_id: int, number: int) -> PrivateMessageShape:
-    """Retrieve a private message by the other person's user id and its own id."""
+    """Retrieve a private message by the id of the other person and its own id."""
     return private_message_shape(_one(request.auth, user_id, number))
 
 
@@ -122,7 +125,10 @@ def one_private_message(request: HttpRequest, user_id: int, number: int) -> Priv
 def change_private_message(
     request: HttpRequest, user_id: int, number: int, change: Annotated[Change, Merged(...)]
 ) -> dict[str, Any]:
-    """Change the text of one of the caller's own private messages, and the tags of any message of the conversation."""
+    """Change the text of one of the caller's private messages, or the tags of any message of the conversation.
+
+    403 for the text of the other person's message.
+    """
     message = _one(request.auth, user_id, number)
     if change.content is not None and not isinstance(change.content, str):
         raise Rejected({"content": ["must be a text"]})
@@ -132,7 +138,10 @@ def change_private_message(
 
 @router.delete(ONE_MESSAGE, auth=person("private"), response={204: None, 200: dict[str, Any]})
 def delete_private_message(request: HttpRequest, user_id: int, number: int) -> Status[Any]:
-    """Delete a file (204), or the content of a message (200), that the caller sent in private."""
+    """Delete a file (204) or the content of a message (200) that the caller sent in a private conversation.
+
+    403 for the other person's message or file.
+    """
     message = _one(request.auth, user_id, number)
     return Status(204, None) if private.delete(message, request.auth.user) else Status(200, {})
 

@@ -1,6 +1,6 @@
-"""The push API: build tools post to a flow's inbox or chat with nothing but the flow's own token.
+"""The Push API: build tools post to a flow's inbox or chat with the flow's API token alone.
 
-Deprecated by Flowdock, and still what many scripts speak. Several tokens with commas post to all of their flows.
+Flowdock deprecated it, but many scripts still use it. Several tokens, separated by commas, post to all of their flows.
 """
 
 import re
@@ -40,9 +40,9 @@ MAX_FLOWS = 20  # that one request posts to
 
 
 def _plain_name(value: str) -> str:
-    # Flowdock's rule, and the hyphen that its own clients sent.
+    # Flowdock's rule, and hyphens, which its own clients sent.
     if not re.fullmatch(r"[\w\s-]*", value):
-        raise PydanticCustomError("name", "may have letters, digits, blanks and underscores only")
+        raise PydanticCustomError("name", "must contain only letters, digits, spaces, hyphens and underscores")
     return value
 
 
@@ -52,7 +52,7 @@ def _cut(value: Any) -> Any:
 
 def _email(value: str) -> str:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
-        raise PydanticCustomError("email", "is no e-mail address")
+        raise PydanticCustomError("email", "is not a valid e-mail address")
     return value
 
 
@@ -70,7 +70,7 @@ REQUIRED = [BeforeValidator(_required), Field(min_length=1)]
 
 
 class InboxPush(Shape):
-    """A mail-like message. `source` says which program it is from, `link` is what the subject leads to."""
+    """A message like a mail. `source` names the program that sends it; `link` is what the subject links to."""
 
     source: Annotated[PlainName, *REQUIRED]
     from_address: Annotated[Email, *REQUIRED]
@@ -98,10 +98,10 @@ class InboxPush(Shape):
 
 
 class ChatPush(Shape):
-    """Something said under a name of the program's choosing; with `message_id` as a comment on that message."""
+    """A chat message under any name or, with `message_id`, a comment on that message."""
 
     content: Content = ""
-    # Flowdock's documents name 16 characters without spaces, which its server did not insist on.
+    # Flowdock documented at most 16 characters without spaces, but did not enforce it.
     external_user_name: Annotated[str, BeforeValidator(_cut), *REQUIRED]
     tags: Tags = []
     message_id: Annotated[int | None, Field(ge=0, le=2**62), BeforeValidator(_blank_is_absent)] = None
@@ -118,28 +118,35 @@ class ChatPush(Shape):
         )
 
 
-# The first name of the inbox, which python-flowdock still calls it by.
+# The original path, which python-flowdock still uses.
 @router.post("/messages/influx/{tokens}", auth=None, response=dict[str, Any], include_in_schema=False)
 @router.post("/messages/team_inbox/{tokens}", auth=None, response=dict[str, Any], deprecated=True)
 def push_to_inbox(request: HttpRequest, tokens: str, push: Annotated[InboxPush, Merged(...)]) -> dict[str, Any]:
-    """Post a message with subject and sender to the inbox of each flow in `tokens`, which are the only key needed."""
+    """Post a message with a subject and a sender to the inbox of one or more flows.
+
+    `tokens` are the flows' API tokens; no other key is needed. If one of them is wrong, nothing is posted (401).
+    """
     return _post(tokens, push.draft)
 
 
 @router.post("/messages/chat/{tokens}", auth=None, response=dict[str, Any], deprecated=True)
 def push_to_chat(request: HttpRequest, tokens: str, push: Annotated[ChatPush, Merged(...)]) -> dict[str, Any]:
-    """Post a chat message, under any name, to each flow in `tokens`, which are the only key needed."""
+    """Post a message under any name to the chat of one or more flows.
+
+    `tokens` are the flows' API tokens; no other key is needed. If one of them is wrong, nothing is posted (401). With
+    `message_id` it is a comment on that message.
+    """
     try:
         return _post(tokens, push.draft)
     except Rejected as error:
-        # What a draft calls `message` is `message_id` here.
+        # The draft's field `message` is the parameter `message_id` here.
         raise Rejected(
             {name.replace("message", "message_id"): value for name, value in error.errors.items()}
         ) from error
 
 
 def _post(tokens: str, draft: Callable[[], Draft]) -> dict[str, Any]:
-    """To all of the flows, or to none: who is refused can correct the mistake and send it all again."""
+    """Post to all of the flows or to none, so that a client can correct a mistake and send the request again."""
     flows = _flows(tokens)
     with transaction.atomic():
         for flow in flows:
@@ -148,7 +155,7 @@ def _post(tokens: str, draft: Callable[[], Draft]) -> dict[str, Any]:
 
 
 def _flows(tokens: str) -> list[Flow]:
-    """The flow of each token, in one order for all, so that no two requests wait for each other."""
+    """The flows of the tokens, always in the same order, so that two requests cannot deadlock."""
     digests = {digest(token.strip()) for token in tokens.split(",") if token.strip()}
     if not 0 < len(digests) <= MAX_FLOWS:
         raise AuthenticationError

@@ -1,7 +1,7 @@
-"""What a call takes, needs and answers, in sentences made from its own description: they cannot say anything else.
+"""Completes the texts of operations with sentences about keys, parameters, responses and errors.
 
-An operation's text in /openapi.json is read alone, in tools that show nothing but it: its author says what the call
-does, and these sentences say the rest.
+Some tools show nothing but an operation's text of /openapi.json. Docstrings say what the call does; these sentences say
+the rest, and they are made from the operation's own description, so they cannot contradict it.
 """
 
 from collections.abc import Iterable
@@ -12,23 +12,23 @@ KEYS = {
     "Basic": "Basic authentication",
     "flow_token": "a source's `flow_token`",
     "token": "the same secret as `token`",
-    "SignedIn": "the session of somebody who is signed in to the pages",
+    "SignedIn": "the session cookie of somebody who is signed in to the pages",
 }
 
 
 def complete(operation: dict[str, Any], schemas: dict[str, Any]) -> str:
-    """The operation's text with what it needs, takes and answers. `schemas` are those that it refers to."""
+    """The operation's text, completed. `schemas` are those that it refers to."""
     paragraphs = [
         operation["description"],
-        " ".join(sentence for sentence in (_needs(operation), *_takes(operation, schemas)) if sentence),
-        _answers(operation["responses"]),
+        " ".join(sentence for sentence in (_keys(operation), *_parameters(operation, schemas)) if sentence),
+        _responses(operation["responses"]),
         _errors(operation["responses"]),
     ]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
 
 
-def _needs(operation: dict[str, Any]) -> str:
-    """Nothing where there is no scheme: such a call's key is among its parameters."""
+def _keys(operation: dict[str, Any]) -> str:
+    """Empty if there is no security scheme: such a call has its key among its parameters."""
     security: list[dict[str, list[str]]] = operation.get("security", [])
     keys = [KEYS[name] for key in security for name in key if name != "OAuth2"]
     if any("OAuth2" in key for key in security):
@@ -36,29 +36,29 @@ def _needs(operation: dict[str, Any]) -> str:
         keys.insert(0, f"an access token with the scope {scopes}" if scopes else "an access token with any scope")
     if not keys:
         return ""
-    return f"Needs {keys[0]}." if len(keys) == 1 else f"Needs one of these keys: {'; '.join(keys)}."
+    return f"Requires {keys[0]}." if len(keys) == 1 else f"Requires one of these keys: {'; '.join(keys)}."
 
 
-def _takes(operation: dict[str, Any], schemas: dict[str, Any]) -> Iterable[str]:
+def _parameters(operation: dict[str, Any], schemas: dict[str, Any]) -> Iterable[str]:
     parameters = operation.get("parameters", [])
     for place in ("path", "query"):
         found = {each["name"]: each.get("required", False) for each in parameters if each["in"] == place}
         if found:
             required = [name for name, is_required in found.items() if is_required]
-            yield f"Parameters in the {place}: {_fields({'properties': found, 'required': required})}."
+            yield f"{place.capitalize()} parameters: {_fields({'properties': found, 'required': required})}."
     content = operation.get("requestBody", {}).get("content", {})
     if content:
         schema = _resolved(next(iter(content.values()))["schema"], schemas)
-        yield f"Parameters in the body or the query: {_fields(schema)}."
+        yield f"Body or query parameters: {_fields(schema)}."
 
 
-def _answers(responses: dict[Any, Any]) -> str:
-    answers = (
+def _responses(responses: dict[Any, Any]) -> str:
+    texts = (
         f"{code} {_content(each)}{_when(int(code), each)}"
         for code, each in sorted(responses.items())
         if int(code) < 400
     )
-    return f"Answers {_either(answers)}."
+    return f"Returns {_either(texts)}."
 
 
 def _when(code: int, response: dict[str, Any]) -> str:
@@ -94,7 +94,7 @@ def _resolved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]
 
 
 def _fields(schema: dict[str, Any]) -> str:
-    """The names of an object's fields: those that are required, then the optional ones."""
+    """The names of an object's fields: first the required ones, then the optional ones."""
     required = schema.get("required", ())
     optional = [f"`{name}`" for name in schema["properties"] if name not in required]
     names = [f"`{name}`" for name in schema["properties"] if name in required]

@@ -1,4 +1,4 @@
-"""Sources: what an application connected to a flow. October 2014's clients call them integrations, and may."""
+"""Sources: what applications have connected to flows. The API of October 2014 calls them integrations; both work."""
 
 import inspect
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class NewSource(Shape):
 
 
 class SourceChange(Shape):
-    """What is absent stays; an empty text clears, and so does JSON's null."""
+    """Fields that are absent do not change. An empty string or null clears a field."""
 
     error_message: Annotated[str, Field(max_length=10_000), BeforeValidator(_none_is_empty)] = ""
     configuration_url: Address = ""
@@ -43,7 +43,7 @@ def _loaded() -> QuerySet[Source]:
 
 
 def _of_flow(caller: Caller, organization: str, flow: str) -> QuerySet[Source]:
-    """The sources of a flow that the caller may see: with `integration` alone, those of the calling application."""
+    """The sources of a flow that the caller may see: with the scope `integration` alone, those of its application."""
     found = _loaded().filter(flow=open_flow(caller, organization, flow))
     if caller.source:
         return found.filter(pk=caller.source.pk)
@@ -59,13 +59,13 @@ def _shape(caller: Caller, source: Source) -> SourceShape:
 
 
 def _own(caller: Caller, source: Source) -> bool:
-    """Whether the caller is the application that connected it."""
+    """Whether the caller is the application that created the source."""
     return caller.application is not None and caller.application == source.application
 
 
 @router.get("/sources", auth=person_or_source("flow"), response=list[SourceShape])
 def sources(request: HttpRequest) -> list[SourceShape]:
-    """List the sources of all flows that the caller is in; with a flow token, only the source that it belongs to."""
+    """List the sources of all flows that the caller is a member of. With a flow token, list only its own source."""
     caller: Caller = request.auth
     if caller.source:
         return [_shape(caller, caller.source)]
@@ -75,25 +75,28 @@ def sources(request: HttpRequest) -> list[SourceShape]:
 
 @router.api_operation(["PUT", "PATCH"], "/sources", auth=[FlowToken()], response=SourceShape)
 def change_source_by_token(request: HttpRequest, change: Annotated[SourceChange, Merged(...)]) -> SourceShape:
-    """Set or clear a source's error message and configuration address, knowing its flow token only."""
+    """Set or clear the error message and the configuration URL of the source that the flow token belongs to."""
     return _changed(request.auth, request.auth.source, change)
 
 
 def _list_sources(request: HttpRequest, organization: str, flow: str) -> list[SourceShape]:
-    """List the sources of a flow. With the scope `integration` alone, only those that the application connected."""
+    """List the sources of a flow. With the scope `integration` alone, list only those that the application created."""
     return [_shape(request.auth, source) for source in _of_flow(request.auth, organization, flow)]
 
 
 def _create_source(
     request: HttpRequest, organization: str, flow: str, new: Annotated[NewSource, Merged(...)]
 ) -> Status[SourceShape]:
-    """Connect the calling application to a flow. The answer alone holds the `flow_token`."""
+    """Create a source: connect the calling application to a flow. Only this response contains its `flow_token`.
+
+    403 without an access token of an application, or if the flow is archived.
+    """
     caller: Caller = request.auth
     if caller.application is None:
-        raise Forbidden("Only an application can create a source: authorize with OAuth")
+        raise Forbidden("Only an application can create a source. Authenticate with an OAuth access token.")
     opened = open_flow(caller, organization, flow)
     if opened.disabled:
-        raise Forbidden("The flow is archived")
+        raise Forbidden("This flow is archived. Unarchive it before you connect an application.")
     source, token = Source.connect(
         flow=opened,
         application=caller.application,
@@ -108,9 +111,10 @@ def _create_source(
 
 
 def _one_source(request: HttpRequest, organization: str, flow: str, source_id: int) -> SourceShape:
-    """Retrieve a source of a flow by id.
+    """Retrieve a source of a flow by its id.
 
-    A flow token opens its own source; the scope `integration` alone, those that the application connected.
+    With a flow token, only its own source can be retrieved; with the scope `integration` alone, only those that the
+    application created. 404 for others.
     """
     return _shape(request.auth, _one(request.auth, organization, flow, source_id))
 
@@ -118,7 +122,10 @@ def _one_source(request: HttpRequest, organization: str, flow: str, source_id: i
 def _change_source(
     request: HttpRequest, organization: str, flow: str, source_id: int, change: Annotated[SourceChange, Merged(...)]
 ) -> SourceShape:
-    """Set or clear a source's error message and configuration address. An application may change only its own."""
+    """Set or clear the error message and the configuration URL of a source.
+
+    403 if the source belongs to another application than the one that calls.
+    """
     caller: Caller = request.auth
     source = _one(caller, organization, flow, source_id)
     if caller.application and not _own(caller, source):
@@ -132,11 +139,14 @@ def _changed(caller: Caller, source: Source, change: SourceChange) -> SourceShap
 
 
 def _delete_source(request: HttpRequest, organization: str, flow: str, source_id: int) -> Status[None]:
-    """Remove a source from a flow. Its `flow_token` is answered 410 from then on; its threads stay in the inbox."""
+    """Remove a source from a flow. Requests with its `flow_token` then get 410. Its threads stay in the inbox.
+
+    With the scope `integration` alone, an application can remove only sources that it created (403 for others).
+    """
     caller: Caller = request.auth
     source = _one(caller, organization, flow, source_id)
     if not (caller.may("manage") or (_own(caller, source) and caller.may("integration"))):
-        raise Forbidden("This needs the scope manage, or integration and the source's own application")
+        raise Forbidden("Only the application that created this source can remove it without the scope manage")
     source.remove()
     return Status(204, None)
 
@@ -148,7 +158,7 @@ SINGULAR = SOURCE.replace("/sources/", "/source/")
 
 
 def _operation(view: Callable[..., Any], operation_id: str, instead_of: str = "") -> dict[str, Any]:
-    """How the description calls it. `instead_of`: the path that took the place of this one, which is deprecated."""
+    """What openapi.json says of `view`. `instead_of` is the path that replaces this one, which is deprecated."""
     text = inspect.cleandoc(view.__doc__ or "")
     if instead_of:
         text += f"\n\nDeprecated: this is the older spelling of `{instead_of}`."

@@ -1,4 +1,4 @@
-"""Threads: lists with paging, and one. They change by posting only."""
+"""Threads: listing and retrieving them. They change only by messages that are posted."""
 
 import re
 from datetime import UTC, datetime
@@ -24,12 +24,12 @@ router = Router(tags=["threads"])
 def _readable(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    # An empty one is none; and a + that was not encoded, as in +02:00, arrives as a blank.
+    # An empty value counts as absent. A + that was not encoded, as in +02:00, arrives as a space.
     return re.sub(r"\A([^\sT]+T\S+) (\d\d:?\d\d)\Z", r"\1+\2", value) or None
 
 
 def _in_utc(value: datetime | None) -> datetime | None:
-    """ISO 8601 leaves the zone out too, as Python's utcnow().isoformat() does."""
+    """`value`, in UTC if it has no time zone, as from Python's utcnow().isoformat()."""
     return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
 
@@ -39,8 +39,8 @@ Moment = Annotated[datetime | None, BeforeValidator(_readable), AfterValidator(_
 class Selection(BaseModel):
     """Which threads a list shows.
 
-    `before` is what this server's own links to the next page add to `until`: the id of the last thread, or where it is
-    not stored the number of its message. Of the same moment the stored ones come first.
+    `before` is part of the links to the next page, beside `until`: the id of the last thread of this page or, if that
+    thread is not stored, the number of its message. Of threads with the same time, the stored ones come first.
     """
 
     since: Moment = None
@@ -55,15 +55,16 @@ class Selection(BaseModel):
 def flow_threads(
     request: HttpRequest, response: HttpResponse, organization: str, flow: str, selection: Query[Selection]
 ) -> list[ThreadShape]:
-    """List the threads of a flow, the most recently updated first; the header `Link` leads to the next page.
+    """List the threads of a flow, most recently updated first. The header `Link` has the URL of the next page.
 
-    `application` is `chat`, `inbox` or an OAuth application's id; `since` and `until` are times of the last message.
+    `application` is `chat`, `inbox` or the id of an OAuth application. `since` and `until` compare the time of a
+    thread's last message.
     """
     opened = open_flow(request.auth, organization, flow)
     found = _selected(opened.threads.all(), selection)
     page = list(_loaded(found).newest_first()[: selection.limit + 1])
     if selection.application in ("", "chat"):
-        # A stable sort: each of the two is in its own order.
+        # The sort is stable, so each of the two lists keeps its order.
         page = sorted([*page, *_unanswered(opened, selection)], key=lambda thread: thread.updated_at, reverse=True)
         page = page[: selection.limit + 1]
     if len(page) > selection.limit:
@@ -74,7 +75,7 @@ def flow_threads(
 
 @router.get("/flows/{organization}/{flow}/threads/{thread_id}", auth=person("flow"), response=ThreadShape)
 def one_thread(request: HttpRequest, organization: str, flow: str, thread_id: str) -> ThreadShape:
-    """Retrieve a thread of a flow by its id, with its present state and counters."""
+    """Retrieve a thread of a flow by its id, with its current state and counters."""
     opened = open_flow(request.auth, organization, flow)
     thread = chat_threads.find(opened, thread_id, _loaded(Thread.objects.all()))
     if thread is None:
@@ -84,7 +85,7 @@ def one_thread(request: HttpRequest, organization: str, flow: str, thread_id: st
 
 
 def _unanswered(flow: Flow, selection: Selection) -> list[Thread]:
-    """The first of those that have one message, which nobody replied to."""
+    """A page of the chat threads that consist of one message which nobody has replied to. They are not stored."""
     found = chat_threads.unanswered(flow)
     if selection.since:
         found = found.filter(created_at__gt=selection.since)
@@ -119,7 +120,7 @@ def _selected(found: QuerySet[Thread], selection: Selection) -> QuerySet[Thread]
         if _number(selection.before):
             found = found.filter(updated_at__lt=selection.until)
         elif selection.before:
-            # The first condition is implied by the second, and is the one that the index can begin from.
+            # `before` implies the first condition, which is the one that the index can start from.
             found = found.filter(updated_at__lte=selection.until).before(selection.until, selection.before)
         else:
             found = found.filter(updated_at__lt=selection.until)
@@ -127,7 +128,7 @@ def _selected(found: QuerySet[Thread], selection: Selection) -> QuerySet[Thread]
 
 
 def _of_application(found: QuerySet[Thread], application: str) -> QuerySet[Thread]:
-    """Those of one OAuth application, by its client id or its number; of all that is no chat, or of the chat."""
+    """The threads of an OAuth application, by its client id or its id; "chat" and "inbox" stand for these threads."""
     talk = {"source": None, "activities": 0, "external_comments": 0}
     match application:
         case "":
@@ -136,7 +137,7 @@ def _of_application(found: QuerySet[Thread], application: str) -> QuerySet[Threa
             return found.filter(**talk)
         case "inbox":
             return found.exclude(**talk)
-    # Looked up first: a thread is found by its source, of which an application has few in a flow.
+    # By sources, of which an application has few in a flow.
     which = Q(client_id=application)
     if application.isascii() and application.isdecimal() and len(application) < 19:
         which |= Q(pk=int(application))

@@ -1,4 +1,4 @@
-"""Who the caller is, and who their colleagues are."""
+"""Users: the caller, and the people whom the caller shares flows with or manages."""
 
 import re
 from typing import Annotated, Any
@@ -29,13 +29,13 @@ def _email(value: str) -> str:
     try:
         validate_email(value)
     except ValidationError as error:
-        raise PydanticCustomError("email", "is no e-mail address") from error
+        raise PydanticCustomError("email", "is not a valid e-mail address") from error
     return value.lower()
 
 
 def _nick(value: str) -> str:
     if not re.fullmatch(r"[^\s@#,:]+", value):
-        raise PydanticCustomError("nick", "may have no blank and none of @ # , :")
+        raise PydanticCustomError("nick", "must not contain spaces or any of the characters @ # , :")
     return value
 
 
@@ -44,7 +44,7 @@ Nick = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_nick)]
 
 
 class UserChange(Shape):
-    """What is absent stays."""
+    """Fields that are absent do not change."""
 
     nick: Nick | None = None
     email: Email | None = None
@@ -52,20 +52,23 @@ class UserChange(Shape):
 
 @router.get("/user", auth=person(), response=UserShape)
 def current_user(request: HttpRequest) -> UserShape:
-    """Retrieve the caller, as a user. The e-mail address is included with the scope `profile` only."""
+    """Retrieve the user that the key belongs to. An access token needs the scope `profile` to see `email`."""
     return user_shape(request.auth.user, with_email=request.auth.may("profile"))
 
 
 @router.get("/users", auth=person("flow", "manage"), response=list[UserShape])
 def visible_users(request: HttpRequest) -> list[UserShape]:
-    """List the users who share a flow with the caller, or are in an organization that the caller manages."""
+    """List the users who share a flow with the caller or belong to an organization that the caller is an admin of."""
     caller: Caller = request.auth
     return [user_shape(each, with_email=caller.sees_email_of(each)) for each in members.visible_to(caller.user)]
 
 
 @router.get("/users/{user_id}", auth=person("flow", "manage"), response=UserShape)
 def user(request: HttpRequest, user_id: int) -> UserShape:
-    """Retrieve one user by id. 404 for somebody whom the caller shares no flow with and does not manage."""
+    """Retrieve a user by id.
+
+    404 unless the user shares a flow with the caller or belongs to an organization that the caller is an admin of.
+    """
     found = get_object_or_404(members.visible_to(request.auth.user), pk=user_id)
     return user_shape(found, with_email=request.auth.sees_email_of(found))
 
@@ -81,17 +84,18 @@ class EmailRequestedShape(TypedDict):
     response={200: dict[str, Any], 202: EmailRequestedShape},
 )
 def change_user(request: HttpRequest, user_id: int, change: Annotated[UserChange, Merged(...)]) -> Any:
-    """Change the caller's own nick, and request another e-mail address.
+    """Change the caller's nick, or request a change of their e-mail address. 403 for another user's id.
 
-    A new address counts once the link that is sent to it has been opened (202), and the old one gets a notice. It
-    takes the scope `manage`, or Basic authentication with the password: a personal API token is refused (403).
+    A new `email` is answered 202 and takes effect when the link that is mailed to it is opened; a notice goes to the
+    old address. Changing it requires the scope `manage`, or Basic authentication with e-mail address and password: a
+    personal API token is refused (403). 503 if the mail could not be sent; nothing has changed then.
     """
     found = get_object_or_404(members.visible_to(request.auth.user), pk=user_id)
     if found != request.auth.user:
-        raise Forbidden("Everybody changes only themselves")
+        raise Forbidden("You can only change your own profile")
     is_new_address = change.email not in (None, found.email)
     if is_new_address and not _may_change_email(request.auth):
-        raise Forbidden("Changing the e-mail address needs the password or the scope manage")
+        raise Forbidden("Changing your e-mail address requires the scope manage, or your password instead of a token")
     if is_new_address:
         _request_change(found, change.email)
     if change.nick is not None:
@@ -103,7 +107,7 @@ def change_user(request: HttpRequest, user_id: int, change: Annotated[UserChange
 
 
 def _may_change_email(caller: Caller) -> bool:
-    """An address is the way to the account: an application needs `manage`, a person the password itself."""
+    """Whoever controls the address controls the account: an application needs `manage`, a person the password."""
     return caller.may("manage") if caller.application else caller.key is None
 
 

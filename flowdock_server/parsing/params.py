@@ -1,4 +1,4 @@
-"""Parameters, wherever they come from: query, form (with brackets and files) and JSON, merged in this order."""
+"""Parameters of a request: from the query, a form (with brackets and files) and JSON, merged in this order."""
 
 import io
 import re
@@ -19,11 +19,11 @@ from flowdock_server.parsing.storable import is_storable
 MAX_DEPTH = 20
 _KEY = re.compile(r"\A([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
 
-# The other charsets that a form may be in.
+# The charsets besides UTF-8 that a form may be in.
 _CHARSETS = {"iso-8859-1": "latin-1", "latin1": "latin-1", "windows-1252": "cp1252"}
 
 
-# A number in an address. No id is larger, and SQLite raises on what is.
+# An id in a path. No id is larger, and SQLite raises an error for larger numbers.
 Id = Annotated[int, Field(le=2**62)]
 
 
@@ -32,39 +32,42 @@ def _blank_is_default(value: Any) -> Any:
 
 
 DEFAULT_LIMIT = 30
-# How many a list shows; without a value it is as if it were absent.
+# How many objects a list shows. An empty value counts as absent.
 Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_blank_is_default)]
 
 
 class Unreadable(ValueError):
-    """400: the parameters cannot be read; the text says why."""
+    """400: the parameters cannot be parsed. The message says why."""
 
 
 class Unsupported(ValueError):
-    """415: the body is in no format that this server reads."""
+    """415: the server does not support the content type of the body."""
 
 
 class TooLarge(Exception):
-    """413: the body is over the limit."""
+    """413: the body is larger than the limit."""
 
 
 def of(request: HttpRequest) -> dict[str, Any]:
-    """`read(request)`, read once."""
+    """The result of `read(request)`, which is kept on the request."""
     if (parameters := getattr(request, "_flowdock_parameters", None)) is None:
         parameters = request._flowdock_parameters = read(request)  # type: ignore[attr-defined]
     return parameters
 
 
 def read(request: HttpRequest) -> dict[str, Any]:
-    """All parameters of `request`, nested ones as objects and lists. Raises Unreadable, Unsupported or TooLarge."""
+    """Parse all parameters of `request`, nested ones into dicts and lists.
+
+    Raises Unreadable, Unsupported or TooLarge.
+    """
     if request.encoding:
-        # The charset is that of a form in the body (`_form`): addresses are in UTF-8, and so is JSON. Django would
-        # read both otherwise, and refuse the form.
+        # The charset applies only to a form in the body (`_form`); queries and JSON are always UTF-8. Django would
+        # apply it to the query too, and refuse the form.
         request.encoding = "utf-8"
     try:
         parameters = unbracket(request.GET)
         if len(request.body) > settings.MAX_BODY_BYTES:
-            # Django looks at the length that is announced, and a body in chunks announces none.
+            # Django checks Content-Length, which a chunked body does not have.
             raise TooLarge
         if _is_json(request):
             if body := request.body.strip():
@@ -78,13 +81,13 @@ def read(request: HttpRequest) -> dict[str, Any]:
     except RequestDataTooBig as error:
         raise TooLarge from error
     except (MultiPartParserError, TooManyFieldsSent) as error:
-        raise Unreadable(str(error) or "The form cannot be read") from error
+        raise Unreadable(str(error) or "The form cannot be parsed") from error
     check_texts(parameters)
     return parameters
 
 
 def _is_json(request: HttpRequest) -> bool:
-    """Whether the body is JSON: it says so, or it says nothing and looks like it, as some Go clients send it."""
+    """Whether the body is JSON: by its content type, or by its first byte if there is none, as from some Go clients."""
     if request.content_type:
         return request.content_type == "application/json"
     return request.body.lstrip()[:1] in (b"{", b"[")
@@ -92,12 +95,12 @@ def _is_json(request: HttpRequest) -> bool:
 
 def _form(request: HttpRequest) -> QueryDict:
     if request.content_type == "application/x-www-form-urlencoded":
-        # Forms of Java's HttpClient are in Latin-1.
+        # Java's HttpClient sends forms in Latin-1.
         charset = request.content_params.get("charset", "").lower()
         return QueryDict(request.body, encoding=_CHARSETS.get(charset, "utf-8"))
     if request.method == "POST":
         return request.POST
-    # Django reads the forms of POST only.
+    # Django parses forms of POST requests only.
     return request.parse_file_upload(request.META, io.BytesIO(request.body))[0]
 
 
@@ -105,23 +108,23 @@ def _json_object(body: bytes) -> dict[str, Any]:
     try:
         value = strict_json.loads(body.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise Unreadable("The body is not UTF-8") from error
+        raise Unreadable("The body is not valid UTF-8") from error
     except ValueError as error:
-        raise Unreadable(f"The body is not JSON: {error}") from error
+        raise Unreadable(f"The body is not valid JSON: {error}") from error
     except RecursionError as error:
-        raise Unreadable("The body is nested too deep") from error
+        raise Unreadable("The body is nested too deeply") from error
     if not isinstance(value, dict):
         raise Unreadable("The body must be a JSON object")
     return value
 
 
 def check_texts(value: Any, depth: int = 0) -> None:
-    """Raise Unreadable for texts that cannot be stored, and for what is nested too deep."""
+    """Raise Unreadable if a string in `value` cannot be stored, or `value` is nested too deeply."""
     if depth > MAX_DEPTH:
-        raise Unreadable("The parameters are nested too deep")
+        raise Unreadable(f"The parameters are nested too deeply (maximum is {MAX_DEPTH} levels)")
     if isinstance(value, str):
         if not is_storable(value):
-            raise Unreadable("A text has a character that cannot be stored")
+            raise Unreadable("A parameter contains a character that cannot be stored: NUL or half of a surrogate pair")
     elif isinstance(value, dict):
         for key, item in value.items():
             check_texts(key, depth)
@@ -132,10 +135,10 @@ def check_texts(value: Any, depth: int = 0) -> None:
 
 
 def unbracket(form: MultiValueDict[str, Any]) -> dict[str, Any]:
-    """`thread[title]=A&tags[]=a&tags[]=b&thread[fields][0][label]=L` as nested objects and lists.
+    """Turn `thread[title]=A&tags[]=a&tags[]=b&thread[fields][0][label]=L` into nested dicts and lists.
 
-    A name that is given twice counts with its last value. In a list of objects (`fields[][label]`) a name that is
-    given again belongs to the next object; numbers in brackets make a list in their order.
+    If a name is repeated, its last value counts. In a list of objects (`fields[][label]`) a repeated name starts the
+    next object; numbers in brackets make a list, in their order.
     """
     root: dict[str, Any] = {}
     for name, values in form.lists():
@@ -145,7 +148,7 @@ def unbracket(form: MultiValueDict[str, Any]) -> dict[str, Any]:
             continue
         path = [match[1], *re.findall(r"\[([^\[\]]*)\]", match[2])]
         if len(path) > MAX_DEPTH:
-            raise Unreadable("The parameters are nested too deep")
+            raise Unreadable(f"The parameters are nested too deeply (maximum is {MAX_DEPTH} levels)")
         for value in values if "" in path else values[-1:]:
             _put(root, path, value)
     return {name: _numbered_as_lists(value) for name, value in root.items()}
@@ -167,8 +170,8 @@ def _put(container: dict[str, Any], path: list[str], value: Any) -> None:
         if len(rest) == 1:
             items.append(value)
             return
-        # The names of one object follow each other in a form, but a QueryDict groups by name: both `fields[][label]`
-        # come before both `fields[][value]`. So a value goes to the first object that lacks its name.
+        # In a form the fields of an object follow each other, but a QueryDict groups by name: all `fields[][label]`
+        # come before all `fields[][value]`. So a value goes to the first object that does not have its name yet.
         lacking = next((item for item in items if isinstance(item, dict) and rest[1] not in item), None)
         if lacking is None:
             lacking = {}
@@ -193,9 +196,9 @@ class _MergedModel(BodyModel):
 
 
 class Merged(Body):  # type: ignore[misc]
-    """Marks a view's argument that is read from all parameters, wherever they came from.
+    """Marks an argument of a view that is read from all parameters: query, form and JSON.
 
-    ninja's own Body is JSON only, and nothing at all when the body is empty and the query full.
+    ninja's own Body reads JSON only, and nothing if the body is empty and the query is not.
     """
 
     _model = _MergedModel

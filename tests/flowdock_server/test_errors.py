@@ -89,7 +89,7 @@ def test_a_body_that_is_not_read_to_its_end_is_413_to_other_sites_too(settings, 
     head, body, end = sent
     headers = dict(head["headers"])
     assert end == {"type": "http.response.body", "body": b""}
-    assert (head["status"], json.loads(body["body"])) == (413, {"message": "The body is too large"})
+    assert (head["status"], json.loads(body["body"])) == (413, {"message": "The request body is too large"})
     assert headers[b"content-type"] == b"application/json; charset=utf-8"
     assert headers[b"connection"] == b"close"
     assert headers.get(b"access-control-allow-origin") == (b"https://lights.test" if is_open else None)
@@ -103,7 +103,7 @@ def test_a_wrong_method_tells_the_right_ones(client, db):
 @pytest.mark.parametrize(
     ("body", "content_type", "reason"),
     [
-        (b"{", "application/json", "not JSON"),
+        (b"{", "application/json", "not valid JSON"),
         (b"\xff\xfe", "application/json", "UTF-8"),
         (b"[1]", "application/json", "object"),
         (b'"text"', "application/json", "object"),
@@ -150,7 +150,7 @@ def test_a_body_in_another_format_is_415(client, token, content_type):
 def test_a_body_over_the_limit_is_413(client, token, content_type):
     response = client.post(f"/messages?flow_token={token}", b"x" * 200_001, content_type=content_type)
 
-    assert (response.status_code, response.json()) == (413, {"message": "The body is too large"})
+    assert (response.status_code, response.json()) == (413, {"message": "The request body is too large"})
 
 
 def test_a_failure_of_our_own_says_nothing_of_itself(token):

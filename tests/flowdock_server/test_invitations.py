@@ -73,10 +73,10 @@ def test_the_database_keeps_no_key_of_an_invitation(invite):
     [
         ({}, "can't be blank"),
         ({"email": ""}, "can't be blank"),
-        ({"email": "nonsense"}, "is no e-mail address"),
-        ({"email": "a@example.com, b@example.com"}, "is no e-mail address"),
-        ({"email": "a@example.com\nBcc: b@example.com"}, "is no e-mail address"),
-        ({"email": "INES@example.com"}, "is in the flow already"),
+        ({"email": "nonsense"}, "is not a valid e-mail address"),
+        ({"email": "a@example.com, b@example.com"}, "is not a valid e-mail address"),
+        ({"email": "a@example.com\nBcc: b@example.com"}, "is not a valid e-mail address"),
+        ({"email": "INES@example.com"}, "is already in the flow"),
     ],
 )
 def test_an_invitation_needs_an_address_of_somebody_else(world, otto, body, reason):

@@ -133,7 +133,7 @@ def test_a_call_needs_a_key_and_one_of_its_scopes(world, with_scopes, method, pa
     for scope in accepted:
         allowed = call(with_scopes(world.ines, scope), method, address(path))
         assert allowed.status_code != 401
-        assert "needs the scope" not in allowed.content.decode()
+        assert "requires the scope" not in allowed.content.decode()
 
 
 def test_the_description_names_the_scopes_that_the_table_has():
@@ -153,8 +153,11 @@ def test_the_description_names_the_scopes_that_the_table_has():
 
 
 def own_text(operation: dict) -> str:
-    """The operation's text before the sentences that say what it needs, takes and answers."""
-    return re.split(r"\n\n(?:Needs|Parameters in|Answers) ", operation["description"])[0]
+    """The operation's text before the sentences about its keys, parameters and responses."""
+    return re.split(
+        r"\n\n(?:Requires|Path parameters:|Query parameters:|Body or query parameters:|Returns) ",
+        operation["description"],
+    )[0]
 
 
 def test_every_operation_and_parameter_is_described_in_words_of_its_own():
@@ -176,8 +179,8 @@ def test_every_operation_and_parameter_is_described_in_words_of_its_own():
             assert len(parameter.get("description", "").split()) >= 4, (method, path, parameter)
             assert f"`{parameter['name']}`" in text, (method, path, parameter)
         for scope in (scope for key in operation.get("security", ()) for scope in key.get("OAuth2", ())):
-            assert f"`{scope}`" in text.partition("Needs ")[2], (method, path, scope)
-        answers, _, errors = text.rpartition("Answers ")[2].partition("Errors: ")
+            assert f"`{scope}`" in text.partition("Requires ")[2], (method, path, scope)
+        answers, _, errors = text.rpartition("Returns ")[2].partition("Errors: ")
         for code, response in operation["responses"].items():
             assert re.search(rf"\b{code}\b", answers if code < 400 else errors), (method, path, code)
             assert code < 400 or response["description"] in errors, (method, path, code)
@@ -191,8 +194,8 @@ def test_the_text_of_a_call_names_the_fields_of_its_body():
         for method, path, operation in OPERATIONS
         if (method, path) == ("post", "/flows/{organization}")
     )
-    assert "Parameters in the body or the query: `name`, optionally `access_mode`." in text
-    assert "Answers 201 with `FlowShape`." in text
+    assert "Body or query parameters: `name`, optionally `access_mode`." in text
+    assert "Returns 201 with `FlowShape`." in text
 
 
 def test_files_are_posted_as_parts_of_forms():

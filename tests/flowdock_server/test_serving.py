@@ -160,7 +160,7 @@ def test_neither_slow_nor_endless_bodies_hold_it_up(environment, token):
         endless.endheaders()
         endless.send(b"186a1\r\n" + b"x" * 100_001 + b"\r\n")
         response = endless.getresponse()
-        assert (response.status, json.loads(response.read())) == (413, {"message": "The body is too large"})
+        assert (response.status, json.loads(response.read())) == (413, {"message": "The request body is too large"})
 
         for link in slow:
             link.close()

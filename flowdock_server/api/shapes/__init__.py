@@ -1,10 +1,11 @@
-"""The objects as the API shows them, and what they must have been loaded with.
+"""The objects of the API's responses. Docstrings say which related objects must be loaded before.
 
     people.py    users and organizations
-    flows.py     flows, applications, sources
-    messages.py  threads and messages
+    flows.py     flows, invitations, applications and sources
+    messages.py  threads, messages, attachments and private conversations
+    common.py    errors and times
 
-Strangers' HTML leaves cleaned. Keys that are not required are absent where they say nothing.
+HTML from outside is sanitized. NotRequired keys are absent if they have no value.
 """
 
 from .common import ErrorShape, moment

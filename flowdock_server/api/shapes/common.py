@@ -1,4 +1,4 @@
-"""What all shapes share."""
+"""Errors, and the format of times."""
 
 from datetime import UTC, datetime
 from typing import NotRequired
@@ -12,5 +12,5 @@ class ErrorShape(TypedDict):
 
 
 def moment(value: datetime) -> str:
-    """2014-10-29T12:00:00.000Z"""
+    """`value` in ISO 8601: 2014-10-29T12:00:00.000Z."""
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

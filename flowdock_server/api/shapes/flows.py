@@ -1,4 +1,4 @@
-"""Flows, and the applications and sources that are connected to them."""
+"""Flows, their invitations, and the applications and sources that are connected to them."""
 
 from dataclasses import dataclass
 from typing import Any, NotRequired
@@ -36,7 +36,7 @@ class FlowShape(TypedDict):
 
 @dataclass(frozen=True)
 class Offers:
-    """What the caller's key lets them do with a flow."""
+    """What the caller's key allows them to do with a flow."""
 
     manage: bool
     connect: bool
@@ -85,7 +85,7 @@ class SourceShape(TypedDict):
 def flow_shape(
     flow: Flow, *, user_count: int, membership: FlowMembership | None, unread_mentions: int, offers: Offers
 ) -> FlowShape:
-    """`flow.organization` is loaded. `membership` is the caller's; `links` says what `offers` are made to them."""
+    """`flow.organization` is loaded. `membership` is the caller's; `offers` decides which methods `links` lists."""
     joined = membership is not None
     shape: FlowShape = {
         "id": str(flow.pk),
@@ -135,7 +135,7 @@ def application_shape(application: Application) -> ApplicationShape:
 
 
 def source_shape(source: Source, *, with_email: bool) -> SourceShape:
-    """`application`, `creator` and `flow.organization` are loaded; `with_email` shows the creator's address."""
+    """`application`, `creator` and `flow.organization` are loaded. `with_email` includes the creator's address."""
     return {
         "id": source.pk,
         "name": source.name,

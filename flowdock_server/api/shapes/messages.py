@@ -1,4 +1,4 @@
-"""Threads, messages and their files."""
+"""Threads, messages, attachments and private conversations."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NotRequired
@@ -68,7 +68,7 @@ class AttachmentShape(TypedDict):
 class MessageShape(TypedDict):
     id: int
     event: str
-    # A text; an object for a file, a comment, a mail and what happened; null for what is in the inbox.
+    # A string; an object for a file, a comment, a mail and an action; null for an activity and a discussion.
     content: str | dict[str, Any] | None
     tags: list[str]
     uuid: str | None
@@ -88,11 +88,13 @@ class MessageShape(TypedDict):
 
 
 def thread_shape(thread: Thread, *, with_email: bool = True) -> ThreadShape:
-    """`source.application`, `source.creator` and `flow.organization` are loaded; `with_email` shows the address of
-    the person who connected the source."""
+    """`source.application`, `source.creator` and `flow.organization` are loaded.
+
+    `with_email` includes the address of the person who connected the source.
+    """
     source = None
     if thread.source:
-        # One flow for all, so that none is loaded for its address.
+        # The same flow object for all, so that `source_shape` needs no query for it.
         thread.source.flow = thread.flow
         source = source_shape(thread.source, with_email=with_email)
         source["icon"] = thread.source.application.icon_url
@@ -117,7 +119,7 @@ def thread_shape(thread: Thread, *, with_email: bool = True) -> ThreadShape:
 
 
 def _thread_of_one(message: Message) -> ThreadShape:
-    """`thread_shape(conversations.alone(message))`, at a tenth of its cost: most messages of a list are alone."""
+    """The same as `thread_shape(chat_threads.alone(message))`, ten times faster: most messages have no replies."""
     posted_at = moment(message.created_at)
     return {
         "id": chat_threads.thread_id(message.flow_id, message.number),
@@ -141,7 +143,7 @@ def _thread_of_one(message: Message) -> ThreadShape:
 class PrivateMessageShape(TypedDict):
     id: int
     event: str
-    # A text; an object for a file and for what was changed.
+    # A string; an object for a file, an edit and a change of tags.
     content: str | dict[str, Any] | None
     tags: list[str]
     uuid: str | None
@@ -170,7 +172,7 @@ class ConversationShape(TypedDict):
 
 
 class _ByName(Mapping[str, str]):
-    """Pictures in a body stay cid:NAME: who reads the API finds them among the attachments by their content_id."""
+    """Leaves images in a body as cid:NAME: API clients find them among the attachments by `content_id`."""
 
     def __getitem__(self, name: str) -> str:
         return f"cid:{name}"
@@ -190,14 +192,14 @@ _BOOKKEEPING = (Message.Event.TAG_CHANGE, Message.Event.MESSAGE_EDIT)
 
 
 def loaded(found: QuerySet[Message]) -> QuerySet[Message]:
-    """With what `message_shapes` needs, in as many queries for many messages as for one."""
+    """Load what `message_shapes` needs, with the same number of queries for many messages as for one."""
     return found.select_related(
         "flow__organization", "parent", "thread__source__application", "thread__source__creator"
     )
 
 
 def message_shapes(found: Iterable[Message], *, with_email: bool = True) -> list[MessageShape]:
-    """Of messages that are `loaded`. A message carries its whole thread, whose shape is made once."""
+    """The shapes of messages from `loaded`. Each includes its thread, whose shape is made once."""
     messages = list(found)
     prefetch_related_objects([message for message in messages if ":file" in message.tags], "attachments")
     threads: dict[str, ThreadShape] = {}
@@ -216,7 +218,7 @@ def message_shapes(found: Iterable[Message], *, with_email: bool = True) -> list
 
 
 def message_shape(message: Message, thread: ThreadShape | None) -> MessageShape:
-    """`thread` is the shape of the message's thread; `parent` is loaded for comments."""
+    """`thread` is the shape of the message's thread. For comments, `parent` is loaded."""
     in_inbox = message.by_integration
     attachments = [attachment_shape(one) for one in message.attachments.all()] if ":file" in message.tags else []
     is_anonymous = in_inbox or not message.user_id or message.external_user_name
@@ -226,7 +228,7 @@ def message_shape(message: Message, thread: ThreadShape | None) -> MessageShape:
         "content": _content(message, attachments),
         "tags": message.tags,
         "uuid": message.uuid,
-        # The author of an activity is somebody at the outside service.
+        # The author of an activity is a person at the external service.
         "user": "0" if is_anonymous else str(message.user_id),
         "sent": message.sent,
         "created_at": moment(message.created_at),
@@ -254,7 +256,7 @@ def message_shape(message: Message, thread: ThreadShape | None) -> MessageShape:
 def conversation_shape(
     conversation: Conversation, user: User, sees_email_of: Callable[[User], bool]
 ) -> ConversationShape:
-    """As `user`, one of the two, sees it: both are loaded."""
+    """The conversation as `user`, one of the two, sees it. Both users are loaded."""
     other, side = conversation.other(user), conversation.side(user)
     return {
         "id": other.pk,
@@ -271,7 +273,7 @@ def conversation_shape(
 
 
 def private_message_shape(message: PrivateMessage) -> PrivateMessageShape:
-    """`conversation` is loaded, and for many `attachments` too."""
+    """`conversation` is loaded; for lists, `attachments` are prefetched too."""
     conversation = message.conversation
     attachments = [attachment_shape(one) for one in message.attachments.all()] if ":file" in message.tags else []
     is_bookkeeping = message.event in _BOOKKEEPING

@@ -71,7 +71,7 @@ def user_shape(user: User, *, with_email: bool) -> UserShape:
 
 
 def flow_user_shape(membership: FlowMembership, *, with_email: bool) -> FlowUserShape:
-    """`user` is loaded. Times are milliseconds since 1970."""
+    """`user` is loaded. Times are in milliseconds since 1970."""
     user = membership.user
     return {
         **user_shape(user, with_email=with_email),
@@ -92,7 +92,7 @@ def organization_shape(organization: Organization, user_count: int) -> Organizat
         "id": organization.pk,
         "name": organization.name,
         "parameterized_name": organization.parameterized_name,
-        "user_limit": 0,  # without a limit
+        "user_limit": 0,  # unlimited
         "user_count": user_count,
         "active": True,
         "url": f"{settings.SERVER_URL}/organizations/{organization.parameterized_name}",
@@ -100,9 +100,9 @@ def organization_shape(organization: Organization, user_count: int) -> Organizat
 
 
 def whole_organization_shape(organization: Organization, members: Iterable[Membership]) -> OrganizationShape:
-    """With the people that the caller may see; `user_count` is annotated, and counts all."""
+    """With `members`, the people whom the caller may see. `user_count` is annotated and counts everybody."""
     shape = organization_shape(organization, organization.user_count)  # type: ignore[attr-defined]
-    # Nobody pays for it, and it does not run out.
+    # There is no billing: an organization is neither on trial nor due.
     shape["subscription"] = {"trial": False, "billing_date": None}
     shape["users"] = [
         {
