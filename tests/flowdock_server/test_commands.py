@@ -12,7 +12,7 @@ from flowdock_server.models import Application, Flow, Organization, User
 
 from .conftest import basic
 from .serving import migrated
-from .test_starting import manage
+from .test_startup import manage
 
 PASSWORD = "kelp forest in winter"
 

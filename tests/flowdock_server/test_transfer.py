@@ -39,7 +39,7 @@ from flowdock_server.transfer.kinds import FLOW, KINDS, MESSAGE, Kind
 
 from .conftest import activity, basic, post
 from .serving import migrated
-from .test_starting import manage
+from .test_startup import manage
 
 
 def run(*arguments: str) -> str:

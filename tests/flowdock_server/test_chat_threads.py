@@ -202,7 +202,7 @@ def test_a_thread_whose_first_message_is_removed_begins_with_the_next_one(ines, 
 
 
 def test_first_replies_at_once_are_all_in_the_one_thread(world, transactional_db, as_person):
-    from .test_turns import at_once
+    from .test_concurrent_posts import at_once
 
     first = say(as_person(world.ines), "Shall we deploy?")
     people = [as_person(world.otto) for _ in range(6)]
