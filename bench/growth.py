@@ -111,7 +111,7 @@ def back_up(count: int, threads: int) -> None:
     events = [
         Event(
             origin=crowd.origin,
-            delivery_id=str(uuid.uuid4()),
+            request_id=str(uuid.uuid4()),
             kind="issues",
             thread_id=f"crowd:{number % threads}",
             activity=activity(f"crowd:{number % threads}").as_json(),

@@ -42,7 +42,7 @@ def make_past(count: int, integrations: int) -> None:
     events, deliveries = Event._meta.db_table, Delivery._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {events} (id, origin_id, delivery_id, received_at, headers, body, kind, action, actor,"  # noqa: S608
+            f"INSERT INTO {events} (id, origin_id, request_id, received_at, headers, body, kind, action, actor,"  # noqa: S608
             f" summary, subject, activity, why_not, thread_id) {numbers} SELECT {last} + i,"
             f" {first_origin} + i %% {integrations}, {random}, {now}, '{{}}', {empty}, 'issues', 'opened',"
             f" 'lea', 'Lea Cohen opened issue', 'It breaks', %s, '', 'issue:' || (i %% 1000) FROM n",

@@ -32,10 +32,10 @@ def issue(number: int, title: str = "") -> bytes:
     ).encode()
 
 
-def headers(body: bytes, secret: str, delivery_id: str) -> dict[str, str]:
+def headers(body: bytes, secret: str, request_id: str) -> dict[str, str]:
     return {
         "Content-Type": "application/json",
         "X-GitHub-Event": "issues",
-        "X-GitHub-Delivery": delivery_id,
+        "X-GitHub-Delivery": request_id,
         "X-Hub-Signature-256": "sha256=" + hmac.new(secret.encode(), body, "sha256").hexdigest(),
     }

@@ -190,14 +190,14 @@ class IntegrationAdmin(Overseen):
 
 @admin.register(Event)
 class EventAdmin(Overseen):
-    list_display = ("received_at", "origin", "kind", "action", "__str__", "actor", "delivery_id")
+    list_display = ("received_at", "origin", "kind", "action", "__str__", "actor", "request_id")
     list_filter = (ReceivedFilter, ServiceFilter)
     list_select_related = ("origin",)
     list_display_links = ("received_at", "__str__")
-    search_fields = ("delivery_id", "origin__name", "actor", "subject")
+    search_fields = ("request_id", "origin__name", "actor", "subject")
     ordering = ("-id",)
     fields = (
-        "origin", "received_at", "delivery_id", "kind", "action", "actor", "summary", "subject", "why_not",
+        "origin", "received_at", "request_id", "kind", "action", "actor", "summary", "subject", "why_not",
         "posted_as", "sent_headers", "sent_body",
     )  # fmt: skip
 
@@ -232,7 +232,7 @@ class DeliveryAdmin(Overseen):
     list_filter = ("state", CreatedFilter, DeliveryServiceFilter)
     list_select_related = ("event", "integration")
     list_display_links = ("created_at", "event")
-    search_fields = ("uuid", "thread_id", "event__delivery_id", "integration__name", "integration__flow_name")
+    search_fields = ("uuid", "thread_id", "event__request_id", "integration__name", "integration__flow_name")
     ordering = ("-id",)
     fields = (
         "event", "integration", "state", "reason", "rule", "thread_id", "uuid", "created_at", "next_attempt_at",

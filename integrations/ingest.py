@@ -19,8 +19,7 @@ from django.utils import timezone
 from . import notifications
 from .activity import Activity, InvalidActivity
 from .models import Delivery, Event, Integration, Origin, facts_of
-from .services.base import ACTIVITY, TEST, SignatureMismatch, WebhookService
-from .services.base import Event as ReadEvent
+from .services.base import ACTIVITY, TEST, ParsedEvent, SignatureMismatch, WebhookService
 from .signals import happened
 from .storable import storable, storable_json
 from .transactions import writing
@@ -55,7 +54,7 @@ def accept(origin: Origin, body: bytes, headers: Mapping[str, str]) -> Accepted:
     """Take what the origin's webhook sent. When this returns it is in the database, with a delivery for each flow.
 
     Raises NoHook, SignatureMismatch, UndecipherableSecret, UnreadablePayload or NobodyListens; then nothing is kept,
-    the delivery id neither.
+    not even the request id.
     """
     service = origin.webhook_service
     if service is None:
@@ -63,7 +62,7 @@ def accept(origin: Origin, body: bytes, headers: Mapping[str, str]) -> Accepted:
     _verify(service, origin, body, headers)
     event = Event(
         origin=origin,
-        delivery_id=_storable(service.delivery_id(body, headers), 200),
+        request_id=_storable(service.request_id(body, headers), 200),
         headers=_without_secrets(origin, headers),
         body=body,
     )
@@ -74,23 +73,23 @@ def accept(origin: Origin, body: bytes, headers: Mapping[str, str]) -> Accepted:
 def post(
     origin: Origin,
     activity: Activity | Callable[[], Activity],
-    delivery_id: str = "",
+    idempotency_key: str = "",
     integration: Integration | None = None,
     kind: str = ACTIVITY,
 ) -> Accepted:
     """Take an activity from an own app or a command, for all flows of the origin or for this one integration.
 
-    A function that returns one is called when its turn has come: see `signals`. The same `delivery_id` again adds
+    A function that returns one is called when its turn has come: see `signals`. The same `idempotency_key` again adds
     nothing; without one, each call is another activity. Raises NobodyListens.
     """
-    event = Event(origin=origin, delivery_id=_storable(delivery_id, 200) or str(uuid.uuid4()))
+    event = Event(origin=origin, request_id=_storable(idempotency_key, 200) or str(uuid.uuid4()))
     return _keep(event, partial(_told, kind, activity), integration)
 
 
-def _told(kind: str, activity: Activity | Callable[[], Activity]) -> ReadEvent:
+def _told(kind: str, activity: Activity | Callable[[], Activity]) -> ParsedEvent:
     if callable(activity):
         activity = activity()
-    return ReadEvent(
+    return ParsedEvent(
         kind=kind,
         actor=activity.author.name,
         summary=f"{activity.author.name} {_plain(activity.title)}",
@@ -110,13 +109,13 @@ def _verify(service: WebhookService, origin: Origin, body: bytes, headers: Mappi
     return service.verify(body, headers, last)
 
 
-def _keep(event: Event, tell: Callable[[], ReadEvent], only: Integration | None = None) -> Accepted:
-    """Store the event and its deliveries, or find that its delivery id has been stored before."""
+def _keep(event: Event, tell: Callable[[], ParsedEvent], only: Integration | None = None) -> Accepted:
+    """Store the event and its deliveries, or find that its request id was stored before."""
     try:
         with writing():
             _write(event, tell, only)
     except IntegrityError:
-        same = Q(delivery_id=event.delivery_id)
+        same = Q(request_id=event.request_id)
         if event.body_digest:
             same |= Q(body_digest=event.body_digest)
         known = Event.objects.filter(same, origin=event.origin).first()
@@ -126,7 +125,7 @@ def _keep(event: Event, tell: Callable[[], ReadEvent], only: Integration | None 
     return Accepted(event, is_new=True)
 
 
-def _write(event: Event, tell: Callable[[], ReadEvent], only: Integration | None) -> None:
+def _write(event: Event, tell: Callable[[], ParsedEvent], only: Integration | None) -> None:
     origin = event.origin
     # One event of an origin after the other, so that threads keep the order in which the events came.
     Origin.objects.lock([origin.pk])
@@ -162,7 +161,7 @@ def _write(event: Event, tell: Callable[[], ReadEvent], only: Integration | None
         notifications.ring()
 
 
-def _describe(event: Event, read: ReadEvent) -> None:
+def _describe(event: Event, read: ParsedEvent) -> None:
     event.kind, event.action = _storable(read.kind, 100), _storable(read.action, 100)
     event.actor, event.summary = _storable(read.actor, 255), _storable(read.summary, 500)
     event.subject, event.why_not = _storable(read.subject, 500), _storable(read.why_not, 255)
@@ -184,7 +183,7 @@ def _whole(event: Event, activity: Activity) -> Activity:
     return replace(activity, thread=activity.thread.over(known.thread)) if known else activity
 
 
-def _decide(event: Event, read: ReadEvent, integration: Integration) -> Delivery:
+def _decide(event: Event, read: ParsedEvent, integration: Integration) -> Delivery:
     """What is to become of the event at the integration; a pending one is not in line yet."""
     delivery = Delivery(event=event, integration=integration, created_at=event.received_at, next_attempt_at=None)
     if read.activity is None:
@@ -226,14 +225,14 @@ def post_what_happened(
     activity: Activity | Callable[[], Activity],
     organization: str = "",
     kind: str = ACTIVITY,
-    delivery_id: str = "",
+    idempotency_key: str = "",
     **_: object,
 ) -> None:
     """The receiver of `signals.happened`: post after the app's transaction, and trouble the app with nothing."""
 
     # No partial: where it fails, Django logs the name of the function, and a partial has none.
     def post_what_happened() -> None:
-        _post_quietly(service, origin, organization, activity, kind, delivery_id)
+        _post_quietly(service, origin, organization, activity, kind, idempotency_key)
 
     transaction.on_commit(post_what_happened, robust=True)
 
@@ -244,7 +243,7 @@ def _post_quietly(
     organization: str,
     activity: Activity | Callable[[], Activity],
     kind: str,
-    delivery_id: str,
+    idempotency_key: str,
 ) -> None:
     try:
         origins = list(Origin.objects.filter(service=service, name=name, organization=organization).order_by("pk"))
@@ -253,7 +252,7 @@ def _post_quietly(
         return
     for origin in origins:
         try:
-            post(origin, activity, delivery_id, kind=kind)
+            post(origin, activity, idempotency_key, kind=kind)
         except NobodyListens:
             logger.debug("%s of %s is connected to no flow", name, service)
         except DatabaseError:

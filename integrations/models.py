@@ -23,8 +23,7 @@ from django.utils.datastructures import CaseInsensitiveMapping
 from . import notifications, services
 from .activity import Activity
 from .fields import EncryptedTextField, UndecipherableSecret
-from .services.base import TEST, UNSORTED, Service, WebhookService
-from .services.base import Event as ReadEvent
+from .services.base import TEST, UNSORTED, ParsedEvent, Service, WebhookService
 from .transactions import writing
 
 OLD_SECRET_LIVES = dt.timedelta(hours=1)
@@ -293,14 +292,16 @@ class Event(models.Model):
     """One thing that happened at an origin, as received, kept for EVENT_RETENTION_DAYS."""
 
     origin = models.ForeignKey(Origin, on_delete=models.CASCADE, related_name="events", db_index=False)
-    delivery_id = models.CharField(max_length=200, help_text="The sender's own id of this delivery")
+    request_id = models.CharField(
+        max_length=200, help_text="The sender's id of the webhook request, or an app's idempotency key"
+    )
     # Of a body that is the same happening under whichever id it is sent; null where it need not be.
     body_digest = models.CharField(max_length=32, null=True, default=None, editable=False)  # noqa: DJ001  unique
     received_at = models.DateTimeField(default=timezone.now, db_index=True)
     # As received, so that the past can be read again; empty where an own app or a command posted an activity.
     headers = models.JSONField(default=dict, blank=True, help_text="Without signatures and tokens")
     body = models.BinaryField(blank=True, default=b"")
-    # As read: see services.base.Event.
+    # As read: see services.base.ParsedEvent.
     kind = models.CharField(max_length=100)
     action = models.CharField(max_length=100, blank=True)
     actor = models.CharField(max_length=255, blank=True)
@@ -312,7 +313,7 @@ class Event(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["origin", "delivery_id"], name="event_unique_delivery_id"),
+            models.UniqueConstraint(fields=["origin", "request_id"], name="event_unique_request_id"),
             models.UniqueConstraint(
                 fields=["origin", "body_digest"], condition=Q(body_digest__isnull=False), name="event_unique_dated_body"
             ),
@@ -334,11 +335,11 @@ class Event(models.Model):
         """What is posted, or None. Raises InvalidActivity where the stored one is of a shape that we do not know."""
         return Activity.from_json(self.activity) if self.activity is not None else None
 
-    def read_again(self) -> ReadEvent:
+    def read_again(self) -> ParsedEvent:
         """What the service makes of it now, with the facts that filters look at. Raises UnreadablePayload."""
         service = self.origin.webhook_service
         if not self.body or service is None:
-            return ReadEvent(
+            return ParsedEvent(
                 kind=self.kind,
                 action=self.action,
                 actor=self.actor,

@@ -25,8 +25,8 @@ in its AppConfig.ready(). Then, whenever something has happened:
 
 `service`, `origin` and `organization` name the origin that people connect; one that nobody has connected is no error.
 The activity is posted once the app's own transaction has committed (at once where there is none), with the same
-filters, outbox and order as a webhook's. With `delivery_id`, an app's own id of what happened, a second signal with the
-same adds nothing. Without `kind`, no filter applies.
+filters, outbox and order as a webhook's. With `idempotency_key`, an app's own id of what happened, a second signal with
+the same key adds nothing. Without `kind`, no filter applies.
 
 `activity` may also be a function that returns one. It is called once the activity has its turn, one after the other for
 each origin: of two votes at the same moment, the last to be posted then shows both, whichever that is. What it raises,

@@ -185,7 +185,7 @@ LONGEST = {"kind": 100, "action": 100, "actor": 255, "summary": 500, "subject": 
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ParsedEvent:
     """What happened at an origin, as a service read it. All texts are plain, on one line, and cut to fit the log.
 
     `kind` and `action` are the service's own words ("pull_request", "opened"). `summary` and `subject` are the line in
@@ -275,7 +275,7 @@ class Service(abc.ABC):
         """All the origins for a flow of `organization`, where the service knows them; None where people type a name."""
         return None
 
-    def decide(self, event: Event, filters: Mapping[str, Any]) -> Verdict:
+    def decide(self, event: ParsedEvent, filters: Mapping[str, Any]) -> Verdict:
         """Whether `event` passes, and if not, which rule refused it, in words."""
         return decide(self.rules, filters, event.facts)
 
@@ -292,22 +292,22 @@ class WebhookService(Service):
         """Raise SignatureMismatch unless `body` comes from one who knows `secret`. `headers` ignore case."""
 
     @abc.abstractmethod
-    def sign(self, body: bytes, secret: str, delivery_id: str = "") -> dict[str, str]:
+    def sign(self, body: bytes, secret: str, request_id: str = "") -> dict[str, str]:
         """The headers with which the service would sign `body`: what `verify` accepts. For replays and tests.
 
-        `delivery_id` is for services that sign it as well; without one they take a new one.
+        `request_id` is for services that sign it as well; without one they take a new one.
         """
 
     @abc.abstractmethod
-    def announce(self, kind: str, delivery_id: str) -> dict[str, str]:
+    def announce(self, kind: str, request_id: str) -> dict[str, str]:
         """The other headers with which it would send a payload of `kind` under that id. For replays and tests."""
 
     @abc.abstractmethod
-    def delivery_id(self, body: bytes, headers: Mapping[str, str]) -> str:
+    def request_id(self, body: bytes, headers: Mapping[str, str]) -> str:
         """The sender's own id of this delivery, the same when it is sent again. Raises UnreadablePayload."""
 
     @abc.abstractmethod
-    def read(self, body: bytes, headers: Mapping[str, str]) -> Event:
+    def read(self, body: bytes, headers: Mapping[str, str]) -> ParsedEvent:
         """What happened. Raises UnreadablePayload. A pure function, so that the past can be read again."""
 
     @abc.abstractmethod

@@ -87,27 +87,27 @@ DEPLOYMENT_FAILED = Status("failed", "red")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CheckResult:
     """What came of a machine's work: `word` for the filters, `words` for the title, `status` for a thread of its own.
 
     `lasting` leads to the time it took: "failed" "in" "6 min 12 s"; empty where nothing ran that could take time.
     """
 
-    word: str
-    words: str
+    name: str
+    phrase: str
     status: Status
-    lasting: str = ""
+    time_joiner: str = ""
 
     def took(self, seconds: float) -> str:
         """ " in 6 min 12 s"; nothing where it did not run, or where the time is not known or makes no sense."""
-        time = duration(int(seconds)) if self.lasting else ""
-        return f" {self.lasting} {time}" if time else ""
+        time = duration(int(seconds)) if self.time_joiner else ""
+        return f" {self.time_joiner} {time}" if time else ""
 
 
-PASSED = Outcome("passed", "passed", Status("passed", "lime"), "in")
-FAILED = Outcome("failed", "failed", Status("failed", "red"), "in")
-WAITING = Outcome("waiting", "waits for somebody to act", Status("waiting", "yellow"))
-CANCELLED = Outcome("cancelled", "was cancelled", Status("cancelled", "grey"), "after")
+PASSED = CheckResult("passed", "passed", Status("passed", "lime"), "in")
+FAILED = CheckResult("failed", "failed", Status("failed", "red"), "in")
+WAITING = CheckResult("waiting", "waits for somebody to act", Status("waiting", "yellow"))
+CANCELLED = CheckResult("cancelled", "was cancelled", Status("cancelled", "grey"), "after")
 
 
 def seconds_between(start: dt.datetime | None, end: dt.datetime | None) -> float:

@@ -8,7 +8,7 @@ from typing import Self
 
 from integrations.activity import Activity, Author, Field, Thread, escape, link
 
-from .base import Event, shorten
+from .base import ParsedEvent, shorten
 
 # Signs. Flowdock names no limit, but nobody reads a longer title, and other servers have one of 255.
 LONGEST_TITLE = 240
@@ -69,7 +69,7 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Wording:
     """One happening, worded.
 
     `did` follows the author's name: "Lea Cohen" "asked for changes"; `about` leads to the entity's title in the log:
@@ -78,13 +78,13 @@ class Told:
     of the entity, and win over them; None takes one away, so that its rule does not apply.
     """
 
-    word: str
-    did: Words
+    event_type: str
+    title: Words
     entity: Entity
     author: Author
-    about: str = ""
+    joiner: str = ""
     body: str = ""
-    said: bool = False
+    is_comment: bool = False
     facts: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
     def with_body(self, body: str) -> Self:
@@ -93,22 +93,22 @@ class Told:
     def with_facts(self, **facts: tuple[str, ...] | None) -> Self:
         return replace(self, facts={**self.facts, **facts})
 
-    def event(self, kind: str, action: str) -> Event:
-        facts = {"events": (self.word,), **self.entity.facts, **self.facts}
-        return Event(
+    def event(self, kind: str, action: str) -> ParsedEvent:
+        facts = {"events": (self.event_type,), **self.entity.facts, **self.facts}
+        return ParsedEvent(
             kind=kind,
             action=action,
             actor=self.author.name,
-            summary=f"{self.author.name} {self.did.plain}{'' if self.about == ':' else ' '}{self.about}",
+            summary=f"{self.author.name} {self.title.plain}{'' if self.joiner == ':' else ' '}{self.joiner}",
             subject=self.entity.title,
             facts={rule: words for rule, words in facts.items() if words is not None},
             activity=Activity(
                 author=self.author,
-                title=self.did.html,
+                title=self.title.html,
                 body=self.body,
                 thread_id=self.entity.thread_id[:LONGEST_THREAD_ID],
                 thread=self.entity.thread,
-                event="discussion" if self.said else "activity",
+                event="discussion" if self.is_comment else "activity",
             ),
         )
 
@@ -136,5 +136,5 @@ def paragraph(text: str) -> str:
 
 def fields(*facts: tuple[str, str | Words]) -> tuple[Field, ...]:
     """The facts that have a value, as a thread's fields."""
-    worded = ((label, value if isinstance(value, Words) else Words(value)) for label, value in facts)
-    return tuple(Field(label, words.html) for label, words in worded if words)
+    rows = ((label, value if isinstance(value, Words) else Words(value)) for label, value in facts)
+    return tuple(Field(label, words.html) for label, words in rows if words)

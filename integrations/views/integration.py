@@ -190,11 +190,11 @@ def _is_untried(subject: Integration, log: Log) -> bool:
 
 
 def _search(deliveries: QuerySet[Delivery], sought: str) -> QuerySet[Delivery]:
-    """Each of the words in what happened, to what, or by whom; or the sender's delivery id."""
+    """Each of the words in what happened, to what, or by whom; or the sender's request id."""
     words = Q()
     for word in sought.split():
         words &= Q(event__summary__icontains=word) | Q(event__subject__icontains=word) | Q(event__actor__icontains=word)
-    return deliveries.filter(words | Q(event__delivery_id=sought)) if sought else deliveries
+    return deliveries.filter(words | Q(event__request_id=sought)) if sought else deliveries
 
 
 def _segments(numbers: dict[str, int], verdict: str, sought: str) -> list[Segment]:

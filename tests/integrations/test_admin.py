@@ -38,7 +38,7 @@ def integration() -> Integration:
 def delivery(integration: Integration, number: int = 1, **given: object) -> Delivery:
     event = Event.objects.create(
         origin=integration.origin,
-        delivery_id=f"d-{number}",
+        request_id=f"d-{number}",
         kind="issues",
         action="opened",
         actor="Ines Rao",

@@ -46,7 +46,9 @@ class Command(BaseCommand):
         parser.add_argument("--url", default="", help="Where to look at it.")
         parser.add_argument("--status", help="How it stands now.")
         parser.add_argument("--color", choices=sorted(COLORS), default="grey", help="The status's colour.")
-        parser.add_argument("--delivery-id", default="", help="Your own id: the same again posts nothing again.")
+        parser.add_argument(
+            "--idempotency-key", default="", help="Your own id of the activity: the same key posts it once."
+        )
         parser.add_argument(
             "--wait",
             type=float,
@@ -57,7 +59,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--dry-run", action="store_true", help="Print the activity as JSON, and keep nothing.")
 
-    def handle(self, *, integration: int, wait: float | None, dry_run: bool, delivery_id: str, **options: Any) -> None:
+    def handle(
+        self, *, integration: int, wait: float | None, dry_run: bool, idempotency_key: str, **options: Any
+    ) -> None:
         activity = self.activity(options)
         target = Integration.objects.connected().filter(pk=integration).select_related("origin").first()
         if target is None:
@@ -66,12 +70,12 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(activity.as_json(), indent=2, ensure_ascii=False))
             return
         try:
-            accepted = ingest.post(target.origin, activity, delivery_id, integration=target)
+            accepted = ingest.post(target.origin, activity, idempotency_key, integration=target)
         except ingest.NobodyListens:
             raise CommandError(f"Integration {integration} was removed just now.") from None
         delivery = Delivery.objects.filter(event=accepted.event, integration=target).first()
         if delivery is None:
-            raise CommandError("That delivery id was used for another integration of the origin.")
+            raise CommandError("This idempotency key was used for another integration of the origin.")
         self.stdout.write(str(delivery.pk))
         if not accepted.is_new:
             self.stderr.write("known already: nothing was added")

@@ -152,13 +152,13 @@ def send(origin: Origin, service: WebhookService, payloads: list[Recorded], addr
         for number, payload in enumerate(tqdm(payloads, unit="payload", disable=None, leave=False)):
             if number and pace:
                 time.sleep(pace)
-            delivery_id = str(uuid.uuid4())
-            body = marked(payload.body, delivery_id)
+            request_id = str(uuid.uuid4())
+            body = marked(payload.body, request_id)
             headers = {
                 **payload.common,
-                **service.announce(payload.kind, delivery_id),
+                **service.announce(payload.kind, request_id),
                 **payload.own,
-                **service.sign(body, origin.secret, delivery_id),
+                **service.sign(body, origin.secret, request_id),
             }
             try:
                 answer = session.post(address, data=body, headers=headers, timeout=60, allow_redirects=False)
@@ -167,24 +167,24 @@ def send(origin: Origin, service: WebhookService, payloads: list[Recorded], addr
             if answer.status_code == HTTPStatus.GONE:
                 raise not_connected(origin)
             if answer.ok:
-                sent.ids.append(delivery_id)
+                sent.ids.append(request_id)
             else:
                 sent.refused[f"{answer.status_code} {answer.text.strip()[:200]} ({payload.name})"] += 1
     return sent
 
 
-def marked(body: bytes, delivery_id: str) -> bytes:
+def marked(body: bytes, request_id: str) -> bytes:
     """The body with a member that tells this replay from another: the same body again would be known already."""
     opened = body.rstrip().removesuffix(b"}")
     if opened == body.rstrip() or opened.rstrip() == b"{":
         return body
-    return opened.rstrip() + b', "replayed_as": ' + json.dumps(delivery_id).encode() + b"}"
+    return opened.rstrip() + b', "replayed_as": ' + json.dumps(request_id).encode() + b"}"
 
 
 def of(origin: Origin, ids: list[str]) -> Iterator[Any]:
     """The deliveries of what was sent, a portion at a time: a database takes only so many parameters."""
     for start in range(0, len(ids), IDS_PER_QUERY):
-        events = Event.objects.filter(origin=origin, delivery_id__in=ids[start : start + IDS_PER_QUERY])
+        events = Event.objects.filter(origin=origin, request_id__in=ids[start : start + IDS_PER_QUERY])
         yield Delivery.objects.filter(event__in=events)
 
 

@@ -12,7 +12,7 @@ from django.utils.crypto import constant_time_compare
 
 from integrations.activity import escape
 from integrations.services.base import (
-    Event,
+    ParsedEvent,
     Payload,
     SignatureMismatch,
     Step,
@@ -20,14 +20,14 @@ from integrations.services.base import (
     WebhookService,
     header,
 )
-from integrations.services.wording import Told, Unposted
+from integrations.services.wording import Unposted, Wording
 
 from . import filters
 from .activities import ACTIVITIES, UNPOSTED
 from .origins import origin
 from .people import author, person_facts
 
-DELIVERY_ID = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
+REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
 KIND = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)
 SIGNATURE = "X-Hub-Signature-256"
 FORM = b"payload="
@@ -62,19 +62,19 @@ class GitHub(WebhookService):
         if not secret or not constant_time_compare(given.encode(errors="replace"), self.sign(body, secret)[SIGNATURE]):
             raise SignatureMismatch
 
-    def sign(self, body: bytes, secret: str, delivery_id: str = "") -> dict[str, str]:
+    def sign(self, body: bytes, secret: str, request_id: str = "") -> dict[str, str]:
         return {SIGNATURE: f"sha256={hmac.new(secret.encode(), body, 'sha256').hexdigest()}"}
 
-    def announce(self, kind: str, delivery_id: str) -> dict[str, str]:
-        return {"Content-Type": "application/json", "X-GitHub-Event": kind, "X-GitHub-Delivery": delivery_id}
+    def announce(self, kind: str, request_id: str) -> dict[str, str]:
+        return {"Content-Type": "application/json", "X-GitHub-Event": kind, "X-GitHub-Delivery": request_id}
 
-    def delivery_id(self, body: bytes, headers: Mapping[str, str]) -> str:
+    def request_id(self, body: bytes, headers: Mapping[str, str]) -> str:
         value = header(headers, "X-GitHub-Delivery")
-        if not DELIVERY_ID.fullmatch(value):
-            raise UnreadablePayload("the header X-GitHub-Delivery is missing or holds no delivery id")
+        if not REQUEST_ID.fullmatch(value):
+            raise UnreadablePayload("the header X-GitHub-Delivery is missing or not a valid id")
         return value
 
-    def read(self, body: bytes, headers: Mapping[str, str]) -> Event:
+    def read(self, body: bytes, headers: Mapping[str, str]) -> ParsedEvent:
         kind = header(headers, "X-GitHub-Event")
         if not KIND.fullmatch(kind):
             raise UnreadablePayload("the header X-GitHub-Event is missing or names no event")
@@ -110,13 +110,13 @@ def _from_form(body: bytes) -> bytes:
         raise UnreadablePayload("the form has no readable field payload") from error
 
 
-def _read(kind: str, payload: Payload, headers: Mapping[str, str]) -> Event:
-    worded = ACTIVITIES[kind](payload) if kind in ACTIVITIES else Unposted(_why_not(kind))
-    if isinstance(worded, Unposted):
-        return _kept(kind, payload, worded)
+def _read(kind: str, payload: Payload, headers: Mapping[str, str]) -> ParsedEvent:
+    wording = ACTIVITIES[kind](payload) if kind in ACTIVITIES else Unposted(_why_not(kind))
+    if isinstance(wording, Unposted):
+        return _kept(kind, payload, wording)
     if header(headers, "X-GitHub-Hook-Installation-Target-Type") not in {"", "repository"}:
-        worded = _of_repository(payload, worded)
-    return worded.event(kind, payload.maybe_text("action"))
+        wording = _of_repository(payload, wording)
+    return wording.event(kind, payload.maybe_text("action"))
 
 
 def is_dated(payload: Payload) -> bool:
@@ -141,14 +141,14 @@ def _why_not(kind: str) -> str:
     return UNPOSTED.get(kind, f"GitHub's {kind} is not a kind we post")
 
 
-def _kept(kind: str, payload: Payload, unposted: Unposted) -> Event:
+def _kept(kind: str, payload: Payload, unposted: Unposted) -> ParsedEvent:
     """For the log: who did what, as far as every delivery tells it, and to what."""
     action = payload.maybe_text("action")
     actor = author(payload).name if "sender" in payload else ""
     what = f"{kind} {action}".replace("_", " ").strip()
     if kind == "ping":
         what = "set up the webhook of"
-    return Event(
+    return ParsedEvent(
         kind=kind,
         action=action,
         actor=actor,
@@ -169,11 +169,11 @@ def _subject(kind: str, payload: Payload) -> str:
     return payload.maybe_text("repository.full_name") or payload.maybe_text("organization.login")
 
 
-def _of_repository(payload: Payload, told: Told) -> Told:
+def _of_repository(payload: Payload, wording: Wording) -> Wording:
     """The webhook of an organisation brings several repositories: their threads are told apart by the full name.
 
     What belongs to none of them, such as a package of the organisation, is one of a kind already.
     """
     repository = payload.maybe_text("repository.full_name")
-    thread_id = f"{repository}/{told.entity.thread_id}" if repository else told.entity.thread_id
-    return replace(told, entity=replace(told.entity, thread_id=thread_id))
+    thread_id = f"{repository}/{wording.entity.thread_id}" if repository else wording.entity.thread_id
+    return replace(wording, entity=replace(wording.entity, thread_id=thread_id))

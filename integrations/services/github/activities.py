@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import checks, code, repository_events, work
-from .work import Wording
+from .work import Handler
 
-ACTIVITIES: Mapping[str, Wording] = {
+ACTIVITIES: Mapping[str, Handler] = {
     "branch_protection_rule": repository_events.branch_protection_rule,
     "check_run": checks.check_run,
     "check_suite": checks.check_suite,

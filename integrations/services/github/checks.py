@@ -15,39 +15,39 @@ from integrations.services.code_hosts import (
     LONGEST_NAME,
     PASSED,
     WAITING,
-    Outcome,
+    CheckResult,
     seconds_between,
     short_sha,
     titled_sha,
 )
-from integrations.services.wording import Entity, Link, Told, Unposted, Words, counted, fields, paragraph, title_html
+from integrations.services.wording import Entity, Link, Unposted, Wording, Words, counted, fields, paragraph, title_html
 
 from . import threads
-from .people import author, called, login, person_facts
-from .work import not_worded
+from .people import author, display_name, login, person_facts
+from .work import not_supported
 
 ACTIONS = "github-actions"
 
 
-OUTCOMES: Mapping[str, Outcome] = {
+RESULTS: Mapping[str, CheckResult] = {
     "success": PASSED,
     "failure": FAILED,
     "error": FAILED,
-    "timed_out": Outcome("failed", "timed out", Status("timed out", "red"), "after"),
-    "startup_failure": Outcome("failed", "could not start", Status("failed", "red")),
+    "timed_out": CheckResult("failed", "timed out", Status("timed out", "red"), "after"),
+    "startup_failure": CheckResult("failed", "could not start", Status("failed", "red")),
     "action_required": WAITING,
     "cancelled": CANCELLED,
 }
 
 
-def outcome(conclusion: str) -> Outcome | Unposted:
-    if conclusion in OUTCOMES:
-        return OUTCOMES[conclusion]
+def result_of(conclusion: str) -> CheckResult | Unposted:
+    if conclusion in RESULTS:
+        return RESULTS[conclusion]
     return Unposted(f"its outcome, {conclusion}, decides nothing" if conclusion else "GitHub does not say its outcome")
 
 
-def took(came: Outcome, start: dt.datetime | None, end: dt.datetime | None) -> str:
-    return came.took(seconds_between(start, end))
+def took(result: CheckResult, start: dt.datetime | None, end: dt.datetime | None) -> str:
+    return result.took(seconds_between(start, end))
 
 
 def app_author(app: Payload) -> Author:
@@ -61,29 +61,29 @@ def pusher_facts(payload: Payload, app_slug: str) -> dict[str, tuple[str, ...] |
     return {**person_facts(payload)}
 
 
-def check_run(payload: Payload) -> Told | Unposted:
+def check_run(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     if action != "completed":
         return Unposted("only what came of a check is posted")
     run = payload.object("check_run")
-    slug, came = run.maybe_text("app.slug"), outcome(run.maybe_text("conclusion"))
-    if isinstance(came, Unposted):
-        return came
+    slug, result = run.maybe_text("app.slug"), result_of(run.maybe_text("conclusion"))
+    if isinstance(result, Unposted):
+        return result
     branch, sha = run.maybe_text("check_suite.head_branch"), run.text("head_sha")
     if threads.is_queue(branch):
         return threads.OF_THE_QUEUE
-    if slug == ACTIONS and came.word == "passed":
+    if slug == ACTIONS and result.name == "passed":
         return Unposted("it passed, and GitHub Actions reports the whole run as well")
     name = Link(run.text("name"), run.maybe_url("html_url"))
-    time = took(came, run.maybe_time("started_at"), run.maybe_time("completed_at"))
+    time = took(result, run.maybe_time("started_at"), run.maybe_time("completed_at"))
     entity = _checked(payload, run, branch, sha)
-    did, about = _of_commit(payload, Words("check ", name, f" {came.words}", time), entity, sha)
-    return Told(
-        word=f"check_run.{came.word}",
-        did=did,
+    title, joiner = _of_commit(payload, Words("check ", name, f" {result.phrase}", time), entity, sha)
+    return Wording(
+        event_type=f"check_run.{result.name}",
+        title=title,
         entity=entity,
         author=app_author(run.object("app")) if "app" in run else Author("GitHub"),
-        about=about,
+        joiner=joiner,
         body=paragraph(run.maybe_text("output.title")),
         facts=pusher_facts(payload, slug),
     )
@@ -96,22 +96,22 @@ def _checked(payload: Payload, thing: Payload, branch: str, sha: str) -> Entity:
     return threads.branch(payload, branch) if branch else threads.commit(payload, sha)
 
 
-def _of_commit(payload: Payload, did: Words, entity: Entity, sha: str) -> tuple[Words, str]:
+def _of_commit(payload: Payload, title: Words, entity: Entity, sha: str) -> tuple[Words, str]:
     """`did`, naming the commit where the thread is a branch's, which is of many; and how it leads to the title."""
     if not entity.thread_id.startswith("branch:"):
-        return did, "for"
-    return Words(*did.parts, " for ", Link(short_sha(sha), threads.page(payload, f"commit/{sha}"))), "in"
+        return title, "for"
+    return Words(*title.parts, " for ", Link(short_sha(sha), threads.page(payload, f"commit/{sha}"))), "in"
 
 
-def check_suite(payload: Payload) -> Told | Unposted:
+def check_suite(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     if action != "completed":
         return Unposted("only what came of checks is posted")
     suite = payload.object("check_suite")
     slug, count = suite.maybe_text("app.slug"), suite.maybe_number("latest_check_runs_count")
-    came = outcome(suite.maybe_text("conclusion"))
-    if isinstance(came, Unposted):
-        return came
+    result = result_of(suite.maybe_text("conclusion"))
+    if isinstance(result, Unposted):
+        return result
     branch, sha = suite.maybe_text("head_branch"), suite.text("head_sha")
     if threads.is_queue(branch):
         return threads.OF_THE_QUEUE
@@ -120,43 +120,43 @@ def check_suite(payload: Payload) -> Told | Unposted:
     if count == 1:
         return Unposted("its one check is posted by itself")
     checks = counted(count, "check") if count else "checks"
-    result = Words(f"{checks} {came.words}" if came.word == "passed" else f"not all {checks} passed")
+    words = Words(f"{checks} {result.phrase}" if result.name == "passed" else f"not all {checks} passed")
     entity = _checked(payload, suite, branch, sha)
-    did, about = _of_commit(payload, result, entity, sha)
-    return Told(
-        word=f"check_suite.{came.word}",
-        did=did,
+    title, joiner = _of_commit(payload, words, entity, sha)
+    return Wording(
+        event_type=f"check_suite.{result.name}",
+        title=title,
         entity=entity,
         author=app_author(suite.object("app")) if "app" in suite else Author("GitHub"),
-        about=about,
+        joiner=joiner,
         facts=pusher_facts(payload, slug),
     )
 
 
-def workflow_run(payload: Payload) -> Told | Unposted:
+def workflow_run(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     if action != "completed":
         return Unposted("only what came of a run is posted")
     run = payload.object("workflow_run")
-    came = outcome(run.maybe_text("conclusion"))
-    if isinstance(came, Unposted):
-        return came
+    result = result_of(run.maybe_text("conclusion"))
+    if isinstance(result, Unposted):
+        return result
     if threads.is_queue(run.maybe_text("head_branch")):
         return threads.OF_THE_QUEUE
     name = run.maybe_text("name") or payload.maybe_text("workflow.name") or "Workflow"
     name = f"{shorten(name, 100)} #{run.number('run_number')}"
     attempt = run.maybe_number("run_attempt") or 1
     again = f" at attempt {attempt}" if attempt > 1 else ""
-    time = took(came, run.maybe_time("run_started_at"), run.maybe_time("updated_at"))
+    time = took(result, run.maybe_time("run_started_at"), run.maybe_time("updated_at"))
     entity = threads.mentioned_pull_request(payload, run.objects("pull_requests")) or _workflow(
-        payload, run, name, came.status
+        payload, run, name, result.status
     )
-    return Told(
-        word=f"workflow_run.{came.word}",
-        did=Words(Link(name, run.url("html_url")), f" {came.words}{again}{time}"),
+    return Wording(
+        event_type=f"workflow_run.{result.name}",
+        title=Words(Link(name, run.url("html_url")), f" {result.phrase}{again}{time}"),
         entity=entity,
         author=Author("GitHub Actions"),
-        about="for",
+        joiner="for",
         facts=person_facts(payload),
     )
 
@@ -181,20 +181,23 @@ def _workflow(payload: Payload, run: Payload, name: str, status: Status) -> Enti
             fields=fields(
                 ("Branch", branch),
                 ("Commit", Words(Link(titled_sha(sha, run.maybe_text("head_commit.message")), url))),
-                ("Started by", called(run, "triggering_actor") if "triggering_actor" in run else called(payload)),
+                (
+                    "Started by",
+                    display_name(run, "triggering_actor") if "triggering_actor" in run else display_name(payload),
+                ),
             ),
         ),
         {} if is_fork else {"branches": (branch,)},
     )
 
 
-def status(payload: Payload) -> Told | Unposted:
+def status(payload: Payload) -> Wording | Unposted:
     state = payload.text("state")
     if state == "pending":
         return Unposted("only what came of a check is posted")
-    came = outcome(state)
-    if isinstance(came, Unposted):
-        return came
+    result = result_of(state)
+    if isinstance(result, Unposted):
+        return result
     sha = payload.text("sha")
     named = {branch.text("name"): branch.maybe_text("commit.sha") for branch in payload.objects("branches")}
     branches = [name for name in named if not threads.is_queue(name)]
@@ -208,14 +211,14 @@ def status(payload: Payload) -> Told | Unposted:
     else:
         entity = threads.commit(payload, sha, payload.maybe_text("commit.commit.message"))
     people = person_facts(payload, "commit.author") if payload.maybe_text("commit.author.login") else {}
-    reported = Words("reported ", Link(payload.text("context"), payload.maybe_text("target_url")), f" as {came.word}")
-    did, about = _of_commit(payload, reported, entity, sha)
-    return Told(
-        word=f"status.{came.word}",
-        did=did,
+    reported = Words("reported ", Link(payload.text("context"), payload.maybe_text("target_url")), f" as {result.name}")
+    title, joiner = _of_commit(payload, reported, entity, sha)
+    return Wording(
+        event_type=f"status.{result.name}",
+        title=title,
         entity=entity,
         author=author(payload),
-        about=about,
+        joiner=joiner,
         body=paragraph(payload.maybe_text("description")),
         facts={**people, "branches": tuple(branches) or None},
     )
@@ -230,12 +233,12 @@ DEPLOYMENT_UNPOSTED = {
 }
 
 
-def deployment_status(payload: Payload) -> Told | Unposted:
+def deployment_status(payload: Payload) -> Wording | Unposted:
     state = payload.text("deployment_status.state")
     if state in DEPLOYMENT_UNPOSTED:
         return Unposted(DEPLOYMENT_UNPOSTED[state])
     if state not in {"success", "failure", "error"}:
-        return not_worded("deployment_status", state)
+        return not_supported("deployment_status", state)
     deployment = payload.object("deployment")
     environment = deployment.text("environment")
     ref, sha = deployment.text("ref"), deployment.text("sha")
@@ -244,16 +247,16 @@ def deployment_status(payload: Payload) -> Told | Unposted:
     worked = state == "success"
     job = payload.maybe_text("deployment_status.log_url") or payload.maybe_text("deployment_status.target_url")
     verb = "deployed" if worked else Link("failed to deploy", job)
-    did = Words(verb, f" {what} to ", where)
+    title = Words(verb, f" {what} to ", where)
     mentions = [
         mention for path in ("workflow_run", "check_run") for mention in payload.objects(f"{path}.pull_requests")
     ]
-    return Told(
-        word=f"deployment_status.{'passed' if worked else 'failed'}",
-        did=did,
+    return Wording(
+        event_type=f"deployment_status.{'passed' if worked else 'failed'}",
+        title=title,
         entity=threads.mentioned_pull_request(payload, mentions) or _environment(payload, deployment, worked),
         author=author(payload, "deployment_status.creator" if "deployment_status.creator" in payload else "sender"),
-        about="for",
+        joiner="for",
         body=paragraph(payload.maybe_text("deployment_status.description")),
         facts=person_facts(payload),
     )

@@ -7,16 +7,16 @@ from dataclasses import replace
 from integrations.activity import Author
 from integrations.services.base import Payload, shorten
 from integrations.services.code_hosts import LONGEST_NAME, MOST_COMMITS, Commit, commit_list, short_sha, titled_sha
-from integrations.services.wording import Link, Told, Unposted, Words, counted
+from integrations.services.wording import Link, Unposted, Wording, Words, counted
 
 from . import threads
 from .people import GHOST
-from .work import commented, not_worded, place_of, told
+from .work import commented, not_supported, place_of, worded
 
 MOST_PAGES = 5
 
 
-def push(payload: Payload) -> Told | Unposted:
+def push(payload: Payload) -> Wording | Unposted:
     ref = payload.text("ref")
     if not ref.startswith("refs/heads/"):
         return Unposted("GitHub reports a tag's creation or removal as well")
@@ -42,12 +42,12 @@ def push(payload: Payload) -> Told | Unposted:
         payload.maybe_url("head_commit.url") or threads.page(payload, f"commit/{after}"),
     )
     entity = threads.branch(payload, branch, commit=Words(newest))
-    worded = told(
-        payload, "push", what, entity, about="in", body=commit_list(by_others(payload, commits), len(commits), whole)
+    wording = worded(
+        payload, "push", what, entity, joiner="in", body=commit_list(by_others(payload, commits), len(commits), whole)
     )
-    if worded.author.name == GHOST and (pusher := payload.maybe_text("pusher.name")):
-        return replace(worded, author=Author(shorten(pusher, LONGEST_NAME))).with_facts(authors=(pusher,))
-    return worded
+    if wording.author.name == GHOST and (pusher := payload.maybe_text("pusher.name")):
+        return replace(wording, author=Author(shorten(pusher, LONGEST_NAME))).with_facts(authors=(pusher,))
+    return wording
 
 
 def by_others(payload: Payload, commits: list[Payload]) -> list[Commit]:
@@ -55,39 +55,41 @@ def by_others(payload: Payload, commits: list[Payload]) -> list[Commit]:
     paths = ("sender.login", "sender.name", "pusher.name")
     # An author without an account has no username, which is nobody's, and not the pusher's.
     pushers = {payload.maybe_text(path) for path in paths} - {""}
-    told = []
+    shown = []
     for commit in commits[-MOST_COMMITS:]:
         name = commit.maybe_text("author.name")
         own = {commit.maybe_text("author.username"), name} & pushers
-        told.append(Commit(commit.text("id"), commit.url("url"), commit.maybe_text("message"), "" if own else name))
-    return told
+        shown.append(Commit(commit.text("id"), commit.url("url"), commit.maybe_text("message"), "" if own else name))
+    return shown
 
 
-def create(payload: Payload) -> Told | Unposted:
+def create(payload: Payload) -> Wording | Unposted:
     kind, name = payload.text("ref_type"), payload.maybe_text("ref")
     if kind == "branch" and threads.is_queue(name):
         return threads.OF_THE_QUEUE
     if kind == "branch":
         entity = threads.branch(payload, name, created=True)
-        return told(payload, "create.branch", f"created branch {name}", entity, about="in")
+        return worded(payload, "create.branch", f"created branch {name}", entity, joiner="in")
     if kind == "tag":
-        return told(payload, "create.tag", f"created tag {name}", threads.tag(payload, name), about="in")
-    return not_worded("create", kind)
+        return worded(payload, "create.tag", f"created tag {name}", threads.tag(payload, name), joiner="in")
+    return not_supported("create", kind)
 
 
-def delete(payload: Payload) -> Told | Unposted:
+def delete(payload: Payload) -> Wording | Unposted:
     kind, name = payload.text("ref_type"), payload.text("ref")
     if kind == "branch" and threads.is_queue(name):
         return threads.OF_THE_QUEUE
     if kind == "branch":
         entity = threads.branch(payload, name, deleted=True)
-        return told(payload, "delete.branch", f"deleted branch {name}", entity, about="in")
+        return worded(payload, "delete.branch", f"deleted branch {name}", entity, joiner="in")
     if kind == "tag":
-        return told(payload, "delete.tag", f"deleted tag {name}", threads.tag(payload, name, deleted=True), about="in")
-    return not_worded("delete", kind)
+        return worded(
+            payload, "delete.tag", f"deleted tag {name}", threads.tag(payload, name, deleted=True), joiner="in"
+        )
+    return not_supported("delete", kind)
 
 
-def commit_comment(payload: Payload) -> Told | Unposted:
+def commit_comment(payload: Payload) -> Wording | Unposted:
     sha = payload.text("comment.commit_id")
     where = Link(place_of(payload.object("comment")) or short_sha(sha), payload.url("comment.html_url"))
     return commented("commit_comment", payload, threads.commit(payload, sha), where)
@@ -101,32 +103,32 @@ RELEASE_UNPOSTED = {
 }
 
 
-def release(payload: Payload) -> Told | Unposted:
+def release(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     if action in RELEASE_UNPOSTED:
         return Unposted(RELEASE_UNPOSTED[action])
     if action == "published":
-        did = "published pre-release" if payload.flag("release.prerelease") else "published release"
-        word = "release.prereleased" if payload.flag("release.prerelease") else "release.published"
-        return told(payload, word, did, threads.release(payload))
+        title = "published pre-release" if payload.flag("release.prerelease") else "published release"
+        event_type = "release.prereleased" if payload.flag("release.prerelease") else "release.published"
+        return worded(payload, event_type, title, threads.release(payload))
     if action in {"edited", "unpublished", "deleted"}:
         entity = threads.release(payload, deleted=action == "deleted")
-        return told(payload, "release.changed", f"{action} release", entity)
-    return not_worded("release", action)
+        return worded(payload, "release.changed", f"{action} release", entity)
+    return not_supported("release", action)
 
 
-def package(payload: Payload) -> Told | Unposted:
+def package(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     if action not in {"published", "updated"}:
-        return not_worded("package", action)
+        return not_supported("package", action)
     version = payload.maybe_text("package.package_version.version")
     url = payload.maybe_text("package.package_version.html_url")
     what = Link(f"{payload.text('package.name')} {shorten(version, 60)}".strip(), url)
-    did = Words(f"{action} package ", what)
-    return told(payload, "package.published", did, threads.package(payload), about="in")
+    title = Words(f"{action} package ", what)
+    return worded(payload, "package.published", title, threads.package(payload), joiner="in")
 
 
-def gollum(payload: Payload) -> Told | Unposted:
+def gollum(payload: Payload) -> Wording | Unposted:
     pages = [(page.text("action"), Link(page.text("title"), page.url("html_url"))) for page in payload.objects("pages")]
     if not pages:
         return Unposted("it names no page")
@@ -134,5 +136,5 @@ def gollum(payload: Payload) -> Told | Unposted:
     named: list[str | Link] = [page for _, page in pages[:MOST_PAGES]]
     if more := len(pages) - len(named):
         named.append(f"{more} more")
-    did = Words(f"{' and '.join(verbs)} ", *Words.listed(named, last=" and ").parts)
-    return told(payload, "gollum", did, threads.wiki(payload), about="in")
+    title = Words(f"{' and '.join(verbs)} ", *Words.listed(named, last=" and ").parts)
+    return worded(payload, "gollum", title, threads.wiki(payload), joiner="in")

@@ -147,7 +147,12 @@ RELEASES = ("release.published", "release.prereleased", "package.published")
 
 
 def failures() -> Iterator[str]:
-    return (word for titles in EVENTS.values() for word in titles if word.endswith((".failed", ".waiting")))
+    return (
+        event_type
+        for titles in EVENTS.values()
+        for event_type in titles
+        if event_type.endswith((".failed", ".waiting"))
+    )
 
 
 PRESETS = (

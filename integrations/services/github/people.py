@@ -15,13 +15,13 @@ def login(payload: Payload, path: str = "sender") -> str:
     return payload.maybe_text(f"{path}.login") or GHOST
 
 
-def called(payload: Payload, path: str = "sender") -> str:
+def display_name(payload: Payload, path: str = "sender") -> str:
     """What people read. GitHub sends the login, and seldom a name too, which its schema allows; teams have a name."""
     return shorten(payload.maybe_text(f"{path}.name").strip() or login(payload, path), LONGEST_NAME)
 
 
 def author(payload: Payload, path: str = "sender") -> Author:
-    return Author(called(payload, path), avatar=payload.maybe_url(f"{path}.avatar_url"))
+    return Author(display_name(payload, path), avatar=payload.maybe_url(f"{path}.avatar_url"))
 
 
 def person_facts(payload: Payload, path: str = "sender") -> dict[str, tuple[str, ...]]:
@@ -30,7 +30,7 @@ def person_facts(payload: Payload, path: str = "sender") -> dict[str, tuple[str,
     return code_hosts.person_facts(name, bot=is_bot)
 
 
-def all_called(payload: Payload, path: str) -> list[str]:
+def display_names(payload: Payload, path: str) -> list[str]:
     """The people and teams of the list at `path`."""
     return [
         person.maybe_text("name").strip() or person.maybe_text("login") or GHOST for person in payload.objects(path)

@@ -7,29 +7,29 @@ from collections.abc import Mapping
 from integrations.activity import Author, Status
 from integrations.services.base import Payload
 from integrations.services.code_hosts import ARCHIVED, DELETED
-from integrations.services.wording import Link, Told, Unposted, Words, paragraph
+from integrations.services.wording import Link, Unposted, Wording, Words, paragraph
 
 from . import threads
-from .people import called, login, person_facts
-from .work import not_worded, told
+from .people import display_name, login, person_facts
+from .work import not_supported, worded
 
 # What builds a site is not who pushed to it.
 PAGES = Author("GitHub Pages")
 
 
-def star(payload: Payload) -> Told | Unposted:
+def star(payload: Payload) -> Wording | Unposted:
     if payload.text("action") != "created":
         return Unposted("a star taken back is left unsaid")
-    return told(payload, "star", "starred", threads.repository(payload))
+    return worded(payload, "star", "starred", threads.repository(payload))
 
 
-def fork(payload: Payload) -> Told:
+def fork(payload: Payload) -> Wording:
     forkee = Link(payload.text("forkee.full_name"), payload.url("forkee.html_url"))
-    return told(payload, "fork", Words("forked to ", forkee), threads.repository(payload), about="from")
+    return worded(payload, "fork", Words("forked to ", forkee), threads.repository(payload), joiner="from")
 
 
-def public(payload: Payload) -> Told:
-    return told(payload, "repository", "made the repository public", threads.repository(payload), about=":")
+def public(payload: Payload) -> Wording:
+    return worded(payload, "repository", "made the repository public", threads.repository(payload), joiner=":")
 
 
 REPOSITORY: Mapping[str, tuple[str, Status | None]] = {
@@ -42,21 +42,21 @@ REPOSITORY: Mapping[str, tuple[str, Status | None]] = {
 }
 
 
-def repository(payload: Payload) -> Told | Unposted:
+def repository(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     if action == "publicized":
         return Unposted("GitHub reports the repository as public as well")
     if action == "renamed":
-        did = f"renamed the repository from {payload.text('changes.repository.name.from')}"
-        return told(payload, "repository", did, threads.repository(payload), about="to")
+        title = f"renamed the repository from {payload.text('changes.repository.name.from')}"
+        return worded(payload, "repository", title, threads.repository(payload), joiner="to")
     if action == "edited":
         changed = ", ".join(CHANGED[name] for name in CHANGED if f"changes.{name}" in payload) or "settings"
-        did = f"changed the repository’s {changed}"
-        return told(payload, "repository", did, threads.repository(payload), about=":")
+        title = f"changed the repository’s {changed}"
+        return worded(payload, "repository", title, threads.repository(payload), joiner=":")
     if action not in REPOSITORY:
-        return not_worded("repository", action)
-    did, status = REPOSITORY[action]
-    return told(payload, "repository", did, threads.repository(payload, status), about=":")
+        return not_supported("repository", action)
+    title, status = REPOSITORY[action]
+    return worded(payload, "repository", title, threads.repository(payload, status), joiner=":")
 
 
 CHANGED = {
@@ -67,44 +67,44 @@ CHANGED = {
 }
 
 
-def member(payload: Payload) -> Told | Unposted:
-    who = called(payload, "member")
+def member(payload: Payload) -> Wording | Unposted:
+    who = display_name(payload, "member")
     themselves = login(payload, "member") == login(payload)
-    did, about = {
+    title, joiner = {
         "added": ("accepted the invitation" if themselves else f"gave {who} access", "to"),
         "removed": ("gave up their access", "to") if themselves else (f"took {who}’s access away", ":"),
         "edited": (f"changed {who}’s access", "to"),
     }.get(payload.text("action"), ("", ""))
-    if not did:
-        return not_worded("member", payload.text("action"))
-    return told(payload, "member", did, threads.repository(payload), about=about)
+    if not title:
+        return not_supported("member", payload.text("action"))
+    return worded(payload, "member", title, threads.repository(payload), joiner=joiner)
 
 
-def branch_protection_rule(payload: Payload) -> Told | Unposted:
+def branch_protection_rule(payload: Payload) -> Wording | Unposted:
     name = payload.text("rule.name")
-    did = {
+    title = {
         "created": f"protected branch {name}",
         "edited": f"changed the protection of branch {name}",
         "deleted": f"removed the protection of branch {name}",
     }.get(payload.text("action"))
-    if did is None:
-        return not_worded("branch_protection_rule", payload.text("action"))
+    if title is None:
+        return not_supported("branch_protection_rule", payload.text("action"))
     entity = threads.repository(payload)
-    worded = told(payload, "branch_protection_rule", did, entity, about="in")
+    wording = worded(payload, "branch_protection_rule", title, entity, joiner="in")
     # A rule's name is a pattern; as long as it names one branch, the filter on branches can ask for it.
-    return worded if "*" in name else worded.with_facts(branches=(name,))
+    return wording if "*" in name else wording.with_facts(branches=(name,))
 
 
-def page_build(payload: Payload) -> Told | Unposted:
+def page_build(payload: Payload) -> Wording | Unposted:
     if payload.text("build.status") != "errored":
         return Unposted("only builds that failed are posted")
     pusher = payload.maybe_text("build.pusher.login")
-    return Told(
-        word="page_build",
-        did=Words("could not build the site", f", started by {pusher}" if pusher else ""),
+    return Wording(
+        event_type="page_build",
+        title=Words("could not build the site", f", started by {pusher}" if pusher else ""),
         entity=threads.repository(payload),
         author=PAGES,
-        about="in",
+        joiner="in",
         body=paragraph(payload.maybe_text("build.error.message")),
         facts=person_facts(payload, "build.pusher" if pusher else "sender"),
     )

@@ -27,7 +27,7 @@ from integrations.services.code_hosts import (
 )
 from integrations.services.wording import Entity, Link, Unposted, Words, counted, fields, title_html
 
-from .people import GHOST, all_called
+from .people import GHOST, display_names
 
 NOT_PLANNED = Status("not planned", "grey")
 
@@ -111,7 +111,7 @@ def _issue_status(thing: Payload) -> Status:
 def _planned(thing: Payload) -> tuple[tuple[str, str], ...]:
     """What issues and pull requests have in common: who is on it, and how it is sorted."""
     return (
-        ("Assignees", ", ".join(all_called(thing, "assignees"))),
+        ("Assignees", ", ".join(display_names(thing, "assignees"))),
         ("Labels", ", ".join(labels_of(thing))),
         ("Milestone", thing.maybe_text("milestone.title")),
     )
@@ -158,7 +158,7 @@ def pull_request(
     """
     thing = payload.object("pull_request")
     status, certain = _state(thing, merged=thing.flag("merged") or bool(thing.maybe_text("merged_at")))
-    asked = [*all_called(thing, "requested_reviewers"), *all_called(thing, "requested_teams")]
+    asked = [*display_names(thing, "requested_reviewers"), *display_names(thing, "requested_teams")]
     keeps = [] if "changed_files" in thing else ["Changes", "Commits"]
     if not certain:
         status = decided or (IN_REVIEW if asked else status)

@@ -8,35 +8,35 @@ from functools import partial
 from integrations.activity import Status, escape
 from integrations.services.base import Payload
 from integrations.services.code_hosts import APPROVED, CHANGES_REQUESTED, DELETED, IN_REVIEW, TRANSFERRED
-from integrations.services.wording import Entity, Link, Told, Unposted, Words
+from integrations.services.wording import Entity, Link, Unposted, Wording, Words
 
 from . import threads
-from .people import author, called, login, person_facts
+from .people import author, display_name, login, person_facts
 
-Wording = Callable[[Payload], "Told | Unposted"]
+Handler = Callable[[Payload], "Wording | Unposted"]
 
 HUNK_LINES = 4
 
 
-def told(
+def worded(
     payload: Payload,
-    word: str,
-    did: Words | str,
+    event_type: str,
+    title: Words | str,
     entity: Entity,
     *,
-    about: str = "",
+    joiner: str = "",
     body: str = "",
-    said: bool = False,
-) -> Told:
+    is_comment: bool = False,
+) -> Wording:
     """A happening whose author is the sender of the delivery."""
-    return Told(
-        word=word,
-        did=did if isinstance(did, Words) else Words(did),
+    return Wording(
+        event_type=event_type,
+        title=title if isinstance(title, Words) else Words(title),
         entity=entity,
         author=author(payload),
-        about=about,
+        joiner=joiner,
         body=body,
-        said=said,
+        is_comment=is_comment,
         facts=person_facts(payload),
     )
 
@@ -58,12 +58,12 @@ def comment_body(payload: Payload, path: str = "comment") -> str:
 # What issues and pull requests have in common. `kind` is GitHub's event, `noun` what people call the thing.
 
 
-def labeled(kind: str, payload: Payload, entity: Entity) -> Told:
-    return told(payload, f"{kind}.labeled", f"added {label_of(payload)}", entity, about="to")
+def labeled(kind: str, payload: Payload, entity: Entity) -> Wording:
+    return worded(payload, f"{kind}.labeled", f"added {label_of(payload)}", entity, joiner="to")
 
 
-def unlabeled(kind: str, payload: Payload, entity: Entity) -> Told:
-    return told(payload, f"{kind}.unlabeled", f"removed {label_of(payload)}", entity, about="from")
+def unlabeled(kind: str, payload: Payload, entity: Entity) -> Wording:
+    return worded(payload, f"{kind}.unlabeled", f"removed {label_of(payload)}", entity, joiner="from")
 
 
 def label_of(payload: Payload) -> str:
@@ -72,59 +72,59 @@ def label_of(payload: Payload) -> str:
     return f"label {name}" if name else "a label"
 
 
-def assigned(kind: str, payload: Payload, entity: Entity) -> Told:
-    who = "themselves" if login(payload, "assignee") == login(payload) else called(payload, "assignee")
-    return told(
+def assigned(kind: str, payload: Payload, entity: Entity) -> Wording:
+    who = "themselves" if login(payload, "assignee") == login(payload) else display_name(payload, "assignee")
+    return worded(
         payload,
         f"{kind}.assigned",
         f"assigned {who}",
         entity,
-        about="to",
+        joiner="to",
     )
 
 
-def unassigned(kind: str, payload: Payload, entity: Entity) -> Told:
-    who = "themselves" if login(payload, "assignee") == login(payload) else called(payload, "assignee")
-    return told(
+def unassigned(kind: str, payload: Payload, entity: Entity) -> Wording:
+    who = "themselves" if login(payload, "assignee") == login(payload) else display_name(payload, "assignee")
+    return worded(
         payload,
         f"{kind}.assigned",
         f"unassigned {who}",
         entity,
-        about="from",
+        joiner="from",
     )
 
 
-def locked(kind: str, payload: Payload, entity: Entity) -> Told:
+def locked(kind: str, payload: Payload, entity: Entity) -> Wording:
     reason = payload.maybe_text(f"{THING[kind]}.active_lock_reason")
-    did = f"locked the conversation as {reason}" if reason else "locked the conversation"
-    return told(payload, f"{kind}.locked", did, entity, about="in")
+    title = f"locked the conversation as {reason}" if reason else "locked the conversation"
+    return worded(payload, f"{kind}.locked", title, entity, joiner="in")
 
 
-def unlocked(kind: str, payload: Payload, entity: Entity) -> Told:
-    return told(payload, f"{kind}.locked", "unlocked the conversation", entity, about="in")
+def unlocked(kind: str, payload: Payload, entity: Entity) -> Wording:
+    return worded(payload, f"{kind}.locked", "unlocked the conversation", entity, joiner="in")
 
 
-def milestoned(kind: str, payload: Payload, entity: Entity) -> Told:
+def milestoned(kind: str, payload: Payload, entity: Entity) -> Wording:
     name = payload.maybe_text("milestone.title") or payload.maybe_text(f"{THING[kind]}.milestone.title")
-    return told(payload, f"{kind}.milestoned", f"set milestone {name}".strip(), entity, about="for")
+    return worded(payload, f"{kind}.milestoned", f"set milestone {name}".strip(), entity, joiner="for")
 
 
-def demilestoned(kind: str, payload: Payload, entity: Entity) -> Told:
+def demilestoned(kind: str, payload: Payload, entity: Entity) -> Wording:
     name = payload.maybe_text("milestone.title")
-    did = f"removed milestone {name}" if name else "removed the milestone"
-    return told(payload, f"{kind}.milestoned", did, entity, about="from")
+    title = f"removed milestone {name}" if name else "removed the milestone"
+    return worded(payload, f"{kind}.milestoned", title, entity, joiner="from")
 
 
-def edited(kind: str, payload: Payload, entity: Entity) -> Told | Unposted:
+def edited(kind: str, payload: Payload, entity: Entity) -> Wording | Unposted:
     if before := payload.maybe_text("changes.title.from"):
-        return told(payload, f"{kind}.edited", f"changed the title from “{before}”", entity, about="to")
+        return worded(payload, f"{kind}.edited", f"changed the title from “{before}”", entity, joiner="to")
     if before := payload.maybe_text("changes.base.ref.from"):
         into = payload.text("pull_request.base.ref")
-        return told(payload, f"{kind}.edited", f"changed the target from {before} to {into}", entity, about="for")
-    return told(payload, f"{kind}.edited", "edited the description", entity, about="of")
+        return worded(payload, f"{kind}.edited", f"changed the target from {before} to {into}", entity, joiner="for")
+    return worded(payload, f"{kind}.edited", "edited the description", entity, joiner="of")
 
 
-Planning = Callable[[str, Payload, Entity], "Told | Unposted"]
+Planning = Callable[[str, Payload, Entity], "Wording | Unposted"]
 
 # What has left the repository is told with the state it had before.
 GONE = {"deleted": DELETED, "transferred": TRANSFERRED}
@@ -142,7 +142,7 @@ PLANNING: Mapping[str, Planning] = {
 }
 
 
-def issues(payload: Payload) -> Told | Unposted:
+def issues(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     entity = threads.issue(payload, GONE.get(action))
     if action in PLANNING:
@@ -150,18 +150,18 @@ def issues(payload: Payload) -> Told | Unposted:
     if action == "closed":
         reason = {"not_planned": " as not planned", "duplicate": " as a duplicate"}
         why = reason.get(payload.maybe_text("issue.state_reason"), "")
-        return told(payload, "issues.closed", f"closed issue{why}", entity, about=":" if why else "")
+        return worded(payload, "issues.closed", f"closed issue{why}", entity, joiner=":" if why else "")
     if action == "transferred":
         to = payload.maybe_text("changes.new_repository.full_name") or "another repository"
         link = Link(to, payload.maybe_text("changes.new_issue.html_url"))
-        return told(payload, "issues.transferred", Words("moved issue to ", link), entity, about=":")
+        return worded(payload, "issues.transferred", Words("moved issue to ", link), entity, joiner=":")
     if action in {"pinned", "unpinned"}:
-        return told(payload, "issues.pinned", f"{action} issue", entity)
+        return worded(payload, "issues.pinned", f"{action} issue", entity)
     if action == "opened" and "changes.old_issue" in payload:
-        return told(payload, "issues.opened", Words("moved issue here from ", _former(payload)), entity, about=":")
+        return worded(payload, "issues.opened", Words("moved issue here from ", _former(payload)), entity, joiner=":")
     if action in {"opened", "reopened", "deleted"}:
-        return told(payload, f"issues.{action}", f"{action} issue", entity)
-    return not_worded("issues", action)
+        return worded(payload, f"issues.{action}", f"{action} issue", entity)
+    return not_supported("issues", action)
 
 
 def _former(payload: Payload) -> Link:
@@ -170,44 +170,50 @@ def _former(payload: Payload) -> Link:
     return Link(f"{name}#{number}", payload.maybe_text("changes.old_issue.html_url"))
 
 
-def not_worded(kind: str, action: str) -> Unposted:
+def not_supported(kind: str, action: str) -> Unposted:
     return Unposted(f"GitHub's {kind} {action}".rstrip() + " is not a kind we post")
 
 
-def issue_comment(payload: Payload) -> Told | Unposted:
+def issue_comment(payload: Payload) -> Wording | Unposted:
     return commented("issue_comment", payload, threads.issue(payload))
 
 
-def commented(kind: str, payload: Payload, entity: Entity, where: str | Link = "") -> Told | Unposted:
+def commented(kind: str, payload: Payload, entity: Entity, where: str | Link = "") -> Wording | Unposted:
     """Something said about `entity`, or what became of it; `where` narrows the place: a file, a commit."""
     action = payload.text("action")
     if action == "created":
         plain = Words(Link("commented", payload.url("comment.html_url")))
-        did, about = (Words("commented on ", where), "in") if where else (plain, "on")
-        return told(payload, f"{kind}.created", did, entity, about=about, body=comment_body(payload), said=True)
+        title, joiner = (Words("commented on ", where), "in") if where else (plain, "on")
+        return worded(
+            payload, f"{kind}.created", title, entity, joiner=joiner, body=comment_body(payload), is_comment=True
+        )
     if action == "edited":
         if payload.maybe_text("changes.body.from") == payload.maybe_text("comment.body"):
             return Unposted("the text of the comment did not change")
-        did = Words("edited ", Link("a comment", payload.url("comment.html_url")))
-        return told(payload, f"{kind}.edited", did, entity, about="on", body=comment_body(payload))
+        title = Words("edited ", Link("a comment", payload.url("comment.html_url")))
+        return worded(payload, f"{kind}.edited", title, entity, joiner="on", body=comment_body(payload))
     if action == "deleted":
         own = login(payload, "comment.user") == login(payload)
-        of_whom = "" if own else f" of {called(payload, 'comment.user')}"
-        return told(payload, f"{kind}.deleted", f"deleted a comment{of_whom}", entity, about="on")
-    return not_worded(kind, action)
+        of_whom = "" if own else f" of {display_name(payload, 'comment.user')}"
+        return worded(payload, f"{kind}.deleted", f"deleted a comment{of_whom}", entity, joiner="on")
+    return not_supported(kind, action)
 
 
-def pull_request(payload: Payload) -> Told | Unposted:
+def pull_request(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     wording = PULL_REQUEST.get(action)
-    return wording(payload) if wording else not_worded("pull_request", action)
+    return wording(payload) if wording else not_supported("pull_request", action)
 
 
-def plain_pull_request(did: str, word: str, payload: Payload, *, about: str = "", starts: bool = False) -> Told:
-    return told(payload, f"pull_request.{word}", did, threads.pull_request(payload, starts=starts), about=about)
+def plain_pull_request(
+    title: str, event_type: str, payload: Payload, *, joiner: str = "", starts: bool = False
+) -> Wording:
+    return worded(
+        payload, f"pull_request.{event_type}", title, threads.pull_request(payload, starts=starts), joiner=joiner
+    )
 
 
-def planned_pull_request(planning: Planning, payload: Payload) -> Told | Unposted:
+def planned_pull_request(planning: Planning, payload: Payload) -> Wording | Unposted:
     return planning("pull_request", payload, threads.pull_request(payload))
 
 
@@ -224,66 +230,66 @@ DEQUEUED: Mapping[str, str] = {
 }
 
 
-def pull_request_dequeued(payload: Payload) -> Told | Unposted:
+def pull_request_dequeued(payload: Payload) -> Wording | Unposted:
     reason = payload.maybe_text("reason").lower()
     if reason in {"merge", "already_merged"}:
         return Unposted("it was merged, and GitHub reports that as well")
     why = f" because {DEQUEUED[reason]}" if reason in DEQUEUED else ""
-    return plain_pull_request(f"removed from the merge queue{why}", "queued", payload, about=":")
+    return plain_pull_request(f"removed from the merge queue{why}", "queued", payload, joiner=":")
 
 
-def pull_request_opened(payload: Payload) -> Told:
-    did = "opened draft pull request" if payload.flag("pull_request.draft") else "opened pull request"
-    return plain_pull_request(did, "opened", payload, starts=True)
+def pull_request_opened(payload: Payload) -> Wording:
+    title = "opened draft pull request" if payload.flag("pull_request.draft") else "opened pull request"
+    return plain_pull_request(title, "opened", payload, starts=True)
 
 
-def pull_request_closed(payload: Payload) -> Told:
+def pull_request_closed(payload: Payload) -> Wording:
     if payload.flag("pull_request.merged"):
         return plain_pull_request("merged pull request", "merged", payload)
     return plain_pull_request("closed pull request", "closed", payload)
 
 
-def pull_request_pushed(payload: Payload) -> Told:
+def pull_request_pushed(payload: Payload) -> Wording:
     """GitHub does not tell how many commits; the push itself does, in the branch's thread."""
     before, after = payload.maybe_text("before"), payload.maybe_text("after")
     commits: str | Link = "new commits"
     if before and after:
         commits = Link("new commits", threads.page(payload, f"compare/{before}...{after}"))
-    did = Words("pushed ", commits)
-    return told(payload, "pull_request.synchronize", did, threads.pull_request(payload), about="to")
+    title = Words("pushed ", commits)
+    return worded(payload, "pull_request.synchronize", title, threads.pull_request(payload), joiner="to")
 
 
 def reviewer_of(payload: Payload) -> str:
     """Who is asked: a person, or a team with its name."""
-    return payload.maybe_text("requested_team.name") or called(payload, "requested_reviewer")
+    return payload.maybe_text("requested_team.name") or display_name(payload, "requested_reviewer")
 
 
-def review_requested(payload: Payload) -> Told:
+def review_requested(payload: Payload) -> Wording:
     entity = threads.pull_request(payload, decided=IN_REVIEW)
-    did = f"asked {reviewer_of(payload)} for a review"
-    return told(payload, "pull_request.review_requested", did, entity, about="of")
+    title = f"asked {reviewer_of(payload)} for a review"
+    return worded(payload, "pull_request.review_requested", title, entity, joiner="of")
 
 
-def review_request_removed(payload: Payload) -> Told:
+def review_request_removed(payload: Payload) -> Wording:
     entity = threads.pull_request(payload, removed=True)
-    did = f"no longer asks {reviewer_of(payload)} for a review"
-    return told(payload, "pull_request.review_request_removed", did, entity, about="of")
+    title = f"no longer asks {reviewer_of(payload)} for a review"
+    return worded(payload, "pull_request.review_request_removed", title, entity, joiner="of")
 
 
-PULL_REQUEST: Mapping[str, Wording] = {
+PULL_REQUEST: Mapping[str, Handler] = {
     "opened": pull_request_opened,
     "closed": pull_request_closed,
     "reopened": partial(plain_pull_request, "reopened pull request", "reopened", starts=True),
     "ready_for_review": partial(
-        plain_pull_request, "marked as ready for review", "ready_for_review", about=":", starts=True
+        plain_pull_request, "marked as ready for review", "ready_for_review", joiner=":", starts=True
     ),
-    "converted_to_draft": partial(plain_pull_request, "turned back into a draft", "converted_to_draft", about=":"),
+    "converted_to_draft": partial(plain_pull_request, "turned back into a draft", "converted_to_draft", joiner=":"),
     "synchronize": pull_request_pushed,
     "review_requested": review_requested,
     "review_request_removed": review_request_removed,
-    "auto_merge_enabled": partial(plain_pull_request, "enabled auto-merge", "auto_merge", about="for"),
-    "auto_merge_disabled": partial(plain_pull_request, "disabled auto-merge", "auto_merge", about="for"),
-    "enqueued": partial(plain_pull_request, "added to the merge queue", "queued", about=":"),
+    "auto_merge_enabled": partial(plain_pull_request, "enabled auto-merge", "auto_merge", joiner="for"),
+    "auto_merge_disabled": partial(plain_pull_request, "disabled auto-merge", "auto_merge", joiner="for"),
+    "enqueued": partial(plain_pull_request, "added to the merge queue", "queued", joiner=":"),
     "dequeued": pull_request_dequeued,
     **{action: partial(planned_pull_request, planning) for action, planning in PLANNING.items()},
 }
@@ -296,64 +302,68 @@ REVIEWS: Mapping[str, tuple[str, str, str, Status | None]] = {
 }
 
 
-def pull_request_review(payload: Payload) -> Told | Unposted:
+def pull_request_review(payload: Payload) -> Wording | Unposted:
     action, state = payload.text("action"), payload.text("review.state").lower()
     if action == "dismissed":
         entity = threads.pull_request(payload, decided=IN_REVIEW)
         own = login(payload, "review.user") == login(payload)
-        did = "dismissed their own review" if own else f"dismissed the review of {called(payload, 'review.user')}"
-        return told(payload, "pull_request_review.dismissed", did, entity, about="in")
+        title = (
+            "dismissed their own review" if own else f"dismissed the review of {display_name(payload, 'review.user')}"
+        )
+        return worded(payload, "pull_request_review.dismissed", title, entity, joiner="in")
     if action != "submitted":
         return Unposted("an edited review changes no decision")
     if state not in REVIEWS:
-        return not_worded("pull_request_review", state)
+        return not_supported("pull_request_review", state)
     body = comment_body(payload, "review")
-    word, verb, about, decided = REVIEWS[state]
+    event_type, verb, joiner, decided = REVIEWS[state]
     if state == "commented" and not body:
         return Unposted("it has no words of its own, and its comments on lines are posted one by one")
     reviewed = Words(Link(verb, payload.url("review.html_url")))
-    entity = threads.pull_request(payload, decided=decided, reviewer=called(payload, "review.user"))
-    return told(payload, f"pull_request_review.{word}", reviewed, entity, about=about, body=body, said=bool(body))
+    entity = threads.pull_request(payload, decided=decided, reviewer=display_name(payload, "review.user"))
+    return worded(
+        payload, f"pull_request_review.{event_type}", reviewed, entity, joiner=joiner, body=body, is_comment=bool(body)
+    )
 
 
-def pull_request_review_comment(payload: Payload) -> Told | Unposted:
+def pull_request_review_comment(payload: Payload) -> Wording | Unposted:
     place = Link(place_of(payload.object("comment")), payload.url("comment.html_url"))
-    worded = commented("pull_request_review_comment", payload, threads.pull_request(payload), place)
+    wording = commented("pull_request_review_comment", payload, threads.pull_request(payload), place)
     hunk = payload.maybe_text("comment.diff_hunk")
-    if isinstance(worded, Told) and worded.said and hunk:
+    if isinstance(wording, Wording) and wording.is_comment and hunk:
         lines = "\n".join(line[:200] for line in hunk[-4000:].splitlines()[-HUNK_LINES:])
-        return worded.with_body(f"<pre><code>{escape(lines)}</code></pre>\n{worded.body}")
-    return worded
+        return wording.with_body(f"<pre><code>{escape(lines)}</code></pre>\n{wording.body}")
+    return wording
 
 
-def pull_request_review_thread(payload: Payload) -> Told | Unposted:
+def pull_request_review_thread(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     if action not in {"resolved", "unresolved"}:
-        return not_worded("pull_request_review_thread", action)
+        return not_supported("pull_request_review_thread", action)
     comment = next(payload.objects("thread.comments"), None)
     conversation: str | Link = "a conversation"
     if comment:
         conversation = Link(f"a conversation on {place_of(comment)}", comment.url("html_url"))
-    did = Words("resolved " if action == "resolved" else "reopened ", conversation)
-    return told(payload, "pull_request_review_thread.resolved", did, threads.pull_request(payload), about="in")
+    title = Words("resolved " if action == "resolved" else "reopened ", conversation)
+    return worded(payload, "pull_request_review_thread.resolved", title, threads.pull_request(payload), joiner="in")
 
 
-def discussion(payload: Payload) -> Told | Unposted:
+def discussion(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     entity = threads.discussion(payload, GONE.get(action))
     if action in PLANNING:
         return PLANNING[action]("discussion", payload, entity)
     if action == "answered":
-        answer = Link(f"the answer of {called(payload, 'answer.user')}", payload.maybe_text("answer.html_url"))
+        answer = Link(f"the answer of {display_name(payload, 'answer.user')}", payload.maybe_text("answer.html_url"))
         body = comment_body(payload, "answer")
-        return told(payload, "discussion.answered", Words("chose ", answer), entity, about="to", body=body)
+        return worded(payload, "discussion.answered", Words("chose ", answer), entity, joiner="to", body=body)
     if action == "category_changed":
         category = payload.text("discussion.category.name")
-        return told(payload, "discussion.edited", f"moved discussion to {category}", entity, about=":")
+        return worded(payload, "discussion.edited", f"moved discussion to {category}", entity, joiner=":")
     if action in DISCUSSION:
-        word, did = DISCUSSION[action]
-        return told(payload, f"discussion.{word}", did, entity, about="to" if action == "unanswered" else "")
-    return not_worded("discussion", action)
+        event_type, title = DISCUSSION[action]
+        return worded(payload, f"discussion.{event_type}", title, entity, joiner="to" if action == "unanswered" else "")
+    return not_supported("discussion", action)
 
 
 DISCUSSION = {
@@ -368,15 +378,15 @@ DISCUSSION = {
 }
 
 
-def discussion_comment(payload: Payload) -> Told | Unposted:
+def discussion_comment(payload: Payload) -> Wording | Unposted:
     return commented("discussion_comment", payload, threads.discussion(payload))
 
 
-def milestone(payload: Payload) -> Told | Unposted:
+def milestone(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
-    did = {"created": "created", "opened": "reopened", "closed": "closed", "edited": "edited", "deleted": "deleted"}
-    if action not in did:
-        return not_worded("milestone", action)
+    title = {"created": "created", "opened": "reopened", "closed": "closed", "edited": "edited", "deleted": "deleted"}
+    if action not in title:
+        return not_supported("milestone", action)
     entity = threads.milestone(payload, deleted=action == "deleted")
-    word = "closed" if action == "closed" else "changed"
-    return told(payload, f"milestone.{word}", f"{did[action]} milestone", entity)
+    event_type = "closed" if action == "closed" else "changed"
+    return worded(payload, f"milestone.{event_type}", f"{title[action]} milestone", entity)

@@ -20,7 +20,7 @@ from django.utils.crypto import constant_time_compare
 from integrations.activity import escape, is_web_address
 from integrations.services.base import (
     LONGEST_ADDRESS,
-    Event,
+    ParsedEvent,
     Payload,
     SignatureMismatch,
     Step,
@@ -33,11 +33,11 @@ from integrations.services.wording import Unposted
 from . import filters
 from .activities import ACTIVITIES, UNPOSTED
 from .origins import GITLAB, origin
-from .payload import GROUPS, TRIGGERS, Hook
+from .payload import GROUPS, TRIGGERS, GitLabPayload
 from .people import person, person_facts
 from .wording import secrecy
 
-DELIVERY_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}", re.ASCII)
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}", re.ASCII)
 KIND = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)
 # As https://www.standardwebhooks.com advises: whoever has seen a signed delivery cannot send it later.
 SIGNATURE_HOLDS = 300  # seconds
@@ -77,19 +77,19 @@ class GitLab(WebhookService):
         if not (secret and is_right):
             raise SignatureMismatch
 
-    def sign(self, body: bytes, secret: str, delivery_id: str = "") -> dict[str, str]:
-        message, now = delivery_id or str(uuid.uuid4()), str(int(time.time()))
+    def sign(self, body: bytes, secret: str, request_id: str = "") -> dict[str, str]:
+        message, now = request_id or str(uuid.uuid4()), str(int(time.time()))
         return {ID: message, TIMESTAMP: now, SIGNATURE: signature(body, signing_keys(secret)[0], message, now)}
 
-    def announce(self, kind: str, delivery_id: str) -> dict[str, str]:
+    def announce(self, kind: str, request_id: str) -> dict[str, str]:
         return {
             "Content-Type": "application/json",
             TRIGGER: _trigger(kind),
             INSTANCE: f"https://{GITLAB}",
-            KEY: delivery_id,
+            KEY: request_id,
         }
 
-    def delivery_id(self, body: bytes, headers: Mapping[str, str]) -> str:
+    def request_id(self, body: bytes, headers: Mapping[str, str]) -> str:
         """The idempotency key, which GitLab 17.4 and later send and repeat with each attempt.
 
         Of a signed delivery it is the webhook-id, to which GitLab gives the same value: the key is not signed, so it
@@ -98,33 +98,33 @@ class GitLab(WebhookService):
         as new, which loses nothing. Without any of them the same body is the same.
         """
         if header(headers, SIGNATURE):
-            return _delivery_id(header(headers, ID), ID)
+            return _request_id(header(headers, ID), ID)
         for name in (KEY, ID):
             if value := header(headers, name):
-                return _delivery_id(value, name)
+                return _request_id(value, name)
         digest = hashlib.sha256(body).hexdigest()[:32]
         value = header(headers, EVENT_UUID)
-        return f"{_delivery_id(value, EVENT_UUID)[:60]}:{digest}" if value else digest
+        return f"{_request_id(value, EVENT_UUID)[:60]}:{digest}" if value else digest
 
-    def read(self, body: bytes, headers: Mapping[str, str]) -> Event:
+    def read(self, body: bytes, headers: Mapping[str, str]) -> ParsedEvent:
         instance = header(headers, INSTANCE)
         is_address = is_web_address(instance) and len(instance) <= LONGEST_ADDRESS // 2
-        hook = Hook(Payload.from_json(body).data, instance if is_address else "", header(headers, TRIGGER))
-        kind = hook.kind
+        payload = GitLabPayload(Payload.from_json(body).data, instance if is_address else "", header(headers, TRIGGER))
+        kind = payload.kind
         if not KIND.fullmatch(kind):
-            name = "object_kind" if "object_kind" in hook else "event_name"
+            name = "object_kind" if "object_kind" in payload else "event_name"
             raise UnreadablePayload(f"{name} is missing or names no event")
         if kind in ACTIVITIES:
-            worded = ACTIVITIES[kind](hook)
-            return _kept(hook, worded) if isinstance(worded, Unposted) else worded.event(kind, _action(hook))
+            wording = ACTIVITIES[kind](payload)
+            return _kept(payload, wording) if isinstance(wording, Unposted) else wording.event(kind, _action(payload))
         if kind in UNPOSTED:
-            return _kept(hook, Unposted(UNPOSTED[kind]))
+            return _kept(payload, Unposted(UNPOSTED[kind]))
         unknown = Unposted(f"GitLab's {kind} is not a kind we post")
         try:
-            return _kept(hook, unknown)
+            return _kept(payload, unknown)
         except UnreadablePayload:
             # What is named as we know it may be something else in a kind of the future.
-            return Event(kind=kind, summary=kind.replace("_", " "), why_not=unknown.why)
+            return ParsedEvent(kind=kind, summary=kind.replace("_", " "), why_not=unknown.why)
 
     def setup_steps(self, origin_url: str) -> tuple[Step, ...]:
         page, way, place, who = _settings(origin_url)
@@ -184,9 +184,9 @@ def signature(body: bytes, key: bytes, message: str, timestamp: str) -> str:
     return f"v1,{b64encode(hmac.new(key, signed, 'sha256').digest()).decode()}"
 
 
-def _delivery_id(value: str, name: str) -> str:
-    if not DELIVERY_ID.fullmatch(value):
-        raise UnreadablePayload(f"the header {name} holds no delivery id")
+def _request_id(value: str, name: str) -> str:
+    if not REQUEST_ID.fullmatch(value):
+        raise UnreadablePayload(f"the header {name} is not a valid request id")
     return value
 
 
@@ -213,35 +213,35 @@ STATES = (
 )
 
 
-def _action(hook: Hook) -> str:
-    return next(filter(None, map(hook.maybe_text, STATES)), "")
+def _action(payload: GitLabPayload) -> str:
+    return next(filter(None, map(payload.maybe_text, STATES)), "")
 
 
-def _kept(hook: Hook, unposted: Unposted) -> Event:
+def _kept(payload: GitLabPayload, unposted: Unposted) -> ParsedEvent:
     """For the log: who did what, as far as GitLab tells it, and to what."""
-    action = _action(hook)
-    someone = person(hook)
-    what = f"{hook.kind} {action}".replace("_", " ").strip()
-    secret = secrecy(hook)
-    return Event(
-        kind=hook.kind,
+    action = _action(payload)
+    someone = person(payload)
+    what = f"{payload.kind} {action}".replace("_", " ").strip()
+    secret = secrecy(payload)
+    return ParsedEvent(
+        kind=payload.kind,
         action=action,
         actor=someone.name if someone else "",
         summary=f"{someone.name}: {what}" if someone else what,
-        subject=_subject(hook),
+        subject=_subject(payload),
         facts={
-            "events": (f"{hook.kind}.{action}" if action else hook.kind,),
-            **person_facts(hook),
+            "events": (f"{payload.kind}.{action}" if action else payload.kind,),
+            **person_facts(payload),
             **({"confidential": secret} if secret else {}),
         },
         why_not=unposted.why,
     )
 
 
-def _subject(hook: Hook) -> str:
+def _subject(payload: GitLabPayload) -> str:
     """The title or the name of the thing that the event is named after, else the project's or the group's."""
-    if hook.kind == "emoji":  # its name is the reaction's
+    if payload.kind == "emoji":  # its name is the reaction's
         on = ("issue.title", "merge_request.title", "work_item.title", "epic.title", "snippet.title", "note.note")
-        return next(filter(str.strip, map(hook.maybe_text, on)), "") or hook.place.name
+        return next(filter(str.strip, map(payload.maybe_text, on)), "") or payload.place.name
     paths = ("object_attributes.title", "object_attributes.name", "build_name", "environment", "username")
-    return next(filter(str.strip, map(hook.maybe_text, paths)), "") or hook.place.name
+    return next(filter(str.strip, map(payload.maybe_text, paths)), "") or payload.place.name

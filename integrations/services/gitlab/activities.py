@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import checks, code, project_events, work
-from .payload import Wording
+from .payload import Handler
 
-ACTIVITIES: Mapping[str, Wording] = {
+ACTIVITIES: Mapping[str, Handler] = {
     "build": checks.build,
     "deployment": checks.deployment,
     "emoji": work.emoji,

@@ -12,75 +12,77 @@ from integrations.services.code_hosts import (
     FAILED,
     PASSED,
     WAITING,
-    Outcome,
+    CheckResult,
     short_sha,
     titled_sha,
 )
-from integrations.services.wording import Entity, Link, Told, Unposted, Words, paragraph
+from integrations.services.wording import Entity, Link, Unposted, Wording, Words, paragraph
 
 from . import threads
-from .payload import Hook
-from .people import called
-from .wording import not_worded, told
+from .payload import GitLabPayload
+from .people import display_name
+from .wording import not_supported, worded
 
 CI = Author("GitLab CI/CD")
 MOST_JOBS = 5
-OUTCOMES: Mapping[str, Outcome] = {"success": PASSED, "failed": FAILED, "canceled": CANCELLED, "manual": WAITING}
-WARNED = replace(PASSED, words="passed with warnings")
+RESULTS: Mapping[str, CheckResult] = {"success": PASSED, "failed": FAILED, "canceled": CANCELLED, "manual": WAITING}
+WARNED = replace(PASSED, phrase="passed with warnings")
 
 
-def pipeline(hook: Hook) -> Told | Unposted:
-    thing = hook.attributes
+def pipeline(payload: GitLabPayload) -> Wording | Unposted:
+    thing = payload.attributes
     status = thing.text("status")
-    if status not in OUTCOMES:
+    if status not in RESULTS:
         return Unposted("only what came of a pipeline is posted")
-    came = OUTCOMES[status]
-    if came is PASSED and thing.maybe_text("source") == "parent_pipeline":
+    result = RESULTS[status]
+    if result is PASSED and thing.maybe_text("source") == "parent_pipeline":
         return Unposted("it passed, and the pipeline that started it is posted as well")
-    if came is PASSED and thing.maybe_text("detailed_status").endswith("with warnings"):
-        came = WARNED
+    if result is PASSED and thing.maybe_text("detailed_status").endswith("with warnings"):
+        result = WARNED
     name = shorten(thing.maybe_text("name"), 100) or "pipeline"
-    url = thing.maybe_url("url") or hook.place.page(f"pipelines/{thing.number('id')}")
-    did = Words(Link(f"{name} #{thing.number('id')}", url), f" {came.words}", took(came, hook, "object_attributes"))
-    entity = _checked(hook) or _branch_pipeline(hook, thing, came, url)
-    return told(hook, f"pipeline.{came.word}", did, entity, about="for", body=_jobs(hook, came), by=CI)
+    url = thing.maybe_url("url") or payload.place.page(f"pipelines/{thing.number('id')}")
+    title = Words(
+        Link(f"{name} #{thing.number('id')}", url), f" {result.phrase}", took(result, payload, "object_attributes")
+    )
+    entity = _checked(payload) or _branch_pipeline(payload, thing, result, url)
+    return worded(payload, f"pipeline.{result.name}", title, entity, joiner="for", body=_jobs(payload, result), by=CI)
 
 
-def took(came: Outcome, hook: Hook, prefix: str) -> str:
-    return came.took(hook.seconds(f"{prefix}.duration"))
+def took(result: CheckResult, payload: GitLabPayload, prefix: str) -> str:
+    return result.took(payload.seconds(f"{prefix}.duration"))
 
 
-def _checked(hook: Hook) -> Entity | None:
+def _checked(payload: GitLabPayload) -> Entity | None:
     """The merge request whose pipeline it is, if it goes into this project."""
-    if "merge_request" not in hook:
-        return threads.numbered(hook, hook.text("object_attributes.ref"))
-    thing = hook.object("merge_request")
-    target, here = thing.maybe_number("target_project_id"), hook.maybe_number("project.id")
-    return threads.merge_request(hook, thing) if target is None or here is None or target == here else None
+    if "merge_request" not in payload:
+        return threads.numbered(payload, payload.text("object_attributes.ref"))
+    thing = payload.object("merge_request")
+    target, here = thing.maybe_number("target_project_id"), payload.maybe_number("project.id")
+    return threads.merge_request(payload, thing) if target is None or here is None or target == here else None
 
 
-def _branch_pipeline(hook: Hook, thing: Payload, came: Outcome, url: str) -> Entity:
+def _branch_pipeline(payload: GitLabPayload, thing: Payload, result: CheckResult, url: str) -> Entity:
     sha = thing.maybe_text("sha")
-    title = titled_sha(sha, hook.maybe_text("commit.message"))
-    address = hook.link("commit.url") or hook.place.page(f"commit/{sha}")
+    title = titled_sha(sha, payload.maybe_text("commit.message"))
+    address = payload.link("commit.url") or payload.place.page(f"commit/{sha}")
     return threads.pipeline(
-        hook,
+        payload,
         thing.text("ref"),
-        came.status,
+        result.status,
         is_tag=thing.flag("tag"),
         url=url,
         commit=Words(Link(title, address) if sha else ""),
-        started_by=called(hook.object("user")) if "user" in hook else "",
+        started_by=display_name(payload.object("user")) if "user" in payload else "",
     )
 
 
-def _jobs(hook: Hook, came: Outcome) -> str:
+def _jobs(payload: GitLabPayload, result: CheckResult) -> str:
     """The jobs that made the pipeline fail, pass with warnings, or wait."""
-    wanted = {"failed": "failed", "waiting": "manual"}.get(came.word, "failed" if came is WARNED else "")
+    wanted = {"failed": "failed", "waiting": "manual"}.get(result.name, "failed" if result is WARNED else "")
     jobs = [
-        Link(job.text("name"), hook.place.page(f"jobs/{job.number('id')}"))
-        for job in hook.objects("builds")
-        if job.maybe_text("status") == wanted and (came is not FAILED or not job.flag("allow_failure"))
+        Link(job.text("name"), payload.place.page(f"jobs/{job.number('id')}"))
+        for job in payload.objects("builds")
+        if job.maybe_text("status") == wanted and (result is not FAILED or not job.flag("allow_failure"))
     ]
     if not jobs:
         return ""
@@ -95,31 +97,31 @@ def _jobs(hook: Hook, came: Outcome) -> str:
 NO_REASON = {"", "unknown_failure", "script_failure"}
 
 
-def build(hook: Hook) -> Told | Unposted:
+def build(payload: GitLabPayload) -> Wording | Unposted:
     """A job. What fails is worth a line before its pipeline has come to an end; the rest the pipeline tells."""
-    if hook.text("build_status") != "failed":
+    if payload.text("build_status") != "failed":
         return Unposted("its pipeline is posted as well, and only failed jobs by themselves")
-    if hook.flag("build_allow_failure"):
+    if payload.flag("build_allow_failure"):
         return Unposted("it is allowed to fail")
-    number, ref = hook.number("build_id"), hook.text("ref")
-    url = hook.place.page(f"jobs/{number}")
-    reason = hook.maybe_text("build_failure_reason")
+    number, ref = payload.number("build_id"), payload.text("ref")
+    url = payload.place.page(f"jobs/{number}")
+    reason = payload.maybe_text("build_failure_reason")
     why = "" if reason in NO_REASON else f" ({shorten(reason, 60).replace('_', ' ')})"
-    time = FAILED.took(hook.seconds("build_duration"))
-    did = Words("job ", Link(hook.text("build_name"), url), f" failed{time}{why}")
-    sha = hook.maybe_text("sha")
-    commit = Link(titled_sha(sha, hook.maybe_text("commit.message")), hook.place.page(f"commit/{sha}"))
-    pipeline_number = hook.maybe_number("pipeline_id") or hook.maybe_number("commit.id")
-    entity = threads.numbered(hook, ref) or threads.pipeline(
-        hook,
+    time = FAILED.took(payload.seconds("build_duration"))
+    title = Words("job ", Link(payload.text("build_name"), url), f" failed{time}{why}")
+    sha = payload.maybe_text("sha")
+    commit = Link(titled_sha(sha, payload.maybe_text("commit.message")), payload.place.page(f"commit/{sha}"))
+    pipeline_number = payload.maybe_number("pipeline_id") or payload.maybe_number("commit.id")
+    entity = threads.numbered(payload, ref) or threads.pipeline(
+        payload,
         ref,
         FAILED.status,
-        is_tag=hook.flag("tag"),
-        url=hook.place.page(f"pipelines/{pipeline_number}") if pipeline_number else url,
+        is_tag=payload.flag("tag"),
+        url=payload.place.page(f"pipelines/{pipeline_number}") if pipeline_number else url,
         commit=Words(commit if sha else ""),
-        started_by=called(hook.object("user")) if "user" in hook else "",
+        started_by=display_name(payload.object("user")) if "user" in payload else "",
     )
-    return told(hook, "build.failed", did, entity, about="for", by=CI)
+    return worded(payload, "build.failed", title, entity, joiner="for", by=CI)
 
 
 # By GitLab's status: the filter's word, what was done, whether it worked (None: the environment is as it was).
@@ -133,17 +135,19 @@ DEPLOYMENTS: Mapping[str, tuple[str, str, bool | None]] = {
 }
 
 
-def deployment(hook: Hook) -> Told | Unposted:
-    status = hook.text("status")
+def deployment(payload: GitLabPayload) -> Wording | Unposted:
+    status = payload.text("status")
     if status in {"created", "running", "skipped"}:
         return Unposted("only what came of a deployment is posted")
     if status not in DEPLOYMENTS:
-        return not_worded("deployment", status)
-    word, verb, worked = DEPLOYMENTS[status]
-    what = hook.maybe_text("ref") or short_sha(hook.maybe_text("short_sha")) or "it"
-    where = Link(hook.text("environment"), hook.link("environment_external_url"))
+        return not_supported("deployment", status)
+    event_type, verb, worked = DEPLOYMENTS[status]
+    what = payload.maybe_text("ref") or short_sha(payload.maybe_text("short_sha")) or "it"
+    where = Link(payload.text("environment"), payload.link("environment_external_url"))
     # The log of the job says why it failed.
-    log = hook.link("deployable_url") if worked is False else ""
-    did = Words(Link(verb, log), f" {what} to ", where)
-    comment = paragraph(hook.maybe_text("approval.comment"))
-    return told(hook, f"deployment.{word}", did, threads.environment(hook, worked), about="for", body=comment)
+    log = payload.link("deployable_url") if worked is False else ""
+    title = Words(Link(verb, log), f" {what} to ", where)
+    comment = paragraph(payload.maybe_text("approval.comment"))
+    return worded(
+        payload, f"deployment.{event_type}", title, threads.environment(payload, worked), joiner="for", body=comment
+    )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from integrations.services.base import Payload
 from integrations.services.code_hosts import MOST_COMMITS, Commit, commit_list, short_sha, titled_sha
-from integrations.services.wording import Link, Told, Unposted, Words, counted, paragraph
+from integrations.services.wording import Link, Unposted, Wording, Words, counted, paragraph
 
 from . import threads
-from .payload import Hook
-from .wording import not_worded, told
+from .payload import GitLabPayload
+from .wording import not_supported, worded
 
 
 def is_nothing(sha: str) -> bool:
@@ -16,67 +16,69 @@ def is_nothing(sha: str) -> bool:
     return bool(sha) and not sha.strip("0")
 
 
-def push(hook: Hook) -> Told | Unposted:
-    ref, before = hook.text("ref"), hook.maybe_text("before")
-    after = hook.maybe_text("after") or hook.maybe_text("checkout_sha")
+def push(payload: GitLabPayload) -> Wording | Unposted:
+    ref, before = payload.text("ref"), payload.maybe_text("before")
+    after = payload.maybe_text("after") or payload.maybe_text("checkout_sha")
     if ref.startswith("refs/tags/"):
-        return tag_push(hook)
+        return tag_push(payload)
     branch = ref.removeprefix("refs/heads/")
     if is_nothing(after):
-        entity = threads.branch(hook, branch, deleted=True)
-        return told(hook, "branch.deleted", f"deleted branch {branch}", entity, about="in")
-    commits = list(hook.objects("commits"))
-    total = max(hook.maybe_number("total_commits_count") or 0, len(commits))
+        entity = threads.branch(payload, branch, deleted=True)
+        return worded(payload, "branch.deleted", f"deleted branch {branch}", entity, joiner="in")
+    commits = list(payload.objects("commits"))
+    total = max(payload.maybe_number("total_commits_count") or 0, len(commits))
     created = is_nothing(before)
     page = f"commits/{branch}" if created else f"compare/{before}...{after}"
-    whole = hook.place.page(page)
-    entity = threads.branch(hook, branch, commit=_newest(hook, commits, after))
+    whole = payload.place.page(page)
+    entity = threads.branch(payload, branch, commit=_newest(payload, commits, after))
     if not total and created:
-        return told(hook, "branch.created", f"created branch {branch}", entity, about="in")
+        return worded(payload, "branch.created", f"created branch {branch}", entity, joiner="in")
     if not total:
-        did = Words(f"moved {branch} to ", Link(short_sha(after), whole))
-        return told(hook, "push", did, entity, about="in")
+        title = Words(f"moved {branch} to ", Link(short_sha(after), whole))
+        return worded(payload, "push", title, entity, joiner="in")
     to = f" to new branch {branch}" if created else f" to {branch}"
-    did = Words("pushed ", Link(counted(total, "commit"), whole), to)
+    title = Words("pushed ", Link(counted(total, "commit"), whole), to)
     # System hooks list none of them.
-    body = commit_list(_by_others(hook, commits), total, whole) if commits else ""
-    return told(hook, "push", did, entity, about="in", body=body)
+    body = commit_list(_by_others(payload, commits), total, whole) if commits else ""
+    return worded(payload, "push", title, entity, joiner="in", body=body)
 
 
-def _newest(hook: Hook, commits: list[Payload], after: str) -> Words:
+def _newest(payload: GitLabPayload, commits: list[Payload], after: str) -> Words:
     """GitLab tells the newest commit last. Of one that it tells nothing of, only the number is known."""
     newest = commits[-1] if commits and commits[-1].text("id") == after else None
     title = titled_sha(after, newest.maybe_text("message") if newest else "")
     url = newest.maybe_url("url") if newest else ""
-    return Words(Link(title, url or hook.place.page(f"commit/{after}")))
+    return Words(Link(title, url or payload.place.page(f"commit/{after}")))
 
 
-def _by_others(hook: Hook, commits: list[Payload]) -> list[Commit]:
+def _by_others(payload: GitLabPayload, commits: list[Payload]) -> list[Commit]:
     """The commits; who wrote them is said where that is somebody else than who pushed."""
-    pusher = {hook.maybe_text(path) for path in ("user_name", "user_username", "user_email")} - {""}
-    told = []
+    pusher = {payload.maybe_text(path) for path in ("user_name", "user_username", "user_email")} - {""}
+    shown = []
     for commit in commits[-MOST_COMMITS:]:
         name = commit.maybe_text("author.name")
         own = {name, commit.maybe_text("author.email")} & pusher
         sha = commit.text("id")
-        url = commit.maybe_url("url") or hook.place.page(f"commit/{sha}")
-        told.append(Commit(sha, url, commit.maybe_text("message"), "" if own else name))
-    return told
+        url = commit.maybe_url("url") or payload.place.page(f"commit/{sha}")
+        shown.append(Commit(sha, url, commit.maybe_text("message"), "" if own else name))
+    return shown
 
 
-def tag_push(hook: Hook) -> Told | Unposted:
-    name = hook.text("ref").removeprefix("refs/tags/")
-    before, after = hook.maybe_text("before"), hook.maybe_text("after")
+def tag_push(payload: GitLabPayload) -> Wording | Unposted:
+    name = payload.text("ref").removeprefix("refs/tags/")
+    before, after = payload.maybe_text("before"), payload.maybe_text("after")
     # A tag that is gone can no longer be checked out: GitLab then sends null, also where it does not send zeros.
-    is_gone = "checkout_sha" in hook.data and "checkout_sha" not in hook
+    is_gone = "checkout_sha" in payload.data and "checkout_sha" not in payload
     if is_nothing(after) or is_gone:
-        return told(hook, "tag.deleted", f"deleted tag {name}", threads.tag(hook, name, deleted=True), about="in")
-    message = threads.markdown(hook, hook.maybe_text("message"), hook.place.page(f"tags/{name}"))
-    entity = threads.tag(hook, name)
+        return worded(
+            payload, "tag.deleted", f"deleted tag {name}", threads.tag(payload, name, deleted=True), joiner="in"
+        )
+    message = threads.markdown(payload, payload.maybe_text("message"), payload.place.page(f"tags/{name}"))
+    entity = threads.tag(payload, name)
     if is_nothing(before):
-        return told(hook, "tag.created", f"created tag {name}", entity, about="in", body=message)
-    did = Words(f"moved tag {name} to ", Link(short_sha(after), hook.place.page(f"commit/{after}")))
-    return told(hook, "tag.moved", did, entity, about="in", body=message)
+        return worded(payload, "tag.created", f"created tag {name}", entity, joiner="in", body=message)
+    title = Words(f"moved tag {name} to ", Link(short_sha(after), payload.place.page(f"commit/{after}")))
+    return worded(payload, "tag.moved", title, entity, joiner="in", body=message)
 
 
 RELEASE = {
@@ -86,30 +88,32 @@ RELEASE = {
 }
 
 
-def release(hook: Hook) -> Told | Unposted:
-    action = hook.maybe_text("action")
+def release(payload: GitLabPayload) -> Wording | Unposted:
+    action = payload.maybe_text("action")
     if action not in RELEASE:
-        return not_worded("release", action)
-    did, word = RELEASE[action]
-    about = ""
-    if action == "create" and (date := threads.upcoming(hook)):
-        did, about = f"announced release, due {date}", ":"
-    return told(hook, f"release.{word}", did, threads.release(hook, deleted=action == "delete"), about=about)
+        return not_supported("release", action)
+    title, event_type = RELEASE[action]
+    joiner = ""
+    if action == "create" and (date := threads.upcoming(payload)):
+        title, joiner = f"announced release, due {date}", ":"
+    return worded(
+        payload, f"release.{event_type}", title, threads.release(payload, deleted=action == "delete"), joiner=joiner
+    )
 
 
 WIKI = {"create": "created", "update": "edited", "delete": "deleted"}
 
 
-def wiki_page(hook: Hook) -> Told | Unposted:
-    thing = hook.attributes
+def wiki_page(payload: GitLabPayload) -> Wording | Unposted:
+    thing = payload.attributes
     action = thing.maybe_text("action")
     if action not in WIKI:
-        return not_worded("wiki_page", action)
-    entity = threads.wiki_page(hook, thing, deleted=action == "delete")
+        return not_supported("wiki_page", action)
+    entity = threads.wiki_page(payload, thing, deleted=action == "delete")
     body = "" if action == "delete" else paragraph(thing.maybe_text("message"))
-    return told(hook, "wiki_page", f"{WIKI[action]} wiki page", entity, body=body)
+    return worded(payload, "wiki_page", f"{WIKI[action]} wiki page", entity, body=body)
 
 
-def feature_flag(hook: Hook) -> Told:
-    verb = "on" if hook.attributes.flag("active") else "off"
-    return told(hook, "feature_flag", f"switched {verb} feature flag", threads.feature_flag(hook))
+def feature_flag(payload: GitLabPayload) -> Wording:
+    verb = "on" if payload.attributes.flag("active") else "off"
+    return worded(payload, "feature_flag", f"switched {verb} feature flag", threads.feature_flag(payload))

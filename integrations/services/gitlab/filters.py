@@ -128,7 +128,9 @@ DECISIONS = (
     "milestone.closed",
     "project",
 )
-FAILURES = tuple(word for words in EVENTS.values() for word in words if word.endswith((".failed", ".waiting")))
+FAILURES = tuple(
+    event_type for words in EVENTS.values() for event_type in words if event_type.endswith((".failed", ".waiting"))
+)
 
 PRESETS = (
     Preset("everything", "Everything", "Whatever happens, as it happens, save what is confidential.", IN_PUBLIC),

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from integrations.activity import is_web_address
 from integrations.services.base import LONGEST_ADDRESS, Payload, shorten
-from integrations.services.wording import Told, Unposted
+from integrations.services.wording import Unposted, Wording
 
 LONGEST_NAME = 200
 A_LONG_TIME = 10**9  # seconds
@@ -47,7 +47,7 @@ class Place:
         return url if len(url) <= LONGEST_ADDRESS else self.url
 
 
-class Hook(Payload):
+class GitLabPayload(Payload):
     """`instance` and `trigger` are the headers X-Gitlab-Instance and X-Gitlab-Event, empty where they are absent."""
 
     def __init__(self, data: Mapping[str, Any], instance: str = "", trigger: str = "") -> None:
@@ -144,7 +144,7 @@ class Hook(Payload):
         return url if is_web_address(url) and len(url) <= LONGEST_ADDRESS else ""
 
 
-Wording = Callable[[Hook], Told | Unposted]
+Handler = Callable[[GitLabPayload], Wording | Unposted]
 
 
 # What the header X-Gitlab-Event calls the kinds whose names do not simply end in "Hook".

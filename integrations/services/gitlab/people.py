@@ -10,7 +10,7 @@ from integrations.services import code_hosts
 from integrations.services.base import Payload, shorten
 from integrations.services.code_hosts import LONGEST_NAME
 
-from .payload import Hook
+from .payload import GitLabPayload
 
 # What GitLab itself shows in place of an account that is gone.
 GHOST = "Ghost User"
@@ -27,36 +27,36 @@ class Person:
     avatar: str = ""
 
 
-def person(hook: Hook) -> Person | None:
+def person(payload: GitLabPayload) -> Person | None:
     """Who did it. Pushes and members tell it beside the rest, the others in an object; some tell nobody."""
     # Who approves a deployment is told beside the person who started it.
-    path = "approver" if "approver" in hook else "user"
-    if path in hook:
-        user = hook.object(path)
+    path = "approver" if "approver" in payload else "user"
+    if path in payload:
+        user = payload.object(path)
         login = user.maybe_text("username")
         name, avatar = user.maybe_text("name").strip() or login or GHOST, user.maybe_text("avatar_url")
     else:
-        login = hook.maybe_text("user_username")
-        name, avatar = hook.maybe_text("user_name").strip() or login, hook.maybe_text("user_avatar")
-    return Person(shorten(name, LONGEST_NAME), login or name, hook.absolute(avatar)) if name.strip() else None
+        login = payload.maybe_text("user_username")
+        name, avatar = payload.maybe_text("user_name").strip() or login, payload.maybe_text("user_avatar")
+    return Person(shorten(name, LONGEST_NAME), login or name, payload.absolute(avatar)) if name.strip() else None
 
 
-def author(hook: Hook) -> Author:
+def author(payload: GitLabPayload) -> Author:
     """Where GitLab tells nobody, as with releases and milestones, the project or the group itself."""
-    if someone := person(hook):
+    if someone := person(payload):
         return Author(someone.name, avatar=someone.avatar)
-    return Author(shorten(hook.place.name, LONGEST_NAME), avatar=hook.place.avatar)
+    return Author(shorten(payload.place.name, LONGEST_NAME), avatar=payload.place.avatar)
 
 
-def person_facts(hook: Hook) -> dict[str, tuple[str, ...]]:
-    someone = person(hook)
+def person_facts(payload: GitLabPayload) -> dict[str, tuple[str, ...]]:
+    someone = person(payload)
     return code_hosts.person_facts(someone.login, bot=bool(BOT.fullmatch(someone.login))) if someone else {}
 
 
-def called(thing: Payload) -> str:
+def display_name(thing: Payload) -> str:
     """What people read of the account that `thing` is."""
     return shorten(thing.maybe_text("name").strip() or thing.maybe_text("username") or GHOST, LONGEST_NAME)
 
 
-def all_called(thing: Payload, path: str) -> list[str]:
-    return [called(each) for each in thing.objects(path)]
+def display_names(thing: Payload, path: str) -> list[str]:
+    return [display_name(each) for each in thing.objects(path)]

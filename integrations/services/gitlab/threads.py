@@ -29,8 +29,8 @@ from integrations.services.code_hosts import (
 )
 from integrations.services.wording import Entity, Link, Words, fields, title_html
 
-from .payload import GROUPS, Hook, Place
-from .people import all_called, called
+from .payload import GROUPS, GitLabPayload, Place
+from .people import display_name, display_names
 
 MOVED = Status("moved", "grey")
 ON = Status("on", "green")
@@ -55,9 +55,9 @@ MERGE_REQUEST_REF = re.compile(r"refs/merge-requests/(?P<number>\d{1,18})/.+", r
 STATES = {1: "opened", 2: "closed", 3: "merged", 4: "locked"}
 
 
-def markdown(hook: Hook, source: str, whole: str) -> str:
+def markdown(payload: GitLabPayload, source: str, whole: str) -> str:
     """What a person wrote on GitLab, with the references that mean something in its project."""
-    return written(source, whole, f"{hook.instance} {hook.place.url}", _address, REFERENCE, _resolve)
+    return written(source, whole, f"{payload.instance} {payload.place.url}", _address, REFERENCE, _resolve)
 
 
 def _address(where: str, match: re.Match[str]) -> str:
@@ -90,53 +90,53 @@ def is_over(thing: Payload) -> bool:
     return state_of(thing) in {"closed", "merged"}
 
 
-def labels_of(hook: Hook, thing: Payload) -> tuple[str, ...] | None:
+def labels_of(payload: GitLabPayload, thing: Payload) -> tuple[str, ...] | None:
     """None where the event does not tell them. Old versions tell them beside the thing."""
-    for holder in (thing, hook):
+    for holder in (thing, payload):
         if "labels" in holder:
             return tuple(label.text("title") for label in holder.objects("labels"))
     return None
 
 
 def noun_of(thing: Payload) -> str:
-    told = thing.maybe_text("type") or thing.maybe_text("issue_type") or "issue"
-    noun = told.replace("_", " ").lower()
+    name = thing.maybe_text("type") or thing.maybe_text("issue_type") or "issue"
+    noun = name.replace("_", " ").lower()
     return noun if noun in WORK_ITEMS else "work item"
 
 
-def _assignees(hook: Hook) -> list[str]:
+def _assignees(payload: GitLabPayload) -> list[str]:
     """Old versions tell one only."""
-    if "assignees" in hook or "assignee" not in hook:
-        return all_called(hook, "assignees")
-    return [called(hook.object("assignee"))]
+    if "assignees" in payload or "assignee" not in payload:
+        return display_names(payload, "assignees")
+    return [display_name(payload.object("assignee"))]
 
 
-def _untold(hook: Hook, thing: Payload, *beside: str) -> list[str]:
+def _untold(payload: GitLabPayload, thing: Payload, *beside: str) -> list[str]:
     """The fields that this event does not tell of `thing`. Those `beside` it come with object_attributes only."""
     untold = [] if thing.prefix == "object_attributes." else [*beside]
     if "description" not in thing.data:
         untold.append("body")
-    if labels_of(hook, thing) is None:
+    if labels_of(payload, thing) is None:
         untold.append("Labels")
     # Mostly GitLab tells the milestone by its internal number only: what it is called stays as it was told before.
     has_one = "milestone_id" not in thing.data or thing.maybe_number("milestone_id") is not None
-    if has_one and not thing.maybe_text("milestone.title") and "changes.milestone_id" not in hook:
+    if has_one and not thing.maybe_text("milestone.title") and "changes.milestone_id" not in payload:
         untold.append("Milestone")
     return untold
 
 
-def epic(hook: Hook, thing: Payload) -> Entity:
+def epic(payload: GitLabPayload, thing: Payload) -> Entity:
     """An epic that something is said of; of itself it does not say what it is."""
-    return issue(hook, thing, "epic")
+    return issue(payload, thing, "epic")
 
 
-def issue(hook: Hook, thing: Payload, noun: str = "") -> Entity:
+def issue(payload: GitLabPayload, thing: Payload, noun: str = "") -> Entity:
     """An issue, or another work item, at object_attributes or, where something is said of it, beside them."""
-    place, number, title = hook.place, thing.number("iid"), thing.text("title")
+    place, number, title = payload.place, thing.number("iid"), thing.text("title")
     noun = noun or noun_of(thing)
     kind = "epic" if noun == "epic" else "issue"
     url = thing.maybe_url("url") or place.page(f"{kind}s/{number}")
-    labels, keeps = labels_of(hook, thing), _untold(hook, thing, "Assignees", "Severity", "Due")
+    labels, keeps = labels_of(payload, thing), _untold(payload, thing, "Assignees", "Severity", "Due")
     if not thing.maybe_text("state") and thing.maybe_number("state_id") is None:
         keeps.append("status")
     severity = thing.maybe_text("severity") if noun == "incident" else ""
@@ -147,10 +147,10 @@ def issue(hook: Hook, thing: Payload, noun: str = "") -> Entity:
             title=title_html(title),
             external_url=url,
             status=_issue_status(thing),
-            body=markdown(hook, thing.maybe_text("description"), url),
+            body=markdown(payload, thing.maybe_text("description"), url),
             fields=fields(
                 (noun.capitalize(), reference(place, "&" if noun == "epic" else "#", number, url)),
-                ("Assignees", "" if "Assignees" in keeps else ", ".join(_assignees(hook))),
+                ("Assignees", "" if "Assignees" in keeps else ", ".join(_assignees(payload))),
                 ("Labels", ", ".join(labels or ())),
                 ("Milestone", thing.maybe_text("milestone.title")),
                 ("Due", thing.maybe_text("due_date")[:10]),
@@ -178,17 +178,22 @@ def is_draft(thing: Payload) -> bool:
 
 
 def merge_request(
-    hook: Hook, thing: Payload, *, decided: Status | None = None, starts: bool = False, is_asked: bool = False
+    payload: GitLabPayload,
+    thing: Payload,
+    *,
+    decided: Status | None = None,
+    starts: bool = False,
+    is_asked: bool = False,
 ) -> Entity:
     """A merge request at object_attributes, or with less of it where a comment or a pipeline is about it.
 
     Where it is open, GitLab does not say how its review stands: `decided` is what this event makes of it; `starts` says
     that the review begins anew, with somebody asked for it or not; else the thread keeps what it has.
     """
-    place, number, title = hook.place, thing.number("iid"), thing.text("title")
+    place, number, title = payload.place, thing.number("iid"), thing.text("title")
     source, target = thing.text("source_branch"), thing.text("target_branch")
     url = thing.maybe_url("url") or place.page(f"merge_requests/{number}")
-    labels, keeps = labels_of(hook, thing), _untold(hook, thing, "Assignees", "Reviewers")
+    labels, keeps = labels_of(payload, thing), _untold(payload, thing, "Assignees", "Reviewers")
     status, is_certain = _state(thing)
     if not is_certain:
         status = decided or (IN_REVIEW if starts and is_asked else status)
@@ -201,12 +206,12 @@ def merge_request(
             title=title_html(title),
             external_url=url,
             status=status,
-            body=markdown(hook, thing.maybe_text("description"), url),
+            body=markdown(payload, thing.maybe_text("description"), url),
             fields=fields(
                 ("Merge request", reference(place, "!", number, url)),
                 ("Branch", f"{_source(thing, source)} into {target}"),
-                ("Reviewers", "" if "Reviewers" in keeps else ", ".join(all_called(hook, "reviewers"))),
-                ("Assignees", "" if "Assignees" in keeps else ", ".join(_assignees(hook))),
+                ("Reviewers", "" if "Reviewers" in keeps else ", ".join(display_names(payload, "reviewers"))),
+                ("Assignees", "" if "Assignees" in keeps else ", ".join(_assignees(payload))),
                 ("Labels", ", ".join(labels or ())),
                 ("Milestone", thing.maybe_text("milestone.title")),
             ),
@@ -237,9 +242,9 @@ def _source(thing: Payload, branch: str) -> str:
     return f"{project}:{branch}" if project else branch
 
 
-def branch(hook: Hook, name: str, *, commit: Words | None = None, deleted: bool = False) -> Entity:
+def branch(payload: GitLabPayload, name: str, *, commit: Words | None = None, deleted: bool = False) -> Entity:
     """A branch, with its newest commit where there is one."""
-    place = hook.place
+    place = payload.place
     return Entity(
         f"{place.key}/branch:{name}",
         place.name,
@@ -253,8 +258,8 @@ def branch(hook: Hook, name: str, *, commit: Words | None = None, deleted: bool 
     )
 
 
-def commit(hook: Hook, thing: Payload) -> Entity:
-    place, sha = hook.place, thing.text("id")
+def commit(payload: GitLabPayload, thing: Payload) -> Entity:
+    place, sha = payload.place, thing.text("id")
     title = f"{short_sha(sha)} {subject_of(thing.maybe_text('message') or thing.maybe_text('title'))}".strip()
     return Entity(
         f"{place.key}/commit:{sha}",
@@ -267,8 +272,8 @@ def commit(hook: Hook, thing: Payload) -> Entity:
     )
 
 
-def snippet(hook: Hook, thing: Payload) -> Entity:
-    place, number, title = hook.place, thing.number("id"), thing.text("title")
+def snippet(payload: GitLabPayload, thing: Payload) -> Entity:
+    place, number, title = payload.place, thing.number("id"), thing.text("title")
     url = thing.maybe_url("url") or place.page(f"snippets/{number}")
     return Entity(
         f"{place.key}/snippet:{number}",
@@ -276,7 +281,7 @@ def snippet(hook: Hook, thing: Payload) -> Entity:
         Thread(
             title=title_html(title),
             external_url=url,
-            body=markdown(hook, thing.maybe_text("description"), url),
+            body=markdown(payload, thing.maybe_text("description"), url),
             fields=fields(
                 ("Snippet", reference(place, "$", number, url)),
                 ("File", thing.maybe_text("file_name")),
@@ -285,9 +290,9 @@ def snippet(hook: Hook, thing: Payload) -> Entity:
     )
 
 
-def tag(hook: Hook, name: str, *, deleted: bool = False) -> Entity:
+def tag(payload: GitLabPayload, name: str, *, deleted: bool = False) -> Entity:
     """A tag, in the thread of its release: that knows more of it, and is often there first."""
-    place = hook.place
+    place = payload.place
     return Entity(
         f"{place.key}/release:{name}",
         place.name,
@@ -301,19 +306,19 @@ def tag(hook: Hook, name: str, *, deleted: bool = False) -> Entity:
     )
 
 
-def upcoming(hook: Hook) -> str:
+def upcoming(payload: GitLabPayload) -> str:
     """The day of a release that is created before it is out, else nothing. GitLab does not tell of it again then."""
-    ahead = seconds_between(hook.time("created_at"), hook.time("released_at"))
-    return hook.maybe_text("released_at")[:10] if ahead > A_WHILE else ""
+    ahead = seconds_between(payload.time("created_at"), payload.time("released_at"))
+    return payload.maybe_text("released_at")[:10] if ahead > A_WHILE else ""
 
 
-def release(hook: Hook, *, deleted: bool = False) -> Entity:
-    place, tag_name = hook.place, hook.text("tag")
-    title = hook.maybe_text("name").strip()
+def release(payload: GitLabPayload, *, deleted: bool = False) -> Entity:
+    place, tag_name = payload.place, payload.text("tag")
+    title = payload.maybe_text("name").strip()
     # A release without a name of its own is named after its tag.
     title = f"{place.name} {tag_name}" if title in {"", tag_name} else title
-    url = hook.maybe_url("url") or place.page(f"releases/{tag_name}")
-    files, date = len(list(hook.objects("assets.links"))), upcoming(hook)
+    url = payload.maybe_url("url") or place.page(f"releases/{tag_name}")
+    files, date = len(list(payload.objects("assets.links"))), upcoming(payload)
     return Entity(
         f"{place.key}/release:{tag_name}",
         title,
@@ -321,7 +326,7 @@ def release(hook: Hook, *, deleted: bool = False) -> Entity:
             title=title_html(title),
             external_url=url,
             status=DELETED if deleted else UPCOMING if date else RELEASED,
-            body=markdown(hook, hook.maybe_text("description"), url),
+            body=markdown(payload, payload.maybe_text("description"), url),
             fields=fields(
                 ("Tag", tag_name),
                 ("Date", date),
@@ -331,8 +336,8 @@ def release(hook: Hook, *, deleted: bool = False) -> Entity:
     )
 
 
-def wiki_page(hook: Hook, thing: Payload, *, deleted: bool = False) -> Entity:
-    place, title = hook.place, thing.text("title")
+def wiki_page(payload: GitLabPayload, thing: Payload, *, deleted: bool = False) -> Entity:
+    place, title = payload.place, thing.text("title")
     slug = thing.maybe_text("slug") or title
     return Entity(
         f"{place.key}/wiki:{slug}",
@@ -346,8 +351,8 @@ def wiki_page(hook: Hook, thing: Payload, *, deleted: bool = False) -> Entity:
     )
 
 
-def milestone(hook: Hook, *, deleted: bool = False) -> Entity:
-    place, thing = hook.place, hook.attributes
+def milestone(payload: GitLabPayload, *, deleted: bool = False) -> Entity:
+    place, thing = payload.place, payload.attributes
     number, title = thing.number("iid"), thing.text("title")
     url = place.page(f"milestones/{number}")
     status = ISSUE_CLOSED if thing.maybe_text("state") == "closed" else OPEN
@@ -358,7 +363,7 @@ def milestone(hook: Hook, *, deleted: bool = False) -> Entity:
             title=title_html(title),
             external_url=url,
             status=DELETED if deleted else status,
-            body=markdown(hook, thing.maybe_text("description"), url),
+            body=markdown(payload, thing.maybe_text("description"), url),
             fields=fields(
                 ("Milestone", reference(place, "%", number, url)),
                 ("Start", thing.maybe_text("start_date")[:10]),
@@ -368,8 +373,8 @@ def milestone(hook: Hook, *, deleted: bool = False) -> Entity:
     )
 
 
-def feature_flag(hook: Hook) -> Entity:
-    place, thing = hook.place, hook.attributes
+def feature_flag(payload: GitLabPayload) -> Entity:
+    place, thing = payload.place, payload.attributes
     name, url = thing.text("name"), place.page("feature_flags")
     return Entity(
         f"{place.key}/feature_flag:{name}",
@@ -378,18 +383,18 @@ def feature_flag(hook: Hook) -> Entity:
             title=title_html(name),
             external_url=url,
             status=ON if thing.flag("active") else OFF,
-            body=markdown(hook, thing.maybe_text("description"), url),
+            body=markdown(payload, thing.maybe_text("description"), url),
             fields=fields(("Feature flag of", Words(Link(place.name, place.url)))),
         ),
     )
 
 
-def numbered(hook: Hook, ref: str) -> Entity | None:
+def numbered(payload: GitLabPayload, ref: str) -> Entity | None:
     """The merge request that a job's or an old pipeline's `ref` stands for: its number is all there is to know."""
     match = MERGE_REQUEST_REF.fullmatch(ref)
     if match is None:
         return None
-    place, number = hook.place, int(match["number"])
+    place, number = payload.place, int(match["number"])
     url = place.page(f"merge_requests/{number}")
     return Entity(
         f"{place.key}/mr:{number}",
@@ -403,9 +408,9 @@ def numbered(hook: Hook, ref: str) -> Entity | None:
     )
 
 
-def numbered_issue(hook: Hook, number: int) -> Entity:
+def numbered_issue(payload: GitLabPayload, number: int) -> Entity:
     """The issue that a design belongs to: its number is all there is to know."""
-    place = hook.place
+    place = payload.place
     url = place.page(f"issues/{number}")
     return Entity(
         f"{place.key}/issue:{number}",
@@ -424,9 +429,11 @@ ISSUE_FIELDS = ("Assignees", "Labels", "Milestone", "Due", "Severity", "Confiden
 ITS_FIELDS = ("Branch", "Reviewers", "Assignees", "Labels", "Milestone")
 
 
-def pipeline(hook: Hook, ref: str, status: Status, *, is_tag: bool, url: str, commit: Words, started_by: str) -> Entity:
+def pipeline(
+    payload: GitLabPayload, ref: str, status: Status, *, is_tag: bool, url: str, commit: Words, started_by: str
+) -> Entity:
     """The pipelines of a branch or of a tag: the newest gives the state."""
-    place = hook.place
+    place = payload.place
     label = "Tag" if is_tag else "Branch"
     return Entity(
         # No branch has a name with a colon.
@@ -446,11 +453,11 @@ def pipeline(hook: Hook, ref: str, status: Status, *, is_tag: bool, url: str, co
     )
 
 
-def environment(hook: Hook, worked: bool | None) -> Entity:
+def environment(payload: GitLabPayload, worked: bool | None) -> Entity:
     """Where a deployment goes to. `worked` is None where it ended without a change."""
-    place, name = hook.place, hook.text("environment")
-    sha, url = hook.maybe_text("short_sha"), hook.link("commit_url")
-    commit = Words(Link(titled_sha(sha, hook.maybe_text("commit_title")), url)) if sha else ""
+    place, name = payload.place, payload.text("environment")
+    sha, url = payload.maybe_text("short_sha"), payload.link("commit_url")
+    commit = Words(Link(titled_sha(sha, payload.maybe_text("commit_title")), url)) if sha else ""
     return Entity(
         f"{place.key}/environment:{name}",
         place.name,
@@ -459,7 +466,7 @@ def environment(hook: Hook, worked: bool | None) -> Entity:
             external_url=place.page("environments"),
             status={True: DEPLOYED, False: DEPLOYMENT_FAILED, None: None}[worked],
             fields=fields(
-                ("Tried" if worked is False else "Deployed", hook.maybe_text("ref")),
+                ("Tried" if worked is False else "Deployed", payload.maybe_text("ref")),
                 ("Commit", commit),
             )
             if worked is not None
@@ -469,9 +476,9 @@ def environment(hook: Hook, worked: bool | None) -> Entity:
     )
 
 
-def token(hook: Hook, noun: str, path: str) -> Entity:
+def token(payload: GitLabPayload, noun: str, path: str) -> Entity:
     """A token that is about to expire; `path` is the page where a new one is made."""
-    place, thing = hook.place, hook.attributes
+    place, thing = payload.place, payload.attributes
     title = f"{noun.capitalize()} {thing.text('name')}"
     return Entity(
         f"{place.key}/{noun.replace(' ', '_')}-{thing.maybe_number('id') or thing.text('name')}",
@@ -488,11 +495,11 @@ def token(hook: Hook, noun: str, path: str) -> Entity:
     )
 
 
-def standing(hook: Hook, status: Status | None = None) -> Entity:
+def place(payload: GitLabPayload, status: Status | None = None) -> Entity:
     """The project or the group itself: who belongs to it, how it is named."""
-    place = hook.place
-    owners = ", ".join(shorten(owner.maybe_text("name"), 60) for owner in hook.objects("owners"))
-    visibility = hook.maybe_text("project_visibility")
+    place = payload.place
+    owners = ", ".join(shorten(owner.maybe_text("name"), 60) for owner in payload.objects("owners"))
+    visibility = payload.maybe_text("project_visibility")
     noun = place.key.partition(":")[0]
     return Entity(
         f"{place.key}/{noun}",

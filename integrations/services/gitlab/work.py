@@ -9,34 +9,34 @@ from dataclasses import dataclass
 from integrations.activity import Status
 from integrations.services.base import Payload
 from integrations.services.code_hosts import APPROVED, CHANGES_REQUESTED, IN_REVIEW, short_sha
-from integrations.services.wording import Entity, Link, Told, Unposted, Words
+from integrations.services.wording import Entity, Link, Unposted, Wording, Words
 
 from . import threads
 from .changes import ISSUE_CHANGES, MERGE_REQUEST_CHANGES, draft_changed, reviewers_changed, updated
-from .payload import Hook
-from .people import all_called
-from .wording import not_worded, told
+from .payload import GitLabPayload
+from .people import display_names
+from .wording import not_supported, worded
 
 SYSTEM_NOTE = "it is GitLab’s own note of a change, and the change is posted"
 # The button Test sends the newest issue or merge request as "open", whatever became of it.
 TESTED = "it tests the webhook: GitLab sends what is over as if it had just been opened"
 
 
-def issue(hook: Hook) -> Told | Unposted:
-    thing = hook.attributes
+def issue(payload: GitLabPayload) -> Wording | Unposted:
+    thing = payload.attributes
     action, noun = thing.maybe_text("action"), threads.noun_of(thing)
     if action == "update":
-        return updated(hook, "issue", ISSUE_CHANGES, lambda: threads.issue(hook, thing))
+        return updated(payload, "issue", ISSUE_CHANGES, lambda: threads.issue(payload, thing))
     if action == "open" and threads.is_over(thing):
         return Unposted(TESTED)
-    entity = threads.issue(hook, thing)
+    entity = threads.issue(payload, thing)
     if action == "close":
         how = {"duplicate": " as a duplicate", "moved": " as it was moved"}
         why = how.get(entity.thread.status.value, "") if entity.thread.status else ""
-        return told(hook, "issue.closed", f"closed {noun}{why}", entity, about=":" if why else "")
+        return worded(payload, "issue.closed", f"closed {noun}{why}", entity, joiner=":" if why else "")
     if action in ISSUES:
-        return told(hook, f"issue.{ISSUES[action]}", f"{ISSUES[action]} {noun}", entity)
-    return not_worded(hook.kind, action)
+        return worded(payload, f"issue.{ISSUES[action]}", f"{ISSUES[action]} {noun}", entity)
+    return not_supported(payload.kind, action)
 
 
 ISSUES = {"open": "opened", "reopen": "reopened"}
@@ -46,9 +46,9 @@ ISSUES = {"open": "opened", "reopen": "reopened"}
 class Action:
     """What is done to a merge request: the filter's word, the words, and the state it makes where that is open."""
 
-    word: str
-    did: str
-    about: str = ""
+    event_type: str
+    title: str
+    joiner: str = ""
     decided: Status | None = None
     starts: bool = False
 
@@ -72,73 +72,73 @@ RESET = {
 }
 
 
-def merge_request(hook: Hook) -> Told | Unposted:
-    thing = hook.attributes
+def merge_request(payload: GitLabPayload) -> Wording | Unposted:
+    thing = payload.attributes
     action = thing.maybe_text("action")
     if action == "update":
-        return updated(hook, "merge_request", MERGE_REQUEST_CHANGES, lambda: _updated_merge_request(hook))
+        return updated(payload, "merge_request", MERGE_REQUEST_CHANGES, lambda: _updated_merge_request(payload))
     if action not in MERGE_REQUEST:
-        return not_worded("merge_request", action)
+        return not_supported("merge_request", action)
     if action == "open" and threads.is_over(thing):
         return Unposted(TESTED)
     what = MERGE_REQUEST[action]
-    did, about = what.did, what.about
+    title, joiner = what.title, what.joiner
     if action == "open" and threads.is_draft(thing):
-        did = "opened draft merge request"
-    if what.word == "unapproved" and thing.maybe_text("system_action") in RESET:
-        did, about = RESET[thing.maybe_text("system_action")], "to"
-    asked = any(True for _ in hook.objects("reviewers"))
-    entity = threads.merge_request(hook, thing, decided=what.decided, starts=what.starts, is_asked=asked)
-    return told(hook, f"merge_request.{what.word}", did, entity, about=about)
+        title = "opened draft merge request"
+    if what.event_type == "unapproved" and thing.maybe_text("system_action") in RESET:
+        title, joiner = RESET[thing.maybe_text("system_action")], "to"
+    asked = any(True for _ in payload.objects("reviewers"))
+    entity = threads.merge_request(payload, thing, decided=what.decided, starts=what.starts, is_asked=asked)
+    return worded(payload, f"merge_request.{what.event_type}", title, entity, joiner=joiner)
 
 
-def _updated_merge_request(hook: Hook) -> Entity:
+def _updated_merge_request(payload: GitLabPayload) -> Entity:
     """What the update makes of an open review: somebody is asked, changes are asked for, or it begins anew."""
-    words = {clause.word for change in (reviewers_changed, draft_changed) for clause in change(hook)}
+    words = {clause.event_type for change in (reviewers_changed, draft_changed) for clause in change(payload)}
     decided = None
     if "changes_requested" in words:
         decided = CHANGES_REQUESTED
     elif "review_requested" in words:
         decided = IN_REVIEW
-    asked = bool(all_called(hook, "reviewers"))
-    return threads.merge_request(hook, hook.attributes, decided=decided, starts="ready" in words, is_asked=asked)
+    asked = bool(display_names(payload, "reviewers"))
+    return threads.merge_request(payload, payload.attributes, decided=decided, starts="ready" in words, is_asked=asked)
 
 
-def note(hook: Hook) -> Told | Unposted:
-    thing = hook.attributes
+def note(payload: GitLabPayload) -> Wording | Unposted:
+    thing = payload.attributes
     action = thing.maybe_text("action") or "create"
     if thing.flag("system"):
         return Unposted(SYSTEM_NOTE)
     if action not in {"create", "update"}:
-        return not_worded("note", action)
-    found = noted(hook)
+        return not_supported("note", action)
+    found = noted(payload)
     if found is None:
         return Unposted("GitLab does not say what the comment is on")
-    word, entity = found
+    event_type, entity = found
     url = thing.maybe_url("url") or entity.thread.external_url
-    body = threads.markdown(hook, thing.maybe_text("note"), url)
+    body = threads.markdown(payload, thing.maybe_text("note"), url)
     if action == "update":
-        did = Words("edited ", Link("a comment", url))
-        return told(hook, "note.edited", did, entity, about="on", body=body)
+        title = Words("edited ", Link("a comment", url))
+        return worded(payload, "note.edited", title, entity, joiner="on", body=body)
     if where := _place_in_diff(thing):
-        did, about = Words("commented on ", Link(where, url)), "in"
-    elif word == "commit":
-        did, about = Words("commented on ", Link(short_sha(hook.text("commit.id")), url)), "in"
+        title, joiner = Words("commented on ", Link(where, url)), "in"
+    elif event_type == "commit":
+        title, joiner = Words("commented on ", Link(short_sha(payload.text("commit.id")), url)), "in"
     else:
-        did, about = Words(Link("commented", url)), "on"
-    return told(hook, f"note.{word}", did, entity, about=about, body=body, said=True)
+        title, joiner = Words(Link("commented", url)), "on"
+    return worded(payload, f"note.{event_type}", title, entity, joiner=joiner, body=body, is_comment=True)
 
 
-def noted(hook: Hook) -> tuple[str, Entity] | None:
+def noted(payload: GitLabPayload) -> tuple[str, Entity] | None:
     """What a comment or a reaction is on, by the filter's word; None where GitLab sends nothing of it."""
-    for name, word, entity in NOTED:
-        if name in hook:
-            return word, entity(hook, hook.object(name))
-    design = DESIGN.fullmatch(hook.maybe_text("object_attributes.position.new_path"))
-    return ("issue", threads.numbered_issue(hook, int(design["issue"]))) if design else None
+    for name, event_type, entity in NOTED:
+        if name in payload:
+            return event_type, entity(payload, payload.object(name))
+    design = DESIGN.fullmatch(payload.maybe_text("object_attributes.position.new_path"))
+    return ("issue", threads.numbered_issue(payload, int(design["issue"]))) if design else None
 
 
-NOTED: tuple[tuple[str, str, Callable[[Hook, Payload], Entity]], ...] = (
+NOTED: tuple[tuple[str, str, Callable[[GitLabPayload, Payload], Entity]], ...] = (
     ("merge_request", "merge_request", threads.merge_request),
     ("issue", "issue", threads.issue),
     ("work_item", "issue", threads.issue),
@@ -174,23 +174,23 @@ EMOJI = {
 TONE = re.compile(r"_tone[1-5]$")
 
 
-def emoji(hook: Hook) -> Told | Unposted:
-    thing = hook.attributes
-    action = thing.maybe_text("action") or hook.maybe_text("event_type")
+def emoji(payload: GitLabPayload) -> Wording | Unposted:
+    thing = payload.attributes
+    action = thing.maybe_text("action") or payload.maybe_text("event_type")
     if action == "revoke":
         return Unposted("a reaction taken back is left unsaid")
     if action != "award":
-        return not_worded("emoji", action)
-    found = noted(hook)
+        return not_supported("emoji", action)
+    found = noted(payload)
     if found is None:
         return Unposted("GitLab does not say what the reaction is to")
     name = TONE.sub("", thing.text("name"))
-    did: Words | str = f"reacted with {EMOJI.get(name, f':{name}:')}"
-    about = "to"
-    if "note" in hook:
-        url = thing.maybe_url("awarded_on_url") or hook.maybe_url("note.url")
-        did, about = Words(f"{did} to ", Link("a comment", url)), "on"
-    return told(hook, "emoji", did, found[1], about=about)
+    title: Words | str = f"reacted with {EMOJI.get(name, f':{name}:')}"
+    joiner = "to"
+    if "note" in payload:
+        url = thing.maybe_url("awarded_on_url") or payload.maybe_url("note.url")
+        title, joiner = Words(f"{title} to ", Link("a comment", url)), "on"
+    return worded(payload, "emoji", title, found[1], joiner=joiner)
 
 
 MILESTONE = {
@@ -202,10 +202,10 @@ MILESTONE = {
 }
 
 
-def milestone(hook: Hook) -> Told | Unposted:
-    action = hook.maybe_text("action") or hook.attributes.maybe_text("action")
+def milestone(payload: GitLabPayload) -> Wording | Unposted:
+    action = payload.maybe_text("action") or payload.attributes.maybe_text("action")
     if action not in MILESTONE:
-        return not_worded("milestone", action)
-    did, word = MILESTONE[action]
-    entity = threads.milestone(hook, deleted=action == "delete")
-    return told(hook, f"milestone.{word}", f"{did} milestone", entity)
+        return not_supported("milestone", action)
+    title, event_type = MILESTONE[action]
+    entity = threads.milestone(payload, deleted=action == "delete")
+    return worded(payload, f"milestone.{event_type}", f"{title} milestone", entity)

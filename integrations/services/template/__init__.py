@@ -9,8 +9,8 @@ from django.utils.crypto import constant_time_compare
 
 from integrations.activity import escape, is_web_address
 from integrations.services.base import (
-    Event,
     InvalidOrigin,
+    ParsedEvent,
     Payload,
     Preset,
     SignatureMismatch,
@@ -52,23 +52,23 @@ class Template(WebhookService):
         if not secret or not constant_time_compare(given, self.sign(body, secret)[SIGNATURE]):
             raise SignatureMismatch
 
-    def sign(self, body: bytes, secret: str, delivery_id: str = "") -> dict[str, str]:
+    def sign(self, body: bytes, secret: str, request_id: str = "") -> dict[str, str]:
         return {SIGNATURE: hmac.new(secret.encode(), body, "sha256").hexdigest()}
 
-    def announce(self, kind: str, delivery_id: str) -> dict[str, str]:
-        return {KIND: kind, DELIVERY: delivery_id}
+    def announce(self, kind: str, request_id: str) -> dict[str, str]:
+        return {KIND: kind, DELIVERY: request_id}
 
-    def delivery_id(self, body: bytes, headers: Mapping[str, str]) -> str:
+    def request_id(self, body: bytes, headers: Mapping[str, str]) -> str:
         if not (value := header(headers, DELIVERY)):
             raise UnreadablePayload(f"the header {DELIVERY} is missing")
         return value[:100]
 
-    def read(self, body: bytes, headers: Mapping[str, str]) -> Event:
+    def read(self, body: bytes, headers: Mapping[str, str]) -> ParsedEvent:
         kind, payload = header(headers, KIND), Payload.from_json(body)
-        worded = ACTIVITIES[kind](payload) if kind in ACTIVITIES else Unposted("this kind of event is not posted")
-        if isinstance(worded, Unposted):
-            return Event(kind=kind, summary=kind, why_not=worded.why)
-        return worded.event(kind, payload.text("action"))
+        wording = ACTIVITIES[kind](payload) if kind in ACTIVITIES else Unposted("this kind of event is not posted")
+        if isinstance(wording, Unposted):
+            return ParsedEvent(kind=kind, summary=kind, why_not=wording.why)
+        return wording.event(kind, payload.text("action"))
 
     def setup_steps(self, origin_url: str) -> tuple[Step, ...]:
         page = escape(f"{origin_url}/settings/webhooks")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from integrations.activity import Author, Status, Thread
 from integrations.services.base import Payload
-from integrations.services.wording import Entity, Link, Told, Unposted, Words, fields, title_html
+from integrations.services.wording import Entity, Link, Unposted, Wording, Words, fields, title_html
 
 STATUS = {"opened": Status("open", "green"), "closed": Status("closed", "black")}
 EVENTS = {"Tickets": {"ticket.opened": "Ticket opened", "ticket.closed": "Ticket closed"}}
 
 
-def ticket(payload: Payload) -> Told | Unposted:
+def ticket(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     if action not in STATUS:
         return Unposted("nothing about the ticket that the flow needs to know")
@@ -21,9 +21,9 @@ def ticket(payload: Payload) -> Told | Unposted:
         status=STATUS[action],
         fields=fields(("Ticket", Words(Link(f"#{number}", url)))),
     )
-    return Told(
-        word=f"ticket.{action}",
-        did=Words(f"{action} ticket"),
+    return Wording(
+        event_type=f"ticket.{action}",
+        title=Words(f"{action} ticket"),
         entity=Entity(f"ticket:{number}", title, thread),
         author=Author(payload.text("user.name")[:100]),
     )

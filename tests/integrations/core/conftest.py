@@ -109,14 +109,14 @@ def send(client: Client) -> Callable[..., Any]:
         origin: Origin,
         payload: Any,
         kind: str = "issues",
-        delivery_id: str = "",
+        request_id: str = "",
         secret: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> Any:
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         github = SERVICES["github"]
         sent = {
-            **github.announce(kind, delivery_id or str(uuid.uuid4())),
+            **github.announce(kind, request_id or str(uuid.uuid4())),
             **github.sign(body, origin.secret if secret is None else secret),
             **(headers or {}),
         }

@@ -21,7 +21,7 @@ from integrations.models import Delivery, Integration, Origin
 from integrations.views.hooks import receive
 
 
-def github(number: int, delivery_id: str) -> int:
+def github(number: int, request_id: str) -> int:
     """The answer to a webhook, given in a thread with a connection of its own."""
     origin = Origin.objects.get()
     person = {"login": "lea", "html_url": "https://github.com/lea"}
@@ -32,7 +32,7 @@ def github(number: int, delivery_id: str) -> int:
     repository = {"full_name": "octo/hello", "html_url": "https://github.com/octo/hello"}
     body = json.dumps({"action": "opened", "issue": issue, "repository": repository, "sender": person}).encode()
     service = origin.service_object
-    headers = service.announce("issues", delivery_id) | service.sign(body, origin.secret)
+    headers = service.announce("issues", request_id) | service.sign(body, origin.secret)
     content_type = headers.pop("Content-Type")
     request = RequestFactory().post("/", body, content_type=content_type, headers=headers)
     try:

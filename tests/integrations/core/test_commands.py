@@ -81,9 +81,9 @@ def test_an_activity_from_standard_input_reaches_only_the_integration_it_is_for(
     assert (message["flow_token"], message["thread_id"]) == (integration.flow_token, "deploy:42")
 
 
-def test_the_same_delivery_id_adds_nothing(integration):
-    first = run("post_activity", str(integration.pk), title="deployed", delivery_id="build-7")
-    again = run("post_activity", str(integration.pk), title="deployed", delivery_id="build-7")
+def test_an_activity_with_a_known_idempotency_key_is_not_posted_again(integration):
+    first = run("post_activity", str(integration.pk), title="deployed", idempotency_key="build-7")
+    again = run("post_activity", str(integration.pk), title="deployed", idempotency_key="build-7")
 
     assert first == again
     assert Event.objects.count() == 1
@@ -473,7 +473,7 @@ def test_replay_sends_the_headers_that_an_index_gives(integration, flowdock, bri
     run("replay", integration.origin.hook_id, str(tmp_path))
 
     assert Event.objects.get().kind == "issues"
-    assert Event.objects.get().delivery_id != "one-for-all"
+    assert Event.objects.get().request_id != "one-for-all"
 
 
 def test_replay_tells_what_was_refused_and_fails(integration, flowdock, bridge, tmp_path):

@@ -129,7 +129,7 @@ def back_up(integration: Integration, deliveries: int, threads: int) -> None:
     """A backlog in which the oldest delivery of each thread is in line."""
     now = timezone.now()
     events = [
-        Event(origin=integration.origin, delivery_id=str(number), kind="issues", thread_id=f"issue:{number % threads}")
+        Event(origin=integration.origin, request_id=str(number), kind="issues", thread_id=f"issue:{number % threads}")
         for number in range(deliveries)
     ]
     Event.objects.bulk_create(events, batch_size=500)

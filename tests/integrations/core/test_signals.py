@@ -57,10 +57,10 @@ def test_an_origin_that_nobody_connected_is_no_error(db, django_capture_on_commi
     assert not Event.objects.exists()
 
 
-def test_the_same_delivery_id_adds_nothing(integration, django_capture_on_commit_callbacks):
+def test_a_signal_with_a_known_idempotency_key_is_not_posted_again(integration, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
-        say(delivery_id="vote-1")
-        say(delivery_id="vote-1")
+        say(idempotency_key="vote-1")
+        say(idempotency_key="vote-1")
 
     assert Delivery.objects.count() == 1
 

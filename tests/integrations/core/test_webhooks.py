@@ -39,9 +39,9 @@ def test_every_flow_of_the_origin_gets_it(send, connect, integration):
     assert set(Delivery.objects.values_list("integration", flat=True)) == {integration.pk, other.pk}
 
 
-def test_the_same_delivery_id_is_kept_once(send, integration):
-    first = send(integration.origin, issue(), delivery_id="11-22")
-    again = send(integration.origin, issue(), delivery_id="11-22")
+def test_a_repeated_webhook_request_is_stored_once(send, integration):
+    first = send(integration.origin, issue(), request_id="11-22")
+    again = send(integration.origin, issue(), request_id="11-22")
 
     assert (first.status_code, again.status_code) == (202, 200)
     assert Event.objects.count() == Delivery.objects.count() == 1
@@ -53,8 +53,8 @@ DATED = {"issue": issue()["issue"] | {"updated_at": "2026-01-15T14:31:09Z"}}
 def test_a_signed_body_under_another_id_or_kind_is_known_already(send, integration):
     """GitHub signs the body only: whoever has seen it could else have it posted again and again."""
     first = send(integration.origin, issue(**DATED))
-    again = send(integration.origin, issue(**DATED), delivery_id="another")
-    of_another_kind = send(integration.origin, issue(**DATED), kind="star", delivery_id="a-third")
+    again = send(integration.origin, issue(**DATED), request_id="another")
+    of_another_kind = send(integration.origin, issue(**DATED), kind="star", request_id="a-third")
 
     assert [answer.status_code for answer in (first, again, of_another_kind)] == [202, 200, 200]
     assert Event.objects.count() == Delivery.objects.count() == 1
@@ -105,17 +105,17 @@ def test_a_dated_body_may_reach_another_origin_too(send, connect, integration):
     assert send(other.origin, issue(**DATED)).status_code == 202
 
 
-def test_another_origin_may_use_the_same_delivery_id(send, connect, integration):
-    send(integration.origin, issue(), delivery_id="11-22")
+def test_another_origin_may_use_the_same_request_id(send, connect, integration):
+    send(integration.origin, issue(), request_id="11-22")
 
-    assert send(connect("octo/other").origin, issue(), delivery_id="11-22").status_code == 202
+    assert send(connect("octo/other").origin, issue(), request_id="11-22").status_code == 202
 
 
-def test_a_delivery_id_is_remembered_only_once_the_signature_has_proven_true(send, integration):
-    assert send(integration.origin, issue(), delivery_id="11-22", secret="guessed").status_code == 403
-    assert send(integration.origin, b"{", delivery_id="11-22").status_code == 400
+def test_a_request_id_is_remembered_only_if_the_signature_was_right(send, integration):
+    assert send(integration.origin, issue(), request_id="11-22", secret="guessed").status_code == 403
+    assert send(integration.origin, b"{", request_id="11-22").status_code == 400
 
-    assert send(integration.origin, issue(), delivery_id="11-22").status_code == 202
+    assert send(integration.origin, issue(), request_id="11-22").status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -326,17 +326,17 @@ def test_an_accept_costs_as_many_queries_for_one_flow_as_for_ten(send, connect, 
     ).map(lambda changes: json.dumps(issue() | changes).encode()),
     kind=st.sampled_from(["issues", "push", "pull_request", "ping", "check_run", "nonsense"])
     | st.text(st.characters(min_codepoint=33, max_codepoint=255), max_size=20),
-    delivery_id=st.uuids().map(str) | st.text(st.characters(min_codepoint=33, max_codepoint=255), max_size=300),
+    request_id=st.uuids().map(str) | st.text(st.characters(min_codepoint=33, max_codepoint=255), max_size=300),
     is_signed=st.booleans(),
 )
-def test_whatever_is_sent_is_kept_or_refused_and_never_an_error(send, integration, body, kind, delivery_id, is_signed):
+def test_whatever_is_sent_is_kept_or_refused_and_never_an_error(send, integration, body, kind, request_id, is_signed):
     before = Event.objects.count()
 
     answer = send(
         integration.origin,
         body,
         kind=kind,
-        delivery_id=delivery_id,
+        request_id=request_id,
         secret=None if is_signed else "guessed",
     )
 

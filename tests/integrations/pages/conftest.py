@@ -14,7 +14,7 @@ from integrations.models import Delivery, Event, Integration, Origin
 from .flowdock_double import MAIN, FlowdockDouble
 
 EVENT_FIELDS = {
-    "delivery_id",
+    "request_id",
     "kind",
     "action",
     "actor",
@@ -117,7 +117,7 @@ def happen(db) -> Callable[..., Delivery]:
             **(
                 {
                     "origin": integration.origin,
-                    "delivery_id": f"delivery-{count}",
+                    "request_id": f"request-{count}",
                     "kind": "issues",
                     "action": "opened",
                     "actor": "Lea Cohen",

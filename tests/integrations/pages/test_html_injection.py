@@ -18,7 +18,7 @@ __all__ = ["staff"]
 SHOWN = {
     "Origin.name", "Origin.external_url", "Integration.name", "Integration.flow_name", "Integration.organization_name",
     "Integration.flow_web_url", "Integration.source_url", "Integration.problem", "Integration.filters",
-    "Event.delivery_id", "Event.kind", "Event.action", "Event.actor", "Event.summary", "Event.subject", "Event.headers",
+    "Event.request_id", "Event.kind", "Event.action", "Event.actor", "Event.summary", "Event.subject", "Event.headers",
     "Event.activity", "Event.why_not", "Delivery.reason", "Delivery.rule", "Delivery.attempts",
     "Delivery.thread_id", "Delivery.flowdock_thread_id",
 }  # fmt: skip
@@ -53,7 +53,7 @@ def told(integration, happen) -> Integration:
         happen(
             integration,
             state,
-            delivery_id=f"{state} {WORD}",
+            request_id=f"{state} {WORD}",
             kind=f"issues {WORD}",
             action=f"opened {WORD}",
             actor=f"Lea {WORD}",

@@ -88,12 +88,12 @@ def test_the_log_can_be_narrowed_to_a_verdict(member, integration, happen, page,
     assert [segment.number for segment in log.segments] == [6, 1, 1, 1, 1, 2]
 
 
-def test_the_search_finds_titles_people_and_delivery_ids(member, integration, happen, page):
-    happen(integration, subject="Greet people", actor="tomas", summary="tomas opened issue", delivery_id="d-1")
-    happen(integration, subject="Emoji", actor="aiko", summary="aiko closed issue", delivery_id="d-2")
+def test_the_search_finds_titles_people_and_request_ids(member, integration, happen, page):
+    happen(integration, subject="Greet people", actor="tomas", summary="tomas opened issue", request_id="d-1")
+    happen(integration, subject="Emoji", actor="aiko", summary="aiko closed issue", request_id="d-2")
 
     def found(words):
-        return [delivery.event.delivery_id for delivery in member.get(page, {"q": words}).context["log"].deliveries]
+        return [delivery.event.request_id for delivery in member.get(page, {"q": words}).context["log"].deliveries]
 
     assert found("greet") == ["d-1"]
     assert found("aiko closed") == ["d-2"]
@@ -160,7 +160,7 @@ def test_one_event_is_shown_as_the_flow_shows_it_and_as_it_was_received(member, 
         activity=ACTIVITY.as_json(),
         body=json.dumps({"action": "opened", "issue": {"number": 7}}).encode(),
         headers={"X-GitHub-Event": "issues", "X-Hub-Signature-256": "hidden"},
-        delivery_id="72d3162e",
+        request_id="72d3162e",
         thread_id="issue:7",
         attempts=[
             {"at": "2026-11-24T14:02:40+00:00", "status": 502, "outcome": "Bad gateway", "ms": 12},
@@ -231,7 +231,7 @@ def test_nothing_foreign_becomes_markup(member, integration, happen, page):
         actor=evil,
         summary=evil,
         subject='<img src=x onerror="alert(1)">',
-        delivery_id=evil,
+        request_id=evil,
         headers={evil: evil},
         body=json.dumps({evil: evil}).encode(),
         attempts=[{"at": evil, "status": 500, "outcome": evil, "ms": 1}],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from integrations.services.base import Event, WebhookService
+from integrations.services.base import ParsedEvent, WebhookService
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[2]
@@ -43,10 +43,10 @@ class Recorded:
     def headers(self) -> dict[str, str]:
         return self.service.announce(self.kind, "72d3162e-cc78-11e3-81ab-4c9367dc0958")
 
-    def read(self, body: bytes | None = None, **headers: str) -> Event:
+    def read(self, body: bytes | None = None, **headers: str) -> ParsedEvent:
         return self.service.read(self.body if body is None else body, {**self.headers, **headers})
 
-    def changed(self, changes: Mapping[str, Any], **headers: str) -> Event:
+    def changed(self, changes: Mapping[str, Any], **headers: str) -> ParsedEvent:
         """Read with `changes` by dotted path, a list's items by their number; None takes away."""
         data = self.data
         for path, value in changes.items():

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.services.base import LONGEST, Event, Payload, UnreadablePayload
+from integrations.services.base import LONGEST, ParsedEvent, Payload, UnreadablePayload
 
 ISSUE = Payload(
     {
@@ -112,7 +112,7 @@ def test_last_of_two_keys_counts() -> None:
 
 
 def test_event_fits_its_line_in_the_log() -> None:
-    event = Event(**dict.fromkeys(LONGEST, "word \n" * 1000))
+    event = ParsedEvent(**dict.fromkeys(LONGEST, "word \n" * 1000))
 
     for name, longest in LONGEST.items():
         value = getattr(event, name)

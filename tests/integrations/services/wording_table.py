@@ -6,7 +6,7 @@ import re
 
 from integrations.activity import Activity
 from integrations.services import SERVICES
-from integrations.services.base import Event, WebhookService
+from integrations.services.base import ParsedEvent, WebhookService
 
 from .recorded import HERE, Recorded, recorded
 
@@ -19,7 +19,7 @@ class Wording:
         assert isinstance(service, WebhookService)
         self.service = service
 
-    def read(self, name: str) -> Event:
+    def read(self, name: str) -> ParsedEvent:
         return Recorded(self.service, HERE / self.service.name / f"{name}.json").read()
 
     def activity_of(self, name: str) -> Activity:

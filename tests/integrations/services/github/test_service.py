@@ -1,4 +1,4 @@
-"""GitHub's way in: signatures, forms, delivery ids, and the origins that people type."""
+"""The GitHub service: signatures, forms, request ids, and the origins that people type."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ def test_unknown_kind_is_kept_with_who_and_what() -> None:
     assert event.why_not == "GitHub's merry_go_round is not a kind we post"
 
 
-def test_delivery_id_is_githubs() -> None:
-    assert GITHUB.delivery_id(b"", {"x-github-delivery": "72d3162e-cc78-11e3"}) == "72d3162e-cc78-11e3"
+def test_request_id_is_githubs() -> None:
+    assert GITHUB.request_id(b"", {"x-github-delivery": "72d3162e-cc78-11e3"}) == "72d3162e-cc78-11e3"
 
 
 @pytest.mark.parametrize("given", [None, "", " ", "a b", "x" * 101, "é", "a\n"])
 def test_delivery_without_a_proper_id_is_unreadable(given: str | None) -> None:
     with pytest.raises(UnreadablePayload, match="X-GitHub-Delivery"):
-        GITHUB.delivery_id(b"", {} if given is None else {"X-GitHub-Delivery": given})
+        GITHUB.request_id(b"", {} if given is None else {"X-GitHub-Delivery": given})
 
 
 ORIGINS = {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from integrations.services import SERVICES
-from integrations.services.base import Event
+from integrations.services.base import ParsedEvent
 from tests.integrations.services.recorded import HERE, Recorded
 
 GITHUB = SERVICES["github"]
@@ -15,11 +15,11 @@ LEA = {"login": "lea-cohen", "type": "User"}
 BUG = {"name": "bug"}
 
 
-def variant(name: str, changes: dict[str, Any], **headers: str) -> Event:
+def variant(name: str, changes: dict[str, Any], **headers: str) -> ParsedEvent:
     return Recorded(GITHUB, HERE / "github" / f"{name}.json").changed(changes, **headers)
 
 
-def status_of(event: Event) -> str:
+def status_of(event: ParsedEvent) -> str:
     assert event.activity is not None, event.why_not
     status = event.activity.thread.status
     return f"{status.value} {status.color}" if status else "-"

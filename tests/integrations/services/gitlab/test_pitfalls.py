@@ -11,27 +11,27 @@ import pytest
 
 from integrations.activity import Activity
 from integrations.services import SERVICES
-from integrations.services.base import Event
+from integrations.services.base import ParsedEvent
 from tests.integrations.services.recorded import HERE, Recorded
 
 GITLAB = SERVICES["gitlab"]
 WEB = "https://gitlab.com/octo/website"
 
 
-def variant(name: str, changes: dict[str, Any], **headers: str) -> Event:
+def variant(name: str, changes: dict[str, Any], **headers: str) -> ParsedEvent:
     return Recorded(GITLAB, HERE / "gitlab" / f"{name}.json").changed(changes, **headers)
 
 
-def told(event: Event) -> Activity:
+def told(event: ParsedEvent) -> Activity:
     assert event.activity is not None, event.why_not
     return event.activity
 
 
-def line(event: Event) -> str:
+def line(event: ParsedEvent) -> str:
     return event.summary.removeprefix(f"{event.actor} ")
 
 
-def status_of(event: Event) -> str:
+def status_of(event: ParsedEvent) -> str:
     status = told(event).thread.status
     return f"{status.value} {status.color}" if status else "-"
 

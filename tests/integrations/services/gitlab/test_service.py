@@ -1,4 +1,4 @@
-"""GitLab's way in: tokens, signatures, delivery ids, and the origins that people type."""
+"""The GitLab service: tokens, signatures, request ids, and the origins that people type."""
 
 from __future__ import annotations
 
@@ -134,38 +134,38 @@ def test_a_signed_timestamp_that_is_no_number_of_seconds_is_refused(timestamp: s
 
 
 def test_the_id_of_a_signed_delivery_is_the_one_that_is_signed() -> None:
-    assert GITLAB.delivery_id(BODY, {KEY: "another"} | signed(message="msg-1")) == "msg-1"
+    assert GITLAB.request_id(BODY, {KEY: "another"} | signed(message="msg-1")) == "msg-1"
 
 
 KEY, ID, UUID = "Idempotency-Key", "webhook-id", "X-Gitlab-Event-UUID"
 
 
-def test_delivery_id_is_the_key_that_gitlab_repeats_with_each_attempt() -> None:
-    first = GITLAB.delivery_id(BODY, {KEY: "f5e57ebe-07a4", UUID: "13792a34-cac6"})
-    second = GITLAB.delivery_id(BODY, {KEY: "f5e57ebe-07a4", UUID: "9b2f2b77-0d4c"})
+def test_request_id_is_the_key_that_gitlab_repeats_with_each_attempt() -> None:
+    first = GITLAB.request_id(BODY, {KEY: "f5e57ebe-07a4", UUID: "13792a34-cac6"})
+    second = GITLAB.request_id(BODY, {KEY: "f5e57ebe-07a4", UUID: "9b2f2b77-0d4c"})
 
     assert first == second == "f5e57ebe-07a4"
-    assert GITLAB.delivery_id(BODY, {ID: "f5e57ebe-07a4"}) == first
+    assert GITLAB.request_id(BODY, {ID: "f5e57ebe-07a4"}) == first
 
 
 def test_deliveries_of_older_versions_are_told_apart_by_event_and_body() -> None:
     ids = {
-        GITLAB.delivery_id(body, {UUID: uuid}) for body in (BODY, b"{}") for uuid in ("13792a34-cac6", "9b2f2b77-0d4c")
+        GITLAB.request_id(body, {UUID: uuid}) for body in (BODY, b"{}") for uuid in ("13792a34-cac6", "9b2f2b77-0d4c")
     }
 
     assert len(ids) == 4
-    assert GITLAB.delivery_id(BODY, {UUID: "13792a34-cac6"}) in ids
+    assert GITLAB.request_id(BODY, {UUID: "13792a34-cac6"}) in ids
 
 
 def test_body_is_the_id_where_gitlab_sends_none() -> None:
-    assert GITLAB.delivery_id(BODY, {}) == GITLAB.delivery_id(BODY, {}) != GITLAB.delivery_id(b"{}", {})
+    assert GITLAB.request_id(BODY, {}) == GITLAB.request_id(BODY, {}) != GITLAB.request_id(b"{}", {})
 
 
 @pytest.mark.parametrize("name", [KEY, ID, UUID])
 @pytest.mark.parametrize("given", [" ", "a b", "x" * 101, "é", "a\n"])
 def test_delivery_without_a_proper_id_is_unreadable(name: str, given: str) -> None:
     with pytest.raises(UnreadablePayload, match=name):
-        GITLAB.delivery_id(BODY, {name: given})
+        GITLAB.request_id(BODY, {name: given})
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from integrations.services import SERVICES
-from integrations.services.base import Event, UnreadablePayload, WebhookService
+from integrations.services.base import ParsedEvent, UnreadablePayload, WebhookService
 from tests.integrations.services.recorded import HERE, Recorded
 
 GITLAB = SERVICES["gitlab"]
@@ -20,7 +20,7 @@ MIRA = {"id": 503, "name": "Mira Okafor", "username": "mira-okafor"}
 ATTRIBUTES = "object_attributes"
 
 
-def variant(name: str, changes: dict[str, Any], **headers: str) -> Event:
+def variant(name: str, changes: dict[str, Any], **headers: str) -> ParsedEvent:
     """The recorded payload `name` with `changes` by dotted path; None takes away."""
     recorded = Recorded(GITLAB, HERE / "gitlab" / f"{name}.json")
     data = recorded.data
@@ -36,17 +36,17 @@ def variant(name: str, changes: dict[str, Any], **headers: str) -> Event:
     return recorded.read(json.dumps(data).encode(), **headers)
 
 
-def read(data: dict[str, Any], **headers: str) -> Event:
+def read(data: dict[str, Any], **headers: str) -> ParsedEvent:
     return GITLAB.read(json.dumps(data).encode(), headers)
 
 
-def status_of(event: Event) -> str:
+def status_of(event: ParsedEvent) -> str:
     assert event.activity is not None, event.why_not
     status = event.activity.thread.status
     return f"{status.value} {status.color}" if status else "-"
 
 
-def fields_of(event: Event) -> dict[str, str]:
+def fields_of(event: ParsedEvent) -> dict[str, str]:
     assert event.activity is not None, event.why_not
     return {field.label: field.value for field in event.activity.thread.fields}
 
