@@ -13,10 +13,9 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from functools import lru_cache
 from html import escape
-from typing import Any
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import connection, transaction
 from django.db.models import Count, Max, QuerySet
 
 from flowdock_server.models import Flow, Message, Thread
@@ -114,22 +113,18 @@ def _first_message(flow: Flow, thread_id_: str) -> Message | None:
     return found.filter(number=number).first()
 
 
-def gather_comments(message_model: type[Any] = Message, thread_model: type[Any] = Thread, **which: Any) -> int:
-    """Store the threads of messages that have comments and no thread, as an older version left them.
-
-    `which` narrows the messages that are looked at. Returns how many threads were stored. The models are parameters
-    for the migration's sake.
+def gather_comments(flow: Flow) -> int:
+    """Store the threads of messages of `flow` that have comments but no thread, as an archive of an older version
+    leaves them. Returns how many threads were stored.
     """
-    comments = message_model.objects.filter(event="comment", thread=None, parent__thread=None, **which)
+    comments = Message.objects.filter(flow=flow, event="comment", thread=None, parent__thread=None)
     parents = list(comments.exclude(parent=None).order_by().values_list("parent", flat=True).distinct())
-    database = message_model.objects.db
-    table = connections[database].ops.quote_name(message_model._meta.db_table)
+    table = connection.ops.quote_name(Message._meta.db_table)
     for start in range(0, len(parents), BATCH):
-        keys = parents[start : start + BATCH]
-        with transaction.atomic(database):
-            threads = dict(_threads_of(keys, message_model, thread_model))
-            thread_model.objects.bulk_create(threads.values())
-            with connections[database].cursor() as cursor:
+        with transaction.atomic():
+            threads = dict(_threads_of(parents[start : start + BATCH]))
+            Thread.objects.bulk_create(threads.values())
+            with connection.cursor() as cursor:
                 ids = [(thread.id, key) for key, thread in threads.items()]
                 for column in ("id", "parent_id"):
                     # One statement with many parameters: bulk_update writes a CASE with a branch for each row. An
@@ -141,16 +136,16 @@ def gather_comments(message_model: type[Any] = Message, thread_model: type[Any] 
     return len(parents)
 
 
-def _threads_of(keys: list[int], message_model: type[Any], thread_model: type[Any]) -> Iterator[tuple[int, Any]]:
+def _threads_of(keys: list[int]) -> Iterator[tuple[int, Thread]]:
     """The threads of the messages `keys`, each by its message's key, with their comments counted."""
-    counted = message_model.objects.filter(parent__in=keys, event="comment", thread=None).order_by().values("parent")
+    counted = Message.objects.filter(parent__in=keys, event="comment", thread=None).order_by().values("parent")
     by_parent = {row["parent"]: row for row in counted.annotate(said=Count("pk"), last=Max("number"))}
-    last_ones = message_model.objects.filter(parent__in=keys, number__in={row["last"] for row in by_parent.values()})
+    last_ones = Message.objects.filter(parent__in=keys, number__in={row["last"] for row in by_parent.values()})
     last_of = {(last.parent_id, last.number): last for last in last_ones.select_related("user")}
-    for message in message_model.objects.filter(pk__in=keys).prefetch_related("attachments"):
+    for message in Message.objects.filter(pk__in=keys).prefetch_related("attachments"):
         counts = by_parent[message.pk]
         last = last_of[message.pk, counts["last"]]
-        thread = thread_model(
+        thread = Thread(
             id=thread_id(message.flow_id, message.number),
             flow_id=message.flow_id,
             title=title_of(message),

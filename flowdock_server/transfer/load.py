@@ -309,7 +309,7 @@ class Loader:
 
     def _end(self, record: Record) -> None:
         # Of a file in which comments are in no thread: one of an older version, or an archive from before 2014.
-        chat_threads.gather_comments(flow=self.flow)
+        chat_threads.gather_comments(self.flow)
         self._ended = True
 
     # Many at a time. A line is read when it comes, so that what is wrong with it is said of it.

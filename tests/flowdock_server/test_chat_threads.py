@@ -6,7 +6,6 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from flowdock_server.models import Flow, Message, Thread
@@ -231,25 +230,6 @@ def test_threads_of_the_chat_are_read_from_an_index_and_not_sorted(world):
 def as_before(flow):
     Message.objects.filter(flow=flow).update(thread=None)
     Thread.objects.filter(flow=flow).delete()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_comments_of_before_are_in_the_thread_of_their_message_after_the_upgrade(world, as_person):
-    ines = as_person(world.ines)
-    first, other = say(ines, "Shall we deploy?"), say(ines, "Hello")
-    for text in ("Yes", "Done"):
-        post(ines, f"{MESSAGES}/{first['id']}/comments", {"content": text})
-    shown = ines.get(MESSAGES).json()
-    stored = list(Thread.objects.values())
-    MigrationExecutor(connection).migrate([("flowdock_server", "0011_ended_sessions")])
-    try:
-        as_before(world.lobby)
-    finally:
-        call_command("migrate", "flowdock_server", verbosity=0)
-
-    assert ines.get(MESSAGES).json() == shown
-    assert list(Thread.objects.values()) == stored
-    assert ines.get(f"{THREADS}/{other['thread_id']}").json() == other["thread"]
 
 
 def test_comments_of_a_file_from_before_are_in_the_thread_of_their_message(world, ines, tmp_path):

@@ -1,9 +1,6 @@
 """Search: every word is the beginning of a word of the message, whatever its case and accents."""
 
-from importlib import import_module
-
 import pytest
-from django.apps import apps
 from django.db import connection
 
 from flowdock_server.models import Indexed, Message, Tag, Thread
@@ -80,22 +77,6 @@ def test_characters_that_are_not_next_to_each_other_are_no_word(ines, find, word
     say(ines, "不重要的消息🎉 iPhone手机")
 
     assert find(words) == []
-
-
-@pytest.mark.django_db(transaction=True)
-def test_messages_from_before_are_indexed_by_the_migration(world, find):
-    migration = import_module("flowdock_server.migrations.0016_search_in_scripts_without_spaces")
-    message = Message.objects.create(flow=world.main, number=5, event="message", content="不重要的消息🎉 Größe")
-    assert find("消息") == []
-
-    with connection.schema_editor() as editor:
-        migration.index(apps, editor)
-
-    for words in ("消息", "重要", "🎉", "grosse"):
-        assert find(words) == [5]
-    before = Indexed.objects.filter(pk=message.pk).values("words").get()
-    search.add([message])
-    assert Indexed.objects.filter(pk=message.pk).values("words").get() == before
 
 
 def test_inbox_messages_are_found_by_their_texts_and_not_by_their_tags(ines, find, connect, client):
