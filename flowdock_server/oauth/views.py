@@ -2,11 +2,12 @@
 
 The pages belong to `flowdock_server/templates/flowdock_server`:
 
-    consent.html       application, scopes and granted (what it asks for, what it was allowed before: lists of
-                       Scope), account (the User).
-                       A form posts to the address it is shown at, with `allow` = "yes" or "no".
-    oauth_error.html   sentence: what is wrong with the request, for a person. Never a redirect.
-    oauth_code.html    application (or None), code: for out-of-band clients, the code to type over there.
+    consent.html       application; scopes: what it requests; granted: what it was allowed before; others_granted:
+                       what of that it does not request now (lists of Scope); account: the User.
+                       A form posts to the page's own address, with `allow` = "yes" or "no".
+    oauth_error.html   sentence: what is wrong with the request, for a person; denied: they chose not to allow it.
+                       Never a redirect.
+    oauth_code.html    application (or None); code: for out-of-band clients, to be typed into the application.
 """
 
 import json
@@ -43,6 +44,8 @@ from .cores import AuthorizeCore, TokenCore
 from .grants import granted
 from .scopes import described
 
+DENIED = "You did not allow the application to access your account, so nothing was connected."
+
 
 @method_decorator(never_cache, name="dispatch")
 class AuthorizeView(LoginRequiredMixin, OAuthLibMixin, View):
@@ -59,6 +62,7 @@ class AuthorizeView(LoginRequiredMixin, OAuthLibMixin, View):
         except OAuthToolkitError as error:
             return self.refuse(request, error)
         application = Application.objects.get(client_id=credentials["client_id"])
+        requested, allowed = described(scopes), described(granted(request.user, application))
         # A browser holds the policy for forms against redirects too, and the answer is one to the application.
         show = csp_update({"form-action": _origin(credentials["redirect_uri"])})(render)
         return show(
@@ -66,8 +70,9 @@ class AuthorizeView(LoginRequiredMixin, OAuthLibMixin, View):
             "flowdock_server/consent.html",
             {
                 "application": application,
-                "scopes": described(scopes),
-                "granted": described(granted(request.user, application)),
+                "scopes": requested,
+                "granted": allowed,
+                "others_granted": [scope for scope in allowed if scope not in requested],
                 "account": request.user,
             },
         )
@@ -93,7 +98,7 @@ class AuthorizeView(LoginRequiredMixin, OAuthLibMixin, View):
             return render(
                 request,
                 "flowdock_server/oauth_error.html",
-                {"sentence": "You have not allowed it. Nothing was connected." if denied else _sentence(oauth_error)},
+                {"sentence": DENIED if denied else _sentence(oauth_error), "denied": denied},
                 status=200 if denied else 400,
             )
         return HttpResponseRedirect(answer["url"])
@@ -109,11 +114,11 @@ def _sentence(error: OAuth2Error) -> str:
     """What is wrong with an authorization request, for the person in front of it."""
     match error:
         case InvalidClientIdError() | MissingClientIdError():
-            return "No application here has this client id. It may have been deleted."
+            return "No application with this client ID is registered on this server. It may have been deleted."
         case MismatchingRedirectURIError() | InvalidRedirectURIError():
-            return "The application wants to be answered at an address that is not registered for it."
+            return "The application sent a redirect URI that is not registered for it."
         case _:
-            return f"The application asked for something that this server does not understand: {error.description}"
+            return f"The application sent a request that this server cannot process: {error.description}"
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -123,7 +128,7 @@ class CodeView(LoginRequiredMixin, View):
     def get(self, request: HttpRequest, code: str) -> HttpResponse:
         grant = get_grant_model().objects.filter(code=code, user=request.user).select_related("application").first()
         if grant is None or grant.is_expired():
-            sentence = "This code has been used, or its ten minutes are over. Begin again at the application."
+            sentence = "This code was already used, or it is older than 10 minutes. Start again in the application."
             return render(request, "flowdock_server/oauth_error.html", {"sentence": sentence}, status=404)
         context = {"application": grant.application, "code": code}
         return render(request, "flowdock_server/oauth_code.html", context)
@@ -165,7 +170,7 @@ class KeyView(OAuthLibMixin, View):
         return response
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        response = _answer(request, _invalid_request("This address knows POST only"), 405)
+        response = _answer(request, _invalid_request("This address only accepts POST requests"), 405)
         response["Allow"] = "POST, OPTIONS"
         return response
 

@@ -84,7 +84,7 @@ def test_the_consent_page_names_application_scopes_and_account(browser):
 
 
 def test_the_consent_page_lists_what_was_allowed_before_and_has_not_ended(browser, world):
-    assert "already allowed" not in browser.get(authorize_address(scope="flow")).content.decode()
+    assert "lready allowed" not in browser.get(authorize_address(scope="flow")).content.decode()
     access_token(world.ines, world.application, "profile integration")
     access_token(world.ines, world.application, "private", lasts=timedelta(hours=-1))
     access_token(world.otto, world.application, "manage")
@@ -92,7 +92,17 @@ def test_the_consent_page_lists_what_was_allowed_before_and_has_not_ended(browse
     response = browser.get(authorize_address(scope="flow"))
 
     assert [scope.name for scope in response.context["granted"]] == ["profile", "integration"]
-    assert "already allowed Build lights: See your profile · Connect services" in response.content.decode()
+    assert "You have also allowed: See your profile · Connect services" in response.content.decode()
+
+
+def test_the_consent_page_marks_what_it_asks_for_again_and_lists_it_once(browser, world):
+    access_token(world.ines, world.application, "profile integration")
+
+    page = browser.get(authorize_address(scope="flow profile integration")).content.decode()
+
+    assert page.count("Already allowed") == 2
+    assert page.count("See your profile") == page.count("Connect services") == 1
+    assert "You have also allowed" not in page
 
 
 def test_no_scope_means_flow_and_private(browser):
@@ -385,7 +395,7 @@ def test_denying_out_of_band_is_a_page(browser):
     response = browser.post(authorize_address(redirect_uri=OUT_OF_BAND), {"allow": "no"})
 
     assert response.status_code == 200
-    assert "not allowed" in response.content.decode()
+    assert "You did not allow" in response.content.decode()
 
 
 def test_anothers_code_is_not_shown(browser, world):
@@ -618,7 +628,7 @@ def test_what_a_person_takes_back_in_the_account_is_dead_at_once(client, browser
     token = token_from(client.post("/oauth/token", exchange(allow(browser, scope="flow offline_access"))))
     pending = allow(browser)
 
-    browser.post(f"/account/authorised/{world.application.pk}/revoke")
+    browser.post(f"/account/authorized/{world.application.pk}/revoke")
 
     bearer = {"Authorization": f"Bearer {token['access_token']}"}
     assert client.get("/flows", headers=bearer).status_code == 401
