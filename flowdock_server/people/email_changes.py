@@ -84,7 +84,7 @@ def _send(user: User, email: str, address: str) -> None:
     mails = [
         EmailMessage(subject=subject, body=render_to_string(f"flowdock_server/{template}.txt", context), to=[to])
         for to, subject, template in (
-            (user.email, "A change of your e-mail address was requested", "email_notice"),
+            (user.email, "Your e-mail address is about to change", "email_notice"),
             (email, "Confirm your new e-mail address", "email_confirmation"),
         )
     ]

@@ -124,8 +124,8 @@ def _send(invitation: Invitation, token: str) -> None:
         "by": invitation.invited_by,
         "address": f"{settings.SERVER_URL}/invitations/{token}",
     }
-    by = invitation.invited_by.name if invitation.invited_by else "Somebody"
-    subject = " ".join(f"{by} invites you to {flow.name} in {flow.organization.name}".split())
+    by = invitation.invited_by.name if invitation.invited_by else "Someone"
+    subject = " ".join(f"{by} invited you to {flow.name} in {flow.organization.name}".split())
     mail = EmailMessage(
         subject=subject, body=render_to_string("flowdock_server/invitation.txt", context), to=[invitation.email]
     )

@@ -56,7 +56,7 @@ def test_an_invitation_is_mailed_and_listed(world, otto, invite, django_capture_
     assert otto.get(PATH).json() == [invitation]
     assert otto.get(invitation["url"]).json() == invitation
     (sent,) = mail.outbox
-    assert (sent.to, sent.subject) == (["new@example.com"], "Otto Berg invites you to Lobby in Acme")
+    assert (sent.to, sent.subject) == (["new@example.com"], "Otto Berg invited you to Lobby in Acme")
     assert "Come\nin <b>now</b>" in sent.body
     assert re.search(r"http://testserver/invitations/[0-9a-f]{32}\n", sent.body)
     assert sent.from_email == "flowdock@testserver"
