@@ -130,7 +130,7 @@ async function send(form) {
     await new Promise(resolve => setTimeout(resolve, LEAVING));
     if (isLeft) return;
     bringBack();
-    sayProblem(box, "Flowdock cannot be reached, so this is not sent yet. Press the button again.");
+    sayProblem(box, "Flowdock cannot be reached, so your message was not sent. Try again.");
     return;
   } finally {
     delete form.dataset.sent;
@@ -140,7 +140,7 @@ async function send(form) {
     bringBack();
     const problem = answer.getElementById(box.id === "content" ? "problem" : "comment-problem");
     if (response.status === 400 && problem) sayProblem(box, problem.textContent.trim());
-    else sayProblem(box, response.status === 413 ? "This is too large to be sent." : "This was not sent. Reload the page and send it again.");
+    else sayProblem(box, response.status === 413 ? "Your message is too large. Send fewer or smaller files." : "Your message was not sent. Reload the page and try again.");
     return;
   }
   const key = answer.querySelector("[name=form_key]");
@@ -228,7 +228,7 @@ function offerMentions(box) {
   if (!found) return endMentions();
   const typed = found[1].toLowerCase();
   const people = [...document.querySelectorAll("#people [data-nick]")].map(({dataset}) => ({nick: dataset.nick, name: dataset.name}));
-  people.push({nick: "everyone", name: "Everybody in this flow"});
+  people.push({nick: "everyone", name: "Everyone in this flow"});
   const options = people.filter(({nick, name}) => nick.toLowerCase().startsWith(typed)
     || name.toLowerCase().split(/\s+/).some(word => word.startsWith(typed))).slice(0, 8);
   if (!options.length) return endMentions();

@@ -51,7 +51,7 @@ async function refreshList() {
   seen = Math.max(seen, Number(fresh.dataset.number));
   markCurrent();
   const arrived = changed.filter(row => !before.has(row.dataset.key)).length;
-  if (changed.length) $("news").textContent = arrived ? `${counted(arrived, "new thread")}` : `${counted(changed.length, "thread")} moved`;
+  if (changed.length) $("news").textContent = arrived ? `${counted(arrived, "new thread")}` : `${counted(changed.length, "thread")} updated`;
 }
 
 /** Do something to the rows so that what is being read does not move. Browsers are not of one mind on it. */
@@ -71,7 +71,7 @@ function tellMoved() {
   const count = moved.size;
   const bar = $("moved");
   bar.hidden = count === 0 || scroller().scrollTop < 8;
-  bar.textContent = `${counted(count, "thread")} ${count === 1 ? "has" : "have"} moved since you looked`;
+  bar.textContent = `${counted(count, "thread")} ${count === 1 ? "has" : "have"} new activity`;
 }
 
 function tellTitle() {
@@ -201,7 +201,7 @@ async function markDone(thread, isDone) {
   } else {
     row?.classList.toggle("is-done", isDone);
   }
-  toast(isDone ? "Done." : "Back among the open threads.", isDone ? () => markDone(thread, false) : null);
+  toast(isDone ? "Marked as done." : "Moved back to To do.", isDone ? () => markDone(thread, false) : null);
   if (isOpen && !isDone) lookAgain({thread: true});
   tellMarks();
 }
@@ -330,7 +330,7 @@ async function sendComment(form) {
     response = await fetch(form.action, {method: "POST", body, keepalive: true});
   } catch {
     bringBack();
-    if (box.isConnected) sayProblem("Flowdock cannot be reached, so this is not posted yet. Press Comment again.");
+    if (box.isConnected) sayProblem("Flowdock cannot be reached, so your comment was not posted. Try again.");
     return;
   } finally {
     delete form.dataset.sent;
@@ -378,9 +378,9 @@ async function press(form) {
     const response = await fetch(address, {method: "POST", body, headers: {Accept: "application/json"}});
     if (response.redirected) return location.reload(); // signed out meanwhile
     outcome = response.ok ? await response.json()
-      : {message: response.status === 404 ? "The thread no longer offers this." : "This was not done. Reload the page and press again."};
+      : {message: response.status === 404 ? "This button is no longer available. Reload the page." : "The request failed. Reload the page and try again."};
   } catch {
-    outcome = {message: "Flowdock cannot be reached. Look whether it was done before you press again."};
+    outcome = {message: "Flowdock cannot be reached. Before you try again, check whether the action was carried out."};
   } finally {
     pressed.delete(address);
     form.removeAttribute("aria-busy");

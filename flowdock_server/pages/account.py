@@ -41,7 +41,7 @@ def change_profile(request: HttpRequest) -> HttpResponseBase:
     if not form.is_valid():
         return _page(request, profile_form=form, status=400)
     form.save()
-    messages.success(request, "Saved.")
+    messages.success(request, "Your profile was saved.")
     return redirect("account")
 
 
@@ -56,9 +56,9 @@ def change_email(request: HttpRequest) -> HttpResponseBase:
         try:
             email_changes.request(form.user, form.cleaned_data["email"])
         except email_changes.AddressTaken:
-            form.add_error("email", "Another account has this address.")
+            form.add_error("email", "Another account uses this e-mail address.")
         except email_changes.MailNotSent:
-            form.add_error("email", "The e-mail could not be sent, so nothing has changed. Try again later.")
+            form.add_error("email", "The e-mail could not be sent, so your address was not changed. Try again later.")
     if not form.is_valid():
         return _page(request, email_form=form, status=400)
     messages.success(request, f"Open the link that was sent to {form.cleaned_data['email']} to confirm the address.")
@@ -81,15 +81,15 @@ def confirm_email(request: HttpRequest, token: str) -> HttpResponseBase:
     A press of a button confirms it: mail servers open links to look for viruses.
     """
     change = email_changes.find(token)
-    problem = "It was used or canceled, or it is older than 24 hours. You can request the change again."
+    problem = "It was already used or canceled, or it is older than 24 hours. You can request the change again."
     if change and request.method == "POST":
         try:
             is_confirmed = email_changes.confirm(change)
         except email_changes.AddressTaken:
-            change, problem = None, "Another account has this address by now."
+            change, problem = None, "Another account uses this e-mail address now."
         else:
             if is_confirmed:
-                messages.success(request, f"You sign in with {change.email} from now on.")
+                messages.success(request, f"Your e-mail address was changed. Sign in with {change.email} from now on.")
                 return redirect("account")
             change = None
     context = {"change": change, "problem": problem}
@@ -107,7 +107,7 @@ def change_password(request: HttpRequest) -> HttpResponseBase:
         return _page(request, password_form=form, status=400)
     update_session_auth_hash(request, form.save())
     email_changes.cancel(request.user)
-    messages.success(request, "The new password is set. Everywhere else you are signed out.")
+    messages.success(request, "Your password was changed. You were signed out in all other browsers.")
     return redirect("account")
 
 
@@ -145,7 +145,7 @@ def revoke_token(request: HttpRequest, token_id: int) -> HttpResponseBase:
     token = ApiToken.objects.filter(user=request.user, pk=token_id).first()
     if token:
         token.delete()
-        messages.success(request, f"The token “{token.name}” opens nothing any more.")
+        messages.success(request, f"The token “{token.name}” was revoked and no longer works.")
     return redirect("account")
 
 
@@ -155,7 +155,7 @@ def revoke_application(request: HttpRequest, application_id: int) -> HttpRespons
     """Everything that lets the application act for this person ends now. Sources that it connected go on posting."""
     application = Application.objects.filter(pk=application_id).first()
     if application and _revoke(request.user, application):
-        messages.success(request, f"{application.name} can do nothing in your name any more.")
+        messages.success(request, f"{application.name} was revoked and can no longer act for you.")
     return redirect("account")
 
 
@@ -167,7 +167,7 @@ def _revoke(user: Any, application: Application) -> bool:
 
 
 @dataclass(frozen=True)
-class Authorised:
+class Authorized:
     """An application that may act for the person, since when, and as what."""
 
     application: Application
@@ -175,11 +175,11 @@ class Authorised:
     scopes: list[Scope]
 
 
-def _authorised(user: Any) -> list[Authorised]:
+def _authorized(user: Any) -> list[Authorized]:
     tokens = living_tokens(user).select_related("application").order_by("application__name", "created")
     by_application = [list(group) for _, group in groupby(tokens, key=lambda token: token.application)]
     return [
-        Authorised(
+        Authorized(
             application=group[0].application,
             since=group[0].created,
             scopes=described([scope for token in group for scope in token.scope.split()]),
@@ -197,7 +197,7 @@ def _page(request: HttpRequest, *, form: TokenForm | None = None, status: int = 
         "email_change": email_changes.pending(request.user),
         "password_form": PasswordForm(request.user),
         "tokens": ApiToken.objects.filter(user=request.user),
-        "authorised": _authorised(request.user),
+        "authorized": _authorized(request.user),
         "form_key": form_keys.form_key(),
         "section": "account",
         **shown,

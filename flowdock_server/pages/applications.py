@@ -40,7 +40,7 @@ def create(request: HttpRequest) -> HttpResponseBase:
             return redirect("applications")
         secret = draft.client_secret  # saving makes a digest of it
         application = form.save()
-        return _page(request, application, secret=secret, news=f"{application.name} is registered.")
+        return _page(request, application, secret=secret, news=f"{application.name} was registered.")
     context = {"form": form, "form_key": form_keys.form_key(), "section": "applications"}
     return render(request, "flowdock_server/new_application.html", context, status=400 if form.errors else 200)
 
@@ -53,7 +53,7 @@ def edit(request: HttpRequest, application_id: int) -> HttpResponseBase:
     form = ApplicationForm(request.POST or None, instance=application)
     if request.method == "POST" and form.is_valid():
         form.save()
-        messages.success(request, "Saved.")
+        messages.success(request, "The application was saved.")
         return redirect("application", application.pk)
     if form.errors:
         # The page's head and addresses speak of what is stored, not of what was refused.
@@ -70,7 +70,7 @@ def rotate_secret(request: HttpRequest, application_id: int) -> HttpResponseBase
     if not form_keys.first_time(request):
         return redirect("application", application.pk)
     secret = application.rotate_secret()
-    return _page(request, application, secret=secret, news="The old secret is of no use any more.")
+    return _page(request, application, secret=secret, news="The secret was replaced. The old one no longer works.")
 
 
 @sensitive_variables("token")
@@ -97,10 +97,10 @@ def delete(request: HttpRequest, application_id: int) -> HttpResponseBase:
     if application is None:  # as after a second press of the button
         return redirect("applications")
     if application.sources.exists():
-        messages.error(request, f"{application.name} has connected sources, whose threads stay in the inbox.")
+        messages.error(request, f"{application.name} cannot be deleted, because it has connected sources.")
         return redirect("application", application.pk)
     application.delete()
-    messages.success(request, f"{application.name} is deleted.")
+    messages.success(request, f"{application.name} was deleted.")
     return redirect("applications")
 
 

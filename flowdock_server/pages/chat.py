@@ -232,7 +232,7 @@ def in_words(error: Rejected | Refused) -> str:
     """Flowdock's reasons as a sentence: "can't be blank" is said of nothing that a page names."""
     if isinstance(error, Rejected):
         reasons = [reason for reasons in error.errors.values() for reason in reasons]
-        return f"This {', and '.join(reasons)}." if reasons else "This cannot be posted."
+        return f"This {', and '.join(reasons)}." if reasons else "This message cannot be posted."
     return f"{error}."
 
 
@@ -409,10 +409,10 @@ def _say(request: HttpRequest, flow: Flow, content: str, **draft: Any) -> str:
     The same form with the same words is the same message: a second press of the button adds none.
     """
     if len(content) > MAX_CONTENT:
-        return f"This is too long by {len(content) - MAX_CONTENT} characters. A message has room for {MAX_CONTENT}."
+        return f"This message is {len(content) - MAX_CONTENT} characters too long. The limit is {MAX_CONTENT}."
     uploads = request.FILES.getlist("files")
     if len(uploads) > MAX_FILES:
-        return f"These are {len(uploads)} files. Send {MAX_FILES} at once at most."
+        return f"You selected {len(uploads)} files. Send at most {MAX_FILES} at form_keys."
     key = request.POST.get(form_keys.FIELD, "")[:64]
     try:
         for place, upload in enumerate(uploads):
@@ -438,5 +438,5 @@ def _read_up_to(flow: Flow, number: int) -> None:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise BadRequest("this is no number of a message")
+        raise BadRequest("this is not the number of a message")
     return int(text)

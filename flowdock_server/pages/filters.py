@@ -21,7 +21,7 @@ MAX_STATUSES = 12  # statuses are free text: the commonest are offered
 MAX_WORDS = 8
 MAX_SEARCH = 200  # characters
 # What `show` may be, and its words. Without it: what is not marked as done.
-SHOWN = {"": "Open", "unread": "Unread", "done": "Done", "all": "All"}
+SHOWN = {"": "To do", "unread": "Unread", "done": "Done", "all": "All"}
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class Filters:
     def read(cls, query: QueryDict) -> Filters:
         source = query.get("source", "")
         if source and not (source.isascii() and source.isdecimal() and len(source) < 19):
-            raise BadRequest("source is no number")
+            raise BadRequest("source is not a number")
         show = query.get("show", "")
         if show not in SHOWN:
-            raise BadRequest("show is none of those")
+            raise BadRequest("show is not one of the views")
         return cls(
             source=int(source) if source else None,
             status=_text(query.get("status", "")),
@@ -235,7 +235,7 @@ def marked(threads: ThreadQuerySet, flow: Flow) -> ThreadQuerySet:
 def _read_cursor(cursor: str) -> tuple[datetime, str]:
     parts = re.fullmatch(r"([0-9]{10})\.([0-9]{6})_([\w-]+)", cursor, re.ASCII)
     if parts is None:
-        raise BadRequest("before names no thread")
+        raise BadRequest("before is not the position of a thread")
     seconds, microseconds, thread_id = parts.groups()
     return datetime.fromtimestamp(int(seconds), UTC).replace(microsecond=int(microseconds)), thread_id
 

@@ -21,8 +21,8 @@ class FlowForm(Form, forms.ModelForm):
     class Meta:
         model = Flow
         fields = ["name", "access_mode"]
-        labels = {"name": "Name", "access_mode": "Who may come in"}
-        help_texts = {"name": "Its address stays the same."}
+        labels = {"name": "Name", "access_mode": "Who can join"}
+        help_texts = {"name": "Renaming the flow does not change its address."}
 
     def clean_name(self) -> str:
         return self.cleaned_data["name"].strip()
@@ -33,14 +33,14 @@ class InvitationForm(Form):
         label="E-mail addresses",
         max_length=50_000,
         widget=forms.Textarea(attrs={"rows": 2, "placeholder": "lea@example.com, otto@example.com"}),
-        help_text="One or many, by comma or line. Who is in the organization comes in at once.",
+        help_text="Separate addresses by commas or lines. Members of the organization join right away.",
     )
     message = forms.CharField(
-        label="A word to them",
+        label="Message",
         max_length=invitations.MAX_MESSAGE,
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Optional. It stands in the mail.",
+        help_text="Optional. Shown in the invitation e-mail.",
     )
 
 
@@ -55,7 +55,7 @@ def show(request: HttpRequest, flow: Flow) -> HttpResponseBase:
         return _page(request, Flow.objects.select_related("organization").get(pk=flow.pk), form=form, status=400)
     # Not the whole row: a message that is posted, or a link that is renewed at the same time, would be undone.
     flow.save(update_fields=form.fields)
-    messages.success(request, "Saved.")
+    messages.success(request, "The flow settings were saved.")
     return _to("flow-settings", flow)
 
 
@@ -66,8 +66,8 @@ def archive(request: HttpRequest, flow: Flow) -> HttpResponseBase:
     _for_admins(request, flow)
     flow.disabled = request.POST.get("archived") != "0"
     flow.save(update_fields=["disabled"])
-    said = "is archived. It can be read, and nothing can be posted." if flow.disabled else "is back."
-    messages.success(request, f"{flow.name} {said}")
+    change = "was archived. Everyone can still read it; nobody can post." if flow.disabled else "was unarchived."
+    messages.success(request, f"{flow.name} {change}")
     return _to("flow-settings", flow)
 
 
@@ -104,40 +104,46 @@ def people(request: HttpRequest, flow: Flow) -> HttpResponse:
 def invite(request: HttpRequest, flow: Flow) -> HttpResponseBase:
     form = InvitationForm(request.POST)
     if flow.disabled:
-        form.add_error(None, "The flow is archived, so nobody can be invited.")
+        form.add_error(None, "This flow is archived, so you cannot invite anyone. Unarchive it first.")
     if not form.is_valid():
         return _people_page(request, flow, invitation_form=form, status=400)
     text, message = form.cleaned_data["emails"].replace("\x00", ""), form.cleaned_data["message"]
     try:
         outcome = invitations.import_addresses(flow, text, by=request.user, message=message)
     except invitations.TooMany:
-        form.add_error("emails", f"{invitations.MAX_IMPORTED} at once at most.")
+        form.add_error("emails", f"Enter at most {invitations.MAX_IMPORTED} addresses at once.")
         return _people_page(request, flow, invitation_form=form, status=400)
     if outcome.invitations:
         invited = ", ".join(invitation.email for invitation in outcome.invitations)
-        messages.success(request, f"Invited: {invited}.")
+        messages.success(request, f"Invitations sent to {invited}.")
     if outcome.added_users:
-        messages.success(request, f"Now in {flow.name}: {', '.join(user.name for user in outcome.added_users)}.")
+        messages.success(request, f"Added to {flow.name}: {', '.join(user.name for user in outcome.added_users)}.")
     if outcome.erroneous_emails:
         form = InvitationForm(initial={"emails": "\n".join(outcome.erroneous_emails), "message": message})
-        problem = "These are no e-mail addresses. The others are invited."
-        return _people_page(request, flow, invitation_form=form, erroneous=problem, status=400)
+        return _people_page(request, flow, invitation_form=form, erroneous=_invalid_addresses(outcome), status=400)
     if not (outcome.invitations or outcome.added_users):
-        messages.success(request, "They are in the flow already.")
+        messages.success(request, "Everyone on your list is already in this flow.")
     return _to("flow-people", flow)
+
+
+def _invalid_addresses(outcome: invitations.Imported) -> str:
+    invalid = list(outcome.erroneous_emails)
+    named = ", ".join(invalid[:3]) + (f" and {len(invalid) - 3} more" if len(invalid) > 3 else "")
+    is_partly_sent = outcome.invitations or outcome.added_users
+    return f"Not valid: {named}.{' The others were invited.' if is_partly_sent else ''}"
 
 
 @require_POST
 @flow_page
 def uninvite(request: HttpRequest, flow: Flow, invitation_id: int) -> HttpResponseBase:
-    """Take an invitation back: for who sent it, and for admins."""
+    """Cancel an invitation: for the person who sent it, and for admins."""
     invitation = Invitation.objects.filter(flow=flow, pk=invitation_id, state=Invitation.State.PENDING).first()
     if invitation is None:  # as after a second press of the button
         return _to("flow-people", flow)
     if invitation.invited_by_id != request.user.pk:
         _for_admins(request, flow)
     invitations.take_back(invitation, by=request.user)
-    messages.success(request, f"The invitation of {invitation.email} leads nowhere any more.")
+    messages.success(request, f"The invitation for {invitation.email} was canceled.")
     return _to("flow-people", flow)
 
 
@@ -151,7 +157,7 @@ def add(request: HttpRequest, flow: Flow) -> HttpResponseBase:
     if user is None:
         raise Http404
     members.add(flow, user, by=request.user)
-    messages.success(request, f"{user.name} is in {flow.name}.")
+    messages.success(request, f"{user.name} was added to {flow.name}.")
     return _to("flow-people", flow)
 
 
@@ -162,8 +168,9 @@ def block(request: HttpRequest, flow: Flow, user_id: int) -> HttpResponseBase:
     membership = _other(request, flow, user_id)
     disabled = request.POST.get("blocked") != "0"
     members.block(membership, by=request.user, disabled=disabled)
-    said = "sees and posts nothing here any more." if disabled else "is let in again."
-    messages.success(request, f"{membership.user.name} {said}")
+    name = membership.user.name
+    change = f"{name} was blocked and can no longer read or post here." if disabled else f"{name} was unblocked."
+    messages.success(request, change)
     return _to("flow-people", flow)
 
 
@@ -173,7 +180,7 @@ def remove(request: HttpRequest, flow: Flow, user_id: int) -> HttpResponseBase:
     """Take somebody out of the flow. They stay in the organization."""
     membership = _other(request, flow, user_id)
     members.remove_from_flow(membership)
-    messages.success(request, f"{membership.user.name} is out of {flow.name}.")
+    messages.success(request, f"{membership.user.name} was removed from {flow.name}.")
     return _to("flow-people", flow)
 
 
@@ -181,7 +188,7 @@ def remove(request: HttpRequest, flow: Flow, user_id: int) -> HttpResponseBase:
 @flow_page
 def leave(request: HttpRequest, flow: Flow) -> HttpResponseBase:
     flow.membership.delete()
-    messages.success(request, f"You have left {flow.name}.")
+    messages.success(request, f"You left {flow.name}.")
     return redirect("flows")
 
 

@@ -27,25 +27,29 @@ class Form(forms.Form):
 
 
 class TokenForm(Form):
-    name = forms.CharField(label="What is it for?", max_length=ApiToken._meta.get_field("name").max_length)
+    name = forms.CharField(
+        label="Token name",
+        max_length=ApiToken._meta.get_field("name").max_length,
+        help_text="The script or tool that uses it.",
+    )
 
 
 class ProfileForm(Form, forms.ModelForm):
     # Plain texts: a browser's own check would refuse what `_web_address` explains.
     avatar = forms.CharField(
-        label="Address of your picture",
+        label="Picture URL",
         max_length=2000,
         required=False,
-        help_text="It is shown where this server loads pictures from elsewhere. Optional.",
+        help_text="Optional. Shown only if this server allows pictures from other sites.",
     )
     website = forms.CharField(label="Website", max_length=2000, required=False, help_text="Optional.")
 
     class Meta:
         model = User
         fields = ["name", "nick", "avatar", "website"]
-        labels = {"name": "Name", "nick": "Nick"}
+        labels = {"name": "Name", "nick": "Nickname"}
         help_texts = {
-            "nick": "How others mention you: @ and this, without blanks.",
+            "nick": "Your @name, no spaces.",
         }
 
     def clean_name(self) -> str:
@@ -55,7 +59,7 @@ class ProfileForm(Form, forms.ModelForm):
         nick = self.cleaned_data["nick"].strip().removeprefix("@")
         # As the API has it.
         if not re.fullmatch(r"[^\s@#,:]+", nick):
-            raise ValidationError("No blank, and none of @ # , :")
+            raise ValidationError("Do not use spaces or any of @ # , :")
         return nick
 
     def clean_avatar(self) -> str:
@@ -74,7 +78,7 @@ class WithPassword(Form):
 
     def _check(self, password: str) -> str:
         if not self.user.check_password(password):
-            raise ValidationError("This is not your password.")
+            raise ValidationError("The password is wrong.")
         return password
 
 
@@ -83,7 +87,7 @@ class EmailForm(WithPassword):
         label="New e-mail address", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
     )
     password = forms.CharField(
-        label="Your password",
+        label="Current password",
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
@@ -94,7 +98,7 @@ class EmailForm(WithPassword):
 
 class PasswordForm(WithPassword):
     old = forms.CharField(
-        label="Your password",
+        label="Current password",
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
@@ -102,7 +106,7 @@ class PasswordForm(WithPassword):
         label="New password",
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least ten characters.",
+        help_text="At least 10 characters.",
     )
 
     def clean_old(self) -> str:
@@ -123,9 +127,9 @@ class SourceForm(Form):
 
     flow = forms.ModelChoiceField(Flow.objects.none(), empty_label=None)
     name = forms.CharField(
-        label="Name", max_length=255, help_text="What it stands for: a repository, a project, a machine."
+        label="Name", max_length=255, help_text="What it posts about: a repository, a project, a machine."
     )
-    external_url = forms.CharField(label="Its address", max_length=2000, required=False, help_text="Optional.")
+    external_url = forms.CharField(label="URL", max_length=2000, required=False, help_text="Optional.")
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -143,21 +147,23 @@ class ApplicationForm(Form, forms.ModelForm):
         fields = ["name", "description", "icon", "redirect_uris", "setup_uri", "configuration_uri"]
         labels = {
             "name": "Name",
-            "description": "What it does",
-            "icon": "Address of its icon",
+            "description": "Description",
+            "icon": "Icon URL",
             "redirect_uris": "Redirect URI",
-            "setup_uri": "Set-up URI",
+            "setup_uri": "Setup URI",
             "configuration_uri": "Configuration URI",
         }
         help_texts = {
-            "name": "Shown to everybody whom it asks for consent.",
-            "description": "One sentence, shown beside “Add”.",
-            "icon": "A square picture. Optional.",
-            "redirect_uris": f"Compared letter by letter. An application without a web address uses {OUT_OF_BAND}.",
-            "setup_uri": "Where “Add” leads. {flow_id} and {flow_url} are filled in; else ?flow= is appended.",
+            "name": "Shown on the consent page.",
+            "description": "One sentence, shown where people add it to a flow.",
+            "icon": "Optional. A square picture.",
+            "redirect_uris": f"Must match exactly. An application without a web address uses {OUT_OF_BAND}.",
+            "setup_uri": (
+                "The page that “Add” opens. {flow_id} and {flow_url} are replaced; without them, ?flow= is appended."
+            ),
             "configuration_uri": (
-                "Where “Configure” leads. {source_id}, {flow_id} and {source_url} are filled in;"
-                " else ?integration_id= and flow= are appended."
+                "The page that “Configure” opens. {source_id}, {flow_id} and {source_url} are replaced;"
+                " without them, ?integration_id= and flow= are appended."
             ),
         }
         widgets = {
@@ -172,7 +178,7 @@ class ApplicationForm(Form, forms.ModelForm):
     def clean_redirect_uris(self) -> str:
         address = self.cleaned_data["redirect_uris"].strip()
         if len(address.split()) > 1:
-            raise ValidationError("One address, and no blank in it.")
+            raise ValidationError("Enter one URL, without spaces.")
         if address != OUT_OF_BAND:
             _web_address(address)
         return address
@@ -189,7 +195,7 @@ def _web_address(address: str) -> str:
     try:
         parts = urlsplit(address)
     except ValueError as error:
-        raise ValidationError("This is no address that a browser understands.") from error
+        raise ValidationError("Enter a valid URL.") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValidationError("It begins with http:// or https://.")
+        raise ValidationError("The URL must begin with http:// or https://.")
     return address

@@ -67,7 +67,7 @@ def comment(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBas
     content = request.POST.get("content", "").replace("\x00", "").strip()
     filters = Filters.read(request.GET)
     if len(content) > MAX_CONTENT:
-        problem = f"This is too long by {len(content) - MAX_CONTENT} characters. A comment has room for {MAX_CONTENT}."
+        problem = f"This comment is {len(content) - MAX_CONTENT} characters too long. The limit is {MAX_CONTENT}."
         opened = _opened(request, flow, thread) | {"comment": content, "comment_problem": problem}
         return _page(request, flow, opened, status=400)
     # The same form with the same words is the same comment: a second press of the button adds none, while words
@@ -114,7 +114,7 @@ def mark_all_read(request: HttpRequest, flow: Flow) -> HttpResponseBase:
     """All that the page has shown, and not what has come since: `number` is the latest message that it knew of."""
     number = request.POST.get("number", "")
     if not (number.isascii() and number.isdecimal() and len(number) < 19):
-        raise BadRequest("number is no number")
+        raise BadRequest("number is not a number")
     flow.membership.inbox_read_number = min(int(number), flow.last_number)
     flow.membership.save(update_fields=["inbox_read_number"])
     return redirect(f"{flow.get_absolute_url()}{Filters.read(request.GET).query}")
@@ -172,7 +172,7 @@ def _opened(request: HttpRequest, flow: Flow, thread: Thread) -> dict[str, Any]:
     before = request.GET.get("earlier_than", "")
     if before:
         if not (before.isascii() and before.isdecimal() and len(before) < 19):
-            raise BadRequest("earlier_than is no number")
+            raise BadRequest("earlier_than is not a number")
         messages = messages.filter(number__lt=int(before))
     found = list(messages[: TIMELINE + 1])
     if thread.is_unread and "unseen" not in request.GET:

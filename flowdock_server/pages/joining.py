@@ -29,7 +29,7 @@ class NewAccountForm(Form):
         label="Choose a password",
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least ten characters.",
+        help_text="At least 10 characters.",
     )
 
     def __init__(self, email: str, *args: Any, **kwargs: Any) -> None:
@@ -42,6 +42,12 @@ class NewAccountForm(Form):
         return password
 
 
+CANNOT_JOIN = (
+    "The link was renewed, the flow is archived, or you are not in its organization."
+    " Ask a member of the flow to invite you."
+)
+
+
 @sensitive_post_parameters("password")
 @never_cache
 @require_http_methods(["GET", "POST"])
@@ -49,7 +55,7 @@ def accept(request: HttpRequest, token: str) -> HttpResponseBase:
     """Accept an invitation: as who is signed in, or with a new account for the invited address."""
     invitation = invitations.find(token)
     if invitation is None:
-        return _nothing(request, "This invitation has been accepted or taken back. Ask for a new one.")
+        return _nothing(request, "The invitation was accepted or canceled. Ask a member of the flow for a new one.")
     if request.user.is_authenticated:
         if request.method == "POST":
             return _let_in(request, invitation, request.user)
@@ -86,7 +92,10 @@ def join(request: HttpRequest, flow_id: UUID, key: str = "") -> HttpResponseBase
     if Flow.objects.open_to(request.user).filter(pk=flow.pk).exists():
         return redirect(flow)
     if not members.may_join(flow, request.user, key):
-        return _nothing(request, "This link no longer works. Ask a member of the flow for a new one.")
+        return _nothing(
+            request,
+            CANNOT_JOIN,
+        )
     if request.method == "POST":
         members.join(flow, request.user)
         return redirect(flow)

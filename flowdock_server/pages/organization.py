@@ -21,7 +21,7 @@ from .forms import Form
 class NewFlowForm(Form):
     name = forms.CharField(label="Name", max_length=100)
     access_mode = forms.ChoiceField(
-        label="Who may come in", choices=Flow.AccessMode.choices, initial=Flow.AccessMode.ORGANIZATION
+        label="Who can join", choices=Flow.AccessMode.choices, initial=Flow.AccessMode.ORGANIZATION
     )
 
 
@@ -44,7 +44,7 @@ def show(request: HttpRequest, organization: str) -> HttpResponseBase:
     if not form.is_valid():
         return _page(request, _own(request, organization), name_form=form, status=400)
     form.save()
-    messages.success(request, "Saved.")
+    messages.success(request, "The organization was renamed.")
     return redirect("organization", organization)
 
 
@@ -62,9 +62,9 @@ def create_flow(request: HttpRequest, organization: str) -> HttpResponseBase:
                 found, form.cleaned_data["name"], form.cleaned_data["access_mode"], by=request.user
             )
         except members.NoAddressLeft:
-            form.add_error("name", "There are too many flows of this name.")
+            form.add_error("name", "This organization has too many flows with this name. Choose another name.")
         else:
-            messages.success(request, f"{flow.name} is there. Ask people in.")
+            messages.success(request, f"{flow.name} was created. Now invite people.")
             return redirect("flow-people", organization, flow.parameterized_name)
     return _page(request, found, flow_form=form, status=400)
 
@@ -93,8 +93,8 @@ def set_admin(request: HttpRequest, organization: str, user_id: int) -> HttpResp
     membership = get_object_or_404(found.memberships.exclude(user=request.user).select_related("user"), user_id=user_id)
     membership.admin = request.POST.get("admin") != "0"
     membership.save(update_fields=["admin"])
-    said = "manages" if membership.admin else "no longer manages"
-    messages.success(request, f"{membership.user.name} {said} {found.name}.")
+    change = "is now an admin" if membership.admin else "is no longer an admin"
+    messages.success(request, f"{membership.user.name} {change} of {found.name}.")
     return redirect("organization", organization)
 
 
@@ -110,10 +110,14 @@ def remove(request: HttpRequest, organization: str, user_id: int) -> HttpRespons
     try:
         members.remove(found, membership.user)
     except members.LastAdmin:
-        messages.error(request, f"Nobody else manages {found.name}. Let somebody do so first.")
+        messages.error(request, f"You are the only admin of {found.name}. Make someone else an admin first.")
         return redirect("organization", organization)
-    messages.success(request, f"{membership.user.name} is out of {found.name} and its flows. What they wrote stays.")
-    return redirect("flows") if user_id == request.user.pk else redirect("organization", organization)
+    if user_id == request.user.pk:
+        messages.success(request, f"You left {found.name} and all its flows. Your messages stay.")
+        return redirect("flows")
+    name = membership.user.name
+    messages.success(request, f"{name} was removed from {found.name} and all its flows. Their messages stay.")
+    return redirect("organization", organization)
 
 
 def _own(request: HttpRequest, organization: str) -> Organization:

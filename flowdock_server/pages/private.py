@@ -79,9 +79,9 @@ def say(request: HttpRequest, user_id: int) -> HttpResponseBase:
     content, uploads = _typed(request), request.FILES.getlist("files")
     problem = ""
     if len(content) > MAX_CONTENT:
-        problem = f"This is too long by {len(content) - MAX_CONTENT} characters. A message has room for {MAX_CONTENT}."
+        problem = f"This message is {len(content) - MAX_CONTENT} characters too long. The limit is {MAX_CONTENT}."
     elif len(uploads) > MAX_FILES:
-        problem = f"These are {len(uploads)} files. Send {MAX_FILES} at once at most."
+        problem = f"You selected {len(uploads)} files. Send at most {MAX_FILES} at once."
     else:
         try:
             for place, upload in enumerate(uploads):
@@ -148,7 +148,7 @@ def close(request: HttpRequest, user_id: int) -> HttpResponseBase:
 def _other(request: HttpRequest, user_id: int) -> User:
     """Somebody one may talk with: who shares a flow, and whom one has talked with before."""
     if user_id >= 2**62:
-        raise BadRequest("nobody has this number")
+        raise BadRequest("no person has this number")
     return get_object_or_404(private.partners(request.user), pk=user_id)
 
 
@@ -230,5 +230,5 @@ def _stored(number: int) -> int:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise BadRequest("this is no number of a message")
+        raise BadRequest("this is not the number of a message")
     return int(text)

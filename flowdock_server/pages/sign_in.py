@@ -18,7 +18,7 @@ from flowdock_server.people.sign_in import TooManyAttempts
 
 class SignInForm(AuthenticationForm):
     error_messages = {
-        "invalid_login": "This address and password do not belong together.",
+        "invalid_login": "The e-mail address or the password is wrong.",
         "inactive": "This account has been closed.",
     }
     retry_after = 0  # seconds, where somebody guesses

@@ -30,16 +30,16 @@ class SignUpForm(Form):
         label="Choose a password",
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least ten characters.",
+        help_text="At least 10 characters.",
     )
     organization = forms.CharField(
-        label="Your organization", max_length=100, help_text="A company or a team: the people who share flows."
+        label="Your organization", max_length=100, help_text="The company or team that shares flows."
     )
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"].lower()
         if User.objects.filter(email=email).exists():
-            raise ValidationError("There is an account for this address. Sign in with it.")
+            raise ValidationError("An account with this e-mail address already exists. Sign in instead.")
         return email
 
     def clean_password(self) -> str:

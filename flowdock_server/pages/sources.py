@@ -33,5 +33,5 @@ def remove(request: HttpRequest, flow: Flow, source_id: int) -> HttpResponseBase
     source = get_object_or_404(Source, flow=flow, pk=source_id)
     if source.removed_at is None:
         source.remove()
-        messages.success(request, f"{source.name} is removed. Nothing new from it reaches {flow.name}.")
+        messages.success(request, f"{source.name} was removed and no longer posts to {flow.name}.")
     return redirect("inbox-settings", flow.organization.parameterized_name, flow.parameterized_name)

@@ -102,7 +102,7 @@ urlpatterns = [
     path("account/password", account.change_password, name="change-password"),
     path("account/tokens", account.issue_token, name="issue-token"),
     path("account/tokens/<int:token_id>/revoke", account.revoke_token, name="revoke-token"),
-    path("account/authorised/<int:application_id>/revoke", account.revoke_application, name="revoke-application"),
+    path("account/authorized/<int:application_id>/revoke", account.revoke_application, name="revoke-application"),
     path("account/applications", applications.show, name="applications"),
     path("account/applications/new", applications.create, name="new-application"),
     path("account/applications/<int:application_id>", include(_application)),

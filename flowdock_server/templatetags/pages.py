@@ -112,10 +112,10 @@ DEEDS = {
     "add_people": "added {}",
     "join": "joined",
     "block": "blocked {}",
-    "unblock": "let {} in again",
+    "unblock": "unblocked {}",
     "invite": "invited {}",
-    "decline": "declined the invitation of {}",
-    "uninvite": "took back the invitation of {}",
+    "decline": "declined the invitation for {}",
+    "uninvite": "canceled the invitation for {}",
     "add_rss_feed": "added the feed {}",
     "remove_rss_feed": "removed the feed {}",
 }
@@ -127,8 +127,8 @@ def deed(message: Message) -> str:
     given = message.data if isinstance(message.data, dict) else {}
     about = given.get("description", "")
     if isinstance(about, dict):
-        about = next((str(about[key]) for key in ("email", "nick", "name", "user") if about.get(key)), "somebody")
-    return DEEDS.get(str(given.get("type")), "did something").format(about or "somebody")
+        about = next((str(about[key]) for key in ("email", "nick", "name", "user") if about.get(key)), "someone")
+    return DEEDS.get(str(given.get("type")), "made a change").format(about or "someone")
 
 
 @register.filter

@@ -73,10 +73,10 @@ def flow_token(stack: Stack, browser: object) -> Callable[[Page], str]:
 
     def connected(page: Page) -> str:
         page.goto(f"{stack.flowdock}/account/applications/{number}")
-        form = page.get_by_role("region", name="A source by hand")
+        form = page.get_by_role("region", name="Create a source manually")
         form.get_by_label("Flow").select_option(label="Acme / Lobby")
         form.get_by_label("Name").fill("Lamp shop")
-        form.get_by_role("button", name="Make a source").click()
+        form.get_by_role("button", name="Create source").click()
         return page.locator("#flow-token").input_value()
 
     return connected

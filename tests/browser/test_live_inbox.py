@@ -110,12 +110,12 @@ def test_new_threads_move_nothing_that_is_being_read(
     for number in range(3):
         teller.tell(f"late {number}", f"Late lamp {number}")
 
-    expect(page.get_by_role("button", name="3 threads have moved since you looked")).to_be_visible()
+    expect(page.get_by_role("button", name="3 threads have new activity")).to_be_visible()
     expect(first_row(page)).to_contain_text("Late lamp 2")
     assert abs(top_of(page, "Lamp number 15.") - before) <= 1  # pixel
     expect(page).to_have_title(re.compile(r"^\(\d+\+?\) Lobby · Acme$"))  # how many are unread
 
-    page.get_by_role("button", name="3 threads have moved").click()
+    page.get_by_role("button", name="3 threads have new activity").click()
     expect(page.locator("#moved")).to_be_hidden()
     expect(first_row(page)).to_be_in_viewport()
 

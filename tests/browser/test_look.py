@@ -157,7 +157,7 @@ def to_the_last(link: str) -> Callable[[Stack, Page], None]:
 def deleting(stack: Stack, page: Page) -> None:
     thread(stack, page)
     page.goto(f"{stack.flowdock}{page.locator('.message-do').first.get_attribute('href')}")
-    page.get_by_role("heading", name="Delete this for everybody?").wait_for()
+    page.get_by_role("heading", name="Delete this message for everyone?").wait_for()
 
 
 def private(stack: Stack, page: Page) -> None:
@@ -171,10 +171,10 @@ def troubled(stack: Stack, page: Page) -> None:
     page.goto(f"{stack.flowdock}/app/acme/main/settings")
     if not page.get_by_text("Its key has expired.").count():
         page.goto(f"{stack.flowdock}/account/applications/1")
-        form = page.get_by_role("region", name="A source by hand")
+        form = page.get_by_role("region", name="Create a source manually")
         form.get_by_label("Flow").select_option(label="Acme / Main")
         form.get_by_label("Name").fill("Tide gauge")
-        form.get_by_role("button", name="Make a source").click()
+        form.get_by_role("button", name="Create source").click()
         said = {"flow_token": page.locator("#flow-token").input_value(), "error_message": "Its key has expired."}
         with requests.Session() as session:
             session.trust_env = False
@@ -187,8 +187,8 @@ def account_with_keys(stack: Stack, page: Page) -> None:
     """A token that was just made, and an application that may act for this person."""
     bridge_home(stack, page)
     page.goto(f"{stack.flowdock}/account")
-    page.get_by_label("What is it for?").fill("Tide gauge")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_label("Token name").fill("Tide gauge")
+    page.get_by_role("button", name="Create token").click()
     page.get_by_role("button", name="Copy").first.wait_for()
 
 
@@ -205,24 +205,24 @@ def signing_out_everywhere(stack: Stack, page: Page) -> None:
 
 def changing_email(stack: Stack, page: Page) -> None:
     page.goto(f"{stack.flowdock}/account")
-    form = page.locator("form", has=page.get_by_role("button", name="Change the address"))
+    form = page.locator("form", has=page.get_by_role("button", name="Change e-mail address"))
     form.locator("input[type=email]").fill("demo.new@example.com")
     form.locator("input[type=password]").fill("demo")
-    form.get_by_role("button", name="Change the address").click()
-    page.get_by_text("waits until the link in the e-mail is opened").wait_for()
+    form.get_by_role("button", name="Change e-mail address").click()
+    page.get_by_text("open the link in the e-mail").wait_for()
 
 
 def joining(stack: Stack, page: Page) -> None:
     made = stack.serve("create_flow", "acme", "Quiet", "--access-mode", "organization", "--exist-ok", "--json")
     page.goto(f"{stack.flowdock}/join/{json.loads(made.stdout)['id']}")
-    page.get_by_role("button", name=re.compile("Join|Come in")).wait_for()
+    page.get_by_role("button", name=re.compile("Join")).wait_for()
 
 
 def invited(stack: Stack, page: Page) -> None:
     """What somebody sees who has no account yet and follows the link in the mail."""
     page.goto(f"{stack.flowdock}/app/acme/main/settings/people")
     page.get_by_label("E-mail addresses").fill("nadia@example.com")
-    page.get_by_role("button", name="Invite to Main").click()
+    page.get_by_role("button", name="Send invitations").click()
     page.get_by_role("heading", name="nadia@example.com").first.wait_for()
     page.context.clear_cookies()
     mail = max((stack.data_dir / "mail").iterdir(), key=lambda path: path.stat().st_mtime)

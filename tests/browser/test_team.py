@@ -106,7 +106,7 @@ def test_a_file_that_is_too_large_is_told_of_until_it_is_taken_away(
     page.locator("#files").set_input_files([film])  # type: ignore[list-item]
     page.get_by_role("textbox", name="Message to Lobby").fill("Our harbour")
     page.get_by_role("button", name="Send").click()
-    expect(page.get_by_role("alert")).to_have_text("This is too large to be sent.")
+    expect(page.get_by_role("alert")).to_have_text("Your message is too large. Send fewer or smaller files.")
     expect(page.get_by_role("textbox", name="Message to Lobby")).to_have_value("Our harbour")
 
     page.get_by_role("button", name="Remove film.mp4").click()
@@ -159,7 +159,7 @@ def test_the_inbox_is_gone_through_by_keyboard(stack: Stack, somebody: Callable[
     expect(row).to_have_class(re.compile("is-unread"))
 
     page.keyboard.press("?")
-    expect(page.get_by_role("heading", name="Keyboard")).to_be_visible()
+    expect(page.get_by_role("heading", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     page.keyboard.press("j")
@@ -213,8 +213,8 @@ def test_what_a_service_told_is_deleted_from_the_open_thread(stack: Stack, someb
         each.page.goto(f"{stack.flowdock}{LOBBY}")
     person.page.get_by_role("link", name=re.compile("A lamp nobody needs")).click()
 
-    person.page.get_by_role("link", name="Delete what Priya Desai did").click()
-    person.page.get_by_role("button", name="Delete it").click()
+    person.page.get_by_role("link", name="Delete this activity by Priya Desai").click()
+    person.page.get_by_role("button", name="Delete message").click()
 
     expect(person.page).to_have_url(re.compile(f"{LOBBY}$"))
     for each in (person, other):

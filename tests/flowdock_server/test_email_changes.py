@@ -52,7 +52,7 @@ def test_a_new_address_counts_when_the_link_sent_to_it_is_confirmed(ines, mailou
     person = browser(ines)
     page = person.post("/account/email", NEW, follow=True)
 
-    assert "new@example.com waits until the link" in see(page).text
+    assert "To change your address to new@example.com" in see(page).text
     notice, confirmation = mailoutbox
     assert (notice.to, confirmation.to) == (["ines@example.com"], ["new@example.com"])
     assert "new@example.com" in notice.body
@@ -129,7 +129,7 @@ def test_an_address_that_somebody_else_took_in_between_is_not_taken_over(world, 
     link = request_change("busy@example.com")
     User.objects.create_user("busy@example.com", "Somebody Else")
 
-    assert "Another account has this address" in see(Client().post(link)).text
+    assert "Another account uses this e-mail address" in see(Client().post(link)).text
     assert email_of(ines) == "ines@example.com"
 
 
@@ -142,4 +142,4 @@ def test_a_mail_that_cannot_be_sent_is_said_and_changes_nothing(ines, settings):
 
     assert (page.status_code, answer.status_code) == (400, 503)
     assert "could not be sent" in see(page).text
-    assert "waits until the link" not in see(browser(ines).get("/account")).text
+    assert "To change your address" not in see(browser(ines).get("/account")).text

@@ -43,7 +43,7 @@ def test_add_leads_to_the_set_up_uri_with_the_flow_filled_in(world):
 
 
 def test_an_application_that_is_not_published_is_offered_to_its_developer_only(world):
-    assert "Only you see it here." in browser(world.ines).get(address(world.lobby, "/settings")).content.decode()
+    assert "Only you can see it here." in browser(world.ines).get(address(world.lobby, "/settings")).content.decode()
     assert "Build lights" not in browser(world.otto).get(address(world.lobby, "/settings")).content.decode()
 
 
@@ -99,7 +99,7 @@ def test_a_removed_source_is_answered_410_and_its_threads_stay(world, connect):
 
     answer = person.post(address(world.main, f"/sources/{source.pk}/remove"), follow=True)
 
-    assert "octo/hello is removed." in answer.content.decode()
+    assert "octo/hello was removed" in answer.content.decode()
     assert f"remove-{source.pk}" not in answer.content.decode()
     assert post(browser(), "/messages", activity(flow_token=token)).status_code == 410
     inbox = person.get(address(world.main)).content.decode()
@@ -279,7 +279,7 @@ def test_an_application_whose_threads_are_in_an_inbox_stays(world, connect):
 
     answer = person.post(f"{path}/delete", follow=True)
 
-    assert "whose threads stay in the inbox" in answer.content.decode()
+    assert "cannot be deleted, because it has connected sources" in answer.content.decode()
     assert Application.objects.exists()
 
 
@@ -306,7 +306,7 @@ def test_a_revoked_token_opens_nothing(world):
 
     answer = person.post(f"/account/tokens/{token.pk}/revoke", follow=True)
 
-    assert "opens nothing any more" in answer.content.decode()
+    assert "no longer works" in answer.content.decode()
     assert basic(secret).get("/user").status_code == 401
     assert person.post(f"/account/tokens/{token.pk}/revoke").status_code == 302
 
@@ -318,7 +318,7 @@ def test_a_token_needs_a_name(world):
     assert not ApiToken.objects.exists()
 
 
-def test_an_authorised_application_is_listed_with_what_it_may_do_and_can_be_revoked(world, with_scopes):
+def test_an_authorized_application_is_listed_with_what_it_may_do_and_can_be_revoked(world, with_scopes):
     through = with_scopes(world.ines, "flow integration")
     access_token(world.otto, world.application, "flow")
     person = browser(world.ines)
@@ -327,12 +327,12 @@ def test_an_authorised_application_is_listed_with_what_it_may_do_and_can_be_revo
     assert "Connect services to your flows" in text
     assert through.get("/flows").status_code == 200
 
-    person.post(f"/account/authorised/{world.application.pk}/revoke")
+    person.post(f"/account/authorized/{world.application.pk}/revoke")
 
     assert through.get("/flows").status_code == 401
     assert "Connect services" not in see(person.get("/account")).text
     assert "Build lights" in see(browser(world.otto).get("/account")).text  # others keep what they allowed
-    assert person.post(f"/account/authorised/{world.application.pk}/revoke").status_code == 302
+    assert person.post(f"/account/authorized/{world.application.pk}/revoke").status_code == 302
 
 
 def copy_of(client: Client) -> Client:

@@ -37,7 +37,7 @@ def test_the_address_may_be_written_in_capitals(world):
 
 
 def test_a_wrong_password_is_said_without_saying_which_of_the_two_is_wrong(world):
-    sentence = "This address and password do not belong together."
+    sentence = "The e-mail address or the password is wrong."
 
     for username in ("ines@example.com", "nobody@example.com"):
         answer = browser().post("/login", {"username": username, "password": "wrong"})
@@ -54,11 +54,11 @@ def test_signing_in_leads_to_no_other_site(world):
 def test_the_demonstration_offers_its_accounts(db, settings):
     call_command("seed_demo")
     html = browser().get("/login").content.decode()
-    assert "Enter as Mira Sand" in html
+    assert "Sign in as Mira Sand" in html
     assert "other@example.com" in html
 
     settings.DEMO = False
-    assert "Enter as" not in browser().get("/login").content.decode()
+    assert "Sign in as" not in browser().get("/login").content.decode()
 
 
 def test_one_press_enters_the_demonstration(db):
@@ -108,13 +108,13 @@ def test_who_is_in_no_flow_learns_what_to_do(world):
     FlowMembership.objects.filter(user=world.sam).delete()
 
     assert browser(world.sam).get("/")["Location"] == "/app"
-    assert "You are in no flow yet." in browser(world.sam).get("/app").content.decode()
+    assert "No flows yet" in browser(world.sam).get("/app").content.decode()
 
 
 def test_consent_names_application_scopes_and_account(world):
     seen = see(browser(world.ines).get("/oauth/authorize?client_id=build-lights&response_type=code&scope=integration"))
 
-    assert "Allow Build lights to work in your flows?" in seen.text
+    assert "Allow Build lights to access your account?" in seen.text
     assert "Connect services to your flows" in seen.text
     assert "Read and send your private messages" not in seen.text
     assert "ines@example.com" in seen.text
@@ -125,7 +125,7 @@ def test_a_request_for_consent_that_makes_no_sense_gets_a_page(world):
     answer = browser(world.ines).get("/oauth/authorize?client_id=nobody&response_type=code")
 
     assert answer.status_code == 400
-    assert "Nothing was connected" in answer.content.decode()
+    assert "Access was not granted" in answer.content.decode()
 
 
 @pytest.mark.parametrize("path", ["/app/acme/nowhere", "/app/nowhere/main", "/app/acme/main/threads/nowhere"])
@@ -133,7 +133,7 @@ def test_what_is_not_there_gets_a_page_that_says_so(world, path):
     answer = browser(world.ines).get(path)
 
     assert answer.status_code == 404
-    assert "There is nothing here for you" in answer.content.decode()
+    assert "Page not found" in answer.content.decode()
 
 
 @pytest.mark.parametrize("query", ["source=one", "source=²", "source=99999999999999999999", "before=yesterday",
@@ -142,7 +142,7 @@ def test_an_address_that_was_tampered_with_gets_a_page_that_says_so(world, query
     answer = browser(world.ines).get(f"/app/acme/main?{query}")
 
     assert answer.status_code == 400
-    assert "does not make sense" in answer.content.decode()
+    assert "This address is not valid" in answer.content.decode()
 
 
 def test_a_fault_of_the_server_gets_a_page_that_tells_nothing_of_it(world, monkeypatch):
@@ -155,7 +155,7 @@ def test_a_fault_of_the_server_gets_a_page_that_tells_nothing_of_it(world, monke
     answer = visitor.get("/app")
 
     assert answer.status_code == 500
-    assert "Something went wrong on our side" in answer.content.decode()
+    assert "Something went wrong on this server" in answer.content.decode()
     assert "innermost" not in answer.content.decode()
 
 

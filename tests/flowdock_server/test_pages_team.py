@@ -142,7 +142,7 @@ def test_an_archived_flow_comes_back(world):
 def test_the_last_who_manages_an_organization_stays(world):
     answer = browser(world.ines).post(f"/app/acme/_people/{world.ines.pk}/remove", follow=True)
 
-    assert "Nobody else manages Acme." in see(answer).text
+    assert "You are the only admin of Acme." in see(answer).text
     assert Membership.objects.filter(user=world.ines, admin=True).exists()
 
 
@@ -220,7 +220,7 @@ def test_who_signs_up_has_an_organization_and_a_flow(signing_up):
     ("change", "problem"),
     [
         ({"password": "short"}, "too short"),
-        ({"email": "ines@example.com"}, "There is an account for this address."),
+        ({"email": "ines@example.com"}, "An account with this e-mail address already exists."),
         ({"email": "nobody"}, "valid email"),
         ({"organization": ""}, "required"),
     ],

@@ -31,7 +31,7 @@ def settings(stack: Stack) -> str:
     return f"{stack.flowdock}/app/acme/main/settings"
 
 
-def is_authorised(person: Visitor, stack: Stack) -> bool:
+def is_authorized(person: Visitor, stack: Stack) -> bool:
     return "Revoke Flowdock Bridge" in person.open(f"{stack.flowdock}/account").text
 
 
@@ -73,9 +73,9 @@ def test_signing_out_of_the_bridge_ends_what_flowdock_allowed_it(stack: Stack) -
     connect.sign_in(person, stack.env, account="other@example.com")
     person.open(f"{stack.bridge}/sign-in/")
     person.send("Allow")
-    assert is_authorised(person, stack)
+    assert is_authorized(person, stack)
     person.open(f"{stack.bridge}/account/")
 
     person.send("Sign out of this browser")
 
-    assert not is_authorised(person, stack)
+    assert not is_authorized(person, stack)
