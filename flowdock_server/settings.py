@@ -82,7 +82,7 @@ INSTALLED_APPS = [
     "oauth2_provider",
 ]
 MIDDLEWARE = [
-    "flowdock_server.streaming.base.StreamingMiddleware",
+    "flowdock_server.streaming.middleware.StreamingMiddleware",
     "flowdock_server.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -13,5 +13,5 @@ What they share:
     errors.py       errors in Flowdock's format (parsing/params.py reads the parameters)
     shapes/         the objects of responses
     middleware.py   the spellings of paths, CORS, and errors of requests that reach no view
-    description.py  /openapi.json; sentences.py completes the texts of its operations
+    openapi.py      /openapi.json; operation_docs.py completes the texts of its operations
 """

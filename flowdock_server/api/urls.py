@@ -15,7 +15,7 @@ from . import (
     threads,
     users,
 )
-from .description import FlowdockAPI
+from .openapi import FlowdockAPI
 
 # docs_url: its page needs scripts from elsewhere and inline, which the policy forbids. openapi.json is for tools.
 api = FlowdockAPI(title="Flowdock", version="1", urls_namespace="api", docs_url=None, openapi_url="/openapi")

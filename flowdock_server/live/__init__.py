@@ -1,6 +1,6 @@
 """What happens in a flow, told at once to the pages and streams that are open on it.
 
-    notes.py   Note: what is told, ids only
+    broadcasts.py   Note: what is told, ids only
     hub.py     who listens in this process
     relay.py   from process to process, by PostgreSQL or Redis
 
@@ -8,8 +8,8 @@
 is what an open page reads. A reader fetches what it may see from the database: a note that is lost loses nothing.
 """
 
+from .broadcasts import Note, Topic
 from .hub import BACKLOG, KEEP_ALIVE, Hub, Listener
-from .notes import Note, Topic
 from .relay import relay_for
 
 __all__ = ["BACKLOG", "KEEP_ALIVE", "Hub", "Listener", "Note", "Topic", "hub"]

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from types import FrameType
 from typing import Any, Protocol
 
-from .notes import Note, Topic
+from .broadcasts import Note, Topic
 
 # Notes a reader may lag behind. One that is slower is cut off, and catches up from the database when it reconnects.
 BACKLOG = 256

@@ -23,7 +23,7 @@ import redis
 from django.conf import settings
 from django.db import connection
 
-from .notes import Note
+from .broadcasts import Note
 
 if TYPE_CHECKING:
     from .hub import Hub

@@ -40,8 +40,8 @@ from flowdock_server.parsing import params
 from flowdock_server.people import rate_limits
 from flowdock_server.people.sign_in import TooManyAttempts
 
-from .cores import AuthorizeCore, TokenCore
 from .grants import granted
+from .request_parsing import AuthorizeCore, TokenCore
 from .scopes import described
 
 DENIED = "You did not allow the application to access your account, so nothing was connected."

@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.views.decorators.http import require_GET
 
 from flowdock_server.live import Note, Topic, hub
-from flowdock_server.live.notes import FOR_STREAMS
+from flowdock_server.live.broadcasts import FOR_STREAMS
 from flowdock_server.models import Conversation, Flow, User
 
 from .access import open_flow

@@ -1,11 +1,11 @@
-"""The streaming API: what happens in flows, and what is said to a person in private, as it happens.
+"""The streaming API: messages of flows and private messages, as they are posted.
 
-base.py         its own address: the same paths as the REST API, on another host or port
-opening.py      who asks for what: checked by an ordinary call, with the REST API's errors
-store.py        what is read from the database
-stream.py       one open stream: what waits to be sent, and how it is spelled
-feed.py         the streams of one process: each message is read once and handed to all
-presence.py     who is there
-bookkeeping.py  events that are not stored
-respond.py      from an opened stream to the bytes of its connection
+middleware.py         the streaming API's own host or port, with the same paths as the REST API
+opening.py            requests for a stream, checked as an ordinary API call, with the REST API's errors
+respond.py            from an opened stream to the bytes of its connection
+stream.py             one open stream: its queue and its format
+feed.py               all streams of a process: each message is read once and delivered to all of them
+store.py              what streams read from the database
+presence.py           who has a stream open
+transient_events.py   events that are not stored
 """

@@ -19,7 +19,7 @@ from django.db import Error as DatabaseTrouble
 
 from flowdock_server.live import Note, Topic, hub
 
-from . import bookkeeping, presence, store
+from . import presence, store, transient_events
 from .opening import conversation_id_of, conversation_key, flow_key, is_conversation
 from .store import in_thread
 from .stream import Stream, Waiting
@@ -135,7 +135,7 @@ class FlowChannel(Channel):
             self._tell_presence(present, await in_thread(store.allowed, self.flow_id, asked))
         if changes := self._changes:
             self._changes = []
-            events = await in_thread(bookkeeping.changes_in, self.flow_id, changes)
+            events = await in_thread(transient_events.changes_in, self.flow_id, changes)
             put_in_all(events, self.streams, await in_thread(store.allowed, self.flow_id, asked))
         news, may_hear = await in_thread(store.flow_news, self.flow_id, self.positions[self.key], asked)
         # A stream may have been opened while that was read.
@@ -151,7 +151,7 @@ class FlowChannel(Channel):
     def _tell_presence(self, present: dict[int, int], may_hear: set[int]) -> None:
         curious = [each for each in self.streams if each.opening.presence and each.user_id in may_hear]
         if curious:
-            events = [bookkeeping.activity(self.flow_id, user_id, at) for user_id, at in present.items()]
+            events = [transient_events.activity(self.flow_id, user_id, at) for user_id, at in present.items()]
             put_in_all(events, curious, may_hear)
 
     async def read(self, stream: Stream, key: str, up_to: int | None) -> list[store.Told]:
@@ -220,7 +220,7 @@ class PlacesChannel(Channel):
     async def tell(self) -> None:
         changes, self._changes = self._changes, []
         if changes:
-            events = await in_thread(bookkeeping.changes_of, self.user_id, changes)
+            events = await in_thread(transient_events.changes_of, self.user_id, changes)
             may_hear = {self.user_id} - await in_thread(store.blocked, [self.user_id])
             put_in_all(events, self.streams, may_hear)
         if any(kind == "flow-remove" for kind, _ in changes):

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from flowdock_server.management import finding
+from flowdock_server.management import lookups
 from flowdock_server.models import Application
 
 EXAMPLE = """
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.add_argument("name", help="What consent pages call it.")
         parser.add_argument("redirect_uri", help="Where people return to; exactly as the application will send it.")
-        parser.add_argument("--owner", type=finding.email, metavar="EMAIL", help="Whose developer page shows it.")
+        parser.add_argument("--owner", type=lookups.email, metavar="EMAIL", help="Whose developer page shows it.")
         parser.add_argument("--description", default="", help="What it does, in a sentence.")
         parser.add_argument("--icon", default="", help="Address of a square picture.")
         parser.add_argument("--setup-uri", default="", help='Where "Add" in a flow\'s settings leads.')
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         application = Application(
             name=name.strip(),
             redirect_uris=redirect_uri,
-            user=finding.user(owner) if owner else None,
+            user=lookups.user(owner) if owner else None,
             client_type=Application.CLIENT_CONFIDENTIAL,
             authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
             **{

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from flowdock_server.management import finding
+from flowdock_server.management import lookups
 from flowdock_server.models import Flow
 from flowdock_server.parsing.slugs import parameterized
 from flowdock_server.people import members
@@ -31,11 +31,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = EXAMPLE
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.add_argument("organization", type=finding.address_part, help="The organization, as addresses call it.")
+        parser.add_argument("organization", type=lookups.address_part, help="The organization, as addresses call it.")
         parser.add_argument("name", help="What people call the flow: Main.")
         parser.add_argument(
             "--parameterized-name",
-            type=finding.address_part,
+            type=lookups.address_part,
             help="How addresses call it (default: made from the name).",
         )
         parser.add_argument(
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--member",
-            type=finding.email,
+            type=lookups.email,
             action="append",
             default=[],
             metavar="EMAIL",
@@ -67,13 +67,13 @@ class Command(BaseCommand):
         exist_ok: bool,
         **options: Any,
     ) -> None:
-        owner = finding.organization(organization)
+        owner = lookups.organization(organization)
         address = parameterized_name or parameterized(name)
         if not address or len(name) > 100:
             raise CommandError(
                 "A name has at most 100 characters; one without Latin letters needs --parameterized-name", returncode=2
             )
-        people = [finding.user(email) for email in member]
+        people = [lookups.user(email) for email in member]
         flow, made = Flow.objects.get_or_create(
             organization=owner, parameterized_name=address, defaults={"name": name, "access_mode": access_mode}
         )

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from flowdock_server.management import finding
+from flowdock_server.management import lookups
 from flowdock_server.models import Membership, Organization
 from flowdock_server.parsing.slugs import RESERVED, parameterized
 
@@ -33,12 +33,12 @@ class Command(BaseCommand):
         parser.add_argument("name", help="What people call it: Acme Shipping.")
         parser.add_argument(
             "--parameterized-name",
-            type=finding.address_part,
+            type=lookups.address_part,
             help="How addresses call it (default: made from the name, as in acme-shipping).",
         )
         parser.add_argument(
             "--admin",
-            type=finding.email,
+            type=lookups.email,
             action="append",
             default=[],
             metavar="EMAIL",
@@ -58,7 +58,7 @@ class Command(BaseCommand):
             )
         if address in RESERVED:
             raise CommandError(f"{address} is a page's address: choose another by --parameterized-name", returncode=2)
-        admins = [finding.user(email) for email in admin]
+        admins = [lookups.user(email) for email in admin]
         organization, made = Organization.objects.get_or_create(parameterized_name=address, defaults={"name": name})
         if not made and not exist_ok:
             raise CommandError(f"There is an organization {address} already")

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from flowdock_server.management import finding, passwords
+from flowdock_server.management import lookups, passwords
 from flowdock_server.models import Membership, User
 from flowdock_server.people import members
 
@@ -35,12 +35,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = EXAMPLE
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.add_argument("email", type=finding.email, help="The e-mail address they sign in with.")
+        parser.add_argument("email", type=lookups.email, help="The e-mail address they sign in with.")
         parser.add_argument("name", help="What pages call them: Lea Cohen.")
         parser.add_argument("--nick", help="What mentions call them (default: the first word of the name).")
         parser.add_argument(
             "--organization",
-            type=finding.address_part,
+            type=lookups.address_part,
             action="append",
             default=[],
             help="Add them to this organization. May be repeated.",
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         parser.add_argument("--admin", action="store_true", help="They may manage these organizations.")
         parser.add_argument(
             "--flow",
-            type=finding.flow_address,
+            type=lookups.flow_address,
             action="append",
             default=[],
             metavar="ORGANIZATION/FLOW",
@@ -76,8 +76,8 @@ class Command(BaseCommand):
         exist_ok: bool,
         **options: Any,
     ) -> None:
-        organizations = [finding.organization(each) for each in organization]
-        flows = [finding.flow(*each) for each in flow]
+        organizations = [lookups.organization(each) for each in organization]
+        flows = [lookups.flow(*each) for each in flow]
         user = User.objects.filter(email=email).first()
         if user and not exist_ok:
             raise CommandError(f"There is a user {email} already")

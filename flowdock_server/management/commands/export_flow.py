@@ -16,7 +16,7 @@ from typing import IO, Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from flowdock_server.management import finding
+from flowdock_server.management import lookups
 from flowdock_server.transfer import export
 
 EXAMPLE = """
@@ -41,7 +41,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = EXAMPLE
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.add_argument("flow", type=finding.flow_address, metavar="ORGANIZATION/FLOW", help="Which flow.")
+        parser.add_argument("flow", type=lookups.flow_address, metavar="ORGANIZATION/FLOW", help="Which flow.")
         parser.add_argument(
             "--output",
             default="-",
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, flow: tuple[str, str], output: str, no_files: bool, passwords: bool, **options: Any) -> None:
-        found = finding.flow(*flow)
+        found = lookups.flow(*flow)
         written = 0
         try:
             with _opened(output) as file, tqdm(unit="line", disable=None, leave=False) as bar:

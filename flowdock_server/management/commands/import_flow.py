@@ -15,7 +15,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from flowdock_server.management import finding
+from flowdock_server.management import lookups
 from flowdock_server.transfer import Unfit, reading
 from flowdock_server.transfer.archive import Archive
 from flowdock_server.transfer.kinds import Record
@@ -58,7 +58,7 @@ class Command(BaseCommand):
         parser.add_argument("file", help="The file, the unpacked folder of an archive, or - for standard input.")
         parser.add_argument(
             "--into",
-            type=finding.flow_address,
+            type=lookups.flow_address,
             metavar="ORGANIZATION/FLOW",
             help="Where to (default: where it came from). What is not there is made.",
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from flowdock_server.management import finding
+from flowdock_server.management import lookups
 from flowdock_server.models import ApiToken
 
 EXAMPLE = """
@@ -43,7 +43,7 @@ class Command(BaseCommand):
     def handle(self, *, of: str | None, user: str | None, name: str, **options: Any) -> None:
         try:
             if user is not None or "@" in (of or ""):
-                token = self._of_person(finding.email(user or of or ""), name)
+                token = self._of_person(lookups.email(user or of or ""), name)
             else:
                 token = self._of_flow(of or "")
         except argparse.ArgumentTypeError as error:
@@ -51,10 +51,10 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps({"token": token}) if options["json"] else token)
 
     def _of_person(self, email: str, name: str) -> str:
-        user = finding.user(email)
+        user = lookups.user(email)
         if not user.is_active:
             raise CommandError(f"{email} is blocked, and a token of theirs would open nothing")
         return ApiToken.issue(user, name[:100])[1]
 
     def _of_flow(self, address: str) -> str:
-        return finding.flow(*finding.flow_address(address)).issue_api_token()
+        return lookups.flow(*lookups.flow_address(address)).issue_api_token()

@@ -10,7 +10,7 @@ from ninja.operation import Operation
 
 from flowdock_server.oauth.validator import GRANTS
 
-from . import messages, sentences
+from . import messages, operation_docs
 from .auth import Basic, BearerToken, FlowToken
 
 ABOUT = """\
@@ -145,7 +145,7 @@ class Description(OpenAPISchema):
         components["securitySchemes"] = _security_schemes() | components.get("securitySchemes", {})
         for methods in self["paths"].values():
             for operation in methods.values():
-                operation["description"] = sentences.complete(operation, components["schemas"])
+                operation["description"] = operation_docs.complete(operation, components["schemas"])
 
     def methods(self, operations: list[Operation]) -> dict[str, Any]:
         methods = super().methods(operations)
