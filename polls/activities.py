@@ -12,7 +12,7 @@ from django.conf import settings
 
 from integrations.activity import Action, Activity, Author, Field, Status, Thread, escape, link
 
-from .results import OptionStanding, Standing, count
+from .results import OptionResult, Results, count
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -33,11 +33,11 @@ def voted(label: str) -> str:
     return f"voted for {escape(label)}"
 
 
-def moved(before: str, label: str) -> str:
+def vote_changed(before: str, label: str) -> str:
     return f"moved the vote from {escape(before)} to {escape(label)}"
 
 
-def took_back(label: str) -> str:
+def vote_removed(label: str) -> str:
     return f"took back the vote for {escape(label)}"
 
 
@@ -45,8 +45,8 @@ def option_added(label: str) -> str:
     return f"added the option {escape(label)}"
 
 
-def closed(standing: Standing) -> str:
-    return f"closed the poll: {escape(standing.outcome)}"
+def closed(results: Results) -> str:
+    return f"closed the poll: {escape(results.summary)}"
 
 
 def author(person: User) -> Author:
@@ -55,7 +55,7 @@ def author(person: User) -> Author:
 
 def activity(
     poll: Poll,
-    standing: Standing,
+    results: Results,
     *,
     author: Author,
     title: str,
@@ -69,11 +69,11 @@ def activity(
         body=paragraph(body),
         event=event,
         thread_id=f"poll:{poll.pk}",
-        thread=thread(poll, standing),
+        thread=thread(poll, results),
     )
 
 
-def thread(poll: Poll, standing: Standing) -> Thread:
+def thread(poll: Poll, results: Results) -> Thread:
     url = absolute(poll.get_absolute_url())
     return Thread(
         title=escape(poll.question),
@@ -81,26 +81,26 @@ def thread(poll: Poll, standing: Standing) -> Thread:
         external_url=url,
         status=Status("open", "green") if poll.is_open else Status("closed", "grey"),
         fields=(
-            *(Field(option.label, _votes(option, poll, standing)) for option in standing.options),
+            *(Field(option.label, _votes(option, poll, results)) for option in results.options),
             Field("Category", link(poll.category.name, absolute(poll.category.get_absolute_url()))),
-            Field("Votes", _total(poll, standing)),
+            Field("Votes", _total(poll, results)),
         ),
         actions=(Action("Vote", url),) if poll.is_open else (),
     )
 
 
-def _votes(option: OptionStanding, poll: Poll, standing: Standing) -> str:
+def _votes(option: OptionResult, poll: Poll, results: Results) -> str:
     votes = count(option.votes, "vote")
     if poll.is_open or not option.leads:
         return votes
-    return f"{votes}, tied" if len(standing.leaders) > 1 else f"{votes}, wins"
+    return f"{votes}, tied" if len(results.leaders) > 1 else f"{votes}, wins"
 
 
-def _total(poll: Poll, standing: Standing) -> str:
+def _total(poll: Poll, results: Results) -> str:
     if not poll.several_answers:
-        return str(standing.votes)
-    people = "1 person" if standing.voters == 1 else f"{standing.voters} people"
-    return f"{standing.votes} by {people}"
+        return str(results.votes)
+    people = "1 person" if results.voters == 1 else f"{results.voters} people"
+    return f"{results.votes} by {people}"
 
 
 def paragraph(text: str) -> str:

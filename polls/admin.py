@@ -20,7 +20,7 @@ else:  # at run time the classes take no type
     InlineBase = TabularInline
 
 
-class StandingFilter(admin.SimpleListFilter):
+class StatusFilter(admin.SimpleListFilter):
     title = "status"
     parameter_name = "status"
 
@@ -105,7 +105,7 @@ class CommentsInline(ReadOnly):
 @admin.register(Poll)
 class PollAdmin(PollBase):
     list_display = ("question", "category", "author", "created_at", "closed_at")
-    list_filter = (StandingFilter, "category__organization", "category")
+    list_filter = (StatusFilter, "category__organization", "category")
     list_select_related = ("category", "author")
     list_per_page = 50
     search_fields = ("question", "author__username", "author__first_name", "author__last_name", "author__email")

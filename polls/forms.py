@@ -20,22 +20,22 @@ from .models import (
     Category,
     name_problem,
 )
-from .texts import lines, one_line, sameness
+from .texts import clean_line, clean_text, normalized
 
 
 class OneLine(forms.CharField):
     def to_python(self, value: Any) -> str:
-        return one_line(super().to_python(value) or "")
+        return clean_line(super().to_python(value) or "")
 
 
 class Lines(forms.CharField):
     """A text of several lines. A line's end is one character, as browsers count it too."""
 
     def to_python(self, value: Any) -> str:
-        return lines(super().to_python(value) or "")
+        return clean_text(super().to_python(value) or "")
 
 
-class Mark(forms.Field):
+class FormKey(forms.Field):
     """The form's own mark, by which it is obeyed once: a UUID. One that cannot be read is none."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class PollForm(forms.Form):
     )
     options = forms.CharField(required=False)
     several_answers = forms.BooleanField(required=False)
-    once = Mark()
+    form_key = FormKey()
 
     def __init__(self, *args: Any, organizations: Sequence[Organization], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -89,7 +89,7 @@ class PollForm(forms.Form):
         return chosen or str(first)
 
     def clean_options(self) -> list[str]:
-        labels = [label for line in self.cleaned_data["options"].splitlines() if (label := one_line(line))]
+        labels = [label for line in self.cleaned_data["options"].splitlines() if (label := clean_line(line))]
         if len(labels) < FEWEST_OPTIONS:
             raise forms.ValidationError("Give at least two options, each on a line of its own.")
         if len(labels) > MOST_OPTIONS:
@@ -97,9 +97,9 @@ class PollForm(forms.Form):
         seen: set[str] = set()
         for label in labels:
             check_label(label)
-            if sameness(label) in seen:
+            if normalized(label) in seen:
                 raise forms.ValidationError(f"“{label}” is there twice.")
-            seen.add(sameness(label))
+            seen.add(normalized(label))
         return labels
 
     def clean(self) -> dict[str, Any]:
@@ -136,11 +136,11 @@ class OptionForm(forms.Form):
 
 class CommentForm(forms.Form):
     text = Lines(max_length=TEXT_LENGTH, error_messages={"required": "Write something first."})
-    once = Mark()
+    form_key = FormKey()
 
 
 def check_label(label: str) -> None:
     if len(label) > LABEL_LENGTH:
         raise forms.ValidationError(f"“{label[:40]}…” is longer than {LABEL_LENGTH} characters.")
-    if not sameness(label):
+    if not normalized(label):
         raise forms.ValidationError("An option has no sign that can be seen.")

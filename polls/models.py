@@ -26,8 +26,8 @@ from integrations.activity import Activity, Author
 from integrations.signals import Organization, happened
 
 from . import activities
-from .results import Standing
-from .texts import sameness
+from .results import Results
+from .texts import normalized
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -68,7 +68,7 @@ class CategoryQuerySet(models.QuerySet["Category"]):
 
     def named(self, name: str, organization: str) -> Category:
         """The organization's category of this name, whatever its case; a new one where there is none."""
-        category, _ = self.get_or_create(organization=organization, key=sameness(name), defaults={"name": name})
+        category, _ = self.get_or_create(organization=organization, key=normalized(name), defaults={"name": name})
         return category
 
 
@@ -92,7 +92,7 @@ class Category(models.Model):
         verbose_name_plural = "categories"
         ordering: ClassVar = ["key"]
         constraints: ClassVar = [
-            models.CheckConstraint(condition=~Q(key=sameness(ALL_POLLS)), name="polls_category_is_not_all_polls"),
+            models.CheckConstraint(condition=~Q(key=normalized(ALL_POLLS)), name="polls_category_is_not_all_polls"),
             models.UniqueConstraint(fields=["organization", "key"], name="polls_category_unique_in_organization"),
             models.UniqueConstraint(fields=["organization", "slug"], name="polls_category_address_unique"),
         ]
@@ -102,7 +102,7 @@ class Category(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self._state.adding:
-            self.key = sameness(self.name)
+            self.key = normalized(self.name)
             self.slug = slug_of(self.key)
         super().save(*args, **kwargs)
 
@@ -113,7 +113,9 @@ class Category(models.Model):
         if problem := name_problem(self.name):
             raise ValidationError({"name": problem})
         same = (
-            Category.objects.filter(organization=self.organization, key=sameness(self.name)).exclude(pk=self.pk).first()
+            Category.objects.filter(organization=self.organization, key=normalized(self.name))
+            .exclude(pk=self.pk)
+            .first()
         )
         if same:
             raise ValidationError({"name": f"There is a category {same.name}."})
@@ -121,9 +123,9 @@ class Category(models.Model):
 
 def name_problem(name: str) -> str:
     """Why no category can be called so, or an empty text."""
-    if not sameness(name):
+    if not normalized(name):
         return "This name has no sign that can be seen."
-    if sameness(name) == sameness(ALL_POLLS):
+    if normalized(name) == normalized(ALL_POLLS):
         return f"“{ALL_POLLS}” is every category together, so none can be called that."
     return ""
 
@@ -157,13 +159,13 @@ class PollQuerySet(models.QuerySet["Poll"]):
         category: str,
         description: str = "",
         several_answers: bool = False,
-        once: uuid.UUID | None = None,
+        form_key: uuid.UUID | None = None,
     ) -> Poll:
         """A new poll in the organization's category of this name, which is made where there is none.
 
         `once` is the form's own mark: sent a second time by its author, it finds the poll that it made.
         """
-        once = once or uuid.uuid4()
+        form_key = form_key or uuid.uuid4()
         try:
             with transaction.atomic():
                 poll = self.create(
@@ -172,15 +174,15 @@ class PollQuerySet(models.QuerySet["Poll"]):
                     description=description,
                     category=Category.objects.named(category, organization),
                     several_answers=several_answers,
-                    once=once,
+                    form_key=form_key,
                 )
                 poll.options.bulk_create(
-                    Option(poll=poll, label=label, key=sameness(label), position=position, added_by=author)
+                    Option(poll=poll, label=label, key=normalized(label), position=position, added_by=author)
                     for position, label in enumerate(options, start=1)
                 )
-                poll.tell("created", author, activities.CREATED)
+                poll.record_change("created", author, activities.CREATED)
         except IntegrityError:
-            known = self.filter(author=author, once=once).first()
+            known = self.filter(author=author, form_key=form_key).first()
             if known is None:
                 raise
             return known
@@ -201,13 +203,13 @@ class Poll(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="closed_polls"
     )
     version = models.PositiveIntegerField(default=0, help_text="How often it has changed: pages ask whether it has")
-    once = models.UUIDField(default=uuid.uuid4, editable=False)
+    form_key = models.UUIDField(default=uuid.uuid4, editable=False)
 
     objects = PollQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["author", "once"], name="polls_poll_made_once"),
+            models.UniqueConstraint(fields=["author", "form_key"], name="polls_poll_unique_form_key"),
             models.CheckConstraint(
                 condition=Q(closed_at__isnull=False) | Q(closed_by=None), name="polls_poll_closed_when_by_somebody"
             ),
@@ -223,8 +225,8 @@ class Poll(models.Model):
     def is_open(self) -> bool:
         return self.closed_at is None
 
-    def standing(self) -> Standing:
-        return standings([self.pk])[self.pk]
+    def results(self) -> Results:
+        return results_of([self.pk])[self.pk]
 
     def may_be_closed_by(self, person: User) -> bool:
         return person.is_staff or (person.pk is not None and person.pk == self.author_id)
@@ -234,8 +236,8 @@ class Poll(models.Model):
 
         False where the vote was there before. Raises PollClosed.
         """
-        self._require_own(option)
-        with self._changing():
+        self._check_option(option)
+        with self._locked():
             mine = {vote.option_id: vote for vote in self.votes.filter(person=person).select_related("option")}
             if option.pk in mine:
                 return False
@@ -244,63 +246,63 @@ class Poll(models.Model):
                 title = activities.voted(option.label)
             else:
                 (vote,) = mine.values()
-                title = activities.moved(vote.option.label, option.label)
+                title = activities.vote_changed(vote.option.label, option.label)
                 vote.option, vote.voted_at = option, timezone.now()
                 vote.save(update_fields=["option", "voted_at"])
-            self.tell("voted", person, title)
+            self.record_change("voted", person, title)
         return True
 
-    def take_back(self, person: User, option: Option) -> bool:
+    def remove_vote(self, person: User, option: Option) -> bool:
         """Take back the person's vote for the option. False where there was none. Raises PollClosed."""
-        self._require_own(option)
-        with self._changing():
+        self._check_option(option)
+        with self._locked():
             deleted, _ = self.votes.filter(person=person, option=option).delete()
             if not deleted:
                 return False
-            self.tell("vote_removed", person, activities.took_back(option.label))
+            self.record_change("vote_removed", person, activities.vote_removed(option.label))
         return True
 
     def add_option(self, person: User, label: str) -> tuple[Option, bool]:
         """The option of this label, whatever its case, and whether it is new. Raises PollClosed and TooManyOptions."""
-        with self._changing():
+        with self._locked():
             options = list(self.options.all())
             for option in options:
-                if option.key == sameness(label):
+                if option.key == normalized(label):
                     return option, False
             if len(options) >= MOST_OPTIONS:
                 raise TooManyOptions
             option = self.options.create(
                 label=label,
-                key=sameness(label),
+                key=normalized(label),
                 position=max((each.position for each in options), default=0) + 1,
                 added_by=person,
             )
-            self.tell("option_added", person, activities.option_added(label))
+            self.record_change("option_added", person, activities.option_added(label))
         return option, True
 
-    def comment(self, person: User, text: str, once: uuid.UUID | None = None) -> Comment:
+    def comment(self, person: User, text: str, form_key: uuid.UUID | None = None) -> Comment:
         """Say something. `once` is the form's own mark: sent a second time, it adds nothing. Raises PollClosed."""
-        once = once or uuid.uuid4()
-        with self._changing():
-            known = self.comments.filter(author=person, once=once).first()
+        form_key = form_key or uuid.uuid4()
+        with self._locked():
+            known = self.comments.filter(author=person, form_key=form_key).first()
             if known:
                 return known
-            comment = self.comments.create(author=person, text=text, once=once)
-            self.tell("commented", person, activities.COMMENTED, body=text, event="discussion")
+            comment = self.comments.create(author=person, text=text, form_key=form_key)
+            self.record_change("commented", person, activities.COMMENTED, body=text, event="discussion")
         return comment
 
     def close(self, person: User) -> bool:
         """End the voting; the result is told. False where it was closed before."""
         try:
-            with self._changing():
+            with self._locked():
                 self.closed_at, self.closed_by = timezone.now(), person
                 self.save(update_fields=["closed_at", "closed_by"])
-                self.tell("closed", person, activities.closed(self.standing()))
+                self.record_change("closed", person, activities.closed(self.results()))
         except PollClosed:
             return False
         return True
 
-    def tell(
+    def record_change(
         self,
         kind: str,
         person: User,
@@ -332,12 +334,12 @@ class Poll(models.Model):
 
         def activity() -> Activity:
             poll = Poll.objects.select_related("category").get(pk=self.pk)
-            return activities.activity(poll, poll.standing(), author=author, title=title, body=body, event=event)
+            return activities.activity(poll, poll.results(), author=author, title=title, body=body, event=event)
 
         return activity
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         """A transaction in which nobody else changes this poll. Raises PollClosed.
 
         SQLite has one writer at any time, from the start of its transaction; it needs no lock on the row.
@@ -351,7 +353,7 @@ class Poll(models.Model):
                 raise PollClosed
             yield
 
-    def _require_own(self, option: Option) -> None:
+    def _check_option(self, option: Option) -> None:
         if option.poll_id != self.pk:
             raise ValueError(f"option {option.pk} belongs to another poll")
 
@@ -412,18 +414,18 @@ class Comment(models.Model):
     )
     text = models.TextField(max_length=TEXT_LENGTH)
     commented_at = models.DateTimeField(default=timezone.now)
-    once = models.UUIDField(default=uuid.uuid4, editable=False)
+    form_key = models.UUIDField(default=uuid.uuid4, editable=False)
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["author", "poll", "once"], name="polls_comment_made_once"),
+            models.UniqueConstraint(fields=["author", "poll", "form_key"], name="polls_comment_unique_form_key"),
         ]
 
     def __str__(self) -> str:
         return self.text[:80]
 
 
-def standings(polls: Collection[int]) -> dict[int, Standing]:
+def results_of(polls: Collection[int]) -> dict[int, Results]:
     """How each of these polls stands, by its id; in two queries."""
     counted: dict[int, list[tuple[int, str, int]]] = defaultdict(list)
     for poll, option, label, votes in (
@@ -436,7 +438,7 @@ def standings(polls: Collection[int]) -> dict[int, Standing]:
     voters = dict(
         Vote.objects.filter(poll__in=polls).order_by().values_list("poll").annotate(Count("person", distinct=True))
     )
-    return {poll: Standing.of(counted[poll], voters.get(poll, 0)) for poll in polls}
+    return {poll: Results.of(counted[poll], voters.get(poll, 0)) for poll in polls}
 
 
 def named_voters(votes: Iterable[Vote]) -> dict[int, list[User]]:

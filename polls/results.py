@@ -20,7 +20,7 @@ def listed(words: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class OptionStanding:
+class OptionResult:
     """An option and its votes. `share` is in per cent of the people who voted; `leads` also where several do."""
 
     pk: int
@@ -31,19 +31,19 @@ class OptionStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Results:
     """A poll's options in its order, and how many people voted; where several answers are allowed, votes are more."""
 
-    options: tuple[OptionStanding, ...] = ()
+    options: tuple[OptionResult, ...] = ()
     voters: int = 0
 
     @classmethod
-    def of(cls, counted: Sequence[tuple[int, str, int]], voters: int) -> Standing:
+    def of(cls, counted: Sequence[tuple[int, str, int]], voters: int) -> Results:
         """From each option's id, label and votes."""
         most = max((votes for _, _, votes in counted), default=0)
         return cls(
             tuple(
-                OptionStanding(pk, label, votes, round(100 * votes / voters) if voters else 0, 0 < votes == most)
+                OptionResult(pk, label, votes, round(100 * votes / voters) if voters else 0, 0 < votes == most)
                 for pk, label, votes in counted
             ),
             voters,
@@ -54,12 +54,12 @@ class Standing:
         return sum(option.votes for option in self.options)
 
     @property
-    def leaders(self) -> list[OptionStanding]:
+    def leaders(self) -> list[OptionResult]:
         """Those with the most votes: none while nobody has voted, several in a tie."""
         return [option for option in self.options if option.leads]
 
     @property
-    def outcome(self) -> str:
+    def summary(self) -> str:
         """The result as plain text: who wins, the tie, or that nobody voted."""
         match self.leaders:
             case []:

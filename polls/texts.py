@@ -11,20 +11,20 @@ DIRECTIONS = "\u202a-\u202e\u2066-\u2069"
 UNWANTED = re.compile(f"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff{DIRECTIONS}]")
 
 
-def one_line(text: str) -> str:
+def clean_line(text: str) -> str:
     return " ".join(UNWANTED.sub("", text).split())
 
 
-def lines(text: str) -> str:
+def clean_text(text: str) -> str:
     """Several lines: ends of lines as `\\n`, nothing blank at the ends of a line or of the text."""
     return "\n".join(line.rstrip() for line in UNWANTED.sub("", text).splitlines()).strip()
 
 
-def sameness(text: str) -> str:
+def normalized(text: str) -> str:
     """The key under which two texts are one to a reader: "Pizza", "PIZZA" and "pi\\u200bzza".
 
     Empty where there is nothing to see. Not left to the database: SQLite knows the case of ASCII only. Folding makes
     a character three at most.
     """
     seen = "".join(sign for sign in unicodedata.normalize("NFC", text) if unicodedata.category(sign) != "Cf")
-    return unicodedata.normalize("NFC", one_line(seen).casefold())
+    return unicodedata.normalize("NFC", clean_line(seen).casefold())

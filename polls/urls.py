@@ -13,7 +13,7 @@ urlpatterns = [
     path("<int:pk>/live/", views.live, name="live"),
     path("<int:pk>/options/", views.add_option, name="add_option"),
     path("<int:pk>/options/<int:option_pk>/vote/", views.vote, name="vote"),
-    path("<int:pk>/options/<int:option_pk>/take-back/", views.take_back, name="take_back"),
+    path("<int:pk>/options/<int:option_pk>/remove-vote/", views.remove_vote, name="remove_vote"),
     path("<int:pk>/comments/", views.comment, name="comment"),
     path("<int:pk>/close/", views.close, name="close"),
 ]

@@ -173,24 +173,24 @@ def poll(lea_s) -> Poll:
 def ask(client: Client, question: str = "What for lunch?", options: str = "Pizza\nSushi", **more: Any) -> Poll:
     """Ask on the page for that; the poll."""
     sent = {"question": question, "new_category": "Lunch", "options": options} | more
-    answer = client.post("/polls/new/", sent)
-    assert answer.status_code == 302, answer.content.decode()
-    return Poll.objects.get(pk=answer["Location"].rstrip("/").rpartition("/")[2])
+    response = client.post("/polls/new/", sent)
+    assert response.status_code == 302, response.content.decode()
+    return Poll.objects.get(pk=response["Location"].rstrip("/").rpartition("/")[2])
 
 
 def vote(client: Client, poll: Poll, label: str, **more: Any) -> Any:
     return client.post(f"/polls/{poll.pk}/options/{poll.options.get(label=label).pk}/vote/", **more)
 
 
-def take_back(client: Client, poll: Poll, label: str, **more: Any) -> Any:
-    return client.post(f"/polls/{poll.pk}/options/{poll.options.get(label=label).pk}/take-back/", **more)
+def remove_vote(client: Client, poll: Poll, label: str, **more: Any) -> Any:
+    return client.post(f"/polls/{poll.pk}/options/{poll.options.get(label=label).pk}/remove-vote/", **more)
 
 
-def text_of(answer: Any) -> str:
+def text_of(response: Any) -> str:
     """What the page says, without its marks."""
-    text = re.sub(r"<[^>]*>", " ", answer.content.decode())
+    text = re.sub(r"<[^>]*>", " ", response.content.decode())
     return re.sub(r" ([.,:])", r"\1", " ".join(html.unescape(text).split()))
 
 
 def counts(poll: Poll) -> dict[str, int]:
-    return {option.label: option.votes for option in poll.standing().options}
+    return {option.label: option.votes for option in poll.results().options}

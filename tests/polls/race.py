@@ -70,8 +70,8 @@ def told(poll: Poll, kind: str) -> list[dict[str, Any]]:
     ]
 
 
-def standing(poll: Poll) -> dict[str, Any]:
-    stands = poll.standing()
+def results(poll: Poll) -> dict[str, Any]:
+    stands = poll.results()
     return {"voters": stands.voters, "votes": {option.label: option.votes for option in stands.options}}
 
 
@@ -88,7 +88,7 @@ def main() -> dict[str, Any]:
     vote = f"/polls/{poll.pk}/options/{poll.options.first().pk}/vote/"
     crowd = {
         "answers": at_once([lambda client=client: client.post(vote) for client in people]),
-        "standing": standing(poll),
+        "results": results(poll),
         "told": told(poll, "voted"),
         "version": Poll.objects.get(pk=poll.pk).version,
     }
@@ -101,7 +101,7 @@ def main() -> dict[str, Any]:
         "answers": at_once(
             [lambda option=option: client_of("p1").post(vote.format(option.pk)) for option in options * 4]
         ),
-        "standing": standing(poll),
+        "results": results(poll),
         "told": told(poll, "voted"),
     }
 
@@ -126,21 +126,21 @@ def main() -> dict[str, Any]:
     calls.insert(PEOPLE // 2, lambda: client_of("p0").post(f"/polls/{poll.pk}/close/"))
     closed = {
         "answers": at_once(calls),
-        "standing": standing(poll),
+        "results": results(poll),
         "votes_told": told(poll, "voted"),
         "told": told(poll, "closed"),
     }
 
     # The same forms again and again, and a category that nobody has named before.
     new = {"question": "?", "options": "A\nB", "new_category": "Brand new"}
-    once = "8a5ba5a2-2a6f-4c8c-9c39-1f4d0c3d3f8b"
+    form_key = "8a5ba5a2-2a6f-4c8c-9c39-1f4d0c3d3f8b"
     before = Poll.objects.count()
     forms = {
         "answers": at_once(
-            [lambda: client_of("p2").post("/polls/new/", new | {"once": once}) for _ in range(6)]
+            [lambda: client_of("p2").post("/polls/new/", new | {"form_key": form_key}) for _ in range(6)]
             + [lambda client=client: client.post("/polls/new/", new) for client in people[3:9]]
             + [
-                lambda: client_of("p2").post(f"/polls/{poll.pk - 1}/comments/", {"text": "Hm.", "once": once})
+                lambda: client_of("p2").post(f"/polls/{poll.pk - 1}/comments/", {"text": "Hm.", "form_key": form_key})
                 for _ in range(6)
             ]
         ),

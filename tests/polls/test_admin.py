@@ -44,12 +44,12 @@ def test_a_poll_is_shown_whole_and_cannot_be_rewritten(staff, lea_s, poll):
     vote(lea_s, poll, "Pizza")
     lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "The oven is back."})
 
-    answer = staff.get(f"/admin/polls/poll/{poll.pk}/change/")
+    response = staff.get(f"/admin/polls/poll/{poll.pk}/change/")
 
-    page = text_of(answer)
+    page = text_of(response)
     for part in ("What for lunch?", "Pizza", "Sushi", "The oven is back.", "lea"):
         assert part in page
-    inputs = re.findall(r'<(?:input|textarea|select)[^>]* name="([^"]+)"', answer.content.decode())
+    inputs = re.findall(r'<(?:input|textarea|select)[^>]* name="([^"]+)"', response.content.decode())
     changeable = {name for name in inputs if not re.search(r"csrf|_save|_continue|_FORMS|-id$|-poll$|-DELETE$", name)}
     assert changeable <= {"theme", "_addanother"}
     assert staff.get("/admin/polls/poll/add/").status_code == 403

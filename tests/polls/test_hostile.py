@@ -33,22 +33,22 @@ def text(request) -> str | bytes:
     return request.param
 
 
-@pytest.mark.parametrize("field", ["question", "description", "category", "new_category", "options", "once"])
+@pytest.mark.parametrize("field", ["question", "description", "category", "new_category", "options", "form_key"])
 def test_any_text_in_a_new_poll(lea_s, text, field):
     sent = {"question": "?", "description": "", "new_category": "Lunch", "options": "Pizza\nSushi"} | {field: text}
 
-    answer = lea_s.post("/polls/new/", sent)
+    response = lea_s.post("/polls/new/", sent)
 
-    assert answer.status_code in {302, 422}
-    if answer.status_code == 302:
-        assert lea_s.get(answer["Location"]).status_code == 200
+    assert response.status_code in {302, 422}
+    if response.status_code == 302:
+        assert lea_s.get(response["Location"]).status_code == 200
         assert lea_s.get("/polls/").status_code == 200
         assert lea_s.get(Poll.objects.get().category.get_absolute_url()).status_code == 200
 
 
 def test_any_text_as_an_option_a_comment_and_a_search(lea_s, poll, text):
     assert lea_s.post(f"/polls/{poll.pk}/options/", {"label": text}).status_code in {302, 422}
-    assert lea_s.post(f"/polls/{poll.pk}/comments/", {"text": text, "once": text}).status_code in {302, 422}
+    assert lea_s.post(f"/polls/{poll.pk}/comments/", {"text": text, "form_key": text}).status_code in {302, 422}
     assert lea_s.post(f"/polls/{poll.pk}/comments/", {"text": text}).status_code in {302, 422}
     if len(text) < 10_000:
         assert lea_s.get("/polls/", {"q": text, "page": text}).status_code == 200
@@ -65,9 +65,9 @@ def test_what_cannot_be_seen_or_turns_directions_is_not_kept(lea_s):
 
 
 def test_more_than_a_form_may_carry_is_told(lea_s, poll):
-    answer = lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "x" * 3_000_000})
+    response = lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "x" * 3_000_000})
 
-    assert answer.status_code in {413, 422}
+    assert response.status_code in {413, 422}
     assert not Comment.objects.exists()
 
 
@@ -100,7 +100,7 @@ def test_an_address_that_leads_nowhere_is_not_found(lea_s, poll, address):
     "address",
     [
         "/polls/999/options/1/vote/",
-        "/polls/999/options/1/take-back/",
+        "/polls/999/options/1/remove-vote/",
         "/polls/999/options/",
         "/polls/999/comments/",
         "/polls/999/close/",
@@ -111,7 +111,7 @@ def test_a_poll_that_is_not_there_takes_nothing(lea_s, address):
     assert lea_s.post(address, {"label": "Salad", "text": "Hm."}).status_code == 404
 
 
-@pytest.mark.parametrize("do", ["vote", "take-back"])
+@pytest.mark.parametrize("do", ["vote", "remove-vote"])
 def test_the_option_of_another_poll_is_not_found(lea_s, poll, do):
     other = ask(lea_s, "Another?", "Yes\nNo")
     vote(lea_s, other, "Yes")
@@ -130,16 +130,16 @@ def test_the_model_refuses_the_option_of_another_poll_too(lea_s, lea, poll):
     with pytest.raises(ValueError, match="belongs to another poll"):
         poll.vote(lea, foreign)
     with pytest.raises(ValueError, match="belongs to another poll"):
-        poll.take_back(lea, foreign)
+        poll.remove_vote(lea, foreign)
     assert not Vote.objects.exists()
 
 
 def test_a_body_that_is_no_form_changes_nothing(lea_s, poll):
     for address in ("/polls/new/", f"/polls/{poll.pk}/options/", f"/polls/{poll.pk}/comments/"):
-        answer = lea_s.post(address, b"\xff\0{", content_type="application/json")
-        assert answer.status_code == 422
-        answer = lea_s.post(address, b"--x\r\nbroken", content_type="multipart/form-data; boundary=x")
-        assert answer.status_code in {400, 422}
+        response = lea_s.post(address, b"\xff\0{", content_type="application/json")
+        assert response.status_code == 422
+        response = lea_s.post(address, b"--x\r\nbroken", content_type="multipart/form-data; boundary=x")
+        assert response.status_code in {400, 422}
     assert (Poll.objects.count(), Option.objects.count(), Comment.objects.count()) == (1, 2, 0)
 
 

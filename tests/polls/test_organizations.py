@@ -69,8 +69,8 @@ def test_to_a_stranger_every_address_of_a_poll_is_as_if_it_did_not_exist(strange
                 assert page.status_code in {404, 405}, name
                 assert done.status_code == 404 or name in {"poll", "live", "category", "in/<slug:slug>/"}, name
                 assert page.status_code != 405 or done.status_code == 404, name
-            for answer in (page, done):
-                assert "What for lunch?" not in answer.content.decode(), name
+            for response in (page, done):
+                assert "What for lunch?" not in response.content.decode(), name
 
     poll.refresh_from_db()
     assert counts(poll) == before

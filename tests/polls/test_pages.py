@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from polls.models import MOST_OPTIONS, Category, Comment, Option, Poll, Vote
 
-from .conftest import ask, browser_of, counts, take_back, text_of, vote
+from .conftest import ask, browser_of, counts, remove_vote, text_of, vote
 
 pytestmark = pytest.mark.django_db
 
@@ -105,30 +105,30 @@ def test_categories_that_differ_have_addresses_that_differ(lea_s, names):
 def test_what_cannot_be_a_poll_is_told_and_what_was_typed_stays(lea_s, sent, told):
     typed = {"question": "What <for> lunch?", "description": "", "new_category": "Lunch", "options": "Pizza\nSushi"}
 
-    answer = lea_s.post("/polls/new/", typed | sent)
+    response = lea_s.post("/polls/new/", typed | sent)
 
-    assert answer.status_code == 422
-    assert told in text_of(answer)
+    assert response.status_code == 422
+    assert told in text_of(response)
     assert not Poll.objects.exists()
     assert not Category.objects.exists()
     if "question" not in sent:
-        assert 'value="What &lt;for&gt; lunch?"' in answer.content.decode()
+        assert 'value="What &lt;for&gt; lunch?"' in response.content.decode()
 
 
 def test_the_same_form_sent_twice_makes_one_poll(lea_s, ola_s):
-    once = str(uuid.uuid4())
+    form_key = str(uuid.uuid4())
 
-    first, second = ask(lea_s, once=once), ask(lea_s, once=once)
-    others = ask(ola_s, once=once)
+    first, second = ask(lea_s, form_key=form_key), ask(lea_s, form_key=form_key)
+    others = ask(ola_s, form_key=form_key)
 
     assert first == second
     assert others != first
-    assert re.search(r'name="once" value="[0-9a-f-]{36}"', lea_s.get("/polls/new/").content.decode())
+    assert re.search(r'name="form_key" value="[0-9a-f-]{36}"', lea_s.get("/polls/new/").content.decode())
 
 
 def test_a_mark_that_cannot_be_read_is_none(lea_s, poll):
-    assert ask(lea_s, once="no mark") != ask(lea_s, once="no mark")
-    assert lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "Hm.", "once": "\0"}).status_code == 302
+    assert ask(lea_s, form_key="no mark") != ask(lea_s, form_key="no mark")
+    assert lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "Hm.", "form_key": "\0"}).status_code == 302
 
 
 # The list
@@ -220,7 +220,7 @@ def test_with_several_answers_votes_add_up(lea_s, ola_s):
 
 def test_a_vote_is_taken_back(lea_s, poll):
     vote(lea_s, poll, "Pizza")
-    take_back(lea_s, poll, "Pizza")
+    remove_vote(lea_s, poll, "Pizza")
 
     assert counts(poll) == {"Pizza": 0, "Sushi": 0}
     page = page_of(lea_s, poll)
@@ -230,7 +230,7 @@ def test_a_vote_is_taken_back(lea_s, poll):
 
 def test_nobody_takes_back_the_vote_of_another(lea_s, ola_s, poll):
     vote(lea_s, poll, "Pizza")
-    take_back(ola_s, poll, "Pizza")
+    remove_vote(ola_s, poll, "Pizza")
 
     assert counts(poll) == {"Pizza": 1, "Sushi": 0}
 
@@ -259,10 +259,10 @@ def test_an_option_is_added_by_anybody_and_once(lea_s, ola_s, poll, ola):
 
 @pytest.mark.parametrize(("label", "told"), [("  ", "Name the option."), ("x" * 121, "longer than 120 characters")])
 def test_what_cannot_be_an_option_is_told_on_the_poll_s_page(lea_s, poll, label, told):
-    answer = lea_s.post(f"/polls/{poll.pk}/options/", {"label": label})
+    response = lea_s.post(f"/polls/{poll.pk}/options/", {"label": label})
 
-    assert answer.status_code == 422
-    assert told in text_of(answer)
+    assert response.status_code == 422
+    assert told in text_of(response)
     assert poll.options.count() == 2
 
 
@@ -277,10 +277,10 @@ def test_a_poll_takes_no_more_options_than_it_can(lea_s):
 
 
 def test_a_comment_is_shown_with_its_author_and_its_time(lea_s, ola_s, poll):
-    answer = ola_s.post(f"/polls/{poll.pk}/comments/", {"text": "The <b>oven</b>\r\nis back."})
+    response = ola_s.post(f"/polls/{poll.pk}/comments/", {"text": "The <b>oven</b>\r\nis back."})
 
     comment = Comment.objects.get()
-    assert answer["Location"] == f"/polls/{poll.pk}/#comment-{comment.pk}"
+    assert response["Location"] == f"/polls/{poll.pk}/#comment-{comment.pk}"
     page = lea_s.get(f"/polls/{poll.pk}/").content.decode()
     assert "The &lt;b&gt;oven&lt;/b&gt;<br>is back." in page
     assert re.search(r"<strong>Ola Berg</strong> <span[^>]*><time datetime=\"[^\"]+\" title=\"[^\"]+\">just now", page)
@@ -288,18 +288,18 @@ def test_a_comment_is_shown_with_its_author_and_its_time(lea_s, ola_s, poll):
 
 def test_a_comment_that_is_empty_or_too_long_is_told_and_stays_in_its_box(lea_s, poll):
     assert "Write something first." in text_of(lea_s.post(f"/polls/{poll.pk}/comments/", {"text": " \n "}))
-    answer = lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "long " * 900})
+    response = lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "long " * 900})
 
-    assert answer.status_code == 422
-    assert "at most 4000 characters" in text_of(answer)
-    assert "long long long" in text_of(answer)
+    assert response.status_code == 422
+    assert "at most 4000 characters" in text_of(response)
+    assert "long long long" in text_of(response)
     assert not Comment.objects.exists()
 
 
 def test_a_comment_of_full_length_fits_however_its_lines_end(lea_s, poll):
-    answer = lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "a\r\n" * 1999 + "ab"})
+    response = lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "a\r\n" * 1999 + "ab"})
 
-    assert answer.status_code == 302
+    assert response.status_code == 302
     assert len(Comment.objects.get().text) == 4000
 
 
@@ -342,23 +342,23 @@ def test_staff_close_any_poll_and_nobody_else_does(lea_s, ola_s, poll, person):
     assert Poll.objects.get().closed_by.first_name == "Sam"
 
 
-@pytest.mark.parametrize("what", ["vote", "take_back", "option", "comment"])
+@pytest.mark.parametrize("what", ["vote", "remove_vote", "option", "comment"])
 def test_a_closed_poll_stays_as_it_is_and_says_so(lea_s, ola_s, poll, what):
     vote(ola_s, poll, "Pizza")
     lea_s.post(f"/polls/{poll.pk}/close/")
 
     match what:
         case "vote":
-            answer = vote(lea_s, poll, "Sushi")
-        case "take_back":
-            answer = take_back(ola_s, poll, "Pizza")
+            response = vote(lea_s, poll, "Sushi")
+        case "remove_vote":
+            response = remove_vote(ola_s, poll, "Pizza")
         case "option":
-            answer = ola_s.post(f"/polls/{poll.pk}/options/", {"label": "Salad"})
+            response = ola_s.post(f"/polls/{poll.pk}/options/", {"label": "Salad"})
         case "comment":
-            answer = ola_s.post(f"/polls/{poll.pk}/comments/", {"text": "Too late."})
+            response = ola_s.post(f"/polls/{poll.pk}/comments/", {"text": "Too late."})
 
-    assert answer.status_code == 302
-    assert "This poll is closed" in text_of(answer.client.get(answer["Location"]))
+    assert response.status_code == 302
+    assert "This poll is closed" in text_of(response.client.get(response["Location"]))
     assert counts(poll) == {"Pizza": 1, "Sushi": 0}
     assert not Comment.objects.exists()
 
@@ -380,10 +380,10 @@ def test_closing_twice_closes_once(lea_s, poll, person):
 def test_with_htmx_a_vote_answers_with_the_changing_parts(lea_s, poll):
     page_of(lea_s, poll)
 
-    answer = vote(lea_s, poll, "Pizza", headers=HTMX)
+    response = vote(lea_s, poll, "Pizza", headers=HTMX)
 
-    parts = answer.content.decode()
-    assert answer.status_code == 200
+    parts = response.content.decode()
+    assert response.status_code == 200
     assert parts.lstrip().startswith('<ol class="rows poll-open" id="options"')
     assert "<html" not in parts
     assert "You voted for <strong>Pizza</strong>." in parts
@@ -417,7 +417,7 @@ def test_an_open_page_asks_for_news_and_gets_them_once(lea_s, ola_s, poll):
     assert lea_s.get(f"/polls/{poll.pk}/{newer}", headers=HTMX).status_code == 204
 
 
-@pytest.mark.parametrize("change", ["vote", "move", "take_back", "option", "comment", "close"])
+@pytest.mark.parametrize("change", ["vote", "move", "remove_vote", "option", "comment", "close"])
 def test_every_change_is_news(lea_s, ola_s, poll, change):
     vote(lea_s, poll, "Pizza")
     before = Poll.objects.get().version
@@ -427,8 +427,8 @@ def test_every_change_is_news(lea_s, ola_s, poll, change):
             vote(ola_s, poll, "Pizza")
         case "move":
             vote(lea_s, poll, "Sushi")
-        case "take_back":
-            take_back(lea_s, poll, "Pizza")
+        case "remove_vote":
+            remove_vote(lea_s, poll, "Pizza")
         case "option":
             lea_s.post(f"/polls/{poll.pk}/options/", {"label": "Salad"})
         case "comment":
@@ -475,13 +475,13 @@ def test_changes_need_the_token_against_forgery(lea, poll):
     assert vote(strict, poll, "Pizza", data={"csrfmiddlewaretoken": token}).status_code == 302
 
 
-@pytest.mark.parametrize("what", ["options/1/vote/", "options/1/take-back/", "options/", "comments/", "close/"])
+@pytest.mark.parametrize("what", ["options/1/vote/", "options/1/remove-vote/", "options/", "comments/", "close/"])
 def test_a_button_s_address_is_no_page(lea_s, poll, what):
-    answer = lea_s.get(f"/polls/{poll.pk}/{what}")
+    response = lea_s.get(f"/polls/{poll.pk}/{what}")
 
-    assert answer.status_code == 405
-    assert answer["Allow"] == "POST"
-    assert "This page only accepts form submissions" in text_of(answer)
+    assert response.status_code == 405
+    assert response["Allow"] == "POST"
+    assert "This page only accepts form submissions" in text_of(response)
 
 
 def test_pages_run_nothing_of_what_people_typed_and_no_inline_script(lea_s, poll):
@@ -489,13 +489,13 @@ def test_pages_run_nothing_of_what_people_typed_and_no_inline_script(lea_s, poll
     lea_s.post(f"/polls/{hostile.pk}/comments/", {"text": "<script>alert(3)</script>"})
 
     for address in ("/polls/", f"/polls/{hostile.pk}/", "/polls/new/"):
-        answer = lea_s.get(address)
-        page = answer.content.decode()
+        response = lea_s.get(address)
+        page = response.content.decode()
         assert "<script>alert" not in page
         assert "<img src=x" not in page
         assert "<svg/onload" not in page
         assert not re.search(r"<script(?! src)|style=|\son\w+=\"", page)
-        assert "script-src 'self'" in answer["Content-Security-Policy"]
+        assert "script-src 'self'" in response["Content-Security-Policy"]
 
 
 def test_the_list_costs_the_same_however_long_it_is(lea_s, lea, person, django_assert_num_queries):

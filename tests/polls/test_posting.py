@@ -11,7 +11,7 @@ from integrations.services import SERVICES
 from polls.connecting import OWN_APP
 from polls.models import Poll, Vote
 
-from .conftest import ask, browser_of, counts, take_back, text_of, vote
+from .conftest import ask, browser_of, counts, remove_vote, text_of, vote
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,7 +57,7 @@ def test_votes_are_told_and_change_the_counts(lea_s, ola_s, flow, everything, po
         (vote, lea_s, "Pizza"),
         (vote, ola_s, "Pizza"),
         (vote, ola_s, "Sushi"),
-        (take_back, lea_s, "Pizza"),
+        (remove_vote, lea_s, "Pizza"),
     ):
         do(client, poll, label)
         deliver()
@@ -210,7 +210,7 @@ def test_every_kind_that_is_offered_is_posted_by_something_and_no_other(lea_s, f
     poll = ask(lea_s)
     vote(lea_s, poll, "Pizza")
     vote(lea_s, poll, "Sushi")
-    take_back(lea_s, poll, "Sushi")
+    remove_vote(lea_s, poll, "Sushi")
     lea_s.post(f"/polls/{poll.pk}/options/", {"label": "Salad"})
     lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "Hm."})
     lea_s.post(f"/polls/{poll.pk}/close/")
@@ -238,27 +238,27 @@ def test_set_up_offers_all_polls_and_each_category(lea_s):
 # Once, and only what is so
 
 
-@pytest.mark.parametrize("what", ["vote", "take_back", "option", "comment", "close", "create"])
+@pytest.mark.parametrize("what", ["vote", "remove_vote", "option", "comment", "close", "create"])
 def test_a_double_click_posts_once(lea_s, flow, everything, poll, what):
     vote(lea_s, poll, "Sushi")
     deliver()
     before = len(flow.posts)
-    once = "8a5ba5a2-2a6f-4c8c-9c39-1f4d0c3d3f8b"
+    form_key = "8a5ba5a2-2a6f-4c8c-9c39-1f4d0c3d3f8b"
 
     for _ in range(2):
         match what:
             case "vote":
                 vote(lea_s, poll, "Pizza")
-            case "take_back":
-                take_back(lea_s, poll, "Sushi")
+            case "remove_vote":
+                remove_vote(lea_s, poll, "Sushi")
             case "option":
                 lea_s.post(f"/polls/{poll.pk}/options/", {"label": "Salad"})
             case "comment":
-                lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "Hm.", "once": once})
+                lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "Hm.", "form_key": form_key})
             case "close":
                 lea_s.post(f"/polls/{poll.pk}/close/")
             case "create":
-                ask(lea_s, "Again?", once=once)
+                ask(lea_s, "Again?", form_key=form_key)
     deliver()
 
     assert len(flow.posts) == before + 1
@@ -334,9 +334,9 @@ def test_a_vote_is_kept_when_the_outbox_is_out_of_order(lea_s, everything, poll,
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(fail):
-        answer = vote(lea_s, poll, "Pizza")
+        response = vote(lea_s, poll, "Pizza")
 
-    assert answer.status_code == 302
+    assert response.status_code == 302
     assert counts(poll) == {"Pizza": 1, "Sushi": 0}
     assert "You voted for Pizza." in text_of(lea_s.get(f"/polls/{poll.pk}/"))
     assert "was not posted" in caplog.text

@@ -65,7 +65,7 @@ def test_everybody_s_vote_counts_and_the_last_post_shows_them_all(raced):
     crowd = raced["crowd"]
 
     assert crowd["answers"] == [302] * PEOPLE
-    assert crowd["standing"]["votes"] == {"Pizza": PEOPLE, "Sushi": 0, "Salad": 0}
+    assert crowd["results"]["votes"] == {"Pizza": PEOPLE, "Sushi": 0, "Salad": 0}
     assert len(crowd["told"]) == PEOPLE
     assert crowd["told"][-1]["fields"]["Pizza"] == f"{PEOPLE} votes"
     shown = [int(activity["fields"]["Pizza"].split()[0]) for activity in crowd["told"]]
@@ -77,7 +77,7 @@ def test_one_person_has_one_vote_however_many_are_sent(raced):
     one = raced["one"]
 
     assert one["answers"] == [302] * 12
-    assert one["standing"]["voters"] == sum(one["standing"]["votes"].values()) == 1
+    assert one["results"]["voters"] == sum(one["results"]["votes"].values()) == 1
     assert Counter(activity["title"].split()[0] for activity in one["told"])["voted"] == 1
     assert all("moved the vote from" in activity["title"] for activity in one["told"] if activity["title"][0] == "m")
 
@@ -95,7 +95,7 @@ def test_the_result_that_is_told_is_the_result(raced):
 
     assert closed["answers"] == [302] * (PEOPLE + 2)
     (told,) = closed["told"]
-    votes = closed["standing"]["votes"]["Pizza"]
+    votes = closed["results"]["votes"]["Pizza"]
     assert len(closed["votes_told"]) == votes
     words = f"Pizza wins with {votes} of {votes} vote{'' if votes == 1 else 's'}" if votes else "nobody voted"
     assert told["title"] == f"closed the poll: {words}"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from integrations.models import Delivery, Integration, Origin, Event
+from integrations.models import Delivery, Event, Integration, Origin
 from integrations.services import SERVICES
 from integrations.services.base import WebhookService
 from tests.integrations.services.recorded import HERE
