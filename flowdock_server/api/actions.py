@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
 from ninja import Router
 from pydantic import Field
@@ -12,7 +12,7 @@ from flowdock_server.parsing.params import Merged
 from flowdock_server.posting import actions
 from flowdock_server.posting.drafts import Shape
 
-from .auth import person
+from .auth import PersonRequest, person
 from .errors import failure
 from .flows import open_flow
 from .shapes import ErrorShape
@@ -34,7 +34,7 @@ class PressedShape(TypedDict):
     response={200: PressedShape, 424: ErrorShape, 503: ErrorShape},
 )
 def press(
-    request: HttpRequest,
+    request: PersonRequest,
     organization: str,
     flow: str,
     thread_id: str,

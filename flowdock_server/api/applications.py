@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Router, Status
 from pydantic import AfterValidator, Field
@@ -15,7 +14,7 @@ from flowdock_server.parsing.params import Merged
 from flowdock_server.posting.drafts import Rejected, Shape
 from flowdock_server.secrets.tokens import new_token
 
-from .auth import Basic, person
+from .auth import ApiRequest, Basic, PersonRequest, person
 from .shapes import ApplicationShape, application_shape
 
 router = Router(tags=["applications"])
@@ -46,7 +45,7 @@ class RegisteredShape(TypedDict):
 
 
 @router.post("/oauth/applications", auth=[Basic()], response={201: RegisteredShape})
-def register_application(request: HttpRequest, new: Annotated[Registration, Merged(...)]) -> Any:
+def register_application(request: ApiRequest, new: Annotated[Registration, Merged(...)]) -> Any:
     """Register an OAuth application that belongs to the caller. Only this response contains its `client_secret`."""
     secret = new_token() + new_token()
     application = Application(
@@ -75,6 +74,6 @@ def register_application(request: HttpRequest, new: Annotated[Registration, Merg
 
 
 @router.get("/oauth/applications/{application_id}", auth=person(), response=ApplicationShape)
-def one_application(request: HttpRequest, application_id: int) -> ApplicationShape:
+def one_application(request: PersonRequest, application_id: int) -> ApplicationShape:
     """Retrieve the name, icon and URLs of an OAuth application by its id, without its client id and secret."""
     return application_shape(get_object_or_404(Application, pk=application_id))

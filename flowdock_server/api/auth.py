@@ -8,17 +8,17 @@ token needs; Basic authentication has all of them.
 import base64
 import binascii
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth import authenticate
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from ninja.errors import AuthenticationError
 from ninja.security.base import AuthBase
 from oauth2_provider.models import get_access_token_model
 
-from flowdock_server.models import ApiToken, Application, Source, User
+from flowdock_server.models import ApiToken, Application, Flow, Source, User
 from flowdock_server.oauth.scopes import SHOWN_WITH
 from flowdock_server.parsing import params
 from flowdock_server.secrets.tokens import digest
@@ -36,6 +36,13 @@ class Caller:
     source: Source | None = None
     key: Model | None = None  # the ApiToken or access token that was sent; deleting its row revokes it
 
+    @property
+    def flows(self) -> QuerySet[Flow]:
+        """The flows that the person is a member of; for a source, its flow."""
+        if self.source:
+            return Flow.objects.filter(pk=self.source.flow_id)
+        return Flow.objects.open_to(self.user) if self.user else Flow.objects.none()
+
     def may(self, *scopes: str) -> bool:
         """Whether the key has one of `scopes`."""
         return self.scopes is None or not self.scopes.isdisjoint(scopes)
@@ -52,6 +59,38 @@ class Caller:
 
     def sees_email_of(self, user: User) -> bool:
         return self.sees("email") or (user == self.user and self.may("profile"))
+
+
+@dataclass(frozen=True)
+class Person(Caller):
+    """A caller who is a person."""
+
+    user: User = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class SourceCaller(Caller):
+    """A caller that is a source."""
+
+    source: Source = field(kw_only=True)
+
+
+class ApiRequest(HttpRequest):
+    """A request whose key was accepted."""
+
+    auth: Caller
+
+
+class PersonRequest(ApiRequest):
+    """A request with the key of a person."""
+
+    auth: Person
+
+
+class SourceRequest(ApiRequest):
+    """A request with a flow token."""
+
+    auth: SourceCaller
 
 
 class Key(AuthBase):
@@ -96,7 +135,7 @@ class BearerToken(Key):
         if found is None or found.is_expired() or found.user is None or not found.user.is_active:
             raise AuthenticationError
         scopes = frozenset(found.scope.split())
-        return Caller(user=found.user, application=found.application, scopes=scopes, key=found)
+        return Person(user=found.user, application=found.application, scopes=scopes, key=found)
 
 
 class Basic(Key):
@@ -124,7 +163,7 @@ class Basic(Key):
             user = token.user if token and token.user.is_active else None
         if user is None:
             raise AuthenticationError
-        return Caller(user=user, key=token)
+        return Person(user=user, key=token)
 
 
 def _text(credentials: bytes) -> str:
@@ -141,7 +180,7 @@ class FlowToken(Key):
     openapi_name = "flow_token"
     openapi_description = "The secret of a source, in the query, a form or JSON"
 
-    parameters = ("flow_token",)
+    parameters: tuple[str, ...] = ("flow_token",)
 
     def find(self, request: HttpRequest) -> Caller | None:
         parameters = params.of(request)
@@ -154,7 +193,7 @@ class FlowToken(Key):
             raise AuthenticationError
         if source.removed_at:
             raise Gone
-        return Caller(source=source, application=source.application, scopes=frozenset())
+        return SourceCaller(source=source, application=source.application, scopes=frozenset())
 
 
 class ActivityToken(FlowToken):

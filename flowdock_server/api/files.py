@@ -14,7 +14,7 @@ from ninja import Router
 from flowdock_server.models import Attachment, Conversation, Flow
 from flowdock_server.posting import files
 
-from .auth import Caller, Key, person
+from .auth import Caller, Key, Person, PersonRequest, person
 from .errors import Forbidden
 
 router = Router(tags=["files"])
@@ -29,14 +29,14 @@ class SignedIn(Key):
     openapi_description = "The session cookie of somebody who is signed in to the pages"
 
     def find(self, request: HttpRequest) -> Caller | None:
-        return Caller(user=request.user) if request.user.is_authenticated and request.user.is_active else None
+        return Person(user=request.user) if request.user.is_authenticated and request.user.is_active else None
 
 
 READERS = [*person("flow", "private"), SignedIn()]
 
 
 @router.get("/files/{key}/thumb/{path:name}", auth=READERS, response={302: None})
-def open_thumbnail(request: HttpRequest, key: str, name: str) -> HttpResponseBase:
+def open_thumbnail(request: PersonRequest, key: str, name: str) -> HttpResponseBase:
     """Redirect to the content of an image's thumbnail. This is the `path` of an attachment's `thumbnail`.
 
     404 if the caller may not see the file, or it has no thumbnail.
@@ -48,7 +48,7 @@ def open_thumbnail(request: HttpRequest, key: str, name: str) -> HttpResponseBas
 
 
 @router.get("/files/{key}/{path:name}", auth=READERS, response={302: None})
-def open_file(request: HttpRequest, key: str, name: str) -> HttpResponseBase:
+def open_file(request: PersonRequest, key: str, name: str) -> HttpResponseBase:
     """Redirect to the content of a file. This is the `path` of an attachment.
 
     404 if the caller may not see the file.
@@ -56,7 +56,7 @@ def open_file(request: HttpRequest, key: str, name: str) -> HttpResponseBase:
     return _leading_to(files.address_of(_open(request.auth, key)))
 
 
-def _open(caller: Caller, key: str) -> Attachment:
+def _open(caller: Person, key: str) -> Attachment:
     """A file in a flow of the caller, or in a private message that they sent or received. Raises Http404, Forbidden."""
     of_flow = Q(message__isnull=False, flow__in=Flow.objects.open_to(caller.user).values("pk"))
     in_private = Q(private_message__conversation__in=Conversation.objects.of(caller.user).values("pk"))

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import Http404, HttpRequest
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 from ninja import Router, Status
 from pydantic import Field
@@ -17,7 +17,7 @@ from flowdock_server.parsing.params import Id, Merged
 from flowdock_server.people import members
 from flowdock_server.posting.drafts import Shape
 
-from .auth import Caller, person
+from .auth import Caller, Person, PersonRequest, person
 from .errors import Forbidden
 from .shapes import FlowShape, FlowUserShape, Offers, flow_shape, flow_user_shape
 
@@ -64,10 +64,7 @@ def open_flow_by_id(caller: Caller, flow_id: str) -> Flow:
 
 
 def _flows(caller: Caller) -> QuerySet[Flow]:
-    """The flows that the caller is a member of; for a source, its flow."""
-    if caller.source:
-        return Flow.objects.filter(pk=caller.source.flow_id).select_related("organization")
-    return Flow.objects.open_to(caller.user).select_related("organization")
+    return caller.flows.select_related("organization")
 
 
 def _one(flows: QuerySet[Flow], **which: Any) -> Flow:
@@ -77,7 +74,7 @@ def _one(flows: QuerySet[Flow], **which: Any) -> Flow:
     return flow
 
 
-def _shapes(caller: Caller, flows: QuerySet[Flow], *, users: bool) -> list[FlowShape]:
+def _shapes(caller: Person, flows: QuerySet[Flow], *, users: bool) -> list[FlowShape]:
     """The same number of queries for many flows as for one. `users` are shown only to members of a flow."""
     members_of_organization = (
         Membership.objects.filter(organization=OuterRef("organization"))
@@ -125,18 +122,18 @@ def _unread_mentions(user: User) -> dict[UUID, int]:
     return dict(unread.order_by().values_list("message__flow").annotate(count=Count("*")))
 
 
-def _whole(caller: Caller, flow: Flow) -> FlowShape:
+def _whole(caller: Person, flow: Flow) -> FlowShape:
     return _shapes(caller, Flow.objects.filter(pk=flow.pk), users=True)[0]
 
 
 @router.get("/flows", auth=person("flow"), response=list[FlowShape])
-def joined_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
+def joined_flows(request: PersonRequest, users: bool = False) -> list[FlowShape]:
     """List the flows that the caller is a member of, with their users if `users=1`. Archived flows are left out."""
     return _shapes(request.auth, _flows(request.auth).filter(disabled=False), users=users)
 
 
 @router.get("/flows/all", auth=person("flow"), response=list[FlowShape])
-def all_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
+def all_flows(request: PersonRequest, users: bool = False) -> list[FlowShape]:
     """List the flows that the caller is a member of, and those of their organizations that they can join.
 
     With `users=1`, flows that the caller is a member of include their users. Archived flows are left out.
@@ -147,13 +144,13 @@ def all_flows(request: HttpRequest, users: bool = False) -> list[FlowShape]:
 
 
 @router.get("/flows/find", auth=person("flow", "integration"), response=FlowShape)
-def find_flow(request: HttpRequest, id: str) -> FlowShape:
+def find_flow(request: PersonRequest, id: str) -> FlowShape:
     """Retrieve a flow by its id, with its users. 404 if the caller is not a member of the flow."""
     return _whole(request.auth, open_flow_by_id(request.auth, id))
 
 
 @router.get(OF_ORGANIZATION, auth=person("flow"), response=list[FlowShape])
-def flows_of_organization(request: HttpRequest, organization: str, users: bool = False) -> list[FlowShape]:
+def flows_of_organization(request: PersonRequest, organization: str, users: bool = False) -> list[FlowShape]:
     """List the flows of one organization that the caller is a member of. Archived flows are left out.
 
     With `users=1`, each flow includes its users. 404 if the caller is not in the organization.
@@ -163,7 +160,7 @@ def flows_of_organization(request: HttpRequest, organization: str, users: bool =
 
 
 @router.post(OF_ORGANIZATION, auth=person("manage"), response={201: FlowShape})
-def create_flow(request: HttpRequest, organization: str, new: Annotated[NewFlow, Merged(...)]) -> Status[FlowShape]:
+def create_flow(request: PersonRequest, organization: str, new: Annotated[NewFlow, Merged(...)]) -> Status[FlowShape]:
     """Create a flow in an organization and add the caller to it. Its `parameterized_name` is made from `name`.
 
     404 if the caller is not in the organization.
@@ -181,14 +178,14 @@ def _organization(user: User, organization: str) -> Organization:
 
 
 @router.get(ONE, auth=person("flow", "integration"), response=FlowShape)
-def one_flow(request: HttpRequest, organization: str, flow: str) -> FlowShape:
+def one_flow(request: PersonRequest, organization: str, flow: str) -> FlowShape:
     """Retrieve a flow by its path, with its users. 404 if the caller is not a member of the flow."""
     return _whole(request.auth, open_flow(request.auth, organization, flow))
 
 
 @router.api_operation(["PUT", "PATCH"], ONE, auth=person("manage"), response=FlowShape)
 def change_flow(
-    request: HttpRequest, organization: str, flow: str, change: Annotated[FlowChange, Merged(...)]
+    request: PersonRequest, organization: str, flow: str, change: Annotated[FlowChange, Merged(...)]
 ) -> FlowShape:
     """Change a flow: open, close or join it for the caller, or rename, archive or unarchive it or set who can join.
 
@@ -196,7 +193,7 @@ def change_flow(
     admins of the organization can change `name`, `disabled` (archived) and `access_mode` (403 otherwise). The
     `parameterized_name` stays the same. 404 if the caller is not a member and cannot join.
     """
-    caller: Caller = request.auth
+    caller = request.auth
     reachable = Q(pk__in=_flows(caller).order_by().values("pk"))
     reachable |= Q(pk__in=members.joinable_by(caller.user).order_by().values("pk"))
     found = _one(
@@ -223,7 +220,7 @@ class JoinUrlShape(TypedDict):
 
 
 @router.post(ONE + "/join_url", auth=person("manage"), response=JoinUrlShape)
-def renew_join_url(request: HttpRequest, organization: str, flow: str) -> JoinUrlShape:
+def renew_join_url(request: PersonRequest, organization: str, flow: str) -> JoinUrlShape:
     """Replace the invite link of a flow, and return the new one. The old link stops working.
 
     403 unless the caller is an admin of the organization; 404 if the flow's `access_mode` is not `link`.
@@ -238,7 +235,7 @@ def renew_join_url(request: HttpRequest, organization: str, flow: str) -> JoinUr
 
 
 @router.get(ONE + "/users", auth=person("flow"), response=list[FlowUserShape])
-def flow_users(request: HttpRequest, organization: str, flow: str) -> list[FlowUserShape]:
+def flow_users(request: PersonRequest, organization: str, flow: str) -> list[FlowUserShape]:
     """List the users of a flow, ordered by id. A user who is blocked is `disabled` and not `in_flow`."""
     memberships = open_flow(request.auth, organization, flow).memberships.select_related("user").order_by("user_id")
     return [flow_user_shape(each, with_email=request.auth.sees_email_of(each.user)) for each in memberships]
@@ -246,7 +243,7 @@ def flow_users(request: HttpRequest, organization: str, flow: str) -> list[FlowU
 
 @router.post(ONE + "/users", auth=person("manage"), response=dict[str, Any])
 def add_flow_user(
-    request: HttpRequest, organization: str, flow: str, added: Annotated[FlowUserAdded, Merged(...)]
+    request: PersonRequest, organization: str, flow: str, added: Annotated[FlowUserAdded, Merged(...)]
 ) -> dict[str, Any]:
     """Add a user of the organization to a flow, by their `id`. 404 if the user is not in the organization."""
     opened = open_flow(request.auth, organization, flow)
@@ -257,7 +254,7 @@ def add_flow_user(
 
 @router.api_operation(["PUT", "PATCH"], ONE + "/users/{user_id}", auth=person("manage"), response=dict[str, Any])
 def block_flow_user(
-    request: HttpRequest, organization: str, flow: str, user_id: Id, change: Annotated[FlowUserChange, Merged(...)]
+    request: PersonRequest, organization: str, flow: str, user_id: Id, change: Annotated[FlowUserChange, Merged(...)]
 ) -> dict[str, Any]:
     """Block a user in a flow, so that they cannot read or post there, or unblock them.
 

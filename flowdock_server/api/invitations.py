@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Router, Status
 from pydantic import BeforeValidator, Field
@@ -12,7 +11,7 @@ from flowdock_server.parsing.params import Merged
 from flowdock_server.people import invitations, members
 from flowdock_server.posting.drafts import Rejected, Shape
 
-from .auth import person
+from .auth import ApiRequest, PersonRequest, person
 from .errors import Forbidden
 from .flows import open_flow
 from .shapes import ImportedShape, InvitationShape, invitation_shape, user_shape
@@ -44,7 +43,7 @@ class NewInvitations(Shape):
 
 
 @router.get(OF_FLOW, auth=person("manage"), response=list[InvitationShape])
-def flow_invitations(request: HttpRequest, organization: str, flow: str) -> list[InvitationShape]:
+def flow_invitations(request: PersonRequest, organization: str, flow: str) -> list[InvitationShape]:
     """List the pending invitations to a flow. Accepted invitations are not listed."""
     opened = open_flow(request.auth, organization, flow)
     pending = opened.invitations.filter(state=Invitation.State.PENDING)
@@ -53,7 +52,7 @@ def flow_invitations(request: HttpRequest, organization: str, flow: str) -> list
 
 @router.post(OF_FLOW, auth=person("manage"), response={201: InvitationShape})
 def invite(
-    request: HttpRequest, organization: str, flow: str, new: Annotated[NewInvitation, Merged(...)]
+    request: PersonRequest, organization: str, flow: str, new: Annotated[NewInvitation, Merged(...)]
 ) -> Status[InvitationShape]:
     """Invite a person to a flow by e-mail. If they have a pending invitation, its e-mail is sent again.
 
@@ -69,7 +68,7 @@ def invite(
 
 @router.post(OF_FLOW + "/import", auth=person("manage"), response={201: ImportedShape})
 def invite_many(
-    request: HttpRequest, organization: str, flow: str, new: Annotated[NewInvitations, Merged(...)]
+    request: PersonRequest, organization: str, flow: str, new: Annotated[NewInvitations, Merged(...)]
 ) -> Status[ImportedShape]:
     """Invite several people to a flow by e-mail. People in the organization are added to the flow right away.
 
@@ -90,14 +89,14 @@ def invite_many(
 
 
 @router.get(OF_FLOW + "/{invitation_id}", auth=person("manage"), response=InvitationShape)
-def one_invitation(request: HttpRequest, organization: str, flow: str, invitation_id: int) -> InvitationShape:
+def one_invitation(request: PersonRequest, organization: str, flow: str, invitation_id: int) -> InvitationShape:
     """Retrieve an invitation to a flow by its id, whether it is pending or accepted."""
     opened = open_flow(request.auth, organization, flow)
     return invitation_shape(get_object_or_404(opened.invitations, pk=invitation_id), opened)
 
 
 @router.delete(OF_FLOW + "/{invitation_id}", auth=person("manage"), response={204: None})
-def uninvite(request: HttpRequest, organization: str, flow: str, invitation_id: int) -> Status[None]:
+def uninvite(request: PersonRequest, organization: str, flow: str, invitation_id: int) -> Status[None]:
     """Cancel a pending invitation, so that the link in its e-mail stops working.
 
     403 unless the caller sent the invitation or is an admin of the organization; 404 if it was already accepted.
@@ -111,7 +110,7 @@ def uninvite(request: HttpRequest, organization: str, flow: str, invitation_id: 
     return Status(204, None)
 
 
-def _inviting(request: HttpRequest, organization: str, flow: str) -> Flow:
+def _inviting(request: ApiRequest, organization: str, flow: str) -> Flow:
     opened = open_flow(request.auth, organization, flow)
     if opened.disabled:
         raise Forbidden("This flow is archived. Unarchive it before you invite people.")

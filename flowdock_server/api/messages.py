@@ -17,7 +17,7 @@ from flowdock_server.parsing.params import DEFAULT_LIMIT, Limit, Merged
 from flowdock_server.posting import chat_threads, messages, search, tagging
 from flowdock_server.posting.drafts import BLANK, INBOX_EVENTS, Content, Draft, Rejected, Shape, Tags
 
-from .auth import ActivityToken, Caller, person, person_or_source
+from .auth import ActivityToken, ApiRequest, Caller, PersonRequest, person, person_or_source
 from .flows import open_flow, open_flow_by_id
 from .shapes import MessageShape, loaded, message_shapes
 
@@ -85,8 +85,8 @@ class Selection(Paging):
     tag_mode: Literal["and", "or"] = "and"
 
 
-def _post(request: HttpRequest, draft: Draft, flow: Flow, response: HttpResponse, thread: Thread | None = None) -> Any:
-    caller: Caller = request.auth
+def _post(request: ApiRequest, draft: Draft, flow: Flow, response: HttpResponse, thread: Thread | None = None) -> Any:
+    caller = request.auth
     message = messages.post(draft, flow=flow, source=caller.source, user=caller.user, thread=thread)
     response["Link"] = f'<{message.url}/comments>; rel="comments"'
     return posted(request, lambda: message_shapes([message], with_email=caller.sees("email"))[0])
@@ -114,7 +114,7 @@ def _flow_named(caller: Caller, flow_id: str) -> Flow:
 
 
 @router.post("/messages", auth=person_or_source("flow"), response=POSTED)
-def post_message(request: HttpRequest, response: HttpResponse, draft: Annotated[DraftToFlow, Merged(...)]) -> Any:
+def post_message(request: ApiRequest, response: HttpResponse, draft: Annotated[DraftToFlow, Merged(...)]) -> Any:
     """Post a message, comment, status, file or activity to a flow.
 
     The flow is that of the flow token, or `flow`: its id. 404 if the caller is not a member of the flow.
@@ -123,7 +123,7 @@ def post_message(request: HttpRequest, response: HttpResponse, draft: Annotated[
 
 
 @router.post("/activities", auth=[ActivityToken(), *person("flow")], response=POSTED, deprecated=True)
-def post_activity(request: HttpRequest, response: HttpResponse, draft: Annotated[DraftToFlow, Merged(...)]) -> Any:
+def post_activity(request: ApiRequest, response: HttpResponse, draft: Annotated[DraftToFlow, Merged(...)]) -> Any:
     """Post an activity or a discussion in the format of October 2014, in which `thread_id` is the source's own key.
 
     Deprecated: use `/messages` with `external_thread_id`. 400 for other events.
@@ -134,14 +134,14 @@ def post_activity(request: HttpRequest, response: HttpResponse, draft: Annotated
 
 
 @router.post("/comments", auth=person_or_source("flow"), response=POSTED)
-def post_comment(request: HttpRequest, response: HttpResponse, draft: Annotated[DraftComment, Merged(...)]) -> Any:
+def post_comment(request: ApiRequest, response: HttpResponse, draft: Annotated[DraftComment, Merged(...)]) -> Any:
     """Post a comment on the message whose id is `message`. `flow` is the id of the flow; a flow token implies it."""
     return _post(request, draft, _flow_named(request.auth, draft.flow), response)
 
 
 @router.post(OF_FLOW, auth=person_or_source("flow"), response=POSTED)
 def post_to_flow(
-    request: HttpRequest, response: HttpResponse, organization: str, flow: str, draft: Annotated[Draft, Merged(...)]
+    request: ApiRequest, response: HttpResponse, organization: str, flow: str, draft: Annotated[Draft, Merged(...)]
 ) -> Any:
     """Post a message, comment, status or file to a flow. Activities and discussions require a source's flow token.
 
@@ -152,7 +152,7 @@ def post_to_flow(
 
 @router.post(OF_FLOW + "/{number}/comments", auth=person_or_source("flow"), response=POSTED)
 def comment_on(
-    request: HttpRequest,
+    request: ApiRequest,
     response: HttpResponse,
     organization: str,
     flow: str,
@@ -167,7 +167,7 @@ def comment_on(
 
 @router.post(OF_THREAD, auth=person_or_source("flow"), response=POSTED)
 def post_to_thread(
-    request: HttpRequest,
+    request: ApiRequest,
     response: HttpResponse,
     organization: str,
     flow: str,
@@ -181,7 +181,7 @@ def post_to_thread(
 
 @router.get(OF_FLOW, auth=person("flow"), response=list[MessageShape])
 def flow_messages(
-    request: HttpRequest, organization: str, flow: str, selection: Query[Selection]
+    request: PersonRequest, organization: str, flow: str, selection: Query[Selection]
 ) -> list[MessageShape]:
     """List messages of a flow, ordered by id: the newest ones, unless `sort` or `since_id` say otherwise."""
     opened = open_flow(request.auth, organization, flow)
@@ -190,7 +190,7 @@ def flow_messages(
 
 @router.get(OF_THREAD, auth=person("flow"), response=list[MessageShape])
 def thread_messages(
-    request: HttpRequest, organization: str, flow: str, thread_id: str, selection: Query[Selection]
+    request: PersonRequest, organization: str, flow: str, thread_id: str, selection: Query[Selection]
 ) -> list[MessageShape]:
     """List messages of a thread, ordered by id. 404 if the flow does not have this thread."""
     opened = open_flow(request.auth, organization, flow)
@@ -201,14 +201,14 @@ def thread_messages(
 
 
 @router.get(ONE, auth=person("flow"), response=MessageShape)
-def one_message(request: HttpRequest, organization: str, flow: str, number: int) -> MessageShape:
+def one_message(request: PersonRequest, organization: str, flow: str, number: int) -> MessageShape:
     """Retrieve a message of a flow by its id, with its thread and attachments."""
     return message_shapes([_one(request.auth, organization, flow, number)])[0]
 
 
 @router.api_operation(["PUT", "PATCH"], ONE, auth=person("flow"), response=dict[str, Any])
 def change_message(
-    request: HttpRequest, organization: str, flow: str, number: int, change: Annotated[Change, Merged(...)]
+    request: PersonRequest, organization: str, flow: str, number: int, change: Annotated[Change, Merged(...)]
 ) -> dict[str, Any]:
     """Change the content of one of the caller's messages or comments, or the tags of any message of the flow.
 
@@ -222,7 +222,7 @@ def change_message(
 
 
 @router.delete(ONE, auth=person("flow"), response={204: None, 200: dict[str, Any]})
-def delete_message(request: HttpRequest, organization: str, flow: str, number: int) -> Status[Any]:
+def delete_message(request: PersonRequest, organization: str, flow: str, number: int) -> Status[Any]:
     """Delete an inbox message or one of the caller's files (204), or the content of their chat message (200).
 
     403 for another person's message or file.

@@ -163,7 +163,8 @@ class Description(OpenAPISchema):
     def operation_security(self, operation: Operation) -> list[dict[str, Any]]:
         """The keys that the call accepts, one in each entry: an access token needs one of the scopes."""
         security: list[dict[str, Any]] = []
-        for auth in operation.auth_callbacks:
+        keys: list[Any] = [*operation.auth_callbacks]
+        for auth in keys:
             if isinstance(auth, BearerToken):
                 security += [{"OAuth2": [scope]} for scope in auth.scopes] or [{"OAuth2": []}]
             elif isinstance(auth, Basic):

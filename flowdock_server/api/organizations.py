@@ -4,7 +4,6 @@ from collections import defaultdict
 from typing import Annotated
 
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Router, Status
 from pydantic import Field
@@ -14,7 +13,7 @@ from flowdock_server.parsing.params import Id, Merged
 from flowdock_server.people import members
 from flowdock_server.posting.drafts import Shape
 
-from .auth import Caller, person
+from .auth import PersonRequest, person
 from .errors import Forbidden
 from .shapes import (
     OrganizationShape,
@@ -31,7 +30,7 @@ class OrganizationChange(Shape):
 
 
 @router.get("/organizations", auth=person("manage"), response=list[OrganizationShape])
-def organizations(request: HttpRequest) -> list[OrganizationShape]:
+def organizations(request: PersonRequest) -> list[OrganizationShape]:
     """List the organizations that the caller is in, each with the people whom the caller may see."""
     user = request.auth.user
     found = list(_organizations_of(request))
@@ -44,7 +43,7 @@ def organizations(request: HttpRequest) -> list[OrganizationShape]:
 
 
 @router.get("/organizations/find", auth=person("manage"), response=OrganizationShape)
-def find_organization(request: HttpRequest, id: int) -> OrganizationShape:
+def find_organization(request: PersonRequest, id: int) -> OrganizationShape:
     """Retrieve an organization by its numeric `id`, with the people whom the caller may see.
 
     404 unless the caller is in the organization.
@@ -53,7 +52,7 @@ def find_organization(request: HttpRequest, id: int) -> OrganizationShape:
 
 
 @router.get("/organizations/{organization}", auth=person("manage"), response=OrganizationShape)
-def one_organization(request: HttpRequest, organization: str) -> OrganizationShape:
+def one_organization(request: PersonRequest, organization: str) -> OrganizationShape:
     """Retrieve an organization by its `parameterized_name`, with the people whom the caller may see.
 
     404 unless the caller is in the organization.
@@ -65,7 +64,7 @@ def one_organization(request: HttpRequest, organization: str) -> OrganizationSha
     ["PUT", "PATCH"], "/organizations/{organization}", auth=person("manage"), response=OrganizationShape
 )
 def change_organization(
-    request: HttpRequest, organization: str, change: Annotated[OrganizationChange, Merged(...)]
+    request: PersonRequest, organization: str, change: Annotated[OrganizationChange, Merged(...)]
 ) -> OrganizationShape:
     """Rename an organization. Its `parameterized_name` stays the same. 403 unless the caller is one of its admins."""
     found = _managed(request, organization)
@@ -75,9 +74,9 @@ def change_organization(
 
 
 @router.get("/organizations/{organization}/users", auth=person("manage"), response=list[OrganizationUserShape])
-def organization_users(request: HttpRequest, organization: str) -> list[OrganizationUserShape]:
+def organization_users(request: PersonRequest, organization: str) -> list[OrganizationUserShape]:
     """List the users of an organization. Its admins see all of them, others those whom they share a flow with."""
-    caller: Caller = request.auth
+    caller = request.auth
     found = members.of_organization(_one(request, organization), seen_by=caller.user)
     return [
         {**user_shape(each.user, with_email=caller.sees_email_of(each.user)), "admin": each.admin} for each in found
@@ -85,7 +84,7 @@ def organization_users(request: HttpRequest, organization: str) -> list[Organiza
 
 
 @router.delete("/organizations/{organization}/users/{user_id}", auth=person("manage"), response={204: None})
-def remove_user(request: HttpRequest, organization: str, user_id: Id) -> Status[None]:
+def remove_user(request: PersonRequest, organization: str, user_id: Id) -> Status[None]:
     """Remove a user from an organization and all its flows.
 
     403 unless the caller is one of its admins, and for the last admin; 404 if the user is not in the organization.
@@ -99,21 +98,21 @@ def remove_user(request: HttpRequest, organization: str, user_id: Id) -> Status[
     return Status(204, None)
 
 
-def _organizations_of(request: HttpRequest) -> QuerySet[Organization]:
+def _organizations_of(request: PersonRequest) -> QuerySet[Organization]:
     mine = Organization.objects.of(request.auth.user).values("pk")
     return Organization.objects.filter(pk__in=mine).annotate(user_count=Count("memberships")).order_by("id")
 
 
-def _one(request: HttpRequest, organization: str) -> Organization:
+def _one(request: PersonRequest, organization: str) -> Organization:
     return get_object_or_404(_organizations_of(request), parameterized_name=organization)
 
 
-def _managed(request: HttpRequest, organization: str) -> Organization:
+def _managed(request: PersonRequest, organization: str) -> Organization:
     found = _one(request, organization)
     if not members.is_admin(request.auth.user, found):
         raise Forbidden("Only admins of the organization can do this")
     return found
 
 
-def _shape(request: HttpRequest, organization: Organization) -> OrganizationShape:
+def _shape(request: PersonRequest, organization: Organization) -> OrganizationShape:
     return whole_organization_shape(organization, members.of_organization(organization, seen_by=request.auth.user))

@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Literal
 
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
 from pydantic import Field
@@ -14,7 +13,7 @@ from flowdock_server.people import private
 from flowdock_server.posting import files, tagging
 from flowdock_server.posting.drafts import BLANK, Content, Name, Rejected, Shape, Tags
 
-from .auth import Caller, person
+from .auth import Person, PersonRequest, person
 from .messages import Change, Paging, as_number, posted
 from .shapes import ConversationShape, PrivateMessageShape, conversation_shape, private_message_shape
 
@@ -45,7 +44,7 @@ class PrivateSelection(Paging):
 
 
 @router.get("/private", auth=person("private"), response=list[ConversationShape])
-def conversations(request: HttpRequest) -> list[ConversationShape]:
+def conversations(request: PersonRequest) -> list[ConversationShape]:
     """List the private conversations of the caller, both open and closed ones."""
     user = request.auth.user
     found = Conversation.objects.of(user).select_related("first", "second")
@@ -53,7 +52,7 @@ def conversations(request: HttpRequest) -> list[ConversationShape]:
 
 
 @router.get(ONE, auth=person("private"), response=ConversationShape)
-def conversation(request: HttpRequest, user_id: int) -> ConversationShape:
+def conversation(request: PersonRequest, user_id: int) -> ConversationShape:
     """Retrieve the caller's private conversation with a user. It is created if there is none yet.
 
     404 if the caller cannot write to this user.
@@ -63,7 +62,7 @@ def conversation(request: HttpRequest, user_id: int) -> ConversationShape:
 
 @router.api_operation(["PUT", "PATCH"], ONE, auth=person("private"), response=ConversationShape)
 def change_conversation(
-    request: HttpRequest, user_id: int, change: Annotated[ConversationChange, Merged(...)]
+    request: PersonRequest, user_id: int, change: Annotated[ConversationChange, Merged(...)]
 ) -> ConversationShape:
     """Open or close a private conversation for the caller. A new message in it opens it again."""
     found, user = _with(request.auth, user_id), request.auth.user
@@ -75,7 +74,7 @@ def change_conversation(
 
 
 @router.post(MESSAGES, auth=person("private"), response=POSTED)
-def post_private_message(request: HttpRequest, user_id: int, draft: Annotated[PrivateDraft, Merged(...)]) -> Any:
+def post_private_message(request: PersonRequest, user_id: int, draft: Annotated[PrivateDraft, Merged(...)]) -> Any:
     """Send a private message or a file to a user. 404 if the caller cannot write to this user."""
     other = _other(request.auth, user_id)
     content, upload = "", None
@@ -93,7 +92,7 @@ def post_private_message(request: HttpRequest, user_id: int, draft: Annotated[Pr
 
 @router.get(MESSAGES, auth=person("private"), response=list[PrivateMessageShape])
 def private_messages(
-    request: HttpRequest, user_id: int, selection: Query[PrivateSelection]
+    request: PersonRequest, user_id: int, selection: Query[PrivateSelection]
 ) -> list[PrivateMessageShape]:
     """List messages of the caller's private conversation with a user, ordered by id."""
     conversation = _with(request.auth, user_id)
@@ -116,14 +115,14 @@ def private_messages(
 
 
 @router.get(ONE_MESSAGE, auth=person("private"), response=PrivateMessageShape)
-def one_private_message(request: HttpRequest, user_id: int, number: int) -> PrivateMessageShape:
+def one_private_message(request: PersonRequest, user_id: int, number: int) -> PrivateMessageShape:
     """Retrieve a private message by the id of the other person and its own id."""
     return private_message_shape(_one(request.auth, user_id, number))
 
 
 @router.api_operation(["PUT", "PATCH"], ONE_MESSAGE, auth=person("private"), response=dict[str, Any])
 def change_private_message(
-    request: HttpRequest, user_id: int, number: int, change: Annotated[Change, Merged(...)]
+    request: PersonRequest, user_id: int, number: int, change: Annotated[Change, Merged(...)]
 ) -> dict[str, Any]:
     """Change the text of one of the caller's private messages, or the tags of any message of the conversation.
 
@@ -137,7 +136,7 @@ def change_private_message(
 
 
 @router.delete(ONE_MESSAGE, auth=person("private"), response={204: None, 200: dict[str, Any]})
-def delete_private_message(request: HttpRequest, user_id: int, number: int) -> Status[Any]:
+def delete_private_message(request: PersonRequest, user_id: int, number: int) -> Status[Any]:
     """Delete a file (204) or the content of a message (200) that the caller sent in a private conversation.
 
     403 for the other person's message or file.
@@ -146,15 +145,15 @@ def delete_private_message(request: HttpRequest, user_id: int, number: int) -> S
     return Status(204, None) if private.delete(message, request.auth.user) else Status(200, {})
 
 
-def _other(caller: Caller, user_id: int) -> User:
+def _other(caller: Person, user_id: int) -> User:
     return get_object_or_404(private.partners(caller.user), pk=user_id)
 
 
-def _with(caller: Caller, user_id: int) -> Conversation:
+def _with(caller: Person, user_id: int) -> Conversation:
     return Conversation.between(caller.user, _other(caller, user_id))
 
 
-def _one(caller: Caller, user_id: int, number: int) -> PrivateMessage:
+def _one(caller: Person, user_id: int, number: int) -> PrivateMessage:
     return get_object_or_404(_of(_with(caller, user_id)), number=as_number(number))
 
 

@@ -5,16 +5,15 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Router, Status
 from pydantic import BeforeValidator, Field
 
-from flowdock_server.models import Flow, Source
+from flowdock_server.models import Source
 from flowdock_server.parsing.params import Merged
 from flowdock_server.posting.drafts import Address, Shape
 
-from .auth import Caller, FlowToken, person, person_or_source
+from .auth import ApiRequest, Caller, FlowToken, SourceRequest, person, person_or_source
 from .errors import Forbidden
 from .flows import open_flow
 from .shapes import SourceShape, source_shape
@@ -64,34 +63,34 @@ def _own(caller: Caller, source: Source) -> bool:
 
 
 @router.get("/sources", auth=person_or_source("flow"), response=list[SourceShape])
-def sources(request: HttpRequest) -> list[SourceShape]:
+def sources(request: ApiRequest) -> list[SourceShape]:
     """List the sources of all flows that the caller is a member of. With a flow token, list only its own source."""
-    caller: Caller = request.auth
+    caller = request.auth
     if caller.source:
         return [_shape(caller, caller.source)]
-    flows = Flow.objects.open_to(caller.user).order_by()
+    flows = caller.flows.order_by()
     return [_shape(caller, source) for source in _loaded().filter(flow__in=flows.values("pk"))]
 
 
 @router.api_operation(["PUT", "PATCH"], "/sources", auth=[FlowToken()], response=SourceShape)
-def change_source_by_token(request: HttpRequest, change: Annotated[SourceChange, Merged(...)]) -> SourceShape:
+def change_source_by_token(request: SourceRequest, change: Annotated[SourceChange, Merged(...)]) -> SourceShape:
     """Set or clear the error message and the configuration URL of the source that the flow token belongs to."""
     return _changed(request.auth, request.auth.source, change)
 
 
-def _list_sources(request: HttpRequest, organization: str, flow: str) -> list[SourceShape]:
+def _list_sources(request: ApiRequest, organization: str, flow: str) -> list[SourceShape]:
     """List the sources of a flow. With the scope `integration` alone, list only those that the application created."""
     return [_shape(request.auth, source) for source in _of_flow(request.auth, organization, flow)]
 
 
 def _create_source(
-    request: HttpRequest, organization: str, flow: str, new: Annotated[NewSource, Merged(...)]
+    request: ApiRequest, organization: str, flow: str, new: Annotated[NewSource, Merged(...)]
 ) -> Status[SourceShape]:
     """Create a source: connect the calling application to a flow. Only this response contains its `flow_token`.
 
     403 without an access token of an application, or if the flow is archived.
     """
-    caller: Caller = request.auth
+    caller = request.auth
     if caller.application is None:
         raise Forbidden("Only an application can create a source. Authenticate with an OAuth access token.")
     opened = open_flow(caller, organization, flow)
@@ -110,7 +109,7 @@ def _create_source(
     return Status(201, shape)
 
 
-def _one_source(request: HttpRequest, organization: str, flow: str, source_id: int) -> SourceShape:
+def _one_source(request: ApiRequest, organization: str, flow: str, source_id: int) -> SourceShape:
     """Retrieve a source of a flow by its id.
 
     With a flow token, only its own source can be retrieved; with the scope `integration` alone, only those that the
@@ -120,13 +119,13 @@ def _one_source(request: HttpRequest, organization: str, flow: str, source_id: i
 
 
 def _change_source(
-    request: HttpRequest, organization: str, flow: str, source_id: int, change: Annotated[SourceChange, Merged(...)]
+    request: ApiRequest, organization: str, flow: str, source_id: int, change: Annotated[SourceChange, Merged(...)]
 ) -> SourceShape:
     """Set or clear the error message and the configuration URL of a source.
 
     403 if the source belongs to another application than the one that calls.
     """
-    caller: Caller = request.auth
+    caller = request.auth
     source = _one(caller, organization, flow, source_id)
     if caller.application and not _own(caller, source):
         raise Forbidden("This source belongs to another application")
@@ -138,12 +137,12 @@ def _changed(caller: Caller, source: Source, change: SourceChange) -> SourceShap
     return _shape(caller, source)
 
 
-def _delete_source(request: HttpRequest, organization: str, flow: str, source_id: int) -> Status[None]:
+def _delete_source(request: ApiRequest, organization: str, flow: str, source_id: int) -> Status[None]:
     """Remove a source from a flow. Requests with its `flow_token` then get 410. Its threads stay in the inbox.
 
     With the scope `integration` alone, an application can remove only sources that it created (403 for others).
     """
-    caller: Caller = request.auth
+    caller = request.auth
     source = _one(caller, organization, flow, source_id)
     if not (caller.may("manage") or (_own(caller, source) and caller.may("integration"))):
         raise Forbidden("Only the application that created this source can remove it without the scope manage")

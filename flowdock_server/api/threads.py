@@ -5,16 +5,17 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet, prefetch_related_objects
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db.models import Q, prefetch_related_objects
+from django.http import Http404, HttpResponse
 from ninja import Query, Router
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from flowdock_server.models import Application, Flow, Source, Thread
+from flowdock_server.models.messages import ThreadQuerySet
 from flowdock_server.parsing.params import DEFAULT_LIMIT, Limit
 from flowdock_server.posting import chat_threads
 
-from .auth import person
+from .auth import PersonRequest, person
 from .flows import open_flow
 from .shapes import ThreadShape, moment, thread_shape
 
@@ -53,7 +54,7 @@ class Selection(BaseModel):
 
 @router.get("/flows/{organization}/{flow}/threads", auth=person("flow"), response=list[ThreadShape])
 def flow_threads(
-    request: HttpRequest, response: HttpResponse, organization: str, flow: str, selection: Query[Selection]
+    request: PersonRequest, response: HttpResponse, organization: str, flow: str, selection: Query[Selection]
 ) -> list[ThreadShape]:
     """List the threads of a flow, most recently updated first. The header `Link` has the URL of the next page.
 
@@ -74,7 +75,7 @@ def flow_threads(
 
 
 @router.get("/flows/{organization}/{flow}/threads/{thread_id}", auth=person("flow"), response=ThreadShape)
-def one_thread(request: HttpRequest, organization: str, flow: str, thread_id: str) -> ThreadShape:
+def one_thread(request: PersonRequest, organization: str, flow: str, thread_id: str) -> ThreadShape:
     """Retrieve a thread of a flow by its id, with its current state and counters."""
     opened = open_flow(request.auth, organization, flow)
     thread = chat_threads.find(opened, thread_id, _loaded(Thread.objects.all()))
@@ -107,11 +108,11 @@ def _number(before: str) -> int | None:
     return int(before) if before.isascii() and before.isdecimal() and len(before) < 19 else None
 
 
-def _loaded(found: QuerySet[Thread]) -> QuerySet[Thread]:
+def _loaded(found: ThreadQuerySet) -> ThreadQuerySet:
     return found.select_related("flow__organization", "source__application", "source__creator")
 
 
-def _selected(found: QuerySet[Thread], selection: Selection) -> QuerySet[Thread]:
+def _selected(found: ThreadQuerySet, selection: Selection) -> ThreadQuerySet:
     if not selection.empty:
         found = found.in_inbox()
     if selection.since:
@@ -127,7 +128,7 @@ def _selected(found: QuerySet[Thread], selection: Selection) -> QuerySet[Thread]
     return _of_application(found, selection.application)
 
 
-def _of_application(found: QuerySet[Thread], application: str) -> QuerySet[Thread]:
+def _of_application(found: ThreadQuerySet, application: str) -> ThreadQuerySet:
     """The threads of an OAuth application, by its client id or its id; "chat" and "inbox" stand for these threads."""
     talk = {"source": None, "activities": 0, "external_comments": 0}
     match application:

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Router, Status
 from ninja.errors import HttpError
@@ -18,7 +17,7 @@ from flowdock_server.parsing.params import Merged
 from flowdock_server.people import email_changes, members
 from flowdock_server.posting.drafts import Rejected, Shape
 
-from .auth import Caller, person
+from .auth import Person, PersonRequest, person
 from .errors import Forbidden
 from .shapes import UserShape, user_shape
 
@@ -51,20 +50,20 @@ class UserChange(Shape):
 
 
 @router.get("/user", auth=person(), response=UserShape)
-def current_user(request: HttpRequest) -> UserShape:
+def current_user(request: PersonRequest) -> UserShape:
     """Retrieve the user that the key belongs to. An access token needs the scope `profile` to see `email`."""
     return user_shape(request.auth.user, with_email=request.auth.may("profile"))
 
 
 @router.get("/users", auth=person("flow", "manage"), response=list[UserShape])
-def visible_users(request: HttpRequest) -> list[UserShape]:
+def visible_users(request: PersonRequest) -> list[UserShape]:
     """List the users who share a flow with the caller or belong to an organization that the caller is an admin of."""
-    caller: Caller = request.auth
+    caller = request.auth
     return [user_shape(each, with_email=caller.sees_email_of(each)) for each in members.visible_to(caller.user)]
 
 
 @router.get("/users/{user_id}", auth=person("flow", "manage"), response=UserShape)
-def user(request: HttpRequest, user_id: int) -> UserShape:
+def user(request: PersonRequest, user_id: int) -> UserShape:
     """Retrieve a user by id.
 
     404 unless the user shares a flow with the caller or belongs to an organization that the caller is an admin of.
@@ -83,7 +82,7 @@ class EmailRequestedShape(TypedDict):
     auth=person("profile", "manage"),
     response={200: dict[str, Any], 202: EmailRequestedShape},
 )
-def change_user(request: HttpRequest, user_id: int, change: Annotated[UserChange, Merged(...)]) -> Any:
+def change_user(request: PersonRequest, user_id: int, change: Annotated[UserChange, Merged(...)]) -> Any:
     """Change the caller's nick, or request a change of their e-mail address. 403 for another user's id.
 
     A new `email` is answered 202 and takes effect when the link that is mailed to it is opened; a notice goes to the
@@ -93,20 +92,20 @@ def change_user(request: HttpRequest, user_id: int, change: Annotated[UserChange
     found = get_object_or_404(members.visible_to(request.auth.user), pk=user_id)
     if found != request.auth.user:
         raise Forbidden("You can only change your own profile")
-    is_new_address = change.email not in (None, found.email)
-    if is_new_address and not _may_change_email(request.auth):
+    new_address = change.email if change.email != found.email else None
+    if new_address and not _may_change_email(request.auth):
         raise Forbidden("Changing your e-mail address requires the scope manage, or your password instead of a token")
-    if is_new_address:
-        _request_change(found, change.email)
+    if new_address:
+        _request_change(found, new_address)
     if change.nick is not None:
         found.nick = change.nick
         found.save(update_fields=["nick"])
-    if not is_new_address:
+    if not new_address:
         return {}
-    return Status(202, {"message": f"Open the link that was sent to {change.email} to confirm the address"})
+    return Status(202, {"message": f"Open the link that was sent to {new_address} to confirm the address"})
 
 
-def _may_change_email(caller: Caller) -> bool:
+def _may_change_email(caller: Person) -> bool:
     """Whoever controls the address controls the account: an application needs `manage`, a person the password."""
     return caller.may("manage") if caller.application else caller.key is None
 

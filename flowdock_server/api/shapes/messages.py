@@ -207,10 +207,10 @@ def message_shapes(found: Iterable[Message], *, with_email: bool = True) -> list
     for message in messages:
         thread: ThreadShape | None = None
         if message.thread:
-            if message.thread_id not in threads:
+            if message.thread.pk not in threads:
                 message.thread.flow = message.flow
-                threads[message.thread_id] = thread_shape(message.thread, with_email=with_email)
-            thread = threads[message.thread_id]
+                threads[message.thread.pk] = thread_shape(message.thread, with_email=with_email)
+            thread = threads[message.thread.pk]
         elif message.event not in chat_threads.BOOKKEEPING:
             thread = _thread_of_one(message)
         shapes.append(message_shape(message, thread))
