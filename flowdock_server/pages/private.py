@@ -23,7 +23,10 @@ from flowdock_server.people import private
 from flowdock_server.posting import files
 from flowdock_server.posting.drafts import MAX_CONTENT, Refused, Rejected
 
-from .chat import MAX_FILES, PAGE, Line, in_context, in_words, is_here
+from .chat import PAGE
+from .composing import MAX_FILES, in_words
+from .lines import Line, in_context
+from .presence import is_here
 
 EVENTS = (PrivateMessage.Event.MESSAGE, PrivateMessage.Event.FILE)
 

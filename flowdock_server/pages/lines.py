@@ -1,0 +1,86 @@
+"""Messages as lines of a chat page: whose they are, and what sets them apart from the line before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+from flowdock_server.models import Message, User
+from flowdock_server.posting import chat_threads
+
+TOGETHER = timedelta(minutes=5)  # what one says within it stands under one name
+
+
+@dataclass
+class Line:
+    """A message with what the page has to know of it and its neighbors.
+
+    `first` is the number of the message that its conversation in the chat began with: itself, unless it is a reply.
+    None where it is in a thread of the inbox, or in none.
+    """
+
+    message: Any
+    is_own: bool
+    names_me: bool
+    first: int | None = None
+    continues: bool = False
+    new_day: bool = False
+    is_first_new: bool = False
+
+    @property
+    def is_reply(self) -> bool:
+        return self.first is not None and self.first != self.message.number
+
+    @property
+    def replies(self) -> int:
+        """How many there are to the message: 0 for one that is a reply itself."""
+        thread = self.message.thread if self.first == self.message.number else None
+        return thread.replies if thread else 0
+
+
+def line_of(message: Message, user: User) -> Line:
+    mine = {f":user:{user.pk}", f":highlight:{user.pk}", ":user:everyone"}
+    is_own = message.user_id == user.pk and message.source_id is None
+    return Line(
+        message,
+        is_own=is_own,
+        names_me=not is_own and not mine.isdisjoint(message.tags),
+        first=_first(message),
+    )
+
+
+def _first(message: Message) -> int | None:
+    if message.event in chat_threads.BOOKKEEPING:
+        return None
+    thread = message.thread
+    if thread is None:
+        return message.number
+    return thread.initial_number if thread.is_chat else None
+
+
+def in_context(listed: list[Line], line_at: int) -> list[Line]:
+    """Told apart by day, by speaker, and by what was said since the person was here."""
+    if listed:
+        listed[0].new_day = True
+    for before, after in pairwise(listed):
+        after.new_day = before.message.created_at.date() != after.message.created_at.date()
+        same_side = before.is_reply == after.is_reply  # a reply does not go on from the message it is to
+        after.continues = not after.new_day and same_side and _belong_together(before.message, after.message)
+    unread = (each for each in listed if each.message.number > line_at and not each.is_own)
+    first = next(unread, None) if line_at else None
+    if first:
+        first.is_first_new, first.continues = True, False
+    return listed
+
+
+def _belong_together(before: Any, after: Any) -> bool:
+    spoken = (Message.Event.MESSAGE, Message.Event.COMMENT, Message.Event.FILE)
+    same = ("user_id", "speaker", "thread_id", "parent_id")
+    return (
+        getattr(before, "event", "message") in spoken
+        and getattr(after, "event", "message") in spoken
+        and all(getattr(before, name, None) == getattr(after, name, None) for name in same)
+        and after.created_at - before.created_at < TOGETHER
+    )

@@ -1,0 +1,94 @@
+"""One message of a flow: showing it alone, editing and deleting it."""
+
+from __future__ import annotations
+
+from django.contrib import messages as notices
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from flowdock_server.models import Flow, Message
+from flowdock_server.pages.wording import wording_of
+from flowdock_server.posting import messages
+from flowdock_server.posting.drafts import MAX_CONTENT, Refused, Rejected
+
+from .access import flow_page
+from .chat import EVENTS, loaded, message_or_404, wording_for
+from .composing import in_words, typed
+from .lines import line_of
+from .presence import people_in
+
+
+@require_GET
+@flow_page
+def line(request: HttpRequest, flow: Flow, number: int) -> HttpResponse:
+    """One message alone: one that was changed, and that the page shows among older ones."""
+    found = get_object_or_404(loaded(flow.messages.filter(event__in=EVENTS)), number=number)
+    context = {
+        "flow": flow,
+        "wording": wording_for(request, flow, people_in(flow)),
+        "line": line_of(found, request.user),
+    }
+    return render(request, "flowdock_server/_line.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@flow_page
+def edit(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
+    """Say something of one's own anew."""
+    message = _own(request, flow, number)
+    problem, content, status = "", message.content, 200
+    if request.method == "POST":
+        content = typed(request)
+        try:
+            messages.edit(message, request.user, content=content)
+        except (Rejected, Refused) as error:
+            problem, status = in_words(error), 400
+        else:
+            return redirect(f"{flow.get_absolute_url()}/chat?at={number}#message-{number}")
+    context = {"flow": flow, "message": message, "typed": content, "problem": problem, "max_content": MAX_CONTENT}
+    return render(request, "flowdock_server/edit_message.html", context, status=status)
+
+
+@require_http_methods(["GET", "POST"])
+@flow_page
+def delete(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
+    """One's own in the chat, and what anybody may delete in the inbox. GET asks whether it is meant."""
+    found = loaded(flow.messages.all()).filter(number=number).first()
+    if request.method == "GET":
+        return _ask_to_delete(request, flow, found)
+    if found is None:  # as after a second press of the button
+        return redirect(f"{flow.get_absolute_url()}/chat")
+    thread = found.thread
+    try:
+        messages.delete(found, request.user)
+    except Refused as error:
+        notices.error(request, in_words(error))
+    if not found.by_integration and not (thread and thread.source_id):
+        return redirect(f"{flow.get_absolute_url()}/chat")
+    return redirect(thread.get_absolute_url() if thread and thread.messages.exists() else flow)
+
+
+def _ask_to_delete(request: HttpRequest, flow: Flow, message: Message | None) -> HttpResponse:
+    is_own_file = message and message.event == Message.Event.FILE and line_of(message, request.user).is_own
+    if message is None or not (message.by_integration or is_own_file):
+        raise Http404
+    thread = message.thread
+    context = {
+        "flow": flow,
+        "thread": thread,
+        "message": message,
+        "wording": wording_of(flow, request.user),
+        "is_last": bool(thread and thread.source_id and not thread.messages.exclude(pk=message.pk).exists()),
+        "way_back": f"{thread.get_absolute_url()}#message-{message.number}" if thread else flow.get_absolute_url(),
+    }
+    return render(request, "flowdock_server/delete_message.html", context)
+
+
+def _own(request: HttpRequest, flow: Flow, number: int) -> Message:
+    """A message that its author may change; to everybody else there is nothing to edit."""
+    message = message_or_404(flow, number)
+    can_be_edited = (Message.Event.MESSAGE, Message.Event.COMMENT)
+    if message.user_id != request.user.pk or message.source_id or message.event not in can_be_edited:
+        raise Http404
+    return message

@@ -1,0 +1,30 @@
+"""A person's status: what they are up to."""
+
+from __future__ import annotations
+
+from django.contrib import messages as notices
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from flowdock_server.models import Flow, User
+from flowdock_server.posting import messages
+from flowdock_server.posting.drafts import Draft, Refused, Rejected
+
+from .access import flow_page
+from .composing import in_words
+
+
+@require_POST
+@flow_page
+def set_status(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+    """What one is up to, told in the flow and shown beside one's name everywhere. Nothing: no status any more."""
+    status = " ".join(request.POST.get("status", "").replace("\x00", "").split())[:200]
+    if not status:
+        User.objects.filter(pk=request.user.pk).update(status="")
+    elif status != request.user.status:
+        try:
+            messages.post(Draft(event="status", content=status), flow=flow, user=request.user)
+        except (Rejected, Refused) as error:
+            notices.error(request, in_words(error))
+    return redirect(f"{flow.get_absolute_url()}/chat")
