@@ -1,17 +1,18 @@
-"""What happens in a flow, told at once to the pages and streams that are open on it.
+"""Live updates: open pages and streams are notified as soon as something happens in a flow.
 
-    broadcasts.py   Note: what is told, ids only
-    hub.py     who listens in this process
-    relay.py   from process to process, by PostgreSQL or Redis
+    broadcasts.py   Broadcast: what happened, as ids only
+    hub.py          the subscribers of this process
+    relay.py        broadcasts between processes, through PostgreSQL or Redis
 
-`hub.publish(note)` is called by whoever stored something, from any thread, once it is committed; `hub.listen(topic)`
-is what an open page reads. A reader fetches what it may see from the database: a note that is lost loses nothing.
+Code that stores something calls `hub.publish(broadcast)` after the commit, from any thread. Open pages read
+`hub.listen(topic)`. Subscribers then read from the database what their user may see, so losing a broadcast loses no
+content.
 """
 
-from .broadcasts import Note, Topic
-from .hub import BACKLOG, KEEP_ALIVE, Hub, Listener
+from .broadcasts import Broadcast, Topic
+from .hub import BACKLOG, KEEP_ALIVE, Hub, Subscriber
 from .relay import relay_for
 
-__all__ = ["BACKLOG", "KEEP_ALIVE", "Hub", "Listener", "Note", "Topic", "hub"]
+__all__ = ["BACKLOG", "KEEP_ALIVE", "Broadcast", "Hub", "Subscriber", "Topic", "hub"]
 
 hub = Hub(relay_for)

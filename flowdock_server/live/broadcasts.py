@@ -1,27 +1,33 @@
-"""What is told, small enough for PostgreSQL's NOTIFY: ids, and never what they stand for."""
+"""What is published: ids without content, small enough for PostgreSQL's NOTIFY."""
 
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
-# What streams alone listen for: a page learns of it by a message.
-FOR_STREAMS = {"presence", "join", "leave", "user-edit", "flow-add", "flow-remove"}
-# What can be listened to: a flow by its id, and a person by theirs.
+# The kinds that only the streaming API uses. Pages are notified of the same by a message.
+STREAM_ONLY = {"presence", "join", "leave", "user-edit", "flow-add", "flow-remove"}
+# What can be subscribed to: a flow or a person, by id.
 Topic = UUID | int
 
 
 @dataclass(frozen=True)
-class Note:
-    """Something changed in a flow, or for the person `user_id` where `flow_id` is None.
+class Broadcast:
+    """A change in a flow or, if `flow_id` is None, for the person `user_id`.
 
-    `kind` is, of a flow, "message" (there is a new one: number and, for a threaded one, thread_id are set), "edit"
-    and "delete" (of the message with that number: what streams tell of it is a "message" of its own), "thread" (its
-    state changed without a message), "source" (connected, changed or removed), "presence" (user_id was active at the
-    time `at`, in milliseconds), "join", "leave" (user_id is in the flow from now on, or no longer) or "user-edit"
-    (user_id has another name or picture); of a person, "private" (there is a new message with that number in
-    conversation_id), "private-edit" (that message was changed or deleted), "flow-add" or "flow-remove" (they are in
-    the flow `about` from now on, or no longer).
+    Kinds for a flow:
+    "message"         a new message: `number` and, if it has one, `thread_id`
+    "edit", "delete"  of the message `number`; streams get a separate "message" for it
+    "thread"          the state of `thread_id` changed without a message
+    "source"          a source was connected, changed or removed
+    "presence"        `user_id` was active at `at`, in milliseconds
+    "join", "leave"   `user_id` can read the flow from now on, or no longer
+    "user-edit"       `user_id` has a new name or picture
+
+    Kinds for a person:
+    "private"                   a new message `number` in `conversation_id`
+    "private-edit"              this message was changed or deleted
+    "flow-add", "flow-remove"   the person can read the flow `about` from now on, or no longer
     """
 
     flow_id: UUID | None
@@ -38,21 +44,21 @@ class Note:
         if self.flow_id is not None:
             return self.flow_id
         if self.user_id is None:
-            raise ValueError("a note is about a flow or for a person")
+            raise ValueError("a broadcast needs a flow_id or a user_id")
         return self.user_id
 
-    def as_text(self) -> str:
-        told = {name: value for name, value in asdict(self).items() if value is not None}
-        return json.dumps(told, default=str, separators=(",", ":"))
+    def to_json(self) -> str:
+        fields = {name: value for name, value in asdict(self).items() if value is not None}
+        return json.dumps(fields, default=str, separators=(",", ":"))
 
     @classmethod
-    def from_text(cls, text: str) -> "Note":
-        """Raises ValueError for anything that `as_text` has not made."""
+    def from_json(cls, text: str) -> "Broadcast":
+        """Raises ValueError for anything that `to_json` did not return."""
         try:
-            told: dict[str, Any] = json.loads(text)
-            flow_id = told.pop("flow_id", None)
-            note = cls(UUID(flow_id) if flow_id else None, **told)
-            hash((note, note.topic))
+            fields: dict[str, Any] = json.loads(text)
+            flow_id = fields.pop("flow_id", None)
+            broadcast = cls(UUID(flow_id) if flow_id else None, **fields)
+            hash((broadcast, broadcast.topic))
         except (AttributeError, RecursionError, TypeError) as error:
-            raise ValueError(f"no note: {text[:100]}") from error
-        return note
+            raise ValueError(f"not a broadcast: {text[:100]}") from error
+        return broadcast

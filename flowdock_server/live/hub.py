@@ -1,4 +1,4 @@
-"""Who listens in this process, and how a note reaches them."""
+"""The subscribers of this process, and the delivery of broadcasts to them."""
 
 import asyncio
 import contextlib
@@ -9,168 +9,168 @@ from collections.abc import AsyncIterator, Callable
 from types import FrameType
 from typing import Any, Protocol
 
-from .broadcasts import Note, Topic
+from .broadcasts import Broadcast, Topic
 
-# Notes a reader may lag behind. One that is slower is cut off, and catches up from the database when it reconnects.
+# Broadcasts that may wait for a page. A slower page is cut off, and catches up from the database when it reconnects.
 BACKLOG = 256
 KEEP_ALIVE = 25.0  # seconds of silence after which `listen` yields None
 
 
-class Listener(Protocol):
-    """Whoever has joined a topic. Its methods are called in its own event loop."""
+class Subscriber(Protocol):
+    """Subscribes to topics. Its methods are called in its own event loop."""
 
     loop: asyncio.AbstractEventLoop
 
-    def put(self, note: Note) -> None:
-        """Take a note, without waiting."""
+    def receive(self, broadcast: Broadcast) -> None:
+        """Accept a broadcast, without waiting."""
 
     def catch_up(self) -> None:
-        """Notes may have been lost: read from the database what is new."""
+        """Read from the database what is new, since broadcasts may have been lost."""
 
     def end(self) -> None:
-        """The server stops."""
+        """End, because the server stops."""
 
 
 class Relay(Protocol):
-    """What carries notes to the other processes, and theirs here."""
+    """Sends broadcasts to the other processes, and receives theirs."""
 
-    def send(self, note: Note) -> None: ...
+    def send(self, broadcast: Broadcast) -> None: ...
 
     def listen(self) -> None: ...
 
 
-class Reader:
-    """One open page: a bounded queue that lives in its event loop. None in it is a sign of life."""
+class PageSubscriber:
+    """An open page: a bounded queue that belongs to its event loop. None in it makes the page catch up."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.queue: asyncio.Queue[Note | None] = asyncio.Queue(BACKLOG)
+        self.queue: asyncio.Queue[Broadcast | None] = asyncio.Queue(BACKLOG)
         self.cut_off = False
 
-    def put(self, note: Note | None) -> None:
+    def receive(self, broadcast: Broadcast | None) -> None:
         if self.cut_off:
             return
         try:
-            self.queue.put_nowait(note)
+            self.queue.put_nowait(broadcast)
         except asyncio.QueueFull:
             self.cut_off = True
 
     def catch_up(self) -> None:
-        self.put(None)
+        self.receive(None)
 
     def end(self) -> None:
-        """Nothing comes after what waits in the queue."""
-        self.put(None)
+        """Accept no more; the queue is still read to its end."""
+        self.receive(None)
         self.cut_off = True
 
 
 class Hub:
-    """The listeners of one process. `relay` makes what connects it with other processes, or None where it is alone."""
+    """The subscribers of one process. `relay` makes the connection to other processes, or None if there are none."""
 
     def __init__(self, relay: Callable[["Hub"], Relay | None] = lambda hub: None) -> None:
         self._lock = threading.Lock()
-        # By event loop, of which a server has one: a note costs its sender one call, however many listen.
-        self._listeners: dict[Topic, dict[asyncio.AbstractEventLoop, set[Listener]]] = defaultdict(dict)
+        # By event loop, of which a server has one: publishing costs one call, however many subscribers there are.
+        self._subscribers: dict[Topic, dict[asyncio.AbstractEventLoop, set[Subscriber]]] = defaultdict(dict)
         self._make_relay = relay
         self._relay: Relay | None = None
         self._has_relay = False
         self._ended = False
         self._watches_signals = False
 
-    def publish(self, note: Note) -> None:
-        """Hand `note` to those who listen to its topic, here and elsewhere. Never waits for one, nor fails for one."""
-        self.hand_out(note)
+    def publish(self, broadcast: Broadcast) -> None:
+        """Deliver to the topic's subscribers in all processes, without waiting for them."""
+        self.deliver(broadcast)
         if relay := self._connection():
-            relay.send(note)
+            relay.send(broadcast)
 
-    def hand_out(self, note: Note) -> None:
-        """To those in this process only."""
+    def deliver(self, broadcast: Broadcast) -> None:
+        """Deliver to the topic's subscribers in this process only."""
         with self._lock:
-            loops = tuple(self._listeners.get(note.topic, ()))
+            loops = tuple(self._subscribers.get(broadcast.topic, ()))
         for loop in loops:
-            # RuntimeError: it has closed, and its listeners with it.
+            # RuntimeError: the loop has closed, and its subscribers with it.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._put, loop, note)
+                loop.call_soon_threadsafe(self._deliver_in, loop, broadcast)
 
-    def _put(self, loop: asyncio.AbstractEventLoop, note: Note) -> None:
+    def _deliver_in(self, loop: asyncio.AbstractEventLoop, broadcast: Broadcast) -> None:
         with self._lock:
-            listeners = tuple(self._listeners.get(note.topic, {}).get(loop, ()))
-        for listener in listeners:
-            listener.put(note)
+            subscribers = tuple(self._subscribers.get(broadcast.topic, {}).get(loop, ()))
+        for subscriber in subscribers:
+            subscriber.receive(broadcast)
 
     def catch_up(self) -> None:
-        """Tell everybody that notes may have been lost."""
-        self._tell_all(lambda listener: listener.catch_up())
+        """Make all subscribers catch up, since broadcasts may have been lost."""
+        self._notify_all(lambda subscriber: subscriber.catch_up())
 
     def end(self) -> None:
-        """End every listener, for good."""
+        """End all subscribers, for good."""
         self._ended = True
-        self._tell_all(lambda listener: listener.end())
+        self._notify_all(lambda subscriber: subscriber.end())
 
-    def _tell_all(self, tell: Callable[[Listener], None]) -> None:
+    def _notify_all(self, notify: Callable[[Subscriber], None]) -> None:
         with self._lock:
-            listeners = [one for loops in self._listeners.values() for group in loops.values() for one in group]
-        for listener in listeners:
+            subscribers = [one for loops in self._subscribers.values() for group in loops.values() for one in group]
+        for subscriber in subscribers:
             with contextlib.suppress(RuntimeError):
-                listener.loop.call_soon_threadsafe(tell, listener)
+                subscriber.loop.call_soon_threadsafe(notify, subscriber)
 
-    def join(self, topic: Topic, listener: Listener) -> None:
-        """From here on `listener` hears `topic`. Call in its event loop."""
-        self._end_with_the_server()
+    def subscribe(self, topic: Topic, subscriber: Subscriber) -> None:
+        """Deliver the topic's broadcasts to `subscriber` from now on. Call this in its event loop."""
+        self._end_on_signals()
         if relay := self._connection():
             relay.listen()
         with self._lock:
-            self._listeners[topic].setdefault(listener.loop, set()).add(listener)
+            self._subscribers[topic].setdefault(subscriber.loop, set()).add(subscriber)
         if self._ended:
-            listener.end()
+            subscriber.end()
 
-    def leave(self, topic: Topic, listener: Listener) -> None:
+    def unsubscribe(self, topic: Topic, subscriber: Subscriber) -> None:
         with self._lock:
-            loops = self._listeners[topic]
-            group = loops.get(listener.loop, set())
-            group.discard(listener)
+            loops = self._subscribers[topic]
+            group = loops.get(subscriber.loop, set())
+            group.discard(subscriber)
             if not group:
-                loops.pop(listener.loop, None)
+                loops.pop(subscriber.loop, None)
             if not loops:
-                del self._listeners[topic]
+                del self._subscribers[topic]
 
-    async def listen(self, *topics: Topic, keep_alive: float = KEEP_ALIVE) -> AsyncIterator[Note | None]:
-        """The topics' notes as they come; None after `keep_alive` seconds of silence, to be sent as a sign of life.
+    async def listen(self, *topics: Topic, keep_alive: float = KEEP_ALIVE) -> AsyncIterator[Broadcast | None]:
+        """Yield the topics' broadcasts as they are published, and None after `keep_alive` seconds without one.
 
-        The first is None: from there on nothing is missed, so what was stored before can be read then. So can it at
-        every other None, which also comes where notes may have been lost on their way from another process. Ends
-        when the reader has fallen behind by more than BACKLOG notes, and when the server stops.
+        At every None, read from the database what is new. The first item is None: from then on no broadcast of this
+        process is missed. None is also yielded when broadcasts of another process may have been lost. Ends when more
+        than BACKLOG broadcasts wait to be read, and when the server stops.
         """
-        reader = Reader()
+        page = PageSubscriber()
         for topic in topics:
-            self.join(topic, reader)
+            self.subscribe(topic, page)
         try:
             yield None
-            while not (self._ended or (reader.cut_off and reader.queue.empty())):
+            while not (self._ended or (page.cut_off and page.queue.empty())):
                 try:
-                    note = await asyncio.wait_for(reader.queue.get(), keep_alive)
+                    broadcast = await asyncio.wait_for(page.queue.get(), keep_alive)
                 except TimeoutError:
-                    note = None
+                    broadcast = None
                 if self._ended:
                     return
-                yield note
+                yield broadcast
         finally:
             for topic in topics:
-                self.leave(topic, reader)
+                self.unsubscribe(topic, page)
 
     def _connection(self) -> Relay | None:
-        """Made when it is first needed, and so by the process that needs it: servers fork after loading."""
+        """The relay, made at its first use: a server may fork after it has loaded this module."""
         if not self._has_relay:
             with self._lock:
                 if not self._has_relay:  # another thread may have come first
                     self._relay, self._has_relay = self._make_relay(self), True
         return self._relay
 
-    def _end_with_the_server(self) -> None:
-        """See to it that listeners end on SIGINT and SIGTERM: a server waits for its open answers before it stops.
+    def _end_on_signals(self) -> None:
+        """End the subscribers on SIGINT and SIGTERM, since a server waits for open responses before it stops.
 
-        Python's handler runs beside the event loop's own, which hears of signals by another way. It is installed
-        by the first listener, since servers install theirs after they have loaded the application.
+        The signal handler does not replace the event loop's own, which is called in another way. The first subscriber
+        installs it, because servers install theirs after they have loaded the application.
         """
         if self._watches_signals or threading.current_thread() is not threading.main_thread():
             return
@@ -180,7 +180,7 @@ class Hub:
             former = signal.getsignal(number)
 
             def end(signum: int, frame: FrameType | None, former: Any = former) -> None:
-                # Not here and now: the signal may have come while this very thread holds the lock.
+                # Later, in the event loop: this thread may hold the lock right now.
                 with contextlib.suppress(RuntimeError):
                     loop.call_soon_threadsafe(self.end)
                 if callable(former):
@@ -188,7 +188,7 @@ class Hub:
 
             signal.signal(number, end)
 
-    def readers(self, topic: Topic) -> int:
-        """How many are listening to it now."""
+    def count_subscribers(self, topic: Topic) -> int:
+        """The number of the topic's subscribers in this process."""
         with self._lock:
-            return sum(len(group) for group in self._listeners.get(topic, {}).values())
+            return sum(len(group) for group in self._subscribers.get(topic, {}).values())

@@ -1,8 +1,9 @@
-"""From process to process: what one publishes, those who listen in the others hear as well.
+"""Relays broadcasts between processes.
 
-`settings.LIVE_URL` says by what: PostgreSQL's LISTEN and NOTIFY on the server's own database ("postgres"), or a channel
-of Redis ("redis://..."). Empty: there is one process only. Two threads do the work, so that neither a post nor a stream
-waits for it. While the connection is lost notes are lost; once it is back everybody is told to read what is new.
+`settings.LIVE_URL` chooses how: through LISTEN and NOTIFY on the server's own PostgreSQL database ("postgres"), or
+through a Redis channel ("redis://..."). If it is empty, there is only one process. Two threads do the work, so that
+neither posts nor streams wait for it. Broadcasts are lost while the connection is down; when it is back, all
+subscribers catch up from the database.
 """
 
 import atexit
@@ -23,81 +24,81 @@ import redis
 from django.conf import settings
 from django.db import connection
 
-from .broadcasts import Note
+from .broadcasts import Broadcast
 
 if TYPE_CHECKING:
     from .hub import Hub
 
 log = logging.getLogger(__name__)
 
-# Notes on their way out. Beyond it they are dropped: what they tell of is read a few seconds later.
-BACKLOG = 10_000
-SILENCE = 5.0  # seconds after which the connection is asked whether it is still there
-PATIENCE = 3.0  # seconds that an answer may take
-FIRST_RETRY, LAST_RETRY = 0.1, 5.0  # seconds before the next attempt to connect, more each time
-FAREWELL = 2.0  # seconds in which a process that ends sends what it has
+# Broadcasts that may wait to be sent. More are dropped: other processes find what they are about a few seconds later.
+QUEUE_SIZE = 10_000
+CHECK_AFTER = 5.0  # seconds without a message after which the connection is checked
+ANSWER_TIMEOUT = 3.0  # seconds
+FIRST_DELAY, LAST_DELAY = 0.1, 5.0  # seconds between attempts to connect: doubled each time
+SHUTDOWN_TIMEOUT = 2.0  # seconds for sending what is queued when the process ends
 
 Publish = Callable[[str], object]
 
 
-class Lost(Exception):
-    """The connection failed: try again."""
+class ConnectionLost(Exception):
+    """The connection failed. Connect again."""
 
 
 class Relay(ABC):
-    """One process's part. `listen` and `send` may be called from any thread, and never wait."""
+    """The relay of one process. `listen` and `send` can be called from any thread and do not block."""
 
     def __init__(self, hub: "Hub") -> None:
         self._hub = hub
         self._origin = f"{os.getpid()}.{secrets.token_hex(4)}"
-        self._outgoing: queue.Queue[str | None] = queue.Queue(BACKLOG)
+        self._outgoing: queue.Queue[str | None] = queue.Queue(QUEUE_SIZE)
         self._unsent: str | None = None
         self._lock = threading.Lock()
         self._listener: threading.Thread | None = None
         self._sender: threading.Thread | None = None
 
     def listen(self) -> None:
-        """From now on, hear what the others publish."""
+        """Receive what the other processes publish from now on."""
         with self._lock:
             if self._listener is None:
                 self._listener = threading.Thread(target=self._listen, name="live-in", daemon=True)
                 self._listener.start()
 
-    def send(self, note: Note) -> None:
+    def send(self, broadcast: Broadcast) -> None:
         with self._lock:
             if self._sender is None:
                 self._sender = threading.Thread(target=self._send, name="live-out", daemon=True)
                 self._sender.start()
                 atexit.register(self._finish)
         with contextlib.suppress(queue.Full):
-            self._outgoing.put_nowait(f"{self._origin} {note.as_text()}")
+            self._outgoing.put_nowait(f"{self._origin} {broadcast.to_json()}")
 
     def _finish(self) -> None:
         with contextlib.suppress(queue.Full):
             self._outgoing.put_nowait(None)
         if self._sender:
-            self._sender.join(FAREWELL)
+            self._sender.join(SHUTDOWN_TIMEOUT)
 
     def _listen(self) -> None:
-        def hear() -> None:
+        def receive() -> None:
             for text in self.incoming():
                 if text is None:
                     self._hub.catch_up()
                 else:
-                    self._hear(text)
+                    self._receive(text)
 
-        self._persist(hear)
+        self._keep_trying(receive)
 
-    def _hear(self, text: str) -> None:
-        origin, _, told = text.partition(" ")
+    def _receive(self, text: str) -> None:
+        origin, _, payload = text.partition(" ")
         if origin == self._origin:
             return
         try:
-            note = Note.from_text(told)
+            broadcast = Broadcast.from_json(payload)
         except ValueError:
-            log.warning("Somebody else writes to the channel of live updates")
+            log.warning("Ignored a message in the channel of live updates that this server did not send")
             return
-        self._hub.hand_out(note)
+        self._hub.deliver(broadcast)
 
     def _send(self) -> None:
         def send() -> None:
@@ -107,33 +108,33 @@ class Relay(ABC):
                     publish(text)
                     self._unsent = None
 
-        self._persist(send)
+        self._keep_trying(send)
 
-    def _persist(self, work: Callable[[], None]) -> None:
-        """Do `work` to its end, again and again as long as it raises Lost."""
-        delay = FIRST_RETRY
+    def _keep_trying(self, work: Callable[[], None]) -> None:
+        """Call `work` until it returns; when it raises ConnectionLost, call it again after a delay."""
+        delay = FIRST_DELAY
         while True:
             began = time.monotonic()
             try:
                 return work()
-            except Lost as error:
+            except ConnectionLost as error:
                 log.warning("Live updates between processes are interrupted: %s", error)
-            if time.monotonic() - began > LAST_RETRY:
-                delay = FIRST_RETRY
+            if time.monotonic() - began > LAST_DELAY:
+                delay = FIRST_DELAY
             time.sleep(delay)
-            delay = min(delay * 2, LAST_RETRY)
+            delay = min(delay * 2, LAST_DELAY)
 
     @abstractmethod
     def incoming(self) -> Iterator[str | None]:
-        """What the channel says; None first of all, once nothing that is said is missed. Raises Lost."""
+        """Yield None once the channel is subscribed to, then its messages. Raises ConnectionLost."""
 
     @abstractmethod
     def outgoing(self) -> AbstractContextManager[Publish]:
-        """A way to say something to the channel. It raises Lost."""
+        """Return a context manager with a function that publishes to the channel. Raises ConnectionLost."""
 
 
 class Postgres(Relay):
-    """LISTEN and NOTIFY on the server's own database, over two connections of its own."""
+    """LISTEN and NOTIFY on the server's own database, over two separate connections."""
 
     CHANNEL = "flowdock_live"
 
@@ -159,11 +160,11 @@ class Postgres(Relay):
                 link.execute(f"LISTEN {self.CHANNEL}")
                 yield None
                 while True:
-                    for said in link.notifies(timeout=SILENCE):
-                        yield said.payload
+                    for message in link.notifies(timeout=CHECK_AFTER):
+                        yield message.payload
                     link.execute("SELECT 1")
         except psycopg.Error as error:
-            raise Lost(error) from error
+            raise ConnectionLost(error) from error
 
     @contextmanager
     def outgoing(self) -> Iterator[Publish]:
@@ -171,11 +172,11 @@ class Postgres(Relay):
             with self._connect() as link:
                 yield lambda text: link.execute("SELECT pg_notify(%s, %s)", (self.CHANNEL, text))
         except psycopg.Error as error:
-            raise Lost(error) from error
+            raise ConnectionLost(error) from error
 
 
 class Redis(Relay):
-    """A channel of Redis. It is named after this server, since several may share one Redis."""
+    """A Redis channel, named after this server because several servers may share one Redis."""
 
     @property
     def _channel(self) -> str:
@@ -185,7 +186,7 @@ class Redis(Relay):
         return redis.Redis.from_url(
             settings.LIVE_URL,
             socket_connect_timeout=5,
-            socket_timeout=PATIENCE,
+            socket_timeout=ANSWER_TIMEOUT,
             socket_keepalive=True,
         )
 
@@ -193,22 +194,22 @@ class Redis(Relay):
         try:
             with self._connect() as link, link.pubsub() as channel:
                 channel.subscribe(self._channel)
-                asked = False
+                is_pinged = False
                 while True:
-                    said = channel.get_message(timeout=SILENCE)
-                    if said is None:
-                        if asked:
-                            raise Lost("Redis does not answer")
+                    message = channel.get_message(timeout=CHECK_AFTER)
+                    if message is None:
+                        if is_pinged:
+                            raise ConnectionLost("Redis does not answer")
                         channel.ping()
-                    asked = said is None
-                    if said is None:
+                    is_pinged = message is None
+                    if message is None:
                         continue
-                    if said["type"] == "subscribe":
+                    if message["type"] == "subscribe":
                         yield None
-                    elif said["type"] == "message":
-                        yield said["data"].decode(errors="replace")
+                    elif message["type"] == "message":
+                        yield message["data"].decode(errors="replace")
         except redis.RedisError as error:
-            raise Lost(error) from error
+            raise ConnectionLost(error) from error
 
     @contextmanager
     def outgoing(self) -> Iterator[Publish]:
@@ -216,11 +217,11 @@ class Redis(Relay):
             with self._connect() as link:
                 yield lambda text: link.publish(self._channel, text)
         except redis.RedisError as error:
-            raise Lost(error) from error
+            raise ConnectionLost(error) from error
 
 
 def relay_for(hub: "Hub") -> Relay | None:
-    """What `settings.LIVE_URL` asks for."""
+    """The relay that `settings.LIVE_URL` asks for, or None."""
     if not settings.LIVE_URL:
         return None
     return Postgres(hub) if settings.LIVE_URL == "postgres" else Redis(hub)

@@ -16,7 +16,7 @@ from oauth2_provider.models import (
     get_refresh_token_model,
 )
 
-from flowdock_server.live import Note, hub
+from flowdock_server.live import Broadcast, hub
 from flowdock_server.secrets.encryption import Unsealable, seal, unseal
 from flowdock_server.secrets.hashers import GENERATED_LENGTH, GeneratedSecretHasher
 from flowdock_server.secrets.tokens import digest, new_token
@@ -247,7 +247,7 @@ class Source(models.Model):
             token_digest=digest(token),
         )
         source.save()
-        source._tell()
+        source._publish()
         return source, token
 
     def change(self, *, error_message: str | None = None, configuration_url: str | None = None) -> None:
@@ -257,18 +257,18 @@ class Source(models.Model):
         if configuration_url is not None:
             self.configuration_url = configuration_url
         self.save(update_fields=["error_message", "configuration_url"])
-        self._tell()
+        self._publish()
 
     def remove(self) -> None:
         """End it: whoever posts with its token learns 410 Gone. Its threads stay in the inbox."""
         self.removed_at = timezone.now()
         self.error_message = ""
         self.save(update_fields=["removed_at", "error_message"])
-        self._tell()
+        self._publish()
 
-    def _tell(self) -> None:
-        note = Note(self.flow_id, "source")
-        transaction.on_commit(lambda: hub.publish(note))
+    def _publish(self) -> None:
+        broadcast = Broadcast(self.flow_id, "source")
+        transaction.on_commit(lambda: hub.publish(broadcast))
 
     @property
     def url(self) -> str:

@@ -8,7 +8,7 @@ from django.db import models, transaction
 from django.dispatch import receiver
 from django.utils import timezone
 
-from flowdock_server.live import Note, hub
+from flowdock_server.live import Broadcast, hub
 from flowdock_server.secrets.tokens import digest, new_token
 
 from .people import PARAMETERIZED, Membership, Organization, User
@@ -112,9 +112,9 @@ class FlowMembership(models.Model):
 
     def publish(self, *, is_in: bool) -> None:
         """Notify the streams of the flow, and all streams of the person: a bot reads again which flows it is in."""
-        _publish(Note(self.flow_id, "join" if is_in else "leave", user_id=self.user_id))
+        _publish(Broadcast(self.flow_id, "join" if is_in else "leave", user_id=self.user_id))
         kind = "flow-add" if is_in else "flow-remove"
-        _publish(Note(None, kind, user_id=self.user_id, about=str(self.flow_id)))
+        _publish(Broadcast(None, kind, user_id=self.user_id, about=str(self.flow_id)))
 
 
 @receiver(models.signals.post_delete, sender=FlowMembership)
@@ -130,11 +130,11 @@ def _publish_new_name(
     if created or not (update_fields is None or update_fields & {"name", "nick", "avatar", "website"}):
         return
     for flow_id in Flow.objects.open_to(instance).order_by().values_list("pk", flat=True):
-        _publish(Note(flow_id, "user-edit", user_id=instance.pk))
+        _publish(Broadcast(flow_id, "user-edit", user_id=instance.pk))
 
 
-def _publish(note: Note) -> None:
-    transaction.on_commit(lambda: hub.publish(note))
+def _publish(broadcast: Broadcast) -> None:
+    transaction.on_commit(lambda: hub.publish(broadcast))
 
 
 class Invitation(models.Model):

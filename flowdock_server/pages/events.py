@@ -20,8 +20,8 @@ from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import require_GET
 
-from flowdock_server.live import Note, Topic, hub
-from flowdock_server.live.broadcasts import FOR_STREAMS
+from flowdock_server.live import Broadcast, Topic, hub
+from flowdock_server.live.broadcasts import STREAM_ONLY
 from flowdock_server.models import Conversation, Flow, User
 
 from .access import open_flow
@@ -71,22 +71,27 @@ def _streamed(
 async def _stream(user: User, topics: tuple[Topic, ...], latest: Callable[[], int | None]) -> AsyncIterator[str]:
     yield f"retry: {RETRY}\n\n"
     checked = time.monotonic()
-    async for note in hub.listen(*topics, keep_alive=SILENCE):
-        is_removed = note is not None and note.kind == "leave" and note.user_id == user.pk
+    async for broadcast in hub.listen(*topics, keep_alive=SILENCE):
+        is_removed = broadcast is not None and broadcast.kind == "leave" and broadcast.user_id == user.pk
         # Also in a flow that is never silent: the note that somebody was removed may have been lost.
-        if note is None or is_removed or time.monotonic() - checked >= SILENCE:
+        if broadcast is None or is_removed or time.monotonic() - checked >= SILENCE:
             number = await sync_to_async(latest)()
             checked = time.monotonic()
             if number is None:
                 return
-            if note is None:
+            if broadcast is None:
                 yield f"event: beat\ndata: {number}\n\n"
-        if note is not None and note.kind not in FOR_STREAMS:
-            yield f"event: note\ndata: {json.dumps(_told(note))}\n\n"
+        if broadcast is not None and broadcast.kind not in STREAM_ONLY:
+            yield f"event: note\ndata: {json.dumps(_ids(broadcast))}\n\n"
 
 
-def _told(note: Note) -> dict[str, Any]:
-    return {"kind": note.kind, "number": note.number, "thread": note.thread_id, "conversation": note.conversation_id}
+def _ids(broadcast: Broadcast) -> dict[str, Any]:
+    return {
+        "kind": broadcast.kind,
+        "number": broadcast.number,
+        "thread": broadcast.thread_id,
+        "conversation": broadcast.conversation_id,
+    }
 
 
 def _has_same_session_hash(user: User) -> bool:

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 
-from flowdock_server.live import Note, hub
+from flowdock_server.live import Broadcast, hub
 from flowdock_server.models import Conversation, PrivateMessage, PrivateTag, User
 from flowdock_server.people import members
 from flowdock_server.posting import files, messages, tagging
@@ -167,5 +167,5 @@ def _store_tags(message: PrivateMessage) -> None:
 
 def _publish(conversation: Conversation, kind: str, number: int) -> None:
     for user_id in (conversation.first_id, conversation.second_id):
-        note = Note(None, kind, number, conversation_id=conversation.pk, user_id=user_id)
-        transaction.on_commit(lambda note=note: hub.publish(note))  # type: ignore[misc]
+        broadcast = Broadcast(None, kind, number, conversation_id=conversation.pk, user_id=user_id)
+        transaction.on_commit(lambda broadcast=broadcast: hub.publish(broadcast))  # type: ignore[misc]

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
-from flowdock_server.live import Note, hub
+from flowdock_server.live import Broadcast, hub
 from flowdock_server.models import Attachment, Flow, Message, PrivateMessage, Source, Tag, Thread, User
 from flowdock_server.posting import chat_threads, files, search, tagging
 from flowdock_server.posting.chat_threads import BOOKKEEPING
@@ -292,7 +292,7 @@ def _store(message: Message, attachments: Iterable[Attachment] = ()) -> None:
     if message.event not in BOOKKEEPING:
         search.add([message])
     Flow.objects.filter(pk=message.flow_id).update(last_number=message.number)
-    _tell("message", message)
+    _publish("message", message)
 
 
 def _store_tags(message: Message) -> None:
@@ -300,9 +300,9 @@ def _store_tags(message: Message) -> None:
         Tag.objects.bulk_create(Tag(message=message, name=name) for name in sorted(names))
 
 
-def _tell(kind: str, message: Message) -> None:
-    note = Note(message.flow_id, kind, message.number, message.thread_id)
-    transaction.on_commit(lambda: hub.publish(note))
+def _publish(kind: str, message: Message) -> None:
+    broadcast = Broadcast(message.flow_id, kind, message.number, message.thread_id)
+    transaction.on_commit(lambda: hub.publish(broadcast))
 
 
 def _is_own(message: Message, user: User) -> bool:
@@ -332,7 +332,7 @@ def _say_anew(message: Message, content: str, user: User) -> None:
             thread.last_title = content
         thread.save(update_fields=["title", "last_title"])
     record(message.flow, Event.MESSAGE_EDIT, {"message": message.number, "updated_content": content}, user)
-    _tell("edit", message)
+    _publish("edit", message)
 
 
 def _tag_anew(message: Message, tags: list[str], user: User) -> None:
@@ -343,7 +343,7 @@ def _tag_anew(message: Message, tags: list[str], user: User) -> None:
     _store_tags(message)
     if change["add"] or change["remove"]:
         record(message.flow, Event.TAG_CHANGE, change, user)
-        _tell("edit", message)
+        _publish("edit", message)
 
 
 def tag_change(number: int, before: list[str], after: list[str]) -> dict[str, Any]:
@@ -359,7 +359,7 @@ def tag_change(number: int, before: list[str], after: list[str]) -> dict[str, An
 def _remove(message: Message) -> None:
     thread = message.thread
     title = chat_threads.title_of(message)
-    _tell("delete", message)
+    _publish("delete", message)
     message.delete()
     if thread:
         counter = _counter(message)

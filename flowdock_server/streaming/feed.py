@@ -1,7 +1,7 @@
-"""The streams of one process. A message is read once, made JSON once, and handed to all who may read it.
+"""The streams of one process. A message is read and turned into JSON once, then delivered to all who may read it.
 
-Notes from `live` only wake a channel, which then reads what is new since the last message that it told. So nothing is
-missed when notes are lost, and nothing is told twice when they come twice.
+A broadcast from `live` only wakes a channel, which reads the messages after the last one that it delivered. So a lost
+broadcast loses no message, and a repeated one repeats none.
 """
 
 import asyncio
@@ -15,26 +15,26 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
-from django.db import Error as DatabaseTrouble
+from django.db import Error as AnyDatabaseError
 
-from flowdock_server.live import Note, Topic, hub
+from flowdock_server.live import Broadcast, Topic, hub
 
 from . import presence, store, transient_events
 from .opening import conversation_id_of, conversation_key, flow_key, is_conversation
 from .store import in_thread
-from .stream import Stream, Waiting
+from .stream import QueuedLine, Stream
 
 log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds
-# How often the database is asked whether there are messages that no note told of, and whether readers may still read.
-LOOK = 5.0
+# How often to look in the database for messages whose broadcasts were lost, and for streams that have to end.
+POLL_INTERVAL = 5.0  # seconds
 
 Out = Callable[[bytes], Awaitable[None]]
 
 
 class Gap(NamedTuple):
-    """Messages of a channel that a stream has not been told, and that come by the channel no more."""
+    """Messages that a channel delivered before a stream joined, and that the stream still needs."""
 
     channel: "Channel"
     key: str
@@ -42,7 +42,7 @@ class Gap(NamedTuple):
 
 
 class Channel(ABC):
-    """The streams of one topic. Listens to the hub for them."""
+    """The streams of one topic. Subscribes to the topic for all of them."""
 
     def __init__(self, topic: Topic, positions: dict[str, int]) -> None:
         self.loop = asyncio.get_running_loop()
@@ -60,7 +60,7 @@ class Channel(ABC):
         self.wake()
 
     def wake(self) -> None:
-        """See to it that what is new is told, soon."""
+        """Deliver what is new, soon."""
         self._is_due = True
         if self._task is None:
             self._task = self.loop.create_task(self._run())
@@ -70,175 +70,175 @@ class Channel(ABC):
             while self._is_due and self.streams:
                 self._is_due = False
                 try:
-                    await self.tell()
-                except DatabaseTrouble:
-                    log.exception("Streams wait for the database")
+                    await self.deliver_new()
+                except AnyDatabaseError:
+                    log.exception("Streams wait until the database is available")
                     self._is_due = True
                     await asyncio.sleep(1)
         finally:
             self._task = None
 
-    def hand_out(self, key: str, told: store.Told, may_hear: set[int]) -> None:
-        number, line = told
+    def deliver(self, key: str, message: store.NumberedLine, allowed_users: set[int]) -> None:
+        number, line = message
         self.positions[key] = number
-        waiting = Waiting(line, key, number)
+        queued = QueuedLine(line, key, number)
         for stream in tuple(self.streams):
-            if stream.user_id in may_hear:
-                stream.put(waiting)
+            if stream.user_id in allowed_users:
+                stream.enqueue(queued)
 
     @abstractmethod
-    def put(self, note: Note) -> None:
-        """What the hub says of the topic."""
+    def receive(self, broadcast: Broadcast) -> None:
+        """Accept a broadcast of the topic."""
 
     @abstractmethod
-    async def tell(self) -> None:
-        """Read what is new and hand it out."""
+    async def deliver_new(self) -> None:
+        """Read what is new and deliver it."""
 
     @abstractmethod
-    async def read(self, stream: Stream, key: str, up_to: int | None) -> list[store.Told]:
-        """The next page of what `stream` has missed, empty where its user may not read it."""
+    async def read(self, stream: Stream, key: str, up_to: int | None) -> list[store.NumberedLine]:
+        """The next page of the messages that `stream` has missed; empty if its user may not read them."""
 
 
-def put_in_all(events: Iterable[dict[str, Any]], streams: Iterable[Stream], may_hear: set[int]) -> None:
-    """Hand out what is not stored."""
-    listeners = [stream for stream in streams if stream.user_id in may_hear]
+def deliver_unstored(events: Iterable[dict[str, Any]], streams: Iterable[Stream], allowed_users: set[int]) -> None:
+    """Deliver events that are not stored."""
+    allowed = [stream for stream in streams if stream.user_id in allowed_users]
     for event in events:
-        waiting = Waiting(store.line(event))
-        for stream in listeners:
-            stream.put(waiting)
+        queued = QueuedLine(store.line(event))
+        for stream in allowed:
+            stream.enqueue(queued)
 
 
 class FlowChannel(Channel):
-    """What happens in one flow."""
+    """The streams of a flow."""
 
     def __init__(self, flow_id: UUID, position: int) -> None:
         self.key = flow_key(flow_id)
         self.flow_id = flow_id
-        self._seen_there: dict[int, int] = {}
+        self._last_active: dict[int, int] = {}
         self._changes: list[tuple[str, int]] = []
         super().__init__(flow_id, {self.key: position})
 
-    def put(self, note: Note) -> None:
-        if note.kind == "message":
+    def receive(self, broadcast: Broadcast) -> None:
+        if broadcast.kind == "message":
             self.wake()
-        elif note.kind == "presence" and note.user_id is not None and note.at is not None:
-            self._seen_there[note.user_id] = note.at
+        elif broadcast.kind == "presence" and broadcast.user_id is not None and broadcast.at is not None:
+            self._last_active[broadcast.user_id] = broadcast.at
             self.wake()
-        elif note.kind in ("join", "leave", "user-edit") and note.user_id is not None:
-            self._changes.append((note.kind, note.user_id))
+        elif broadcast.kind in ("join", "leave", "user-edit") and broadcast.user_id is not None:
+            self._changes.append((broadcast.kind, broadcast.user_id))
             self.wake()
 
-    async def tell(self) -> None:
-        asked = {stream.user_id for stream in self.streams}
-        if present := self._seen_there:
-            self._seen_there = {}
-            self._tell_presence(present, await in_thread(store.allowed, self.flow_id, asked))
+    async def deliver_new(self) -> None:
+        users = {stream.user_id for stream in self.streams}
+        if last_active := self._last_active:
+            self._last_active = {}
+            self._deliver_presence(last_active, await in_thread(store.readers_of_flow, self.flow_id, users))
         if changes := self._changes:
             self._changes = []
             events = await in_thread(transient_events.changes_in, self.flow_id, changes)
-            put_in_all(events, self.streams, await in_thread(store.allowed, self.flow_id, asked))
-        news, may_hear = await in_thread(store.flow_news, self.flow_id, self.positions[self.key], asked)
-        # A stream may have been opened while that was read.
-        while news and (others := {stream.user_id for stream in self.streams} - asked):
-            asked |= others
-            may_hear |= await in_thread(store.allowed, self.flow_id, others)
-        for told in news:
-            self.hand_out(self.key, told, may_hear)
-            await asyncio.sleep(0)  # let it be sent before the next one waits behind it
-        if len(news) == store.PAGE:
+            deliver_unstored(events, self.streams, await in_thread(store.readers_of_flow, self.flow_id, users))
+        page, allowed_users = await in_thread(store.new_flow_messages, self.flow_id, self.positions[self.key], users)
+        # A stream may have joined in the meantime.
+        while page and (others := {stream.user_id for stream in self.streams} - users):
+            users |= others
+            allowed_users |= await in_thread(store.readers_of_flow, self.flow_id, others)
+        for message in page:
+            self.deliver(self.key, message, allowed_users)
+            await asyncio.sleep(0)  # let streams send it before the next one is queued
+        if len(page) == store.PAGE:
             self.wake()
 
-    def _tell_presence(self, present: dict[int, int], may_hear: set[int]) -> None:
-        curious = [each for each in self.streams if each.opening.presence and each.user_id in may_hear]
-        if curious:
-            events = [transient_events.activity(self.flow_id, user_id, at) for user_id, at in present.items()]
-            put_in_all(events, curious, may_hear)
+    def _deliver_presence(self, last_active: dict[int, int], allowed_users: set[int]) -> None:
+        interested = [each for each in self.streams if each.opening.presence and each.user_id in allowed_users]
+        if interested:
+            events = [transient_events.activity(self.flow_id, user_id, at) for user_id, at in last_active.items()]
+            deliver_unstored(events, interested, allowed_users)
 
-    async def read(self, stream: Stream, key: str, up_to: int | None) -> list[store.Told]:
-        if not await in_thread(store.allowed, self.flow_id, [stream.user_id]):
+    async def read(self, stream: Stream, key: str, up_to: int | None) -> list[store.NumberedLine]:
+        if not await in_thread(store.readers_of_flow, self.flow_id, [stream.user_id]):
             return []
         return await in_thread(store.flow_messages, self.flow_id, stream.positions[key], up_to)
 
 
-class Mailbox(Channel):
-    """What is said to one person in private, and by them."""
+class PrivateChannel(Channel):
+    """The streams of one person's private messages, sent and received."""
 
     def __init__(self, user_id: int, positions: dict[str, int]) -> None:
         self.user_id = user_id
         self._due: set[int] = set()
-        self._is_to_look = False
+        self._is_check_due = False
         super().__init__(user_id, positions)
 
-    def put(self, note: Note) -> None:
-        if note.kind == "private" and note.conversation_id is not None:
-            self._due.add(note.conversation_id)
+    def receive(self, broadcast: Broadcast) -> None:
+        if broadcast.kind == "private" and broadcast.conversation_id is not None:
+            self._due.add(broadcast.conversation_id)
             self.wake()
 
     def catch_up(self) -> None:
-        self._is_to_look = True
+        self._is_check_due = True
         self.wake()
 
-    async def tell(self) -> None:
-        if self._is_to_look:
-            self._is_to_look = False
+    async def deliver_new(self) -> None:
+        if self._is_check_due:
+            self._is_check_due = False
             self._due |= {row[0] for row in await in_thread(store.conversations, [self.user_id]) if self.lacks(row)}
         while self._due:
             conversation_id = next(iter(self._due))
             key = conversation_key(conversation_id)
             after = self.positions.get(key, 0)
             page = await in_thread(store.private_messages, self.user_id, conversation_id, after)
-            may_hear = {self.user_id} - await in_thread(store.blocked, [self.user_id])
-            for told in page:
-                self.hand_out(key, told, may_hear)
+            allowed_users = {self.user_id} - await in_thread(store.inactive_users, [self.user_id])
+            for message in page:
+                self.deliver(key, message, allowed_users)
                 await asyncio.sleep(0)
             if len(page) < store.PAGE:
                 self._due.discard(conversation_id)
 
     def lacks(self, row: tuple[int, int, int, int]) -> bool:
-        """Whether the conversation, as `store.conversations` has it, has more than was told."""
+        """Whether a conversation, a row of `store.conversations`, has messages that were not delivered yet."""
         conversation_id, _, _, number = row
         return number > self.positions.get(conversation_key(conversation_id), 0)
 
-    async def read(self, stream: Stream, key: str, up_to: int | None) -> list[store.Told]:
+    async def read(self, stream: Stream, key: str, up_to: int | None) -> list[store.NumberedLine]:
         after = stream.positions.get(key, 0)
         return await in_thread(store.private_messages, self.user_id, conversation_id_of(key), after, up_to)
 
 
-class PlacesChannel(Channel):
-    """Which flows one person is in: told to all their streams, whatever else these hold."""
+class MembershipChannel(Channel):
+    """All streams of one person, which are notified when the person joins or leaves a flow."""
 
     def __init__(self, user_id: int) -> None:
         self.user_id = user_id
         self._changes: list[tuple[str, str]] = []
         super().__init__(user_id, {})
 
-    def put(self, note: Note) -> None:
-        if note.kind in ("flow-add", "flow-remove") and note.about:
-            self._changes.append((note.kind, note.about))
+    def receive(self, broadcast: Broadcast) -> None:
+        if broadcast.kind in ("flow-add", "flow-remove") and broadcast.about:
+            self._changes.append((broadcast.kind, broadcast.about))
             self.wake()
 
-    async def tell(self) -> None:
+    async def deliver_new(self) -> None:
         changes, self._changes = self._changes, []
         if changes:
             events = await in_thread(transient_events.changes_of, self.user_id, changes)
-            may_hear = {self.user_id} - await in_thread(store.blocked, [self.user_id])
-            put_in_all(events, self.streams, may_hear)
+            allowed_users = {self.user_id} - await in_thread(store.inactive_users, [self.user_id])
+            deliver_unstored(events, self.streams, allowed_users)
         if any(kind == "flow-remove" for kind, _ in changes):
             Feed.of_this_loop().check_soon()
 
-    async def read(self, stream: Stream, key: str, up_to: int | None) -> list[store.Told]:
+    async def read(self, stream: Stream, key: str, up_to: int | None) -> list[store.NumberedLine]:
         return []
 
 
 class Feed:
-    """Every stream of one event loop."""
+    """All streams of one event loop."""
 
     _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, "Feed"] = WeakKeyDictionary()
 
     def __init__(self) -> None:
         self.streams: set[Stream] = set()
         self.channels: dict[Topic, Channel] = {}
-        self.places: dict[int, PlacesChannel] = {}
+        self.memberships: dict[int, MembershipChannel] = {}
         self._ticking: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
         self._check_is_due = False
@@ -248,7 +248,7 @@ class Feed:
         return cls._of_loops.setdefault(asyncio.get_running_loop(), cls())
 
     def join(self, stream: Stream) -> list[Gap]:
-        """From here on `stream` is told what its channels tell, and has to be told the gaps that are returned."""
+        """Deliver to `stream` from now on. Returns gaps: older messages that it still has to be sent."""
         self.streams.add(stream)
         gaps = []
         for key, flow_id in stream.opening.flows.items():
@@ -259,36 +259,36 @@ class Feed:
                 gaps.append(Gap(channel, key, channel.positions[key]))
             channel.streams.add(stream)
         if stream.opening.private:
-            gaps += self._join_mailbox(stream)
-        if stream.user_id not in self.places:
-            self.places[stream.user_id] = PlacesChannel(stream.user_id)
-            hub.join(stream.user_id, self.places[stream.user_id])
-        self.places[stream.user_id].streams.add(stream)
+            gaps += self._join_private(stream)
+        if stream.user_id not in self.memberships:
+            self.memberships[stream.user_id] = MembershipChannel(stream.user_id)
+            hub.subscribe(stream.user_id, self.memberships[stream.user_id])
+        self.memberships[stream.user_id].streams.add(stream)
         for channel in self._channels_of(stream):
             channel.catch_up()
         if self._ticking is None:
             self._ticking = asyncio.create_task(self._tick())
         return gaps
 
-    def _join_mailbox(self, stream: Stream) -> list[Gap]:
+    def _join_private(self, stream: Stream) -> list[Gap]:
         channel = self.channels.get(stream.user_id)
         if channel is None:
             conversations = {key: number for key, number in stream.positions.items() if is_conversation(key)}
-            channel = self._open(Mailbox(stream.user_id, conversations))
+            channel = self._open(PrivateChannel(stream.user_id, conversations))
         channel.streams.add(stream)
         behind = [key for key, number in channel.positions.items() if number > stream.positions.get(key, 0)]
         return [Gap(channel, key, channel.positions[key]) for key in behind]
 
     def missed(self, stream: Stream) -> list[Gap]:
-        """All that a stream has missed while it was not there."""
+        """The messages since the positions that `stream` resumes from, as gaps."""
         flows = stream.opening.flows
         gaps = [Gap(FlowChannel(flow_id, stream.positions[key]), key, None) for key, flow_id in flows.items()]
-        mailbox = Mailbox(stream.user_id, {})
-        return gaps + [Gap(mailbox, key, None) for key in stream.positions if is_conversation(key)]
+        private_channel = PrivateChannel(stream.user_id, {})
+        return gaps + [Gap(private_channel, key, None) for key in stream.positions if is_conversation(key)]
 
     def _open(self, channel: Channel) -> Channel:
         self.channels[channel.topic] = channel
-        hub.join(channel.topic, channel)
+        hub.subscribe(channel.topic, channel)
         return channel
 
     def leave(self, stream: Stream) -> None:
@@ -296,13 +296,13 @@ class Feed:
         for channel in self._channels_of(stream):
             channel.streams.discard(stream)
             if not channel.streams:
-                hub.leave(channel.topic, channel)
+                hub.unsubscribe(channel.topic, channel)
                 del self.channels[channel.topic]
-        if places := self.places.get(stream.user_id):
-            places.streams.discard(stream)
-            if not places.streams:
-                hub.leave(stream.user_id, places)
-                del self.places[stream.user_id]
+        if memberships := self.memberships.get(stream.user_id):
+            memberships.streams.discard(stream)
+            if not memberships.streams:
+                hub.unsubscribe(stream.user_id, memberships)
+                del self.memberships[stream.user_id]
         if not self.streams and self._ticking:
             self._ticking.cancel()
             self._ticking = None
@@ -313,22 +313,26 @@ class Feed:
 
     async def _tick(self) -> None:
         began = time.monotonic()
-        due = dict.fromkeys((self._look, self._check, self._touch), began)
+        due = dict.fromkeys((self._poll, self._check, self._refresh_presence), began)
         keep_alive = settings.STREAM_KEEP_ALIVE
-        every = {self._look: LOOK, self._check: min(LOOK, keep_alive), self._touch: presence.REFRESH}
+        every = {
+            self._poll: POLL_INTERVAL,
+            self._check: min(POLL_INTERVAL, keep_alive),
+            self._refresh_presence: presence.REFRESH,
+        }
         while True:
             await asyncio.sleep(TICK)
             now = time.monotonic()
             for stream in tuple(self.streams):
-                stream.look_after(now, keep_alive)
+                stream.check_silence(now, keep_alive)
             for task, last in due.items():
                 if now - last >= every[task]:
                     due[task] = now
-                    with contextlib.suppress(DatabaseTrouble):  # it is asked again
+                    with contextlib.suppress(AnyDatabaseError):  # the next check tries again
                         await task()
 
-    async def _look(self) -> None:
-        """Wake the channels that have more than was told."""
+    async def _poll(self) -> None:
+        """Wake the channels that have messages which were not delivered yet."""
         flows = {topic for topic in self.channels if isinstance(topic, UUID)}
         for flow_id, number in (await in_thread(store.latest_numbers, flows)).items():
             channel = self.channels.get(flow_id)
@@ -337,12 +341,12 @@ class Feed:
         people = {topic for topic in self.channels if isinstance(topic, int)}
         for row in await in_thread(store.conversations, people) if people else ():
             for user_id in row[1:3]:
-                mailbox = self.channels.get(user_id)
-                if isinstance(mailbox, Mailbox) and mailbox.lacks(row):
-                    mailbox.catch_up()
+                private_channel = self.channels.get(user_id)
+                if isinstance(private_channel, PrivateChannel) and private_channel.lacks(row):
+                    private_channel.catch_up()
 
     def check_soon(self) -> None:
-        """Look now, rather than at the next LOOK, whether readers may still read."""
+        """Check now instead of after POLL_INTERVAL which streams have to end."""
         self._check_is_due = True
         if self._checking is None:
             self._checking = asyncio.create_task(self._check_now())
@@ -351,27 +355,27 @@ class Feed:
         try:
             while self._check_is_due:
                 self._check_is_due = False
-                with contextlib.suppress(DatabaseTrouble):  # it is asked again
+                with contextlib.suppress(AnyDatabaseError):  # the next check tries again
                     await self._check()
         finally:
             self._checking = None
 
     async def _check(self) -> None:
-        """End the streams whose key was revoked, whose user was blocked, or whose flows their user has all left."""
-        gone = await in_thread(store.gone, {stream.opening.key for stream in self.streams})
-        blocked = await in_thread(store.blocked, {stream.user_id for stream in self.streams})
-        asked = tuple(self.streams)
-        places = await in_thread(
-            store.places,
-            {flow_id for stream in asked for flow_id in stream.opening.flows.values()},
-            {stream.user_id for stream in asked},
+        """End streams whose key was revoked, whose user was deactivated, or whose user can read none of their flows."""
+        revoked = await in_thread(store.revoked_keys, {stream.opening.key for stream in self.streams})
+        inactive = await in_thread(store.inactive_users, {stream.user_id for stream in self.streams})
+        checked = tuple(self.streams)
+        memberships = await in_thread(
+            store.memberships,
+            {flow_id for stream in checked for flow_id in stream.opening.flows.values()},
+            {stream.user_id for stream in checked},
         )
-        for stream in asked:
+        for stream in checked:
             may_read = stream.opening.private or any(
-                (flow_id, stream.user_id) in places for flow_id in stream.opening.flows.values()
+                (flow_id, stream.user_id) in memberships for flow_id in stream.opening.flows.values()
             )
-            if stream.opening.key in gone or stream.user_id in blocked or not may_read:
+            if stream.opening.key in revoked or stream.user_id in inactive or not may_read:
                 stream.end()
 
-    async def _touch(self) -> None:
+    async def _refresh_presence(self) -> None:
         await presence.refresh({(stream.user_id, stream.opening.active) for stream in self.streams})

@@ -1,4 +1,4 @@
-"""The streaming API's own address."""
+"""The streaming API's own host or port."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
 
 class StreamingMiddleware:
-    """Puts the streaming API in the place of the REST API's flows, for who calls its host or its port."""
+    """Replaces the REST API's /flows by the streaming API for requests to its host or its port."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -27,5 +27,5 @@ def _is_for_streams(request: HttpRequest) -> bool:
         host = request.META.get("HTTP_HOST", "").lower().removesuffix(_USUAL_PORTS.get(streams.scheme, ":80"))
         if host == streams.netloc.lower().removesuffix(_USUAL_PORTS.get(streams.scheme, ":80")):
             return True
-    # Under another name, as on a local network: by the port that the connection came in on.
+    # Under another host name, as on a local network: by the port of the connection.
     return rest.port != settings.STREAM_PORT and request.META.get("SERVER_PORT") == str(settings.STREAM_PORT)

@@ -1,7 +1,7 @@
-"""Who asks for which stream, checked before it begins.
+"""Requests for a stream, checked before the stream starts.
 
-An ordinary call: keys, scopes, errors, CORS and the spellings of addresses are the REST API's. Its answer has the
-stream's headers and no body; `asgi.py` finds the Opening on it and goes on from there.
+A request is handled as an ordinary API call: with the REST API's keys, scopes, errors, CORS and spellings of paths. The
+response has the stream's headers, no body, and an Opening, from which `asgi.py` starts the stream.
 """
 
 import re
@@ -29,11 +29,11 @@ _POSITION = re.compile(r"\A[0-9a-z]{1,20}:[0-9]{1,18}\Z")
 
 @dataclass(frozen=True)
 class Opening:
-    """A stream that may begin.
+    """A stream that is allowed to start.
 
-    `positions` says from where: by key (`flow_key`, `conversation_key`) the number of the last message before it, which
-    may be long past where the stream is `resumed`. `key` is the token that was shown, as its model's name and its id,
-    or stands for the password (`store.password_key`).
+    `positions` says where: by key (`flow_key`, `conversation_key`), the number of the last message before it. A stream
+    that is `resumed` may start far back. `key` identifies the token that was sent, by its model's name and its id, or
+    the password (`store.password_key`).
     """
 
     user_id: int
@@ -48,17 +48,17 @@ class Opening:
 
 
 class OpeningResponse(StreamingHttpResponse):
-    """The headers of a stream."""
+    """The response with the headers of a stream and its Opening."""
 
     def __init__(self, opening: Opening) -> None:
         super().__init__((), content_type=EVENT_STREAM if opening.as_events else "application/json")
         self.opening = opening
-        self["Cache-Control"] = "no-store, no-transform"  # compressed, it would wait for more to compress
-        self["X-Accel-Buffering"] = "no"  # a proxy that collects it would hold it back for ever
+        self["Cache-Control"] = "no-store, no-transform"  # a compressing proxy would buffer it
+        self["X-Accel-Buffering"] = "no"  # nginx would buffer it
 
 
 def flow_key(flow_id: UUID) -> str:
-    """Enough of its id to tell the flows of one stream apart."""
+    """The first part of the flow's id: enough to tell the flows of one stream apart."""
     return flow_id.hex[:12]
 
 
@@ -71,11 +71,11 @@ def conversation_id_of(key: str) -> int:
 
 
 def is_conversation(key: str) -> bool:
-    return key.startswith("p")  # which no hexadecimal digit is
+    return key.startswith("p")  # not a hexadecimal digit
 
 
 def _names(value: Any) -> Any:
-    """Several are separated by commas, or given as a list."""
+    """Names that are separated by commas, or given as a list."""
     if isinstance(value, str):
         value = value.split(",")
     return [name.strip() for name in value if isinstance(name, str) and name.strip()] if isinstance(value, list) else []
@@ -97,12 +97,14 @@ def _flag(value: Any) -> Any:
 Flag = Annotated[bool, BeforeValidator(_flag)]
 
 
-class Asked(BaseModel):
-    """What a stream is to hold: flows (`filter`: ids, `organization/flow`, `organization:flow`), private messages.
+class StreamParameters(BaseModel):
+    """Parameters of a stream.
 
-    `active` is how its user is shown to others: at work, idle, or (absent) not at all. `presence=0` asks not to be
-    told the same of them. `accept` and `lastEventId` are the headers `Accept` and `Last-Event-ID`, for clients that
-    cannot set them.
+    `filter`                  flows: ids, `organization/flow` or `organization:flow`
+    `user`                    whether to include the caller's private messages
+    `active`                  how others see the caller: "true" (active), "idle", or offline if it is absent
+    `presence`                0 leaves out how the caller sees others
+    `accept`, `lastEventId`   in place of the headers `Accept` and `Last-Event-ID`, for clients that cannot set them
     """
 
     filter: Annotated[list[str], BeforeValidator(_names)] = Field(default_factory=list)
@@ -113,61 +115,61 @@ class Asked(BaseModel):
     last_event_id: Annotated[str, BeforeValidator(_text), Field(alias="lastEventId")] = ""
 
 
-# Described nowhere: its paths are the REST API's, with other answers.
+# Not part of /openapi.json, since its paths are also the REST API's.
 router = Router()
 METHODS = ["GET", "HEAD"]
 
 
 @router.api_operation(METHODS, "/flows", auth=person("flow", "private"))
-def stream(request: HttpRequest, asked: Annotated[Asked, Merged(...)]) -> HttpResponseBase:
-    """What happens in the flows that `filter` names, and with `user=1` the caller's private messages."""
-    if not asked.filter and not asked.user:
+def stream(request: HttpRequest, parameters: Annotated[StreamParameters, Merged(...)]) -> HttpResponseBase:
+    """Stream the messages of the flows in `filter` and, with `user=1`, the caller's private messages."""
+    if not parameters.filter and not parameters.user:
         raise Rejected({"filter": ["can't be blank"]})
-    return _open(request, asked, asked.filter)
+    return _open(request, parameters, parameters.filter)
 
 
 @router.api_operation(METHODS, "/flows/{organization}/{flow}", auth=person("flow"))
 def stream_of_flow(
-    request: HttpRequest, organization: str, flow: str, asked: Annotated[Asked, Merged(...)]
+    request: HttpRequest, organization: str, flow: str, parameters: Annotated[StreamParameters, Merged(...)]
 ) -> HttpResponseBase:
-    """What happens in one flow."""
-    return _open(request, asked, [f"{organization}/{flow}", *asked.filter])
+    """Stream the messages of one flow."""
+    return _open(request, parameters, [f"{organization}/{flow}", *parameters.filter])
 
 
-def _open(request: HttpRequest, asked: Asked, names: list[str]) -> HttpResponseBase:
+def _open(request: HttpRequest, parameters: StreamParameters, names: list[str]) -> HttpResponseBase:
     caller: Caller = request.auth  # type: ignore[attr-defined]
     if caller.user is None:
         raise Http404
     if names and not caller.may("flow"):
-        raise Forbidden("This needs the scope flow")
-    if asked.user and not caller.may("private"):
-        raise Forbidden("This needs the scope private")
+        raise Forbidden("This request requires the scope flow")
+    if parameters.user and not caller.may("private"):
+        raise Forbidden("This request requires the scope private")
     flows = _flows(caller, names)
     now = {flow_key(flow.pk): flow.last_number for flow in flows}
-    if asked.user:
+    if parameters.user:
         conversations = Conversation.objects.of(caller.user).values_list("pk", "last_number")
         now |= {conversation_key(pk): number for pk, number in conversations}
-    as_events = EVENT_STREAM in (asked.accept or request.headers.get("Accept", ""))
+    as_events = EVENT_STREAM in (parameters.accept or request.headers.get("Accept", ""))
     positions = None
     if as_events:
-        positions = _resumed(now, (request.headers.get("Last-Event-ID") or asked.last_event_id).strip())
+        positions = _resumed(now, (request.headers.get("Last-Event-ID") or parameters.last_event_id).strip())
     return OpeningResponse(
         Opening(
             user_id=caller.user.pk,
             key=(type(caller.key).__name__, caller.key.pk) if caller.key else store.password_key(caller.user),
             flows={flow_key(flow.pk): flow.pk for flow in flows},
-            private=asked.user,
+            private=parameters.user,
             positions=now if positions is None else positions,
             resumed=positions is not None,
             as_events=as_events,
-            presence=asked.presence,
-            active=asked.active,
+            presence=parameters.presence,
+            active=parameters.active,
         )
     )
 
 
 def _flows(caller: Caller, names: list[str]) -> list[Flow]:
-    """Those that are named, in one query. Http404 when the caller is not in each of them."""
+    """The flows with these names, in one query. Raises Http404 unless the caller is a member of all of them."""
     if not names or caller.user is None:
         return []
     flows: dict[str, Flow] = {}
@@ -185,11 +187,11 @@ def _is_uuid(name: str) -> bool:
 
 
 def _resumed(now: dict[str, int], last_seen: str) -> dict[str, int] | None:
-    """From where a stream goes on: `last_seen` is the id of the last event that its reader has (`event_id`).
+    """The positions to resume from. `last_seen` is the id of the last event that the client received (`event_id`).
 
-    None for what is not such an id, as one of another server or another set of flows: the stream begins now. A
-    browser's EventSource would never try again after an error. A conversation that was not there yet is told from its
-    beginning; a flow that was not asked for then, from now on.
+    None if it is not such an id, or from another server or other flows: the stream then starts now, since a browser's
+    EventSource would never try again after an error. A new conversation is sent from its beginning; a flow that was not
+    part of the stream before, from now on.
     """
     flows = [key for key in now if not is_conversation(key)]
     if len(flows) == 1 and _NUMBER.match(last_seen):
@@ -200,12 +202,12 @@ def _resumed(now: dict[str, int], last_seen: str) -> dict[str, int] | None:
     then = {key: int(number) for key, _, number in (part.partition(":") for part in parts)}
     if then.keys().isdisjoint(now):
         return None
-    # No further than what there is: else a stream would be silent until as many messages have come.
+    # At most the current number: with a larger one, the stream would stay silent until that number is reached.
     return {key: min(then.get(key, 0 if is_conversation(key) else number), number) for key, number in now.items()}
 
 
 def event_id(positions: dict[str, int]) -> str:
-    """Up to where a stream was told: the message's number where there is one flow, else that of every flow."""
+    """The id of an event: the message's number if the stream has one flow only, otherwise the numbers by key."""
     if len(positions) == 1:
         ((key, number),) = positions.items()
         if not is_conversation(key):

@@ -1,11 +1,11 @@
-"""From an opened stream to the bytes of its connection."""
+"""Writes an opened stream to its connection."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from django.db import Error as DatabaseTrouble
+from django.db import Error as AnyDatabaseError
 
 from . import presence
 from .feed import Feed, Gap
@@ -21,9 +21,9 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 async def respond(opening: Opening, head: Message, receive: Receive, send: Send) -> bool:
-    """Answer with `head` and then with what happens, until the reader leaves or the stream ends.
+    """Send `head` and then the stream's messages, until the client disconnects or the stream ends.
 
-    False when it was cut off: the reader has not taken all that it was sent, and is not to be waited for.
+    False if the stream was cut off: the client has not read everything, and the connection should be aborted.
     """
     stream = Stream(opening)
     feed = Feed.of_this_loop()
@@ -35,8 +35,8 @@ async def respond(opening: Opening, head: Message, receive: Receive, send: Send)
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         is_open = all(task.result() for task in done)
-    except (OSError, DatabaseTrouble):
-        log.warning("A stream ended early", exc_info=True)
+    except (OSError, AnyDatabaseError):
+        log.warning("A stream was ended by an error", exc_info=True)
         return False
     finally:
         feed.leave(stream)
@@ -51,12 +51,12 @@ async def respond(opening: Opening, head: Message, receive: Receive, send: Send)
 async def _write(stream: Stream, feed: Feed, head: Message, send: Send) -> bool:
     async def out(chunk: bytes) -> None:
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        stream.taken()  # also of what was missed, which may take minutes
+        stream.progressed()  # sending what was missed may take minutes
 
     await send(head)
-    await out(stream.sign_of_life)
+    await out(stream.keep_alive)
     if stream.opening.resumed:
-        # What was missed may be much: before the stream joins, so that nothing waits behind it.
+        # Before the stream joins the feed, since so much may have been missed that its queue would overflow.
         for gap in feed.missed(stream):
             await _fill(gap, stream, out)
     for gap in feed.join(stream):
@@ -72,7 +72,7 @@ async def _fill(gap: Gap, stream: Stream, out: Callable[[bytes], Awaitable[None]
     while True:
         page = await gap.channel.read(stream, gap.key, gap.up_to)
         for number, line in page:
-            await out(stream.spell(gap.key, number, line))
+            await out(stream.format(gap.key, number, line))
         if len(page) < PAGE:
             return
 

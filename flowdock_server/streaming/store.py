@@ -1,4 +1,4 @@
-"""What streams read from the database, and write: in two threads of their own, which keep their connections."""
+"""Database queries of the streams. They run in two threads of their own, which keep their connections."""
 
 import asyncio
 import json
@@ -18,13 +18,13 @@ from flowdock_server.models import ApiToken, Conversation, Flow, FlowMembership,
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PAGE = 100  # messages that are read at once
+PAGE = 100  # messages
 PASSWORD = "password"  # noqa: S105  (a kind of key)
 THREADS = 2
 threads = ThreadPoolExecutor(THREADS, thread_name_prefix="stream")
 
-# A message's number and its line: itself as JSON, and the end of the line.
-Told = tuple[int, bytes]
+# A message's number, and its JSON with the end of the line.
+NumberedLine = tuple[int, bytes]
 END = b"\r\n"
 
 
@@ -34,19 +34,19 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         try:
             return function(*args, **kwargs)
         except Exception:
-            connections.close_all()  # whatever state they are in
+            connections.close_all()  # they may be in any state
             raise
 
     return await asyncio.get_running_loop().run_in_executor(threads, connected)
 
 
 def line(shape: Any) -> bytes:
-    """In ASCII, as the REST API has it: nobody takes a character of a text for the end of the line."""
+    """`shape` as JSON in ASCII, as in the REST API, so that no character of a text passes for the end of a line."""
     return json.dumps(shape, cls=DjangoJSONEncoder, separators=(",", ":")).encode() + END
 
 
-def flow_messages(flow_id: UUID, after: int, up_to: int | None = None) -> list[Told]:
-    """The flow's next messages, in the order of their numbers: at most PAGE."""
+def flow_messages(flow_id: UUID, after: int, up_to: int | None = None) -> list[NumberedLine]:
+    """The next messages of the flow, ordered by number: at most PAGE."""
     found = loaded(Message.objects.filter(flow_id=flow_id, number__gt=after))
     if up_to is not None:
         found = found.filter(number__lte=up_to)
@@ -54,27 +54,27 @@ def flow_messages(flow_id: UUID, after: int, up_to: int | None = None) -> list[T
     return [(message.number, line(shape)) for message, shape in zip(page, message_shapes(page), strict=True)]
 
 
-def allowed(flow_id: UUID, user_ids: Collection[int]) -> set[int]:
-    """Those of `user_ids` who may read the flow, now."""
+def readers_of_flow(flow_id: UUID, user_ids: Collection[int]) -> set[int]:
+    """The users among `user_ids` who may currently read the flow."""
     members = FlowMembership.objects.filter(flow_id=flow_id, disabled=False, user__is_active=True, user_id__in=user_ids)
     return set(members.values_list("user_id", flat=True))
 
 
-def places(flow_ids: Collection[UUID], user_ids: Collection[int]) -> set[tuple[UUID, int]]:
-    """Which of the users may read which of the flows, now."""
+def memberships(flow_ids: Collection[UUID], user_ids: Collection[int]) -> set[tuple[UUID, int]]:
+    """(flow id, user id) for all flows and users where the user is currently a member who is not blocked."""
     members = FlowMembership.objects.filter(flow_id__in=flow_ids, user_id__in=user_ids, disabled=False)
     return set(members.values_list("flow_id", "user_id"))
 
 
-def flow_news(flow_id: UUID, after: int, user_ids: Collection[int]) -> tuple[list[Told], set[int]]:
-    """What is new in the flow, and who may hear it."""
-    # In this order: whoever was removed before a message was posted is not told it.
-    news = flow_messages(flow_id, after)
-    return news, allowed(flow_id, user_ids) if news else set()
+def new_flow_messages(flow_id: UUID, after: int, user_ids: Collection[int]) -> tuple[list[NumberedLine], set[int]]:
+    """The flow's new messages, and the users among `user_ids` who may read them."""
+    # In this order: somebody who was removed before a message was posted must not receive it.
+    new = flow_messages(flow_id, after)
+    return new, readers_of_flow(flow_id, user_ids) if new else set()
 
 
-def private_messages(user_id: int, conversation_id: int, after: int, up_to: int | None = None) -> list[Told]:
-    """The next messages of a conversation that the user is one of the two of: at most PAGE."""
+def private_messages(user_id: int, conversation_id: int, after: int, up_to: int | None = None) -> list[NumberedLine]:
+    """The next messages of a private conversation of the user, ordered by number: at most PAGE."""
     either = Q(conversation__first=user_id) | Q(conversation__second=user_id)
     found = PrivateMessage.objects.filter(either, conversation=conversation_id, number__gt=after)
     if up_to is not None:
@@ -84,7 +84,7 @@ def private_messages(user_id: int, conversation_id: int, after: int, up_to: int 
 
 
 def conversations(user_ids: Collection[int]) -> list[tuple[int, int, int, int]]:
-    """Those of the users: each with its id, its two users and the number of its latest message."""
+    """The users' private conversations: each with its id, the ids of its two users, and its latest message's number."""
     either = Q(first__in=user_ids) | Q(second__in=user_ids)
     return list(Conversation.objects.filter(either).values_list("pk", "first_id", "second_id", "last_number"))
 
@@ -94,12 +94,12 @@ def latest_numbers(flow_ids: Iterable[UUID]) -> dict[UUID, int]:
 
 
 def password_key(user: User) -> tuple[str, Any]:
-    """What stands for the password that a user has now."""
+    """Identifies the user's current password."""
     return PASSWORD, (user.pk, user.get_session_auth_hash())
 
 
-def gone(keys: Collection[tuple[str, Any]]) -> set[tuple[str, Any]]:
-    """Those of the keys that were revoked or have expired, and passwords that are others by now."""
+def revoked_keys(keys: Collection[tuple[str, Any]]) -> set[tuple[str, Any]]:
+    """The keys among `keys` that were revoked or have expired, or whose password was changed."""
     by_password = [value[0] for kind, value in keys if kind == PASSWORD]
     left = {password_key(user) for user in User.objects.filter(pk__in=by_password)} if by_password else set()
     for model in (ApiToken, get_access_token_model()):
@@ -112,7 +112,7 @@ def gone(keys: Collection[tuple[str, Any]]) -> set[tuple[str, Any]]:
     return set(keys) - left
 
 
-def blocked(user_ids: Collection[int]) -> set[int]:
-    """Those whose account is closed, or not there any more."""
+def inactive_users(user_ids: Collection[int]) -> set[int]:
+    """The users whose account was closed or deleted."""
     active = User.objects.filter(pk__in=user_ids, is_active=True).values_list("pk", flat=True)
     return set(user_ids) - set(active)

@@ -1,4 +1,4 @@
-"""One open stream: what waits to be sent, and how it is spelled."""
+"""One open stream: its queue and its format."""
 
 import asyncio
 import time
@@ -8,14 +8,14 @@ from typing import NamedTuple
 from .opening import Opening, event_id
 from .store import END
 
-# What may wait for a reader that is slow. Beyond it the stream is cut off, so that it costs nobody else anything.
-BACKLOG = 1000  # messages
-BACKLOG_BYTES = 8 * 1024 * 1024
-STALLED = 60.0  # seconds in which a reader has taken nothing of what waits
+# What may be queued for a slow client. If it is more, the stream is cut off, so that it does not slow down others.
+QUEUE_LIMIT = 1000  # messages
+QUEUE_LIMIT_BYTES = 8 * 1024 * 1024
+STALLED_AFTER = 60.0  # seconds in which a client has read nothing although its queue is not empty
 
 
-class Waiting(NamedTuple):
-    """A line, one and the same for all the streams that it waits in. Without a `key` it is nothing to resume from."""
+class QueuedLine(NamedTuple):
+    """A line, shared by all streams that it is queued in. Without a `key`, a stream cannot be resumed from it."""
 
     line: bytes
     key: str = ""
@@ -23,7 +23,7 @@ class Waiting(NamedTuple):
 
 
 class Stream:
-    """Lives in one event loop. `positions` says, by key, up to which message its reader has been told."""
+    """Belongs to one event loop. `positions` has, by key, the number of the last message that was sent."""
 
     def __init__(self, opening: Opening) -> None:
         self.opening = opening
@@ -32,17 +32,17 @@ class Stream:
         self.over = asyncio.Event()
         self.is_cut_off = False
         self._last_sent = time.monotonic()
-        self._waiting: deque[Waiting] = deque()
+        self._queue: deque[QueuedLine] = deque()
         self._bytes = 0
         self._more = asyncio.Event()
 
-    def put(self, waiting: Waiting) -> None:
-        size = len(waiting.line)
-        # A single one is let through, however large.
-        if len(self._waiting) >= BACKLOG or (self._waiting and self._bytes + size > BACKLOG_BYTES):
+    def enqueue(self, queued: QueuedLine) -> None:
+        size = len(queued.line)
+        # The bytes limit does not apply to a single line.
+        if len(self._queue) >= QUEUE_LIMIT or (self._queue and self._bytes + size > QUEUE_LIMIT_BYTES):
             self.cut_off()
         elif not self.over.is_set():
-            self._waiting.append(waiting)
+            self._queue.append(queued)
             self._bytes += size
             self._more.set()
 
@@ -50,56 +50,56 @@ class Stream:
         self.over.set()
 
     def cut_off(self) -> None:
-        """End it without waiting for what its reader does not take."""
+        """End the stream without waiting for the client to read its queue."""
         self.is_cut_off = True
-        self._waiting.clear()
+        self._queue.clear()
         self.end()
 
-    def look_after(self, now: float, keep_alive: float) -> None:
-        """Break a silence; cut off who takes nothing."""
+    def check_silence(self, now: float, keep_alive: float) -> None:
+        """Send a keep-alive after a silence, or cut off a stream whose client has stopped reading."""
         silence = now - self._last_sent
-        if self._waiting and silence > STALLED:
+        if self._queue and silence > STALLED_AFTER:
             self.cut_off()
-        elif not self._waiting and silence >= keep_alive:
-            self.put(Waiting(b""))
+        elif not self._queue and silence >= keep_alive:
+            self.enqueue(QueuedLine(b""))
 
     async def next(self) -> bytes:
-        """What is to be sent now. Call `sent` when it is."""
+        """Wait for the next bytes to send. Call `sent` afterwards."""
         while True:
-            while not self._waiting:
+            while not self._queue:
                 self._more.clear()
                 await self._more.wait()
-            waiting = self._waiting[0]
-            if not waiting.line:
-                return self.sign_of_life
-            if not waiting.key:
-                return self._spell(waiting.line)
-            if waiting.number > self.positions.get(waiting.key, 0):
-                return self.spell(waiting.key, waiting.number, waiting.line)
-            self._drop()  # it was among what was missed
+            queued = self._queue[0]
+            if not queued.line:
+                return self.keep_alive
+            if not queued.key:
+                return self._format(queued.line)
+            if queued.number > self.positions.get(queued.key, 0):
+                return self.format(queued.key, queued.number, queued.line)
+            self._drop()  # already sent to fill a gap
 
-    def taken(self) -> None:
-        """The reader goes on reading."""
+    def progressed(self) -> None:
+        """Record that the client has read something."""
         self._last_sent = time.monotonic()
 
     def sent(self) -> None:
         self._drop()
-        self.taken()
+        self.progressed()
 
     def _drop(self) -> None:
-        if self._waiting:
-            self._bytes -= len(self._waiting.popleft().line)
+        if self._queue:
+            self._bytes -= len(self._queue.popleft().line)
 
     @property
-    def sign_of_life(self) -> bytes:
+    def keep_alive(self) -> bytes:
         return b":\n\n" if self.opening.as_events else b"\n"
 
-    def spell(self, key: str, number: int, line: bytes) -> bytes:
-        """The message as the stream's format has it, with the id to resume from: it is told from here on."""
+    def format(self, key: str, number: int, line: bytes) -> bytes:
+        """The message in the stream's format, with the id to resume from. Records it as sent."""
         self.positions[key] = number
         if not self.opening.as_events:
             return line
-        return b"id: " + event_id(self.positions).encode() + b"\n" + self._spell(line)
+        return b"id: " + event_id(self.positions).encode() + b"\n" + self._format(line)
 
-    def _spell(self, line: bytes) -> bytes:
+    def _format(self, line: bytes) -> bytes:
         return b"data: " + line.removesuffix(END) + b"\n\n" if self.opening.as_events else line

@@ -1,7 +1,7 @@
-"""What streams tell and nobody stores: who is active, who joins and leaves, and who has another name.
+"""Events that streams send and the server does not store: who is active, joins, leaves or has a new name.
 
-Flowdock's documents name `activity.user` only. The others are as its clients read them: a bot starts anew when it
-hears `flow-add`, `flow-remove` or `backend.user.join` of itself, or `backend.user.block` with its own id as content.
+Flowdock documented only `activity.user`. The others have the format that its clients expect: a bot starts again when
+it receives `flow-add`, `flow-remove` or `backend.user.join` for itself, or `backend.user.block` with its id as content.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from flowdock_server.models import Flow, User
 
 
 def activity(flow_id: UUID, user_id: int, at: int) -> dict[str, Any]:
-    """A user was active, at a time in milliseconds since 1970."""
+    """The event for a user who was active at `at`, in milliseconds since 1970."""
     return _event("activity.user", {"last_activity": at}, flow_id, user_id, at)
 
 
 def changes_in(flow_id: UUID, changes: Iterable[tuple[str, int]]) -> list[dict[str, Any]]:
-    """What a flow's streams are told of its people: each change is a kind of note with a user's id."""
+    """The events for a flow's streams about its people. Each change is the kind of a broadcast and a user's id."""
     changes = list(changes)
     flow = Flow.objects.filter(pk=flow_id).first()
     users = User.objects.in_bulk([user_id for _, user_id in changes])
@@ -42,7 +42,7 @@ def changes_in(flow_id: UUID, changes: Iterable[tuple[str, int]]) -> list[dict[s
 
 
 def changes_of(user_id: int, changes: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
-    """What a person's own streams are told: each change is `flow-add` or `flow-remove` with a flow's id."""
+    """The events for a person's own streams. Each change is `flow-add` or `flow-remove` and a flow's id."""
     changes = list(changes)
     flows = Flow.objects.in_bulk([UUID(flow_id) for _, flow_id in changes])
     return [
@@ -53,7 +53,7 @@ def changes_of(user_id: int, changes: Iterable[tuple[str, str]]) -> list[dict[st
 
 
 def _event(kind: str, content: Any, flow_id: UUID, user_id: int, at: int | None = None) -> dict[str, Any]:
-    """A message that is not stored and so has no id."""
+    """A message without an id, since it is not stored."""
     return {
         "event": kind,
         "content": content,

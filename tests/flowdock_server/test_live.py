@@ -1,4 +1,4 @@
-"""Pages that are open on a flow hear of what happens there."""
+"""Live updates: broadcasts reach the subscribers of a flow."""
 
 import asyncio
 import threading
@@ -7,122 +7,126 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from flowdock_server.live import BACKLOG, Hub, Note, hub
+from flowdock_server.live import BACKLOG, Broadcast, Hub, hub
 
 from .conftest import activity, post
 
 FLOW, OTHER = uuid4(), uuid4()
 
 
-def test_a_reader_hears_its_flow_from_any_thread_and_no_other():
+def test_subscriber_receives_broadcasts_of_its_flow_only_from_any_thread():
     async def read():
         own = Hub()
-        notes = own.listen(FLOW)
-        assert await anext(notes) is None
-        for note in (Note(OTHER, "message", 1), Note(FLOW, "message", 2, "t"), Note(FLOW, "source")):
-            thread = threading.Thread(target=own.publish, args=(note,))
+        broadcasts = own.listen(FLOW)
+        assert await anext(broadcasts) is None
+        for broadcast in (
+            Broadcast(OTHER, "message", 1),
+            Broadcast(FLOW, "message", 2, "t"),
+            Broadcast(FLOW, "source"),
+        ):
+            thread = threading.Thread(target=own.publish, args=(broadcast,))
             thread.start()
             thread.join()
-        return [await anext(notes), await anext(notes)]
+        return [await anext(broadcasts), await anext(broadcasts)]
 
-    assert asyncio.run(read()) == [Note(FLOW, "message", 2, "t"), Note(FLOW, "source")]
+    assert asyncio.run(read()) == [Broadcast(FLOW, "message", 2, "t"), Broadcast(FLOW, "source")]
 
 
-def test_silence_is_broken_by_signs_of_life():
+def test_none_is_yielded_after_a_silence():
     async def read():
-        notes = Hub().listen(FLOW, keep_alive=0.01)
-        return [await anext(notes) for _ in range(3)]
+        broadcasts = Hub().listen(FLOW, keep_alive=0.01)
+        return [await anext(broadcasts) for _ in range(3)]
 
     assert asyncio.run(read()) == [None, None, None]
 
 
-def test_a_reader_that_falls_behind_gets_what_it_has_and_is_cut_off():
+def test_slow_subscriber_gets_its_queue_and_is_cut_off():
     async def read():
         own = Hub()
-        notes = own.listen(FLOW)
+        broadcasts = own.listen(FLOW)
         quick = own.listen(FLOW)
-        await anext(notes)
+        await anext(broadcasts)
         await anext(quick)
-        heard = 0
+        received = 0
         for number in range(BACKLOG + 10):
-            own.publish(Note(FLOW, "message", number))
+            own.publish(Broadcast(FLOW, "message", number))
             await anext(quick)
-            heard += 1
-        late = [note.number async for note in notes]
-        return late, heard, own.readers(FLOW)
+            received += 1
+        late = [broadcast.number async for broadcast in broadcasts]
+        return late, received, own.count_subscribers(FLOW)
 
-    late, heard, readers = asyncio.run(read())
+    late, received, subscribers = asyncio.run(read())
     assert late == list(range(BACKLOG))
-    assert heard == BACKLOG + 10
-    assert readers == 1
+    assert received == BACKLOG + 10
+    assert subscribers == 1
 
 
-def test_a_reader_is_told_to_catch_up_where_notes_may_be_lost():
+def test_none_is_yielded_when_broadcasts_may_be_lost():
     async def read():
         own = Hub()
-        notes = own.listen(FLOW)
-        await anext(notes)
+        broadcasts = own.listen(FLOW)
+        await anext(broadcasts)
         own.catch_up()
-        own.publish(Note(FLOW, "message", 1))
-        return [await asyncio.wait_for(anext(notes), 5) for _ in range(2)]
+        own.publish(Broadcast(FLOW, "message", 1))
+        return [await asyncio.wait_for(anext(broadcasts), 5) for _ in range(2)]
 
-    assert asyncio.run(read()) == [None, Note(FLOW, "message", 1)]
+    assert asyncio.run(read()) == [None, Broadcast(FLOW, "message", 1)]
 
 
-def test_a_stop_ends_those_who_listen_and_those_who_come_late():
+def test_stopping_ends_current_and_later_subscribers():
     async def read():
         own = Hub()
-        notes = own.listen(FLOW)
-        await anext(notes)
+        broadcasts = own.listen(FLOW)
+        await anext(broadcasts)
         own.end()
-        before = [note async for note in notes]
-        return before, [note async for note in own.listen(FLOW)]
+        before = [broadcast async for broadcast in broadcasts]
+        return before, [broadcast async for broadcast in own.listen(FLOW)]
 
     assert asyncio.run(read()) == ([], [None])
 
 
 @pytest.mark.parametrize(
-    "note",
+    "broadcast",
     [
-        Note(FLOW, "message", 7, "thread"),
-        Note(FLOW, "presence", user_id=3, at=1_416_000_000_000),
-        Note(None, "private", 2, conversation_id=5, user_id=9),
+        Broadcast(FLOW, "message", 7, "thread"),
+        Broadcast(FLOW, "presence", user_id=3, at=1_416_000_000_000),
+        Broadcast(None, "private", 2, conversation_id=5, user_id=9),
     ],
 )
-def test_a_note_travels_as_text(note):
-    assert Note.from_text(note.as_text()) == note
-    assert len(note.as_text()) < 1000  # PostgreSQL takes 8000
+def test_broadcast_is_the_same_after_to_json_and_from_json(broadcast):
+    assert Broadcast.from_json(broadcast.to_json()) == broadcast
+    assert len(broadcast.to_json()) < 1000  # PostgreSQL takes 8000
 
 
-def test_a_reader_that_leaves_is_forgotten():
+def test_closed_subscriber_is_unsubscribed():
     async def read():
         own = Hub()
-        notes = own.listen(FLOW)
-        await anext(notes)
-        before = own.readers(FLOW)
-        await notes.aclose()
-        own.publish(Note(FLOW, "message", 1))
-        return before, own.readers(FLOW)
+        broadcasts = own.listen(FLOW)
+        await anext(broadcasts)
+        before = own.count_subscribers(FLOW)
+        await broadcasts.aclose()
+        own.publish(Broadcast(FLOW, "message", 1))
+        return before, own.count_subscribers(FLOW)
 
     assert asyncio.run(read()) == (1, 0)
 
 
-def test_publishing_to_a_loop_that_has_ended_harms_nobody():
+def test_publishing_ignores_closed_event_loops():
     own = Hub()
 
     async def begin():
         await anext(own.listen(FLOW))
 
     loop = asyncio.new_event_loop()
-    notes = own.listen(FLOW)
-    loop.run_until_complete(anext(notes))
+    broadcasts = own.listen(FLOW)
+    loop.run_until_complete(anext(broadcasts))
     loop.close()
 
-    own.publish(Note(FLOW, "message", 1))
+    own.publish(Broadcast(FLOW, "message", 1))
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_stored_is_told_once_it_is_committed(world, connect, client):
+def test_changes_are_published_after_the_commit(world, connect, client):
     def happen():
         source, token = connect()
         post(client, "/messages", activity(flow_token=token, uuid="u"))
@@ -133,13 +137,13 @@ def test_what_is_stored_is_told_once_it_is_committed(world, connect, client):
         connection.close()
 
     async def read():
-        notes = hub.listen(world.main.pk, keep_alive=1)
-        await anext(notes)
+        broadcasts = hub.listen(world.main.pk, keep_alive=1)
+        await anext(broadcasts)
         await asyncio.to_thread(happen)
-        heard = []
-        while (note := await anext(notes)) is not None:
-            heard.append((note.kind, note.number))
-        await notes.aclose()
-        return heard
+        received = []
+        while (broadcast := await anext(broadcasts)) is not None:
+            received.append((broadcast.kind, broadcast.number))
+        await broadcasts.aclose()
+        return received
 
     assert asyncio.run(read()) == [("source", None), ("message", 1), ("source", None), ("source", None)]

@@ -7,7 +7,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient
 
-from flowdock_server.live import Note, hub
+from flowdock_server.live import Broadcast, hub
 from flowdock_server.models import FlowMembership, Membership, User
 from flowdock_server.pages import events
 from flowdock_server.people import members
@@ -122,7 +122,7 @@ def test_who_leaves_hears_no_more(world, monkeypatch, leaves):
 
     heard = asyncio.run(asyncio.wait_for(leave(), 5))
     assert len(heard) <= 2  # what was on its way
-    assert hub.readers(world.main.pk) == 0
+    assert hub.count_subscribers(world.main.pk) == 0
 
 
 def sign_out_everywhere(world) -> None:
@@ -216,7 +216,7 @@ def test_a_busy_page_notices_that_its_reader_may_no_longer_read(world, connect, 
 
 @pytest.mark.parametrize("removed", REMOVALS)
 def test_a_stream_of_somebody_removed_ends_at_once(world, otto_manages, monkeypatch, settings, removed):
-    monkeypatch.setattr(feed, "LOOK", 3600.0)  # nothing but the note makes it look
+    monkeypatch.setattr(feed, "POLL_INTERVAL", 3600.0)  # nothing but the note makes it look
     settings.STREAM_KEEP_ALIVE = 3600.0
     key = flow_key(world.main.pk)
     opening = Opening(
@@ -241,11 +241,11 @@ def test_a_page_that_is_closed_is_forgotten(world):
         stream = aiter(await listen(world.ines))
         await hear(stream)
         await hear(stream)
-        open_pages = hub.readers(world.main.pk)
+        open_pages = hub.count_subscribers(world.main.pk)
         await stream.aclose()
         await asyncio.sleep(0)
-        hub.publish(Note(world.main.pk, "source"))
+        hub.publish(Broadcast(world.main.pk, "source"))
         return open_pages
 
     assert asyncio.run(close()) == 1
-    assert hub.readers(world.main.pk) == 0
+    assert hub.count_subscribers(world.main.pk) == 0
