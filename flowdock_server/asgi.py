@@ -92,7 +92,7 @@ async def _page_stream(scope: Scope, receive: Receive, send: Send) -> None:
         is_read = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    await _streams(scope, without_body, send)
+    await _streams(dict(scope), without_body, cast(Any, send))
 
 
 async def _abort(scope: Scope) -> None:

@@ -59,6 +59,7 @@ class Application(AbstractApplication):
 
     # Its developer may leave, and it stays: flows are connected through it.
     user = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="applications")
+    client_secret: str
     icon = models.CharField(max_length=2000, blank=True, help_text="Address of a square picture")
     description = models.TextField(blank=True)
     setup_uri = models.CharField(max_length=2000, blank=True)

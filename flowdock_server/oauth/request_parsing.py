@@ -19,11 +19,12 @@ class AuthorizeCore(OAuthLibCore):
 
     def _extract_params(self, request: HttpRequest) -> tuple[str, str, str, dict[str, Any]]:
         query = request.GET.copy()
-        for name, value in query.items():
+        for name in query:
+            value = str(query[name])
             if "\0" in value:
                 query[name] = value.replace("\0", "\ufffd")  # PostgreSQL raises on it, wherever it is looked for
         if "scope" in query:
-            query["scope"] = _spaced(query["scope"])
+            query["scope"] = _spaced(str(query["scope"]))
         if not query.get("scope"):
             query.pop("scope", None)  # then the default ones are meant
         # Encoded anew: oauthlib raises on what it does not take for well encoded.

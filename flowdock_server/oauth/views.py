@@ -44,6 +44,8 @@ from .grants import granted
 from .request_parsing import AuthorizeCore, TokenCore
 from .scopes import described
 
+# What the toolkit returns: the address to redirect to, the headers, the body and the status.
+Answer = tuple[str | None, dict[str, str], str, int]
 DENIED = "You did not allow the application to access your account, so nothing was connected."
 
 
@@ -65,7 +67,7 @@ class AuthorizeView(LoginRequiredMixin, OAuthLibMixin, View):
         requested, allowed = described(scopes), described(granted(request.user, application))
         # A browser holds the policy for forms against redirects too, and the answer is one to the application.
         show = csp_update({"form-action": _origin(credentials["redirect_uri"])})(render)
-        return show(
+        answer: HttpResponseBase = show(
             request,
             "flowdock_server/consent.html",
             {
@@ -145,7 +147,7 @@ class KeyView(OAuthLibMixin, View):
 
     oauthlib_backend_class = TokenCore
 
-    def response_to(self, request: HttpRequest) -> tuple[str | None, dict[str, str], str, int]:
+    def response_to(self, request: HttpRequest) -> Answer:
         """Address, headers, body and status as oauthlib has them."""
         raise NotImplementedError
 
@@ -178,15 +180,17 @@ class KeyView(OAuthLibMixin, View):
 class TokenView(KeyView):
     """Exchange a code, a password or a refresh token for an access token."""
 
-    def response_to(self, request: HttpRequest) -> tuple[str | None, dict[str, str], str, int]:
-        return self.create_token_response(request)
+    def response_to(self, request: HttpRequest) -> Answer:
+        answer: Answer = self.create_token_response(request)
+        return answer
 
 
 class RevokeView(KeyView):
     """RFC 7009: an application gives back a token of its own, `token`. 200 also where there is none such."""
 
-    def response_to(self, request: HttpRequest) -> tuple[str | None, dict[str, str], str, int]:
-        return self.create_revocation_response(request)
+    def response_to(self, request: HttpRequest) -> Answer:
+        answer: Answer = self.create_revocation_response(request)
+        return answer
 
 
 def _answer(request: HttpRequest, answer: dict[str, Any], status: int) -> HttpResponse:

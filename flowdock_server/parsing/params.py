@@ -96,7 +96,7 @@ def _is_json(request: HttpRequest) -> bool:
 def _form(request: HttpRequest) -> QueryDict:
     if request.content_type == "application/x-www-form-urlencoded":
         # Java's HttpClient sends forms in Latin-1.
-        charset = request.content_params.get("charset", "").lower()
+        charset = (request.content_params or {}).get("charset", "").lower()
         return QueryDict(request.body, encoding=_CHARSETS.get(charset, "utf-8"))
     if request.method == "POST":
         return request.POST

@@ -118,7 +118,8 @@ def gather_comments(flow: Flow) -> int:
     leaves them. Returns how many threads were stored.
     """
     comments = Message.objects.filter(flow=flow, event="comment", thread=None, parent__thread=None)
-    parents = list(comments.exclude(parent=None).order_by().values_list("parent", flat=True).distinct())
+    found = comments.exclude(parent=None).order_by().values_list("parent", flat=True).distinct()
+    parents = [key for key in found if key is not None]
     table = connection.ops.quote_name(Message._meta.db_table)
     for start in range(0, len(parents), BATCH):
         with transaction.atomic():

@@ -39,7 +39,7 @@ def post(
     Refused in a flow that is archived.
     """
     draft.check()
-    if draft.event == Event.STATUS and (user is None or draft.external_user_name):
+    if draft.event == "status" and (user is None or draft.external_user_name):
         raise Rejected({"event": ["is a person's own, and nobody else has one"]})
     with files.kept(_uploads(draft), flow, user) as attachments, turn(), transaction.atomic():
         number = _next_number(flow)
@@ -52,10 +52,10 @@ def post(
             thread = chat_threads.join(flow, thread.pk)
             if thread is None:
                 raise Rejected({"thread_id": [NO_THREAD]})
-        elif draft.event != Event.STATUS:
+        elif draft.event != "status":
             thread = chat_threads.join_message(parent) if parent else _find_thread(draft, flow, source)
         names_thread = draft.thread or draft.belongs_in_inbox or draft.external_thread_id
-        if names_thread and draft.event != Event.STATUS:
+        if names_thread and draft.event != "status":
             thread = _bring_up_to_date(thread, draft, flow, source, number, moment)
         message = Message(
             flow=flow,
@@ -80,7 +80,7 @@ def post(
         if thread:
             _count(thread, message, attachments)
         _store(message, attachments)
-        if draft.event == Event.STATUS and user:
+        if draft.event == "status" and user:
             User.objects.filter(pk=user.pk).update(status=message.content)
     return message
 
@@ -186,7 +186,7 @@ def now() -> datetime:
 
 
 def _uploads(draft: Draft) -> list[files.Upload]:
-    if draft.event == Event.FILE:
+    if draft.event == "file":
         return [files.Upload.read(draft.content, "content")]
     return files.attachments_of(draft.attachments)
 
@@ -203,9 +203,10 @@ def _name_of(source: Source | None, draft: Draft) -> str:
 
 def _parent(draft: Draft, flow: Flow) -> Message | None:
     """The message that a comment is about."""
-    if draft.event != Event.COMMENT:
+    if draft.event != "comment":
         return None
-    parent = flow.messages.select_related("thread", "user").filter(number=draft.message).first()
+    messages = flow.messages.select_related("thread", "user")
+    parent = None if draft.message is None else messages.filter(number=draft.message).first()
     if parent is None or parent.event in (Event.COMMENT, *BOOKKEEPING):
         raise Rejected({"message": ["must be a message of this flow and no comment"]})
     return parent

@@ -17,7 +17,7 @@ class StreamingMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if _is_for_streams(request):
-            request.urlconf = "flowdock_server.streaming.urls"  # type: ignore[attr-defined]
+            request.urlconf = "flowdock_server.streaming.urls"
         return self.get_response(request)
 
 

@@ -27,13 +27,10 @@ def offers(thread: Thread) -> list[Offer]:
     """The thread's actions that can be followed or pressed."""
     found = []
     for number, action in enumerate(thread.actions):
-        words = {
-            "number": number,
-            "name": str(action.get("name") or action.get("url") or "Go")[:100],
-            "description": str(action.get("description") or ""),
-        }
+        name = str(action.get("name") or action.get("url") or "Go")[:100]
+        description = str(action.get("description") or "")
         if is_button(action):
-            found.append(Offer(**words, signature=signature(thread, number)))
+            found.append(Offer(number, name, description, signature=signature(thread, number)))
         elif is_web_address(action.get("url")):
-            found.append(Offer(**words, url=action["url"]))
+            found.append(Offer(number, name, description, url=action["url"]))
     return found

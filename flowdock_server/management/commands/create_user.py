@@ -85,8 +85,8 @@ class Command(BaseCommand):
         user = user or self._make(email, name, nick, no_password)
         for each in organizations:
             Membership.objects.update_or_create(organization=each, user=user, defaults={"admin": True} if admin else {})
-        for each in flows:
-            members.join(each, user)
+        for flow_to_join in flows:
+            members.join(flow_to_join, user)
         if options["json"]:
             self.stdout.write(json.dumps({"id": user.pk, "email": user.email, "name": user.name, "nick": user.nick}))
         else:
