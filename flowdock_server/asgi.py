@@ -10,6 +10,7 @@ import asyncio
 import io
 import os
 import re
+from typing import Any, cast
 
 from django.core.asgi import get_asgi_application
 from django.core.handlers.wsgi import WSGIRequest

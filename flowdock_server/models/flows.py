@@ -49,6 +49,12 @@ class Flow(models.Model):
 
     objects = FlowQuerySet.as_manager()
 
+    # Of the reader of a page, as `flowdock_server.pages` sets them.
+    membership: FlowMembership
+    unread: int
+    unread_threads: int
+    unread_messages: int
+
     class Meta:
         ordering = ["organization__name", "name"]
         constraints = [

@@ -28,7 +28,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=(email or "").strip().lower())
 
 
-class User(AbstractBaseUser):
+class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # OAuth's application has no types
     """A person. Signs in by e-mail address, which is kept in lower case and unique.
 
     `name` is how pages call them ("Lea Cohen"), `nick` how a mention does ("lea"). `avatar` and `website` are

@@ -11,7 +11,7 @@ The pages belong to `flowdock_server/templates/flowdock_server`:
 """
 
 import json
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from csp.decorators import csp_update
@@ -34,7 +34,7 @@ from oauthlib.oauth2.rfc6749.errors import (
     MissingClientIdError,
 )
 
-from flowdock_server.models import Application
+from flowdock_server.models import Application, User
 from flowdock_server.models.applications import OUT_OF_BAND
 from flowdock_server.parsing import params
 from flowdock_server.people import rate_limits
@@ -64,7 +64,7 @@ class AuthorizeView(LoginRequiredMixin, OAuthLibMixin, View):
         except OAuthToolkitError as error:
             return self.refuse(request, error)
         application = Application.objects.get(client_id=credentials["client_id"])
-        requested, allowed = described(scopes), described(granted(request.user, application))
+        requested, allowed = described(scopes), described(granted(cast(User, request.user), application))
         # A browser holds the policy for forms against redirects too, and the answer is one to the application.
         show = csp_update({"form-action": _origin(credentials["redirect_uri"])})(render)
         answer: HttpResponseBase = show(
@@ -78,6 +78,7 @@ class AuthorizeView(LoginRequiredMixin, OAuthLibMixin, View):
                 "account": request.user,
             },
         )
+        return answer
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
         try:

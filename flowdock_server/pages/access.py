@@ -14,15 +14,21 @@ from flowdock_server.models import Flow, FlowMembership, User
 P = ParamSpec("P")
 
 
+class SignedInRequest(HttpRequest):
+    """A request of somebody who is signed in, as views behind `login_required` and `flow_page` get it."""
+
+    user: User
+
+
 def flow_page(
-    view: Callable[Concatenate[HttpRequest, Flow, P], HttpResponseBase],
+    view: Callable[Concatenate[SignedInRequest, Flow, P], HttpResponseBase],
 ) -> Callable[..., HttpResponseBase]:
     """A page of the flow that its address names; 404 to those who are not in it, as for a flow that is not there."""
 
     @never_cache
     @login_required
     @wraps(view)
-    def opened(request: HttpRequest, organization: str, flow: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def opened(request: SignedInRequest, organization: str, flow: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return view(request, open_flow(request.user, organization, flow), *args, **kwargs)
 
     return opened

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
@@ -22,20 +22,21 @@ from flowdock_server.oauth.scopes import Scope, described
 from flowdock_server.pages import form_keys
 from flowdock_server.people import email_changes
 
+from .access import SignedInRequest
 from .forms import EmailForm, PasswordForm, ProfileForm, TokenForm
 
 
 @never_cache
 @login_required
 @require_GET
-def show(request: HttpRequest) -> HttpResponse:
+def show(request: SignedInRequest) -> HttpResponse:
     return _page(request)
 
 
 @never_cache
 @login_required
 @require_POST
-def change_profile(request: HttpRequest) -> HttpResponseBase:
+def change_profile(request: SignedInRequest) -> HttpResponseBase:
     """What one is called, and one's picture."""
     form = ProfileForm(request.POST, instance=_anew(request))
     if not form.is_valid():
@@ -49,7 +50,7 @@ def change_profile(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @login_required
 @require_POST
-def change_email(request: HttpRequest) -> HttpResponseBase:
+def change_email(request: SignedInRequest) -> HttpResponseBase:
     """Request another address to sign in with: whoever finds an open window must know the password, too."""
     form = EmailForm(_anew(request), request.POST)
     if form.is_valid():
@@ -67,7 +68,7 @@ def change_email(request: HttpRequest) -> HttpResponseBase:
 
 @login_required
 @require_POST
-def cancel_email(request: HttpRequest) -> HttpResponseBase:
+def cancel_email(request: SignedInRequest) -> HttpResponseBase:
     email_changes.cancel(request.user)
     messages.success(request, "The change was canceled. Your e-mail address stays the same.")
     return redirect("account")
@@ -75,7 +76,7 @@ def cancel_email(request: HttpRequest) -> HttpResponseBase:
 
 @never_cache
 @require_http_methods(["GET", "POST"])
-def confirm_email(request: HttpRequest, token: str) -> HttpResponseBase:
+def confirm_email(request: SignedInRequest, token: str) -> HttpResponseBase:
     """Where the link in the mail leads. Whoever reads the mail has the address, and need not be signed in.
 
     A press of a button confirms it: mail servers open links to look for viruses.
@@ -100,7 +101,7 @@ def confirm_email(request: HttpRequest, token: str) -> HttpResponseBase:
 @never_cache
 @login_required
 @require_POST
-def change_password(request: HttpRequest) -> HttpResponseBase:
+def change_password(request: SignedInRequest) -> HttpResponseBase:
     """A new password; every other window in which one is signed in is signed out."""
     form = PasswordForm(_anew(request), request.POST)
     if not form.is_valid():
@@ -113,14 +114,14 @@ def change_password(request: HttpRequest) -> HttpResponseBase:
 
 @login_required
 @require_POST
-def sign_out_everywhere(request: HttpRequest) -> HttpResponseBase:
+def sign_out_everywhere(request: SignedInRequest) -> HttpResponseBase:
     """End every session of one's own, this one included."""
     _anew(request).end_sessions()
     logout(request)
     return redirect("sign-in")
 
 
-def _anew(request: HttpRequest) -> User:
+def _anew(request: SignedInRequest) -> User:
     """Oneself as stored: the page goes on showing that when a form is refused."""
     return User.objects.get(pk=request.user.pk)
 
@@ -129,7 +130,7 @@ def _anew(request: HttpRequest) -> User:
 @never_cache
 @login_required
 @require_POST
-def issue_token(request: HttpRequest) -> HttpResponseBase:
+def issue_token(request: SignedInRequest) -> HttpResponseBase:
     form = TokenForm(request.POST)
     if not form.is_valid():
         return _page(request, form=form, status=400)
@@ -141,7 +142,7 @@ def issue_token(request: HttpRequest) -> HttpResponseBase:
 
 @login_required
 @require_POST
-def revoke_token(request: HttpRequest, token_id: int) -> HttpResponseBase:
+def revoke_token(request: SignedInRequest, token_id: int) -> HttpResponseBase:
     token = ApiToken.objects.filter(user=request.user, pk=token_id).first()
     if token:
         token.delete()
@@ -151,7 +152,7 @@ def revoke_token(request: HttpRequest, token_id: int) -> HttpResponseBase:
 
 @login_required
 @require_POST
-def revoke_application(request: HttpRequest, application_id: int) -> HttpResponseBase:
+def revoke_application(request: SignedInRequest, application_id: int) -> HttpResponseBase:
     """Everything that lets the application act for this person ends now. Sources that it connected go on posting."""
     application = Application.objects.filter(pk=application_id).first()
     if application and _revoke(request.user, application):
@@ -188,7 +189,7 @@ def _authorized(user: Any) -> list[Authorized]:
     ]
 
 
-def _page(request: HttpRequest, *, form: TokenForm | None = None, status: int = 200, **shown: Any) -> HttpResponse:
+def _page(request: SignedInRequest, *, form: TokenForm | None = None, status: int = 200, **shown: Any) -> HttpResponse:
     """The account. A secret in `shown` is on this answer only."""
     context = {
         "form": form or TokenForm(),

@@ -5,7 +5,7 @@ message on the thread's page, for scripts (`Accept: application/json`) `{"messag
 """
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
@@ -14,12 +14,12 @@ from flowdock_server.models import Flow
 from flowdock_server.posting import actions
 from flowdock_server.posting.drafts import Refused
 
-from .access import flow_page
+from .access import SignedInRequest, flow_page
 
 
 @require_POST
 @flow_page
-def press(request: HttpRequest, flow: Flow, thread_id: str, number: int) -> HttpResponseBase:
+def press(request: SignedInRequest, flow: Flow, thread_id: str, number: int) -> HttpResponseBase:
     threads = flow.threads.select_related("flow__organization", "source__application")
     thread = get_object_or_404(threads, pk=thread_id)
     try:
@@ -34,7 +34,7 @@ def press(request: HttpRequest, flow: Flow, thread_id: str, number: int) -> Http
     return redirect("thread", flow.organization.parameterized_name, flow.parameterized_name, thread.pk)
 
 
-def _tell(request: HttpRequest, outcome: actions.Outcome) -> None:
+def _tell(request: SignedInRequest, outcome: actions.Outcome) -> None:
     if outcome.url:
         link = '{} <a href="{}" rel="noopener noreferrer nofollow">Sign in there</a>'
         messages.warning(request, format_html(link, outcome.message, outcome.url))

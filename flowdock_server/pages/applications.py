@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
@@ -13,13 +13,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from flowdock_server.models import Application, Flow, Source
 from flowdock_server.pages import form_keys
 
+from .access import SignedInRequest
 from .forms import ApplicationForm, SourceForm
 
 
 @never_cache
 @login_required
 @require_GET
-def show(request: HttpRequest) -> HttpResponse:
+def show(request: SignedInRequest) -> HttpResponse:
     own = Application.objects.filter(user=request.user).order_by("name", "pk")
     return render(request, "flowdock_server/applications.html", {"applications": own, "section": "applications"})
 
@@ -28,7 +29,7 @@ def show(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_required
 @require_http_methods(["GET", "POST"])
-def create(request: HttpRequest) -> HttpResponseBase:
+def create(request: SignedInRequest) -> HttpResponseBase:
     draft = Application(
         user=request.user,
         client_type=Application.CLIENT_CONFIDENTIAL,
@@ -48,7 +49,7 @@ def create(request: HttpRequest) -> HttpResponseBase:
 @never_cache
 @login_required
 @require_http_methods(["GET", "POST"])
-def edit(request: HttpRequest, application_id: int) -> HttpResponseBase:
+def edit(request: SignedInRequest, application_id: int) -> HttpResponseBase:
     application = _own(request, application_id)
     form = ApplicationForm(request.POST or None, instance=application)
     if request.method == "POST" and form.is_valid():
@@ -65,7 +66,7 @@ def edit(request: HttpRequest, application_id: int) -> HttpResponseBase:
 @never_cache
 @login_required
 @require_POST
-def rotate_secret(request: HttpRequest, application_id: int) -> HttpResponseBase:
+def rotate_secret(request: SignedInRequest, application_id: int) -> HttpResponseBase:
     application = _own(request, application_id)
     if not form_keys.first_time(request):
         return redirect("application", application.pk)
@@ -77,7 +78,7 @@ def rotate_secret(request: HttpRequest, application_id: int) -> HttpResponseBase
 @never_cache
 @login_required
 @require_POST
-def connect(request: HttpRequest, application_id: int) -> HttpResponseBase:
+def connect(request: SignedInRequest, application_id: int) -> HttpResponseBase:
     """Make a source and its flow token by hand."""
     application = _own(request, application_id)
     form = SourceForm(request.user, request.POST)
@@ -92,7 +93,7 @@ def connect(request: HttpRequest, application_id: int) -> HttpResponseBase:
 @never_cache
 @login_required
 @require_POST
-def delete(request: HttpRequest, application_id: int) -> HttpResponseBase:
+def delete(request: SignedInRequest, application_id: int) -> HttpResponseBase:
     application = Application.objects.filter(user=request.user, pk=application_id).first()
     if application is None:  # as after a second press of the button
         return redirect("applications")
@@ -104,12 +105,12 @@ def delete(request: HttpRequest, application_id: int) -> HttpResponseBase:
     return redirect("applications")
 
 
-def _own(request: HttpRequest, application_id: int) -> Application:
+def _own(request: SignedInRequest, application_id: int) -> Application:
     return get_object_or_404(Application, user=request.user, pk=application_id)
 
 
 def _page(
-    request: HttpRequest,
+    request: SignedInRequest,
     application: Application,
     *,
     form: ApplicationForm | None = None,

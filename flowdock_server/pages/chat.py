@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
@@ -17,7 +17,7 @@ from flowdock_server.pages.wording import Wording, wording_of
 from flowdock_server.posting import search
 from flowdock_server.posting.drafts import MAX_CONTENT
 
-from .access import flow_page
+from .access import SignedInRequest, flow_page
 from .composing import post_form, typed
 from .lines import in_context, line_of
 from .presence import Person, people_in
@@ -35,20 +35,20 @@ FEW = 2000  # messages that a search may find to be looked at all together
 
 @require_GET
 @flow_page
-def show(request: HttpRequest, flow: Flow) -> HttpResponse:
+def show(request: SignedInRequest, flow: Flow) -> HttpResponse:
     return chat_page(request, flow)
 
 
 @require_GET
 @flow_page
-def lines(request: HttpRequest, flow: Flow) -> HttpResponse:
+def lines(request: SignedInRequest, flow: Flow) -> HttpResponse:
     """The messages alone, for a page that is open and brings itself up to date."""
     return render(request, "flowdock_server/_chat_parts.html", frame(request, flow) | _said(request, flow))
 
 
 @require_POST
 @flow_page
-def say(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+def say(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """A message, and files, which are messages of their own."""
     content = typed(request)
     if problem := post_form(request, flow, content, event="message"):
@@ -59,18 +59,20 @@ def say(request: HttpRequest, flow: Flow) -> HttpResponseBase:
 
 @require_POST
 @flow_page
-def mark_read(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+def mark_read(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """All that the page has shown: `number` is the latest message that it knew of."""
     _read_up_to(flow, _number(request.POST.get("number", "")))
     return redirect(f"{flow.get_absolute_url()}/chat")
 
 
-def chat_page(request: HttpRequest, flow: Flow, shown: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+def chat_page(
+    request: SignedInRequest, flow: Flow, shown: dict[str, Any] | None = None, status: int = 200
+) -> HttpResponse:
     context = frame(request, flow) | _said(request, flow) | (shown or {})
     return render(request, "flowdock_server/chat.html", context, status=status)
 
 
-def _said(request: HttpRequest, flow: Flow) -> dict[str, Any]:
+def _said(request: SignedInRequest, flow: Flow) -> dict[str, Any]:
     """The messages that the address asks for: the newest, those before or around one, with a tag, with words."""
     tag = request.GET.get("tag", "").replace("\x00", "").strip().lower()[:100]
     words = request.GET.get("q", "").replace("\x00", "").strip()[:200]
@@ -111,7 +113,7 @@ def _matching(found: QuerySet[Message], flow: Flow, words: str, *, alone: bool) 
     return search.matching(found, flow.pk, words), "indexed"
 
 
-def _part(request: HttpRequest, found: QuerySet[Message], order: str) -> tuple[list[Message], bool, bool]:
+def _part(request: SignedInRequest, found: QuerySet[Message], order: str) -> tuple[list[Message], bool, bool]:
     """A page of messages in their order, whether there are earlier ones, and whether they go up to the latest.
 
     `order` is the index that `found` is read by: "number", or "indexed", which is the same order.
@@ -144,7 +146,7 @@ def loaded(found: QuerySet[Message]) -> QuerySet[Message]:
     ).prefetch_related("attachments")
 
 
-def wording_for(request: HttpRequest, flow: Flow, people: list[Person]) -> Wording:
+def wording_for(request: SignedInRequest, flow: Flow, people: list[Person]) -> Wording:
     return wording_of(flow, request.user, (person.user.nick for person in people))
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from django.http import HttpRequest
-
 from flowdock_server.models import Flow
 from flowdock_server.pages import form_keys
 from flowdock_server.posting import messages
 from flowdock_server.posting.drafts import MAX_CONTENT, Draft, Refused, Rejected
 
+from .access import SignedInRequest
+
 MAX_FILES = 10  # in one form
 
 
-def typed(request: HttpRequest) -> str:
+def typed(request: SignedInRequest) -> str:
     return request.POST.get("content", "").replace("\x00", "").strip("\r\n\t ")
 
 
-def post_form(request: HttpRequest, flow: Flow, content: str, **draft: Any) -> str:
+def post_form(request: SignedInRequest, flow: Flow, content: str, **draft: Any) -> str:
     """Post what the form holds; what was wrong with it, or nothing.
 
     The same form with the same words is the same message: a second press of the button adds none.

@@ -17,21 +17,21 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django.db import connections
 from django.db.models import Sum
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import require_GET
 
 from flowdock_server.live import Broadcast, Topic, hub
 from flowdock_server.live.broadcasts import STREAM_ONLY
 from flowdock_server.models import Conversation, Flow, User
 
-from .access import open_flow
+from .access import SignedInRequest, open_flow
 
 SILENCE = 15.0  # seconds between two beats
 RETRY = 2000  # milliseconds that a browser waits before it connects again
 
 
 @require_GET
-async def events(request: HttpRequest, organization: str, flow: str) -> HttpResponseBase:
+async def events(request: SignedInRequest, organization: str, flow: str) -> HttpResponseBase:
     user = await request.auser()
     if not user.is_authenticated:
         return HttpResponse(status=401)
@@ -40,7 +40,7 @@ async def events(request: HttpRequest, organization: str, flow: str) -> HttpResp
 
 
 @require_GET
-async def personal(request: HttpRequest, user_id: int) -> HttpResponseBase:
+async def personal(request: SignedInRequest, user_id: int) -> HttpResponseBase:
     """What concerns the person and no flow."""
     user = await request.auser()
     if not user.is_authenticated:
@@ -49,10 +49,10 @@ async def personal(request: HttpRequest, user_id: int) -> HttpResponseBase:
 
 
 def _streamed(
-    request: HttpRequest, user: User, topics: tuple[Topic, ...], latest: Callable[[], int | None]
+    request: SignedInRequest, user: User, topics: tuple[Topic, ...], latest: Callable[[], int | None]
 ) -> StreamingHttpResponse:
     """`latest` returns the number for a beat, or None where the reader may no longer read."""
-    session_key = request.session.session_key
+    session_key = request.session.session_key or ""
 
     def latest_if_signed_in() -> int | None:
         try:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -13,11 +13,11 @@ from flowdock_server.models import Flow, FlowMembership, Invitation, User
 from flowdock_server.pages import form_keys
 from flowdock_server.people import invitations, members
 
-from .access import flow_page
+from .access import SignedInRequest, flow_page
 from .forms import Form
 
 
-class FlowForm(Form, forms.ModelForm):
+class FlowForm(Form, forms.ModelForm):  # type: ignore[type-arg]  # it has none when it runs
     class Meta:
         model = Flow
         fields = ["name", "access_mode"]
@@ -25,7 +25,8 @@ class FlowForm(Form, forms.ModelForm):
         help_texts = {"name": "Renaming the flow does not change its address."}
 
     def clean_name(self) -> str:
-        return self.cleaned_data["name"].strip()
+        name: str = self.cleaned_data["name"]
+        return name.strip()
 
 
 class InvitationForm(Form):
@@ -46,7 +47,7 @@ class InvitationForm(Form):
 
 @require_http_methods(["GET", "POST"])
 @flow_page
-def show(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+def show(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     if request.method == "GET":
         return _page(request, flow)
     _for_admins(request, flow)
@@ -61,7 +62,7 @@ def show(request: HttpRequest, flow: Flow) -> HttpResponseBase:
 
 @require_POST
 @flow_page
-def archive(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+def archive(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """Archive the flow, or bring it back with `archived=0`."""
     _for_admins(request, flow)
     flow.disabled = request.POST.get("archived") != "0"
@@ -73,7 +74,7 @@ def archive(request: HttpRequest, flow: Flow) -> HttpResponseBase:
 
 @require_POST
 @flow_page
-def renew_link(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+def renew_link(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """Make another invite link. The old one stops working."""
     _for_admins(request, flow)
     members.renew_join_url(flow)
@@ -84,7 +85,7 @@ def renew_link(request: HttpRequest, flow: Flow) -> HttpResponseBase:
 @sensitive_variables("token")
 @require_POST
 @flow_page
-def issue_token(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+def issue_token(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """A new token for the push API. The old one is of no use any more."""
     _for_admins(request, flow)
     if not form_keys.first_time(request):
@@ -95,13 +96,13 @@ def issue_token(request: HttpRequest, flow: Flow) -> HttpResponseBase:
 
 @require_GET
 @flow_page
-def people(request: HttpRequest, flow: Flow) -> HttpResponse:
+def people(request: SignedInRequest, flow: Flow) -> HttpResponse:
     return _people_page(request, flow)
 
 
 @require_POST
 @flow_page
-def invite(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+def invite(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     form = InvitationForm(request.POST)
     if flow.disabled:
         form.add_error(None, "This flow is archived, so you cannot invite anyone. Unarchive it first.")
@@ -135,7 +136,7 @@ def _invalid_addresses(outcome: invitations.Imported) -> str:
 
 @require_POST
 @flow_page
-def uninvite(request: HttpRequest, flow: Flow, invitation_id: int) -> HttpResponseBase:
+def uninvite(request: SignedInRequest, flow: Flow, invitation_id: int) -> HttpResponseBase:
     """Cancel an invitation: for the person who sent it, and for admins."""
     invitation = Invitation.objects.filter(flow=flow, pk=invitation_id, state=Invitation.State.PENDING).first()
     if invitation is None:  # as after a second press of the button
@@ -149,7 +150,7 @@ def uninvite(request: HttpRequest, flow: Flow, invitation_id: int) -> HttpRespon
 
 @require_POST
 @flow_page
-def add(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+def add(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """Let somebody of the organization in."""
     candidates = _candidates(request.user, flow)
     user_id = request.POST.get("user", "")
@@ -163,7 +164,7 @@ def add(request: HttpRequest, flow: Flow) -> HttpResponseBase:
 
 @require_POST
 @flow_page
-def block(request: HttpRequest, flow: Flow, user_id: int) -> HttpResponseBase:
+def block(request: SignedInRequest, flow: Flow, user_id: int) -> HttpResponseBase:
     """Shut somebody out, or let them in again with `blocked=0`."""
     membership = _other(request, flow, user_id)
     disabled = request.POST.get("blocked") != "0"
@@ -176,7 +177,7 @@ def block(request: HttpRequest, flow: Flow, user_id: int) -> HttpResponseBase:
 
 @require_POST
 @flow_page
-def remove(request: HttpRequest, flow: Flow, user_id: int) -> HttpResponseBase:
+def remove(request: SignedInRequest, flow: Flow, user_id: int) -> HttpResponseBase:
     """Take somebody out of the flow. They stay in the organization."""
     membership = _other(request, flow, user_id)
     members.remove_from_flow(membership)
@@ -186,20 +187,20 @@ def remove(request: HttpRequest, flow: Flow, user_id: int) -> HttpResponseBase:
 
 @require_POST
 @flow_page
-def leave(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+def leave(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     flow.membership.delete()
     messages.success(request, f"You left {flow.name}.")
     return redirect("flows")
 
 
-def _other(request: HttpRequest, flow: Flow, user_id: int) -> FlowMembership:
+def _other(request: SignedInRequest, flow: Flow, user_id: int) -> FlowMembership:
     """How somebody else is in the flow; nobody blocks or removes themselves."""
     _for_admins(request, flow)
     others = flow.memberships.exclude(user=request.user).select_related("user")
     return get_object_or_404(others, user_id=user_id)
 
 
-def _for_admins(request: HttpRequest, flow: Flow) -> None:
+def _for_admins(request: SignedInRequest, flow: Flow) -> None:
     if not members.is_admin(request.user, flow.organization):
         raise Http404
 
@@ -216,7 +217,7 @@ def _to(name: str, flow: Flow) -> HttpResponseBase:
 
 
 def _page(
-    request: HttpRequest, flow: Flow, *, form: FlowForm | None = None, status: int = 200, **shown: Any
+    request: SignedInRequest, flow: Flow, *, form: FlowForm | None = None, status: int = 200, **shown: Any
 ) -> HttpResponse:
     """The flow's settings. A token in `shown` is on this answer only."""
     context = {
@@ -232,7 +233,7 @@ def _page(
 
 
 def _people_page(
-    request: HttpRequest,
+    request: SignedInRequest,
     flow: Flow,
     *,
     invitation_form: InvitationForm | None = None,

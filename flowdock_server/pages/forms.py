@@ -1,7 +1,7 @@
 """What people fill in about themselves, applications, sources and tokens."""
 
 import re
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from django import forms
@@ -34,7 +34,7 @@ class TokenForm(Form):
     )
 
 
-class ProfileForm(Form, forms.ModelForm):
+class ProfileForm(Form, forms.ModelForm):  # type: ignore[type-arg]  # it has none when it runs
     # Plain texts: a browser's own check would refuse what `_web_address` explains.
     avatar = forms.CharField(
         label="Picture URL",
@@ -56,7 +56,7 @@ class ProfileForm(Form, forms.ModelForm):
         return " ".join(self.cleaned_data["name"].split())
 
     def clean_nick(self) -> str:
-        nick = self.cleaned_data["nick"].strip().removeprefix("@")
+        nick: str = self.cleaned_data["nick"].strip().removeprefix("@")
         # As the API has it.
         if not re.fullmatch(r"[^\s@#,:]+", nick):
             raise ValidationError("Do not use spaces or any of @ # , :")
@@ -113,8 +113,9 @@ class PasswordForm(WithPassword):
         return self._check(self.cleaned_data["old"])
 
     def clean_new(self) -> str:
-        password_validation.validate_password(self.cleaned_data["new"], self.user)
-        return self.cleaned_data["new"]
+        password: str = self.cleaned_data["new"]
+        password_validation.validate_password(password, self.user)
+        return password
 
     def save(self) -> User:
         self.user.set_password(self.cleaned_data["new"])
@@ -122,10 +123,15 @@ class PasswordForm(WithPassword):
         return self.user
 
 
+class FlowField(forms.ModelChoiceField):  # type: ignore[type-arg]  # it has none when it runs
+    def label_from_instance(self, flow: Flow) -> str:
+        return f"{flow.organization} / {flow}"
+
+
 class SourceForm(Form):
     """A source made by hand. `flow` is one of those that the person is in."""
 
-    flow = forms.ModelChoiceField(Flow.objects.none(), empty_label=None)
+    flow = FlowField(Flow.objects.none(), empty_label=None)
     name = forms.CharField(
         label="Name", max_length=255, help_text="What it posts about: a repository, a project, a machine."
     )
@@ -133,15 +139,13 @@ class SourceForm(Form):
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["flow"]
-        field.queryset = Flow.objects.open_to(user).select_related("organization")
-        field.label_from_instance = lambda flow: f"{flow.organization} / {flow}"
+        cast(FlowField, self.fields["flow"]).queryset = Flow.objects.open_to(user).select_related("organization")
 
     def clean_external_url(self) -> str:
         return _web_address(self.cleaned_data["external_url"])
 
 
-class ApplicationForm(Form, forms.ModelForm):
+class ApplicationForm(Form, forms.ModelForm):  # type: ignore[type-arg]  # it has none when it runs
     class Meta:
         model = Application
         fields = ["name", "description", "icon", "redirect_uris", "setup_uri", "configuration_uri"]
@@ -176,7 +180,7 @@ class ApplicationForm(Form, forms.ModelForm):
         self.fields["name"].required = self.fields["redirect_uris"].required = True
 
     def clean_redirect_uris(self) -> str:
-        address = self.cleaned_data["redirect_uris"].strip()
+        address: str = self.cleaned_data["redirect_uris"].strip()
         if len(address.split()) > 1:
             raise ValidationError("Enter one URL, without spaces.")
         if address != OUT_OF_BAND:
@@ -184,7 +188,7 @@ class ApplicationForm(Form, forms.ModelForm):
         return address
 
     def clean_icon(self) -> str:
-        address = self.cleaned_data["icon"].strip()
+        address: str = self.cleaned_data["icon"].strip()
         return address if address.startswith("/static/") else _web_address(address)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.db.models import Max
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
@@ -19,7 +19,7 @@ from flowdock_server.posting import chat_threads
 from flowdock_server.posting.drafts import MAX_CONTENT, Draft, Rejected
 from flowdock_server.posting.messages import post
 
-from .access import flow_page
+from .access import SignedInRequest, flow_page
 from .filters import Filters, inbox, marked, page
 
 TIMELINE = 100  # messages shown at once
@@ -27,13 +27,13 @@ TIMELINE = 100  # messages shown at once
 
 @require_GET
 @flow_page
-def show(request: HttpRequest, flow: Flow) -> HttpResponse:
+def show(request: SignedInRequest, flow: Flow) -> HttpResponse:
     return _page(request, flow)
 
 
 @require_GET
 @flow_page
-def show_thread(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
+def show_thread(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
     """A conversation that began in the chat is shown there."""
     thread = _thread(flow, thread_id)
     # What an import brought may begin with a message that is not there.
@@ -44,14 +44,14 @@ def show_thread(request: HttpRequest, flow: Flow, thread_id: str) -> HttpRespons
 
 @require_GET
 @flow_page
-def list_threads(request: HttpRequest, flow: Flow) -> HttpResponse:
+def list_threads(request: SignedInRequest, flow: Flow) -> HttpResponse:
     """The list and the filters alone, for a page that is open and brings itself up to date."""
     return render(request, "flowdock_server/_list.html", frame(request, flow) | _list(request, flow))
 
 
 @require_GET
 @flow_page
-def thread_pane(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponse:
+def thread_pane(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpResponse:
     """The thread alone, for a page that opens it in place."""
     context = {"flow": flow, "filters": Filters.read(request.GET)} | _opened(
         request, flow, _stored_thread(flow, thread_id)
@@ -61,7 +61,7 @@ def thread_pane(request: HttpRequest, flow: Flow, thread_id: str) -> HttpRespons
 
 @require_POST
 @flow_page
-def comment(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
+def comment(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
     """Say something to the team in the thread. Nothing of it goes to the outside service."""
     thread = _stored_thread(flow, thread_id)
     content = request.POST.get("content", "").replace("\x00", "").strip()
@@ -85,7 +85,7 @@ def comment(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBas
 
 @require_POST
 @flow_page
-def mark_done(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
+def mark_done(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
     """Done with it, for this person: it leaves their list until something new happens. `done=0` brings it back."""
     thread = _stored_thread(flow, thread_id)
     is_done = request.POST.get("done") != "0"
@@ -99,7 +99,7 @@ def mark_done(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseB
 
 @require_POST
 @flow_page
-def mark_unread(request: HttpRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
+def mark_unread(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
     thread = _stored_thread(flow, thread_id)
     _mark(request.user, thread, read_number=thread.last_number - 1)
     FlowMembership.objects.filter(pk=flow.membership.pk, inbox_read_number__gte=thread.last_number).update(
@@ -110,7 +110,7 @@ def mark_unread(request: HttpRequest, flow: Flow, thread_id: str) -> HttpRespons
 
 @require_POST
 @flow_page
-def mark_all_read(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+def mark_all_read(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """All that the page has shown, and not what has come since: `number` is the latest message that it knew of."""
     number = request.POST.get("number", "")
     if not (number.isascii() and number.isdecimal() and len(number) < 19):
@@ -120,12 +120,14 @@ def mark_all_read(request: HttpRequest, flow: Flow) -> HttpResponseBase:
     return redirect(f"{flow.get_absolute_url()}{Filters.read(request.GET).query}")
 
 
-def _page(request: HttpRequest, flow: Flow, opened: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+def _page(
+    request: SignedInRequest, flow: Flow, opened: dict[str, Any] | None = None, status: int = 200
+) -> HttpResponse:
     context = frame(request, flow) | _list(request, flow) | (opened or {})
     return render(request, "flowdock_server/inbox.html", context, status=status)
 
 
-def _list(request: HttpRequest, flow: Flow) -> dict[str, Any]:
+def _list(request: SignedInRequest, flow: Flow) -> dict[str, Any]:
     filters = Filters.read(request.GET)
     shown = page(filters.threads(flow), request.GET.get("before", ""))
     return {
@@ -158,7 +160,7 @@ def _stored_thread(flow: Flow, thread_id: str) -> Thread:
     return get_object_or_404(_threads(flow), pk=thread_id)
 
 
-def _opened(request: HttpRequest, flow: Flow, thread: Thread) -> dict[str, Any]:
+def _opened(request: SignedInRequest, flow: Flow, thread: Thread) -> dict[str, Any]:
     """The thread with its newest messages, or with those before the number that the address names.
 
     Whoever opens it has read it, except a page in the background, which says `unseen`.
@@ -175,7 +177,8 @@ def _opened(request: HttpRequest, flow: Flow, thread: Thread) -> dict[str, Any]:
             raise BadRequest("earlier_than is not a number")
         messages = messages.filter(number__lt=int(before))
     found = list(messages[: TIMELINE + 1])
-    if thread.is_unread and "unseen" not in request.GET:
+    # A thread that is not stored has no marks.
+    if getattr(thread, "is_unread", False) and "unseen" not in request.GET:
         _mark(request.user, thread, read_number=thread.last_number)
     return {
         "thread": thread,

@@ -18,6 +18,7 @@ from flowdock_server.models import Flow, Invitation, User
 from flowdock_server.people import invitations, members
 from flowdock_server.people.sign_in import sign_in
 
+from .access import SignedInRequest
 from .forms import Form
 
 
@@ -37,7 +38,7 @@ class NewAccountForm(Form):
         self.email = email
 
     def clean_password(self) -> str:
-        password = self.cleaned_data["password"]
+        password: str = self.cleaned_data["password"]
         password_validation.validate_password(password, User(email=self.email, name=self.cleaned_data.get("name", "")))
         return password
 
@@ -86,7 +87,7 @@ def _let_in(request: HttpRequest, invitation: Invitation, user: User) -> HttpRes
 @never_cache
 @login_required
 @require_http_methods(["GET", "POST"])
-def join(request: HttpRequest, flow_id: UUID, key: str = "") -> HttpResponseBase:
+def join(request: SignedInRequest, flow_id: UUID, key: str = "") -> HttpResponseBase:
     """Come in by a flow's link, or because one is in its organization."""
     flow = get_object_or_404(Flow.objects.select_related("organization"), pk=flow_id)
     if Flow.objects.open_to(request.user).filter(pk=flow.pk).exists():

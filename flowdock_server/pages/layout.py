@@ -1,11 +1,12 @@
 """What stands on the left of every page of a flow: the person's flows, and what is new in each."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from django.db.models import Count, Exists, IntegerField, Model, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Greatest
-from django.http import HttpRequest
 
 from flowdock_server.models import (
     Conversation,
@@ -18,7 +19,27 @@ from flowdock_server.models import (
     User,
 )
 
+from .access import SignedInRequest
+
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
 LOOKED_AT = 2000  # of the latest messages of a flow: who has missed more need not know how many
+
+
+class Unread(TypedDict):
+    unread_threads: int
+    unread_messages: int
+
+
+class UnreadOfEach(TypedDict):
+    for_first: int
+    for_second: int
+
+
+if TYPE_CHECKING:
+    Counted = WithAnnotations[FlowMembership, Unread]
+    CountedForEach = WithAnnotations[Conversation, UnreadOfEach]
 
 
 @dataclass(frozen=True)
@@ -30,7 +51,7 @@ class Private:
     unread: int
 
 
-def frame(request: HttpRequest, flow: Flow | None = None) -> dict[str, Any]:
+def frame(request: SignedInRequest, flow: Flow | None = None) -> dict[str, Any]:
     """The flows of the organization, those of others as a menu, and open conversations; in two queries."""
     user = request.user
     flows = [_told(membership) for membership in _memberships(user)]
@@ -51,29 +72,32 @@ def frame(request: HttpRequest, flow: Flow | None = None) -> dict[str, Any]:
 def conversations(user: User) -> list[Private]:
     said = (PrivateMessage.Event.MESSAGE, PrivateMessage.Event.FILE)
     unread = PrivateMessage.objects.filter(conversation=OuterRef("pk"), event__in=said).exclude(user=user)
-    found = Conversation.objects.of(user).select_related("first", "second")
-    found = found.annotate(
-        for_first=_count(unread.filter(number__gt=OuterRef("first_read_number")), "conversation"),
-        for_second=_count(unread.filter(number__gt=OuterRef("second_read_number")), "conversation"),
+    found = (
+        Conversation.objects.of(user)
+        .select_related("first", "second")
+        .annotate(
+            for_first=_count(unread.filter(number__gt=OuterRef("first_read_number")), "conversation"),
+            for_second=_count(unread.filter(number__gt=OuterRef("second_read_number")), "conversation"),
+        )
     )
     return [
         Private(each, each.other(user), each.for_first if each.side(user) == "first" else each.for_second)
-        for each in found.order_by("pk")
+        for each in cast("QuerySet[CountedForEach]", found.order_by("pk"))
     ]
 
 
 def _is_open(conversation: Conversation, user: User) -> bool:
-    return getattr(conversation, f"{conversation.side(user)}_open")
+    return conversation.first_open if conversation.side(user) == "first" else conversation.second_open
 
 
-def _told(membership: FlowMembership) -> Flow:
+def _told(membership: Counted) -> Flow:
     flow = membership.flow
     flow.unread_threads, flow.unread_messages = membership.unread_threads, membership.unread_messages
     flow.unread = flow.unread_threads + flow.unread_messages
     return flow
 
 
-def _memberships(user: User) -> QuerySet[FlowMembership]:
+def _memberships(user: User) -> QuerySet[Counted]:
     """With figures that begin from an index and end at LOOKED_AT messages."""
     floor = OuterRef("flow__last_number") - LOOKED_AT
     seen = ThreadMark.objects.filter(

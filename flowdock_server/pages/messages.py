@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages as notices
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -12,7 +12,7 @@ from flowdock_server.pages.wording import wording_of
 from flowdock_server.posting import messages
 from flowdock_server.posting.drafts import MAX_CONTENT, Refused, Rejected
 
-from .access import flow_page
+from .access import SignedInRequest, flow_page
 from .chat import EVENTS, loaded, message_or_404, wording_for
 from .composing import in_words, typed
 from .lines import line_of
@@ -21,7 +21,7 @@ from .presence import people_in
 
 @require_GET
 @flow_page
-def line(request: HttpRequest, flow: Flow, number: int) -> HttpResponse:
+def line(request: SignedInRequest, flow: Flow, number: int) -> HttpResponse:
     """One message alone: one that was changed, and that the page shows among older ones."""
     found = get_object_or_404(loaded(flow.messages.filter(event__in=EVENTS)), number=number)
     context = {
@@ -34,7 +34,7 @@ def line(request: HttpRequest, flow: Flow, number: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @flow_page
-def edit(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
+def edit(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase:
     """Say something of one's own anew."""
     message = _own(request, flow, number)
     problem, content, status = "", message.content, 200
@@ -52,7 +52,7 @@ def edit(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
 
 @require_http_methods(["GET", "POST"])
 @flow_page
-def delete(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
+def delete(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase:
     """One's own in the chat, and what anybody may delete in the inbox. GET asks whether it is meant."""
     found = loaded(flow.messages.all()).filter(number=number).first()
     if request.method == "GET":
@@ -69,7 +69,7 @@ def delete(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
     return redirect(thread.get_absolute_url() if thread and thread.messages.exists() else flow)
 
 
-def _ask_to_delete(request: HttpRequest, flow: Flow, message: Message | None) -> HttpResponse:
+def _ask_to_delete(request: SignedInRequest, flow: Flow, message: Message | None) -> HttpResponse:
     is_own_file = message and message.event == Message.Event.FILE and line_of(message, request.user).is_own
     if message is None or not (message.by_integration or is_own_file):
         raise Http404
@@ -85,7 +85,7 @@ def _ask_to_delete(request: HttpRequest, flow: Flow, message: Message | None) ->
     return render(request, "flowdock_server/delete_message.html", context)
 
 
-def _own(request: HttpRequest, flow: Flow, number: int) -> Message:
+def _own(request: SignedInRequest, flow: Flow, number: int) -> Message:
     """A message that its author may change; to everybody else there is nothing to edit."""
     message = message_or_404(flow, number)
     can_be_edited = (Message.Event.MESSAGE, Message.Event.COMMENT)

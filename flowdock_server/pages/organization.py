@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
@@ -15,6 +15,7 @@ from flowdock_server.models import Flow, Organization
 from flowdock_server.pages import form_keys
 from flowdock_server.people import members
 
+from .access import SignedInRequest
 from .forms import Form
 
 
@@ -25,7 +26,7 @@ class NewFlowForm(Form):
     )
 
 
-class NameForm(Form, forms.ModelForm):
+class NameForm(Form, forms.ModelForm):  # type: ignore[type-arg]  # it has none when it runs
     class Meta:
         model = Organization
         fields = ["name"]
@@ -35,7 +36,7 @@ class NameForm(Form, forms.ModelForm):
 @never_cache
 @login_required
 @require_http_methods(["GET", "POST"])
-def show(request: HttpRequest, organization: str) -> HttpResponseBase:
+def show(request: SignedInRequest, organization: str) -> HttpResponseBase:
     found = _own(request, organization)
     if request.method == "GET":
         return _page(request, found)
@@ -51,7 +52,7 @@ def show(request: HttpRequest, organization: str) -> HttpResponseBase:
 @never_cache
 @login_required
 @require_POST
-def create_flow(request: HttpRequest, organization: str) -> HttpResponseBase:
+def create_flow(request: SignedInRequest, organization: str) -> HttpResponseBase:
     found = _own(request, organization)
     form = NewFlowForm(request.POST)
     if form.is_valid():
@@ -72,7 +73,7 @@ def create_flow(request: HttpRequest, organization: str) -> HttpResponseBase:
 @never_cache
 @login_required
 @require_POST
-def join_flow(request: HttpRequest, organization: str, flow: str) -> HttpResponseBase:
+def join_flow(request: SignedInRequest, organization: str, flow: str) -> HttpResponseBase:
     """Come into a flow that is open to the organization."""
     found = _own(request, organization)
     joinable = members.joinable_by(request.user).select_related("organization")
@@ -86,7 +87,7 @@ def join_flow(request: HttpRequest, organization: str, flow: str) -> HttpRespons
 @never_cache
 @login_required
 @require_POST
-def set_admin(request: HttpRequest, organization: str, user_id: int) -> HttpResponseBase:
+def set_admin(request: SignedInRequest, organization: str, user_id: int) -> HttpResponseBase:
     """Let somebody manage the organization, or no longer with `admin=0`."""
     found = _own(request, organization)
     _for_admins(request, found)
@@ -101,7 +102,7 @@ def set_admin(request: HttpRequest, organization: str, user_id: int) -> HttpResp
 @never_cache
 @login_required
 @require_POST
-def remove(request: HttpRequest, organization: str, user_id: int) -> HttpResponseBase:
+def remove(request: SignedInRequest, organization: str, user_id: int) -> HttpResponseBase:
     """Take somebody out of the organization and all its flows; oneself too, unless nobody else manages it."""
     found = _own(request, organization)
     if user_id != request.user.pk:
@@ -120,17 +121,17 @@ def remove(request: HttpRequest, organization: str, user_id: int) -> HttpRespons
     return redirect("organization", organization)
 
 
-def _own(request: HttpRequest, organization: str) -> Organization:
+def _own(request: SignedInRequest, organization: str) -> Organization:
     return get_object_or_404(Organization.objects.of(request.user), parameterized_name=organization)
 
 
-def _for_admins(request: HttpRequest, organization: Organization) -> None:
+def _for_admins(request: SignedInRequest, organization: Organization) -> None:
     if not members.is_admin(request.user, organization):
         raise Http404
 
 
 def _page(
-    request: HttpRequest,
+    request: SignedInRequest,
     organization: Organization,
     *,
     name_form: NameForm | None = None,

@@ -9,7 +9,7 @@ from django.contrib import messages as notices
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import BadRequest
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -23,6 +23,7 @@ from flowdock_server.people import private
 from flowdock_server.posting import files
 from flowdock_server.posting.drafts import MAX_CONTENT, Refused, Rejected
 
+from .access import SignedInRequest
 from .chat import PAGE
 from .composing import MAX_FILES, in_words
 from .lines import Line, in_context
@@ -34,7 +35,7 @@ EVENTS = (PrivateMessage.Event.MESSAGE, PrivateMessage.Event.FILE)
 @never_cache
 @login_required
 @require_GET
-def show_all(request: HttpRequest) -> HttpResponse:
+def show_all(request: SignedInRequest) -> HttpResponse:
     """Whom one talks with, and whom one could."""
     talks = conversations(request.user)
     known = {each.other.pk for each in talks}
@@ -46,14 +47,14 @@ def show_all(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_required
 @require_GET
-def show(request: HttpRequest, user_id: int) -> HttpResponse:
+def show(request: SignedInRequest, user_id: int) -> HttpResponse:
     return _page(request, _other(request, user_id))
 
 
 @never_cache
 @login_required
 @require_GET
-def lines(request: HttpRequest, user_id: int) -> HttpResponse:
+def lines(request: SignedInRequest, user_id: int) -> HttpResponse:
     """The messages alone, for a page that is open and brings itself up to date."""
     other = _other(request, user_id)
     return render(request, "flowdock_server/_chat_parts.html", frame(request) | _said(request, other))
@@ -62,7 +63,7 @@ def lines(request: HttpRequest, user_id: int) -> HttpResponse:
 @never_cache
 @login_required
 @require_GET
-def line(request: HttpRequest, user_id: int, number: int) -> HttpResponse:
+def line(request: SignedInRequest, user_id: int, number: int) -> HttpResponse:
     """One message alone: one that was changed, and that an open page shows among older ones."""
     other = _other(request, user_id)
     message = get_object_or_404(_shown(_conversation(request.user, other)), number=_stored(number))
@@ -73,7 +74,7 @@ def line(request: HttpRequest, user_id: int, number: int) -> HttpResponse:
 @never_cache
 @login_required
 @require_POST
-def say(request: HttpRequest, user_id: int) -> HttpResponseBase:
+def say(request: SignedInRequest, user_id: int) -> HttpResponseBase:
     """Send a message, and files, which are messages of their own.
 
     The same form with the same contents is the same message: a second press of the button adds none.
@@ -103,7 +104,7 @@ def say(request: HttpRequest, user_id: int) -> HttpResponseBase:
 @never_cache
 @login_required
 @require_http_methods(["GET", "POST"])
-def edit(request: HttpRequest, user_id: int, number: int) -> HttpResponseBase:
+def edit(request: SignedInRequest, user_id: int, number: int) -> HttpResponseBase:
     """Change the text of one of one's own messages."""
     other = _other(request, user_id)
     own = _shown(_conversation(request.user, other)).filter(user=request.user, event=PrivateMessage.Event.MESSAGE)
@@ -125,7 +126,7 @@ def edit(request: HttpRequest, user_id: int, number: int) -> HttpResponseBase:
 @never_cache
 @login_required
 @require_POST
-def delete(request: HttpRequest, user_id: int, number: int) -> HttpResponseBase:
+def delete(request: SignedInRequest, user_id: int, number: int) -> HttpResponseBase:
     """Delete a file, or empty a message, of one's own."""
     other = _other(request, user_id)
     found = _shown(_conversation(request.user, other)).filter(number=_stored(number)).first()
@@ -140,7 +141,7 @@ def delete(request: HttpRequest, user_id: int, number: int) -> HttpResponseBase:
 @never_cache
 @login_required
 @require_POST
-def close(request: HttpRequest, user_id: int) -> HttpResponseBase:
+def close(request: SignedInRequest, user_id: int) -> HttpResponseBase:
     """Take the conversation off one's list until something is said in it."""
     found = _conversation(request.user, _other(request, user_id))
     if found:
@@ -148,7 +149,7 @@ def close(request: HttpRequest, user_id: int) -> HttpResponseBase:
     return redirect("private-list")
 
 
-def _other(request: HttpRequest, user_id: int) -> User:
+def _other(request: SignedInRequest, user_id: int) -> User:
     """Somebody one may talk with: who shares a flow, and whom one has talked with before."""
     if user_id >= 2**62:
         raise BadRequest("no person has this number")
@@ -160,12 +161,14 @@ def _conversation(user: User, other: User) -> Conversation | None:
     return Conversation.objects.of(user).of(other).select_related("first", "second").first()
 
 
-def _page(request: HttpRequest, other: User, shown: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+def _page(
+    request: SignedInRequest, other: User, shown: dict[str, Any] | None = None, status: int = 200
+) -> HttpResponse:
     context = frame(request) | _said(request, other) | (shown or {})
     return render(request, "flowdock_server/private.html", context, status=status)
 
 
-def _said(request: HttpRequest, other: User) -> dict[str, Any]:
+def _said(request: SignedInRequest, other: User) -> dict[str, Any]:
     user = request.user
     found = _conversation(user, other)
     said = _shown(found).order_by("-number")
@@ -216,11 +219,11 @@ def _line(message: PrivateMessage, user: User) -> Line:
     return Line(message, is_own=message.user_id == user.pk, names_me=False)
 
 
-def _typed(request: HttpRequest) -> str:
+def _typed(request: SignedInRequest) -> str:
     return request.POST.get("content", "").replace("\x00", "").strip("\r\n\t ")
 
 
-def _uuid(request: HttpRequest, content: str) -> str:
+def _uuid(request: SignedInRequest, content: str) -> str:
     return hashlib.sha256(f"{request.POST.get(form_keys.FIELD, '')[:64]}:{content}".encode()).hexdigest()
 
 

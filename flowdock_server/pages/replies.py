@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
@@ -12,7 +12,7 @@ from flowdock_server.models import Flow, Message
 from flowdock_server.pages import form_keys
 from flowdock_server.posting import chat_threads
 
-from .access import flow_page
+from .access import SignedInRequest, flow_page
 from .chat import chat_page, loaded, message_or_404, wording_for
 from .composing import post_form, typed
 from .lines import in_context, line_of
@@ -23,7 +23,7 @@ MOST_REPLIES = 500  # the newest of a thread, shown at once
 
 @require_GET
 @flow_page
-def show_message(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
+def show_message(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase:
     """A message and the replies to it. A reply is shown under the first message, the inbox's in the inbox."""
     root = message_or_404(flow, number)
     thread = root.thread
@@ -36,7 +36,7 @@ def show_message(request: HttpRequest, flow: Flow, number: int) -> HttpResponseB
 
 @require_GET
 @flow_page
-def replies(request: HttpRequest, flow: Flow, number: int) -> HttpResponse:
+def replies(request: SignedInRequest, flow: Flow, number: int) -> HttpResponse:
     """The same without the rest of the page."""
     context = {"flow": flow, "wording": wording_for(request, flow, people_in(flow))}
     return render(
@@ -46,7 +46,7 @@ def replies(request: HttpRequest, flow: Flow, number: int) -> HttpResponse:
 
 @require_POST
 @flow_page
-def reply(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
+def reply(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase:
     """Say something in the thread of a message."""
     root = message_or_404(flow, number)
     content = typed(request)
@@ -57,7 +57,7 @@ def reply(request: HttpRequest, flow: Flow, number: int) -> HttpResponseBase:
     return redirect(f"{flow.get_absolute_url()}/chat/{root.number}#comment")
 
 
-def _replies(request: HttpRequest, flow: Flow, root: Message) -> dict[str, Any]:
+def _replies(request: SignedInRequest, flow: Flow, root: Message) -> dict[str, Any]:
     said = (
         Message.objects.filter(thread=root.thread_id).exclude(pk=root.pk) if root.thread_id else Message.objects.none()
     )

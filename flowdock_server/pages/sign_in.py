@@ -7,13 +7,15 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 
 from flowdock_server.models import Flow, User
 from flowdock_server.people import demo_accounts
 from flowdock_server.people.sign_in import TooManyAttempts
+
+from .access import SignedInRequest
 
 
 class SignInForm(AuthenticationForm):
@@ -45,9 +47,9 @@ class SignIn(LoginView):
     template_name = "flowdock_server/sign_in.html"
     redirect_authenticated_user = True
 
-    def form_invalid(self, form: SignInForm) -> HttpResponse:
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         response = super().form_invalid(form)
-        if form.retry_after:
+        if isinstance(form, SignInForm) and form.retry_after:
             response.status_code = 429
             response["Retry-After"] = str(form.retry_after)
         return response
@@ -63,7 +65,7 @@ class SignIn(LoginView):
 
 @never_cache
 @login_required
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: SignedInRequest) -> HttpResponse:
     """The only flow there is for this person, or the list."""
     opened = Flow.objects.open_to(request.user).select_related("organization")[:2]
     return redirect(opened[0]) if len(opened) == 1 else redirect("flows")
@@ -71,6 +73,6 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @login_required
-def flows(request: HttpRequest) -> HttpResponse:
+def flows(request: SignedInRequest) -> HttpResponse:
     opened = Flow.objects.open_to(request.user).select_related("organization")
     return render(request, "flowdock_server/flows.html", {"flows": opened, "section": "flows"})

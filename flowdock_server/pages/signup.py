@@ -37,13 +37,13 @@ class SignUpForm(Form):
     )
 
     def clean_email(self) -> str:
-        email = self.cleaned_data["email"].lower()
+        email: str = self.cleaned_data["email"].lower()
         if User.objects.filter(email=email).exists():
             raise ValidationError("An account with this e-mail address already exists. Sign in instead.")
         return email
 
     def clean_password(self) -> str:
-        password = self.cleaned_data["password"]
+        password: str = self.cleaned_data["password"]
         user = User(email=self.cleaned_data.get("email", ""), name=self.cleaned_data.get("name", ""))
         password_validation.validate_password(password, user)
         return password

@@ -2,18 +2,18 @@
 
 from django.contrib import messages
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from flowdock_server.models import Application, Flow, Source
 
-from .access import flow_page
+from .access import SignedInRequest, flow_page
 
 
 @require_GET
 @flow_page
-def settings(request: HttpRequest, flow: Flow) -> HttpResponse:
+def settings(request: SignedInRequest, flow: Flow) -> HttpResponse:
     sources = (
         Source.objects.connected().filter(flow=flow).select_related("application", "creator", "flow__organization")
     )
@@ -29,7 +29,7 @@ def settings(request: HttpRequest, flow: Flow) -> HttpResponse:
 
 @require_POST
 @flow_page
-def remove(request: HttpRequest, flow: Flow, source_id: int) -> HttpResponseBase:
+def remove(request: SignedInRequest, flow: Flow, source_id: int) -> HttpResponseBase:
     source = get_object_or_404(Source, flow=flow, pk=source_id)
     if source.removed_at is None:
         source.remove()

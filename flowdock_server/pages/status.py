@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages as notices
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
@@ -11,13 +11,13 @@ from flowdock_server.models import Flow, User
 from flowdock_server.posting import messages
 from flowdock_server.posting.drafts import Draft, Refused, Rejected
 
-from .access import flow_page
+from .access import SignedInRequest, flow_page
 from .composing import in_words
 
 
 @require_POST
 @flow_page
-def set_status(request: HttpRequest, flow: Flow) -> HttpResponseBase:
+def set_status(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """What one is up to, told in the flow and shown beside one's name everywhere. Nothing: no status any more."""
     status = " ".join(request.POST.get("status", "").replace("\x00", "").split())[:200]
     if not status:

@@ -83,7 +83,7 @@ def _opened(output: str) -> Iterator[IO[str]]:
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with open(descriptor, "wb") as raw:
-            binary: io.BufferedIOBase = gzip.GzipFile(fileobj=raw, mode="wb") if path.suffix == ".gz" else raw
+            binary: Any = gzip.GzipFile(fileobj=raw, mode="wb") if path.suffix == ".gz" else raw
             with io.TextIOWrapper(binary, encoding="utf-8", newline="\n") as file:
                 yield file
         part.replace(path)
