@@ -41,6 +41,7 @@ lint: $(VENV)/.for-ci ## style, types, walls between the parts, settings for pro
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file flowdock_server/mypy.ini
 	$(BIN)/lint-imports
 	$(BIN)/python -m launcher.deploycheck
 

@@ -1,6 +1,10 @@
-"""Settings of the bundled Flowdock server: read once from the environment and `.env`, typed, with safe defaults."""
+"""Settings of the bundled Flowdock server, read once from the environment and from `.env` (the environment wins).
+
+Every variable is in the tables of docs/configuration.md.
+"""
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -14,62 +18,69 @@ from hosting import data_folder
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-# The real environment wins over the file.
 environ.Env.read_env(BASE_DIR / ".env")
 
-SECRET_KEY = env.str("FLOWDOCK_SERVER_SECRET_KEY", default="")
+SECRET_KEY: str = env.str("FLOWDOCK_SERVER_SECRET_KEY", default="")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "FLOWDOCK_SERVER_SECRET_KEY is not set. Put a long random text into the environment or into .env, for example: "
         'python -c "import secrets; print(secrets.token_urlsafe(50))"'
     )
-# Former keys, after a change: what was signed or sealed with them can still be read.
-SECRET_KEY_FALLBACKS = env.list("FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS", default=[])
-DEBUG = env.bool("FLOWDOCK_SERVER_DEBUG", default=False)
+# Former keys, after a change: what was signed or encrypted with them can still be read.
+SECRET_KEY_FALLBACKS: list[str] = env.list("FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS", default=[])
+DEBUG: bool = env.bool("FLOWDOCK_SERVER_DEBUG", default=False)
 # Offers the demonstration accounts on the sign-in page. Never on a server that others can reach.
-DEMO = env.bool("FLOWDOCK_SERVER_DEMO", default=False)
+DEMO: bool = env.bool("FLOWDOCK_SERVER_DEMO", default=False)
 # Serves them to other machines all the same, which `serve` refuses otherwise.
-EXPOSE_DEMO = env.bool("FLOWDOCK_SERVER_EXPOSE_DEMO", default=False)
+EXPOSE_DEMO: bool = env.bool("FLOWDOCK_SERVER_EXPOSE_DEMO", default=False)
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
 # Lets the group of the folder read and write what is in it, for processes that run as different users.
-DATA_DIR_GROUP = env.bool("DATA_DIR_GROUP", default=False)
+DATA_DIR_GROUP: bool = env.bool("DATA_DIR_GROUP", default=False)
 data_folder.own(DATA_DIR, with_group=DATA_DIR_GROUP)
 
-# The public base of every address this server gives out, without a slash at its end.
-SERVER_URL = (
+# Addresses
+
+# The public base of every URL that this server gives out, without a slash at its end.
+SERVER_URL: str = (
     env.str("FLOWDOCK_SERVER_URL", default="") or f"http://127.0.0.1:{env.int('FLOWDOCK_PORT', default=8001)}"
 ).rstrip("/")
 # The base of the streaming API, whose paths are the same: another host, or another port.
-STREAM_PORT = env.int("STREAM_PORT", default=8002)
-STREAM_URL = (env.str("FLOWDOCK_STREAM_URL", default="") or f"http://127.0.0.1:{STREAM_PORT}").rstrip("/")
-STREAM_KEEP_ALIVE = env.float("FLOWDOCK_STREAM_KEEP_ALIVE", default=30.0)  # seconds of silence
+STREAM_PORT: int = env.int("STREAM_PORT", default=8002)
+STREAM_URL: str = (env.str("FLOWDOCK_STREAM_URL", default="") or f"http://127.0.0.1:{STREAM_PORT}").rstrip("/")
+STREAM_KEEP_ALIVE: float = env.float(
+    "FLOWDOCK_STREAM_KEEP_ALIVE", default=30.0
+)  # seconds of silence until a stream sends a sign of life
 SERVED_OVER_TLS = SERVER_URL.startswith("https://")
-ALLOWED_HOSTS = env.list(
+ALLOWED_HOSTS: list[str] = env.list(
     "FLOWDOCK_SERVER_ALLOWED_HOSTS",
     default=["127.0.0.1", "localhost", "[::1]", urlsplit(SERVER_URL).hostname, urlsplit(STREAM_URL).hostname],
 )
 CSRF_TRUSTED_ORIGINS = [SERVER_URL]
 
 # The bridge beside it, as seed_demo registers it.
-BRIDGE_URL = (env.str("BRIDGE_URL", default="") or f"http://127.0.0.1:{env.int('BRIDGE_PORT', default=8000)}").rstrip(
-    "/"
-)
-BRIDGE_CLIENT_ID = env.str("FLOWDOCK_CLIENT_ID", default="")
-BRIDGE_CLIENT_SECRET = env.str("FLOWDOCK_CLIENT_SECRET", default="")
+BRIDGE_URL: str = (
+    env.str("BRIDGE_URL", default="") or f"http://127.0.0.1:{env.int('BRIDGE_PORT', default=8000)}"
+).rstrip("/")
+BRIDGE_CLIENT_ID: str = env.str("FLOWDOCK_CLIENT_ID", default="")
+BRIDGE_CLIENT_SECRET: str = env.str("FLOWDOCK_CLIENT_SECRET", default="")
+
+# What is accepted, and how it is answered
 
 # People's avatars and pictures in bodies come from anywhere, and loading them tells their hosts who reads.
-REMOTE_IMAGES = env.bool("FLOWDOCK_SERVER_REMOTE_IMAGES", default=False)
-# Lets whoever finds this server make an account and an organization. Otherwise people come in by invitation only.
-SIGN_UP = env.bool("FLOWDOCK_SERVER_SIGN_UP", default=False)
+REMOTE_IMAGES: bool = env.bool("FLOWDOCK_SERVER_REMOTE_IMAGES", default=False)
+# Lets anybody who finds this server create an account and an organization. Otherwise people join by invitation only.
+SIGN_UP: bool = env.bool("FLOWDOCK_SERVER_SIGN_UP", default=False)
 # 202 for a post, as Flowdock answered under load, instead of 201 with the message: with an empty body, or with {}.
-_answer_202 = env.str("FLOWDOCK_SERVER_ANSWER_202", default="no").strip().lower()
+_answer_202: str = env.str("FLOWDOCK_SERVER_ANSWER_202", default="no").strip().lower()
 ANSWER_POSTS_WITH_202_AND_JSON = _answer_202 == "json"
-ANSWER_POSTS_WITH_202 = ANSWER_POSTS_WITH_202_AND_JSON or env.bool("FLOWDOCK_SERVER_ANSWER_202", default=False)
-MAX_FILE_BYTES = env.int("FLOWDOCK_SERVER_MAX_FILE_BYTES", default=10 * 1024 * 1024)
-# Of a request. JSON carries a file in Base64, which is a third longer.
-MAX_BODY_BYTES = env.int("FLOWDOCK_SERVER_MAX_BODY_BYTES", default=MAX_FILE_BYTES * 4 // 3 + 1024 * 1024)
+ANSWER_POSTS_WITH_202: bool = ANSWER_POSTS_WITH_202_AND_JSON or env.bool("FLOWDOCK_SERVER_ANSWER_202", default=False)
+MAX_FILE_BYTES: int = env.int("FLOWDOCK_SERVER_MAX_FILE_BYTES", default=10 * 1024 * 1024)  # bytes of one file
+# Bytes of the body of one request. JSON carries a file in Base64, which is a third longer.
+MAX_BODY_BYTES: int = env.int("FLOWDOCK_SERVER_MAX_BODY_BYTES", default=MAX_FILE_BYTES * 4 // 3 + 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+# Django
 
 INSTALLED_APPS = [
     "flowdock_server",
@@ -112,7 +123,9 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {
+# Database and processes
+
+DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url_config(
         env.str("FLOWDOCK_SERVER_DATABASE_URL", default="") or f"sqlite:///{DATA_DIR / 'flowdock.sqlite3'}"
     )
@@ -140,16 +153,18 @@ else:
 DATABASES["default"]["CONN_MAX_AGE"] = None
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 # How several processes tell each other what happens: "postgres", on their database, or redis://...
-LIVE_URL = env.str("FLOWDOCK_SERVER_LIVE_URL", default="")
+LIVE_URL: str = env.str("FLOWDOCK_SERVER_LIVE_URL", default="")
 if LIVE_URL == "postgres" and "postgresql" not in DATABASES["default"]["ENGINE"]:
     raise ImproperlyConfigured("FLOWDOCK_SERVER_LIVE_URL=postgres needs a PostgreSQL FLOWDOCK_SERVER_DATABASE_URL")
 if LIVE_URL not in ("", "postgres") and not LIVE_URL.startswith(("redis://", "rediss://", "unix://")):
     raise ImproperlyConfigured("FLOWDOCK_SERVER_LIVE_URL must be empty, postgres, or begin with redis://")
-THREADS = env.int("FLOWDOCK_SERVER_THREADS", default=8)
-# Open ones at a time: each page that is looked at and each stream is one.
-MAX_CONNECTIONS = env.int("FLOWDOCK_SERVER_MAX_CONNECTIONS", default=2000)
-MAX_CONNECTIONS_PER_ADDRESS = env.int("FLOWDOCK_SERVER_MAX_CONNECTIONS_PER_ADDRESS", default=1000)
+THREADS: int = env.int("FLOWDOCK_SERVER_THREADS", default=8)  # that run pages and calls, in each process
+# Open connections of each process at a time: each page that is looked at and each stream is one.
+MAX_CONNECTIONS: int = env.int("FLOWDOCK_SERVER_MAX_CONNECTIONS", default=2000)
+MAX_CONNECTIONS_PER_ADDRESS: int = env.int("FLOWDOCK_SERVER_MAX_CONNECTIONS_PER_ADDRESS", default=1000)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# E-mail
 
 # Invitations go out by mail: smtp+tls://user:password@host:587. Without a mail server they are put into files.
 _email = env.email_url_config(env.str("FLOWDOCK_SERVER_EMAIL_URL", default="") or f"filemail:///{DATA_DIR / 'mail'}")
@@ -159,15 +174,19 @@ EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_USER"] or "", _email["
 EMAIL_USE_TLS, EMAIL_USE_SSL = _email.get("EMAIL_USE_TLS", False), _email.get("EMAIL_USE_SSL", False)
 EMAIL_FILE_PATH = _email["EMAIL_FILE_PATH"]
 EMAIL_TIMEOUT = 10  # seconds
-DEFAULT_FROM_EMAIL = env.str("FLOWDOCK_SERVER_EMAIL_FROM", default="") or f"flowdock@{urlsplit(SERVER_URL).hostname}"
+DEFAULT_FROM_EMAIL: str = (
+    env.str("FLOWDOCK_SERVER_EMAIL_FROM", default="") or f"flowdock@{urlsplit(SERVER_URL).hostname}"
+)
 
-# Requests a minute for each caller; more are answered 429. 0: as many as they like.
-RATE_LIMIT = env.int("FLOWDOCK_SERVER_RATE_LIMIT", default=0)
+# Limits
+
+# Requests a minute for each caller; more are answered 429. 0: no limit.
+RATE_LIMIT: int = env.int("FLOWDOCK_SERVER_RATE_LIMIT", default=0)
 # Behind a proxy that adds its caller's address to X-Forwarded-For, and only there.
-TRUST_FORWARDED_FOR = env.bool("FLOWDOCK_SERVER_TRUST_FORWARDED_FOR", default=False)
-# Where buttons of threads may lead, which integrations choose: "public" addresses, those and this machine's own
+TRUST_FORWARDED_FOR: bool = env.bool("FLOWDOCK_SERVER_TRUST_FORWARDED_FOR", default=False)
+# Which addresses buttons of threads, chosen by integrations, may call: "public" ones, also this machine's own
 # ("loopback", as in the demonstration), or also those of the network around it ("internal").
-CALLS_TO = env.str("FLOWDOCK_SERVER_CALLS_TO", default="") or ("loopback" if DEMO or DEBUG else "public")
+CALLS_TO: str = env.str("FLOWDOCK_SERVER_CALLS_TO", default="") or ("loopback" if DEMO or DEBUG else "public")
 if CALLS_TO not in ("public", "loopback", "internal"):
     raise ImproperlyConfigured("FLOWDOCK_SERVER_CALLS_TO is public, loopback or internal.")
 CACHES = {
@@ -179,6 +198,8 @@ CACHES = {
         "OPTIONS": {"MAX_ENTRIES": 50_000},
     },
 }
+
+# Accounts
 
 AUTH_USER_MODEL = "flowdock_server.User"
 # The last one is for client secrets only, which name it when they are stored.
@@ -212,6 +233,8 @@ OAUTH2_PROVIDER = {
     "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
     "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
 }
+
+# What browsers are told
 
 # Cookies ignore ports, and the bridge runs on the same host by default: names of our own keep them apart.
 SESSION_COOKIE_NAME = "flowdock_session"
@@ -253,6 +276,8 @@ SILENCED_SYSTEM_CHECKS = [
     "oauth2_provider.W008",
     "oauth2_provider.W010",
 ]
+
+# Files, language, log
 
 # Where the bytes of attachments are: another storage of Django's may take their place.
 STORAGES = {
