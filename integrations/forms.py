@@ -179,9 +179,11 @@ class FiltersForm:
         }
         words = [word for part in parts.values() for word in part]
         if len(words) > MAX_WORDS:
-            self.errors[rule.name] = f"That is more than {MAX_WORDS}. A star can stand for many, where a rule takes it."
+            self.errors[rule.name] = (
+                f"Enter at most {MAX_WORDS} values. Where a rule allows it, * matches several at once."
+            )
         elif any(len(word) > MAX_WORD_LENGTH for word in words):
-            self.errors[rule.name] = f"One of these is longer than {MAX_WORD_LENGTH} characters."
+            self.errors[rule.name] = f"Each value can have at most {MAX_WORD_LENGTH} characters."
         return parts
 
 

@@ -53,7 +53,7 @@ class OwnApp(Service):
     def find_origin(self, typed: str, organization: str) -> OfferedOrigin:
         offered = self.offered(organization)
         if not offered:
-            raise InvalidOrigin(f"There is no {self.origin_noun} in {self.title} yet, so nothing can be connected.")
+            raise InvalidOrigin(f"There is no {self.origin_noun} in {self.title} yet. Create one there first.")
         # As it is spelt, before anything like it: an app may tell RYE from Rye.
         for same in (str, _loosely):
             for origin in offered:

@@ -180,12 +180,12 @@ def verdict_words(delivery: Delivery) -> SafeString | str:
     if delivery.state != Delivery.State.PENDING:
         return delivery.reason
     if delivery.integration.paused_at:
-        return "until this integration is resumed"
+        return "until you resume this integration"
     if delivery.next_attempt_at is None:
-        return delivery.reason or "behind an earlier activity of its thread"
+        return delivery.reason or "after an earlier activity in its thread"
     if delivery.reason and delivery.next_attempt_at > timezone.now():
-        return format_html("{}; again {}", delivery.reason, ago(delivery.next_attempt_at))
-    return delivery.reason or "on its way"
+        return format_html("{}; next attempt {}", delivery.reason, ago(delivery.next_attempt_at))
+    return delivery.reason or "about to be sent"
 
 
 def _duration(seconds: float) -> str:

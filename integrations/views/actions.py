@@ -31,7 +31,7 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
     integration = _at_work(request, pk)
     if not integration.paused_at:
         integration.pause(by=signed_in(request))
-    messages.success(request, f"Paused. What {integration.name} sends is kept, and posted when you resume it.")
+    messages.success(request, f"Paused. Events from {integration.name} are kept and posted when you resume it.")
     return redirect(integration)
 
 
@@ -40,7 +40,7 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
     integration = _at_work(request, pk)
     if integration.paused_at:
         integration.resume()
-    messages.success(request, f"Resumed. What waited is posted to {integration.flow_name} now, in order.")
+    messages.success(request, f"Resumed. Waiting events are now posted to {integration.flow_name} in order.")
     return redirect(integration)
 
 
@@ -52,7 +52,8 @@ def rotate_secret(request: HttpRequest, pk: int) -> HttpResponse:
     if not may_replace_secret(signed_in(request), integration):
         messages.warning(
             request,
-            f"{integration.name} reaches other flows too, so only whoever connected it replaces its secret.",
+            f"{integration.name} is also connected to other flows, so only the person who connected it can replace its"
+            " secret.",
         )
         return redirect(integration)
     integration.origin.rotate_secret(by=signed_in(request))
@@ -67,7 +68,7 @@ def cut_off_old_secret(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404
     if integration.origin.is_rotating:
         integration.origin.cut_off_previous_secret()
-        messages.success(request, f"The old secret of {integration.name} no longer works.")
+        messages.success(request, f"The old secret of {integration.name} was revoked.")
     return redirect("integrations:connected", pk)
 
 
@@ -83,7 +84,5 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
             # It is no more, or it is not for this person to remove: here it ends all the same, and 410 is not awaited.
             logger.info("integration %s: its source was not removed in Flowdock: %s", integration.pk, error)
     integration.remove()
-    messages.success(
-        request, f"Removed. Nothing from {integration.name} is posted to {integration.flow_name} any more."
-    )
+    messages.success(request, f"Removed. {integration.name} no longer posts to {integration.flow_name}.")
     return redirect(integration)

@@ -33,9 +33,9 @@ def configure(request: HttpRequest) -> HttpResponse:
         return errors.page(
             request,
             HTTPStatus.BAD_REQUEST,
-            "Which integration is it?",
-            "This address names no integration. Press Configure beside it in the flow's inbox settings, or choose it"
-            " from your integrations.",
+            "No integration selected",
+            "This address does not name an integration. Select Configure next to it in the flow’s inbox settings, or"
+            " choose it from your integrations.",
             errors.HOME,
         )
     integration = Integration.objects.filter(flowdock_id=source_id).select_related("origin").first()
@@ -81,9 +81,9 @@ def _adopt(request: HttpRequest, integration: Integration, flow_id: str) -> Http
         return errors.page(
             request,
             HTTPStatus.CONFLICT,
-            f"{integration.name} is in {flow.name} twice",
-            "It was connected a second time from a pasted token, so everything is posted twice. Remove one of the two"
-            " in the flow's inbox settings.",
+            f"{integration.name} is connected to {flow.name} twice",
+            "It was connected a second time with a flow token, so everything is posted twice. Remove one of the two"
+            " integrations in the flow’s inbox settings.",
             errors.HOME,
         )
     logger.info("integration %s: its flow is %s", integration.pk, flow.id)
@@ -105,7 +105,9 @@ def filters(request: HttpRequest, pk: int) -> HttpResponse:
         if not form.errors:
             integration.filters = chosen
             integration.save(update_fields=["filters"])
-            messages.success(request, f"Saved. From now on, {integration.flow_name} gets what passes these filters.")
+            messages.success(
+                request, f"Filters saved. New events that pass them are posted to {integration.flow_name}."
+            )
             return redirect("integrations:filters", pk)
         form.filters = chosen
     elif preset:

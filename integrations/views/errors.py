@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.defaultfilters import filesizeformat
 from django.utils.cache import add_never_cache_headers
 from django_htmx.http import HttpResponseClientRedirect
 from social_core.exceptions import (
@@ -43,7 +45,7 @@ class Way:
     url: str
 
 
-HOME = Way("Go to your integrations", "/")
+HOME = Way("Open your integrations", "/")
 
 
 class FlowdockErrors:
@@ -121,10 +123,10 @@ def flow_list_not_allowed(request: HttpRequest) -> HttpResponse:
         request,
         HTTPStatus.FORBIDDEN,
         "This page needs one more permission",
-        "It shows what belongs to your flows, and you have not allowed Flowdock Bridge to list them. To connect and"
-        " configure integrations it needs no more than you have allowed already.",
+        "It shows all your flows, and you have not allowed Flowdock Bridge to list them. You can still connect and"
+        " configure integrations from a flow without this permission.",
         Way("Continue to Flowdock", sign_in_url(way_back(request), to_list_flows=True)),
-        hint="Flowdock asks you once more, and then this page opens.",
+        hint="Flowdock asks for your permission, then brings you back to this page.",
     )
 
 
@@ -134,9 +136,9 @@ def away(request: HttpRequest, error: FlowdockUnavailable, again: str = "") -> H
     response = page(
         request,
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "Flowdock does not answer",
-        "We asked it just now and got no sensible answer, so this page cannot be shown. Nothing was changed, and events"
-        " that arrive meanwhile are kept and posted when it is back.",
+        "Flowdock is not responding",
+        "This page cannot be shown without it. Nothing was changed. Events that arrive in the meantime are kept and"
+        " posted when Flowdock responds again.",
         Way("Try again", again or way_back(request)),
         HOME,
         hint=str(error),
@@ -155,9 +157,9 @@ def key_missing(request: HttpRequest) -> HttpResponse:
     return page(
         request,
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "A secret of this integration cannot be read",
-        "The key that it was encrypted with is missing from the configuration of this bridge. Ask its administrator to"
-        " add that key to FIELD_KEYS again. Nothing was changed.",
+        "This integration’s secret cannot be decrypted",
+        "The key that encrypted it is missing from the configuration of Flowdock Bridge. Nothing was changed. Ask the"
+        " administrator to add that key to FIELD_KEYS again.",
         HOME,
     )
 
@@ -166,11 +168,11 @@ def closed_flow(request: HttpRequest) -> HttpResponse:
     return page(
         request,
         HTTPStatus.NOT_FOUND,
-        "You cannot open this flow",
-        "Flowdock says that there is no such flow, or that you are not in it. Nothing was created.",
+        "You do not have access to this flow",
+        "The flow does not exist in Flowdock, or you are not a member of it. Nothing was created.",
         HOME,
-        Way("Sign in as somebody else", sign_in_url(way_back(request))),
-        hint="Did you expect to be in it? Ask somebody in the flow to add you, then come back to this page.",
+        Way("Sign in with another account", sign_in_url(way_back(request))),
+        hint="If you should have access, ask a member of the flow to add you, then reload this page.",
         shores=("You", "The flow"),
     )
 
@@ -181,12 +183,12 @@ def access_lost(request: HttpRequest, error: AccessLost) -> HttpResponse:
     return page(
         request,
         HTTPStatus.FORBIDDEN,
-        f"You can no longer open {flow}",
-        "Flowdock says that you are not in this flow any more, so its integrations are closed to you as well. They go"
-        " on working for those who are in it.",
+        f"You no longer have access to {flow}",
+        "You are no longer a member of this flow in Flowdock, so you cannot see or change its integrations. They keep"
+        " working for its members.",
         HOME,
-        Way("Sign in as somebody else", sign_in_url(way_back(request))),
-        hint=f"Did you expect to be in it? Ask somebody at {organization} to add you to {flow}, then reload.",
+        Way("Sign in with another account", sign_in_url(way_back(request))),
+        hint=f"If you should have access, ask someone in {organization} to add you to {flow}, then reload this page.",
         shores=("You", flow),
     )
 
@@ -201,21 +203,20 @@ def sign_in_failed(request: HttpRequest, error: SocialAuthBaseException) -> Http
             return page(
                 request,
                 HTTPStatus.FORBIDDEN,
-                "You did not allow it",
-                "Flowdock Bridge asked Flowdock for your flows and you said no. Nothing was connected and nothing was"
-                " kept.",
+                "Access was not granted",
+                "Flowdock Bridge asked for access to your Flowdock account, and you declined. Nothing was connected or"
+                " stored.",
                 again,
-                Way("Back to the start", "/"),
-                hint="To connect an integration, it has to see your flows and add its own sources to them.",
+                Way("Go to the start page", "/"),
+                hint="To connect an integration, Flowdock Bridge must be able to add sources to your flows.",
                 shores=("You", "Flowdock"),
             )
         case AuthInputError() | AuthSessionError() | AuthCredentialError():
             return page(
                 request,
                 HTTPStatus.FORBIDDEN,
-                "This sign-in has expired",
-                "It took more than a few minutes, was used before, or did not begin in this browser. To be safe, it"
-                " does not count.",
+                "Your sign-in expired",
+                "It took too long, was already used, or was started in another browser. Start again.",
                 again,
                 shores=("You", "Flowdock"),
             )
@@ -224,18 +225,19 @@ def sign_in_failed(request: HttpRequest, error: SocialAuthBaseException) -> Http
             return page(
                 request,
                 HTTPStatus.BAD_GATEWAY,
-                "Flowdock does not know this bridge",
-                "It refused the name and secret that this bridge is registered with, so nobody can sign in at present."
-                " Whoever runs this bridge has to correct them.",
-                Way("Back to the start", "/"),
+                "Flowdock rejects this bridge",
+                "Flowdock did not accept the client ID and secret of Flowdock Bridge, so nobody can sign in. Ask the"
+                " administrator to check FLOWDOCK_CLIENT_ID and FLOWDOCK_CLIENT_SECRET.",
+                Way("Go to the start page", "/"),
                 shores=("Flowdock Bridge", "Flowdock"),
             )
     logger.error("signing in with Flowdock failed: code=%s provider=%s", error.code, error.provider_code)
     return page(
         request,
         HTTPStatus.BAD_GATEWAY,
-        "Signing in did not work",
-        "Flowdock answered in a way that we did not expect. Nothing was changed.",
+        "Sign-in failed",
+        "Flowdock sent an unexpected answer. Nothing was changed. Try again; if it fails again, tell the administrator"
+        " of Flowdock Bridge.",
         again,
         shores=("You", "Flowdock"),
     )
@@ -249,15 +251,16 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
         return page(
             request,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "That is too much at once",
-            "What was sent is larger than this page takes. Nothing was changed.",
+            "This form is too large",
+            f"This page accepts up to {filesizeformat(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)}. Nothing was changed. Send"
+            " less at a time.",
             HOME,
         )
     return page(
         request,
         HTTPStatus.BAD_REQUEST,
-        "This request cannot be read",
-        "Something in it is missing or garbled. Nothing was changed.",
+        "This request is invalid",
+        "Part of it is missing or malformed. Nothing was changed. Go back and try again.",
         HOME,
     )
 
@@ -266,8 +269,8 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
     return page(
         request,
         HTTPStatus.FORBIDDEN,
-        "You do not have access to this",
-        "Your account may not do it, and nothing was changed. Sign in with another account if you have one that may.",
+        "You do not have access to this page",
+        "Your account does not have permission. Nothing was changed. Sign in with another account that does.",
         HOME,
     )
 
@@ -277,10 +280,10 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         request,
         HTTPStatus.FORBIDDEN,
         "This form has expired",
-        "It was opened in another browser or before you last signed in, so to be safe it does not count. Nothing was"
-        " changed.",
-        Way("Open it again", way_back(request)),
-        hint="If this happens every time, this browser refuses our cookies.",
+        "It was opened in another browser, or before you last signed in. Nothing was changed. Open the form again and"
+        " resubmit it.",
+        Way("Open the form again", way_back(request)),
+        hint="If this keeps happening, allow cookies for this site in your browser.",
     )
 
 
@@ -288,10 +291,10 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     return page(
         request,
         HTTPStatus.NOT_FOUND,
-        "There is no such page",
-        "The address is not right, or what it named is gone or not yours to see.",
+        "Page not found",
+        "The address is wrong, the page was removed, or you do not have access to it.",
         HOME,
-        hint="A new link from whoever gave you this one may help.",
+        hint="If someone sent you this link, ask them for a new one.",
     )
 
 
@@ -300,7 +303,7 @@ def wrong_method(request: HttpRequest, *allowed: str) -> HttpResponse:
         request,
         HTTPStatus.METHOD_NOT_ALLOWED,
         "This page only accepts form submissions",
-        "Its address belongs to a button and cannot be opened by itself. Nothing was changed.",
+        "Its address belongs to a button and cannot be opened directly. Nothing was changed.",
         HOME,
     )
     response["Allow"] = ", ".join(allowed)
@@ -311,8 +314,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return page(
         request,
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "Something broke on our side",
-        "It has been noted, with what is needed to mend it. Events that arrive meanwhile are kept.",
+        "Something went wrong",
+        "The error is on our side and has been logged. Events that arrive in the meantime are kept. Try again; if it"
+        " happens again, tell the administrator of Flowdock Bridge.",
         Way("Try again", way_back(request)),
         HOME,
     )

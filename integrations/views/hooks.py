@@ -39,36 +39,38 @@ def receive(request: HttpRequest, hook_id: str) -> HttpResponse:
     try:
         origin = Origin.objects.filter(hook_id=hook_id).first() if HOOK_ID.fullmatch(hook_id) else None
         if origin is None:
-            return answer(404, "There is no such hook.")
+            return answer(404, "Unknown webhook address.")
         accepted = ingest.accept(origin, whole_body(request), request.headers)
     except TooLarge:
-        return answer(413, f"More than {settings.HOOK_MAX_BYTES} bytes are not taken.")
+        return answer(413, f"The body is larger than {settings.HOOK_MAX_BYTES} bytes.")
     except UnreadablePostError:
-        return answer(400, "The body did not arrive whole.")
+        return answer(400, "The body is incomplete. Send it again.")
     except SignatureMismatch as error:
-        logger.info("a delivery with a wrong signature was refused: %s%s", origin, f": {error}" if str(error) else "")
-        return answer(403, "The signature is wrong.")
+        logger.info(
+            "refused a webhook request with a wrong signature: %s%s", origin, f": {error}" if str(error) else ""
+        )
+        return answer(403, "The signature does not match.")
     except UnreadablePayload as error:
-        logger.info("an unreadable delivery was refused: %s: %s", origin, error)
+        logger.info("refused an unreadable webhook request: %s: %s", origin, error)
         return answer(400, str(error))
     except ingest.NoHook:
-        return answer(404, "There is no such hook.")
+        return answer(404, "Unknown webhook address.")
     except ingest.NobodyListens:
-        return answer(410, "This hook is not connected to a flow.")
+        return answer(410, "This webhook is not connected to any flow.")
     except UndecipherableSecret as error:
         return unavailable(request, str(error))
     except (DatabaseError, InterfaceError) as error:
         if not (reason := outage(error)):
             raise
         return unavailable(request, reason)
-    return answer(202, "Kept.") if accepted.is_new else answer(200, "Known already.")
+    return answer(202, "Accepted.") if accepted.is_new else answer(200, "Already received.")
 
 
 def unavailable(request: HttpRequest, reason: str) -> HttpResponse:
     """503, with one line in the log: in an outage there are many of them."""
-    response = answer(503, "It could not be kept. Send it again.")
+    response = answer(503, "The event could not be stored. Send it again later.")
     # Django's own function: it marks the response as logged, and Django adds no line of its own.
-    log_response("%s was answered 503: %s", request.path, reason, response=response, request=request, logger=logger)
+    log_response("%s answered 503: %s", request.path, reason, response=response, request=request, logger=logger)
     return response
 
 

@@ -112,16 +112,14 @@ def retry(request: HttpRequest, pk: int, delivery_pk: int) -> HttpResponse:
     subject = open_integration(request, pk)
     delivery = get_object_or_404(subject.deliveries, pk=delivery_pk)
     if subject.removed_at:
-        messages.warning(request, "This integration is removed, so nothing of it can be posted.")
+        messages.warning(request, "This integration was removed, so its events can no longer be posted.")
     elif delivery.state in {State.FAILED, State.DROPPED}:
         try:
             delivery.retry()
         except Delivery.DoesNotExist:
-            messages.warning(
-                request, "This event was deleted, because it is older than events are kept. It cannot be retried."
-            )
+            messages.warning(request, "This event was deleted because it is too old. It cannot be retried.")
             return redirect("integrations:integration", pk)
-        messages.success(request, "It is tried again now.")
+        messages.success(request, "Retrying now.")
     return redirect("integrations:event", pk, delivery_pk)
 
 
@@ -134,7 +132,6 @@ def _frame(request: HttpRequest, subject: Integration) -> dict[str, Any]:
         "service": subject.origin.service_object,
         "may_replace_secret": may_replace_secret(signed_in(request), subject),
         "other_flows": listed(names, unnamed),
-        "other_flows_count": len(names) + unnamed,
         "retention_days": settings.EVENT_RETENTION_DAYS,
         "page": "integrations",
     }

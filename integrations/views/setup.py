@@ -37,9 +37,9 @@ def setup(request: HttpRequest) -> HttpResponse:
         return errors.page(
             request,
             HTTPStatus.BAD_REQUEST,
-            "Which flow is it for?",
-            "This address names no flow. Begin in the flow: open its inbox settings and add Flowdock Bridge there, or"
-            " choose a flow from your integrations.",
+            "No flow selected",
+            "This address does not name a flow. Open the inbox settings of the flow and add Flowdock Bridge there, or"
+            " choose the flow from your integrations.",
             errors.HOME,
         )
     flow = open_flow(request, request.GET["flow"])
@@ -119,9 +119,9 @@ def _already_connected(request: HttpRequest, flow: Flow, existing: Integration) 
     return errors.page(
         request,
         HTTPStatus.CONFLICT,
-        f"{existing.name} reaches {flow.name} already",
-        "It is connected once, and once is enough: a second time everything would be posted twice. Open it to see what"
-        " is posted and to change its filters.",
+        f"{existing.name} is already connected to {flow.name}",
+        "Connecting it again would post everything twice. Open the integration to see what it posts and to change its"
+        " filters.",
         errors.Way(f"Open {existing.name}", existing.get_absolute_url()),
         errors.HOME,
     )
@@ -227,19 +227,19 @@ def send_test(request: HttpRequest, pk: int) -> HttpResponse:
     name = person.get_full_name() or person.get_username()
     activity = Activity(
         author=Author(name=name, email=person.email),
-        title="sent a test",
+        title="sent a test activity",
         thread_id="flowdock-bridge:test",
         thread=Thread(
             title=f"Test of {escape(integration.name)}",
             external_url=request.build_absolute_uri(integration.get_absolute_url()),
-            status=Status("it works", "green"),
+            status=Status("works", "green"),
             body=f"<p>{link(integration.name, integration.origin.external_url)} is connected to this flow.</p>",
         ),
     )
     try:
         ingest.post(integration.origin, activity, integration=integration, kind=TEST)
     except ingest.NobodyListens:
-        messages.warning(request, f"{integration.name} is no longer connected, so no test was sent.")
+        messages.warning(request, f"{integration.name} is no longer connected, so no test activity was sent.")
         return redirect(integration)
-    messages.success(request, f"A test is on its way to {integration.flow_name}.")
+    messages.success(request, f"A test activity is on its way to {integration.flow_name}.")
     return redirect("integrations:connected", pk)

@@ -84,7 +84,7 @@ def test_a_person_connects_a_repository_from_the_flow(walk: Walk) -> None:
     walk.address, walk.secret = done.inputs["address"], done.inputs["secret"]
     walk.integration = re.sub(r"connected/$", "", done.url)
     assert walk.address.startswith(f"{walk.stack.bridge}/hooks/")
-    assert "Listening for the first event" in done.text
+    assert "Waiting for the first event" in done.text
     assert [source["name"] for source in walk.flow.sources()] == ["octo/hello"]
 
 

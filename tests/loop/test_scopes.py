@@ -41,7 +41,7 @@ def test_set_up_configuration_filters_and_removal_need_no_more(stack: Stack, per
     assert parse_qs(urlsplit(consent.url).query)["scope"] == ["integration profile"]
     person.send("Allow")
     person.send("Continue", service="github", origin="octo/hello", preset="everything")
-    assert "Listening for the first event" in person.send("Connect octo/hello to Main").text
+    assert "Waiting for the first event" in person.send("Connect octo/hello to Main").text
 
     person.open(settings(stack))
     assert "octo/hello" in person.follow("Configure octo/hello").text

@@ -161,17 +161,17 @@ def test_without_flowdock_somebody_it_never_answered_for_is_not_taken_for_a_memb
 
 
 def test_without_flowdock_a_member_goes_on_for_twelve_hours_and_is_told(lea_s, members, poll):
-    assert "Flowdock does not answer" not in text_of(lea_s.get(f"/polls/{poll.pk}/"))
+    assert "Flowdock is not responding" not in text_of(lea_s.get(f"/polls/{poll.pk}/"))
     members.is_away = True
     cache.clear()  # another process has to know it as well
 
     voted = vote(lea_s, poll, "Pizza", headers=HTMX)
     assert (voted.status_code, counts(poll)["Pizza"]) == (200, 1)
-    assert "Flowdock does not answer." in text_of(voted)
+    assert "Flowdock is not responding." in text_of(voted)
     for address in ("/polls/", "/polls/new/", f"/polls/{poll.pk}/"):
         page = lea_s.get(address)
         assert page.status_code == 200
-        assert text_of(page).count("Flowdock does not answer.") == 1
+        assert text_of(page).count("Flowdock is not responding.") == 1
 
     SignIn.objects.update(organizations_at=timezone.now() - dt.timedelta(hours=11, minutes=50))
     assert vote(lea_s, poll, "Sushi").status_code == 302
@@ -181,7 +181,7 @@ def test_without_flowdock_a_member_goes_on_for_twelve_hours_and_is_told(lea_s, m
     assert counts(poll) == {"Pizza": 0, "Sushi": 1}
 
     members.is_away = False
-    assert "Flowdock does not answer" not in text_of(lea_s.get(f"/polls/{poll.pk}/"))
+    assert "Flowdock is not responding" not in text_of(lea_s.get(f"/polls/{poll.pk}/"))
     members.is_away = True
     assert vote(lea_s, poll, "Pizza").status_code == 302, "the answer is a new one"
 

@@ -136,7 +136,7 @@ def test_whoever_made_it_and_left_the_flow_is_told_so(member, flowdock, integrat
     page = member.get(address("/integrations/{id}/"))
 
     assert page.status_code == 403
-    assert "You can no longer open Main" in page.content.decode()
+    assert "You no longer have access to Main" in page.content.decode()
 
 
 def test_a_new_member_of_the_flow_may_see_it_though_others_made_it(sign_in, flowdock, address):
@@ -181,12 +181,12 @@ def test_secrets_are_on_no_page_of_the_log(member, integration, address):
 
 
 def test_unknown_addresses_and_too_large_forms_have_pages_of_their_own(member, integration, settings):
-    assert "There is no such page" in member.get("/nowhere/").content.decode()
+    assert "Page not found" in member.get("/nowhere/").content.decode()
 
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
     page = member.post(f"/integrations/{integration.pk}/filters/", {"labels.any_of.new": "x" * 2000})
     assert page.status_code == 413
-    assert "That is too much at once" in page.content.decode()
+    assert "This form is too large" in page.content.decode()
 
 
 def test_a_fault_of_ours_has_a_page_that_tells_nothing(member, integration):
@@ -198,7 +198,7 @@ def test_a_fault_of_ours_has_a_page_that_tells_nothing(member, integration):
     page = member.get(f"/integrations/{integration.pk}/")
 
     assert page.status_code == 500
-    assert "Something broke on our side" in page.content.decode()
+    assert "Something went wrong" in page.content.decode()
     assert "garbage" not in page.content.decode()
     assert "Traceback" not in page.content.decode()
 

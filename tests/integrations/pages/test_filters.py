@@ -52,7 +52,7 @@ def test_configure_opens_exactly_that_integrations_filters(member, integration, 
     answer = member.get(f"/flowdock/configure?{query}", follow=True)
 
     assert answer.redirect_chain[-1][0] == f"/integrations/{integration.pk}/filters/"
-    assert "What reaches Main from octo/hello" in answer.content.decode()
+    assert "What octo/hello posts to Main" in answer.content.decode()
 
 
 @pytest.mark.parametrize("query", ["", "integration_id=x", "source_url=https://evil.test/sources/51", "flow=" + MAIN])
@@ -110,7 +110,7 @@ def test_a_second_source_of_an_origin_in_the_flow_is_explained(member, pasted, i
     answer = member.get(f"/flowdock/configure?integration_id={pasted.flowdock_id}&flow={MAIN}")
 
     assert answer.status_code == 409
-    assert "is in Main twice" in answer.content.decode()
+    assert "is connected to Main twice" in answer.content.decode()
 
 
 def test_what_is_unchecked_is_saved_as_excluded(member, page):
@@ -200,7 +200,7 @@ def test_a_preset_is_shown_and_not_saved(member, integration, page):
 
     answer = member.get(page, {"preset": preset.name})
 
-    assert f"This is “{preset.title}”, not saved yet." in answer.content.decode()
+    assert f"The preset “{preset.title}” is filled in, but not saved yet." in answer.content.decode()
     integration.refresh_from_db()
     assert integration.filters == {}
 

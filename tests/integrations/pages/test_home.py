@@ -41,12 +41,12 @@ def test_integrations_of_flows_that_one_is_not_in_are_not_there(outsider, integr
 def test_an_empty_flow_offers_to_begin(member):
     text = member.get("/").content.decode()
 
-    assert "Nothing reaches Main yet." in text
+    assert "No integrations in Main yet." in text
     assert f"/flowdock/setup?flow={MAIN}" in text
 
 
 def test_somebody_in_no_flow_is_told_so(sign_in):
-    assert "You are in no flow yet." in sign_in("lone").get("/").content.decode()
+    assert "You are not in any flow yet." in sign_in("lone").get("/").content.decode()
 
 
 def test_each_state_is_named_and_last_activity_and_counts_are_shown(member, integrate, happen, django_user_model):
@@ -65,7 +65,7 @@ def test_each_state_is_named_and_last_activity_and_counts_are_shown(member, inte
 
     for words in ("Waiting for first event", "Active", "Paused by Lea Cohen", "Needs attention", "Removed in Flowdock"):
         assert words in text
-    assert "octo/troubled needs you." in text
+    assert "octo/troubled needs attention." in text
     assert "Its hook was refused since Monday." in text
     assert "Last 14 days: 2 posted, 1 filtered" in text
     assert "2 posted" in text
@@ -93,7 +93,7 @@ def test_the_search_looks_at_flows_origins_and_services(member, integrate):
     assert found("main") == {"octo/hello"}
     assert found("github") == {"octo/hello", "octo/docs"}
     assert found("gopher") == set()
-    assert "Nothing is called “gopher”." in member.get("/", {"q": "gopher"}).content.decode()
+    assert "No results for “gopher”." in member.get("/", {"q": "gopher"}).content.decode()
 
 
 @pytest.mark.parametrize("number", [1, 12])

@@ -127,7 +127,7 @@ def test_denied_consent_has_a_page_that_says_so_and_offers_the_way_back(stranger
     page = stranger.get("/complete/flowdock/", {"error": "access_denied", "state": asked["state"][0]})
 
     assert page.status_code == 403
-    assert "You did not allow it" in page.content.decode()
+    assert "Access was not granted" in page.content.decode()
     assert "/sign-in/?next=%2Faccount%2F" in page.content.decode()
 
 
@@ -138,7 +138,7 @@ def test_a_forged_or_missing_state_signs_nobody_in(stranger, flowdock, query):
     page = stranger.get("/complete/flowdock/", query)
 
     assert page.status_code == 403
-    assert "This sign-in has expired" in page.content.decode()
+    assert "Your sign-in expired" in page.content.decode()
     assert "_auth_user_id" not in stranger.session
     assert "POST /oauth/token" not in flowdock.calls
 
@@ -157,7 +157,7 @@ def test_an_old_state_has_expired(stranger, flowdock):
     with time_machine.travel("2026-01-01T10:11:00Z", tick=False):
         page = stranger.get("/complete/flowdock/", {"code": "demo", "state": asked["state"][0]})
 
-    assert "This sign-in has expired" in page.content.decode()
+    assert "Your sign-in expired" in page.content.decode()
 
 
 def test_a_code_that_flowdock_refuses_means_beginning_again(stranger, flowdock):
@@ -176,7 +176,7 @@ def test_a_wrong_client_secret_is_the_operators_to_mend(stranger, flowdock):
     page = stranger.get("/complete/flowdock/", {"code": "demo", "state": asked["state"][0]})
 
     assert page.status_code == 502
-    assert "Flowdock does not know this bridge" in page.content.decode()
+    assert "Flowdock rejects this bridge" in page.content.decode()
     assert "bridge-secret" not in page.content.decode()
 
 
