@@ -3,7 +3,8 @@
 The pages belong to `flowdock_server/templates/flowdock_server`:
 
     consent.html       application; scopes: what it requests; granted: what it was allowed before; others_granted:
-                       what of that it does not request now (lists of Scope); account: the User.
+                       what of that it does not request now (lists of Scope); is_all_granted: nothing is new;
+                       account: the User.
                        A form posts to the page's own address, with `allow` = "yes" or "no".
     oauth_error.html   sentence: what is wrong with the request, for a person; denied: they chose not to allow it.
                        Never a redirect.
@@ -30,6 +31,7 @@ from oauthlib.oauth2 import AccessDeniedError, OAuth2Error
 from oauthlib.oauth2.rfc6749.errors import (
     InvalidClientIdError,
     InvalidRedirectURIError,
+    InvalidScopeError,
     MismatchingRedirectURIError,
     MissingClientIdError,
 )
@@ -74,6 +76,7 @@ class AuthorizeView(LoginRequiredMixin, OAuthLibMixin, View):
                 "application": application,
                 "scopes": requested,
                 "granted": allowed,
+                "is_all_granted": all(scope in allowed for scope in requested),
                 "others_granted": [scope for scope in allowed if scope not in requested],
                 "account": request.user,
             },
@@ -120,8 +123,10 @@ def _sentence(error: OAuth2Error) -> str:
             return "No application with this client ID is registered on this server. It may have been deleted."
         case MismatchingRedirectURIError() | InvalidRedirectURIError():
             return "The application sent a redirect URI that is not registered for it."
+        case InvalidScopeError():
+            return "The application requested a scope that does not exist on this server."
         case _:
-            return f"The application sent a request that this server cannot process: {error.description}"
+            return f"The application sent a request that this server cannot process: {error.description or error.error}"
 
 
 @method_decorator(never_cache, name="dispatch")

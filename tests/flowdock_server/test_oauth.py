@@ -84,7 +84,7 @@ def test_the_consent_page_names_application_scopes_and_account(browser):
 
 
 def test_the_consent_page_lists_what_was_allowed_before_and_has_not_ended(browser, world):
-    assert "lready allowed" not in browser.get(authorize_address(scope="flow")).content.decode()
+    assert "already allowed" not in browser.get(authorize_address(scope="flow")).content.decode()
     access_token(world.ines, world.application, "profile integration")
     access_token(world.ines, world.application, "private", lasts=timedelta(hours=-1))
     access_token(world.otto, world.application, "manage")
@@ -99,10 +99,13 @@ def test_the_consent_page_marks_what_it_asks_for_again_and_lists_it_once(browser
     access_token(world.ines, world.application, "profile integration")
 
     page = browser.get(authorize_address(scope="flow profile integration")).content.decode()
+    nothing_new = browser.get(authorize_address(scope="profile integration")).content.decode()
 
-    assert page.count("Already allowed") == 2
-    assert page.count("See your profile") == page.count("Connect services") == 1
-    assert "You have also allowed" not in page
+    assert page.count("You have already allowed this.") == 2
+    assert nothing_new.count("You have already allowed Build lights all of this.") == 1
+    for each in (page, nothing_new):
+        assert each.count("See your profile") == each.count("Connect services") == 1
+        assert "You have also allowed" not in each
 
 
 def test_no_scope_means_flow_and_private(browser):
