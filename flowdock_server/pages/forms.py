@@ -187,9 +187,29 @@ class ApplicationForm(Form, forms.ModelForm):  # type: ignore[type-arg]  # it ha
             _web_address(address)
         return address
 
+    def clean_setup_uri(self) -> str:
+        return _address_pattern(self.cleaned_data["setup_uri"])
+
+    def clean_configuration_uri(self) -> str:
+        return _address_pattern(self.cleaned_data["configuration_uri"])
+
+    def _post_clean(self) -> None:
+        """Replace what the model's library says of a redirect URI, which is about fields and grant types."""
+        refused = list(self.errors.get("redirect_uris", []))
+        super()._post_clean()
+        if "redirect_uris" in self.errors:
+            sentences = refused or ["Enter a valid URL, without a fragment (#)."]
+            self.errors["redirect_uris"] = self.error_class(sentences)
+
     def clean_icon(self) -> str:
         address: str = self.cleaned_data["icon"].strip()
         return address if address.startswith("/static/") else _web_address(address)
+
+
+def _address_pattern(address: str) -> str:
+    """A web address, in which names in braces stand for what is filled in."""
+    _web_address(address.replace("{", "").replace("}", ""))
+    return address.strip()
 
 
 def _web_address(address: str) -> str:

@@ -191,6 +191,22 @@ def test_an_application_with_a_bad_address_is_not_registered(world, field, value
     assert not Application.objects.filter(user=world.otto).exists()
 
 
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("not a url", "Enter one URL, without spaces."),
+        ("lights", "The URL must begin with http:// or https://."),
+        ("https://one.test/#part", "Enter a valid URL, without a fragment (#)."),
+    ],
+)
+def test_a_redirect_uri_is_refused_in_one_plain_sentence(world, address, sentence):
+    answer = browser(world.otto).post("/account/applications/new", application_form(redirect_uris=address))
+
+    seen = see(answer)
+    assert sentence in seen.text
+    assert "grant_type" not in seen.text
+
+
 def test_an_application_may_live_without_a_web_address(world):
     browser(world.otto).post("/account/applications/new", application_form(redirect_uris="urn:ietf:wg:oauth:2.0:oob"))
 
