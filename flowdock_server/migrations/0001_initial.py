@@ -70,7 +70,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=100)),
                 ('parameterized_name', models.CharField(max_length=100, validators=[django.core.validators.RegexValidator(re.compile('\\A[a-z0-9][a-z0-9_-]*\\Z'), 'may hold a-z, 0-9, hyphen and underscore')])),
-                ('access_mode', models.CharField(choices=[('invitation', 'By invitation'), ('link', 'By link'), ('organization', 'Anyone in the organization')], default='invitation', max_length=12)),
+                ('access_mode', models.CharField(choices=[('invitation', 'Invited people only'), ('link', 'Anyone with the link'), ('organization', 'Anyone in the organization')], default='invitation', max_length=12)),
                 ('disabled', models.BooleanField(default=False, help_text='Archived: it can be read, and nothing can be posted')),
                 ('api_token_digest', models.CharField(editable=False, max_length=64, null=True, unique=True)),
                 ('join_nonce', models.CharField(default=flowdock_server.secrets.tokens.new_token, editable=False, max_length=32)),

@@ -30,8 +30,8 @@ class Flow(models.Model):
     """
 
     class AccessMode(models.TextChoices):
-        INVITATION = "invitation", "By invitation"
-        LINK = "link", "By link"
+        INVITATION = "invitation", "Invited people only"
+        LINK = "link", "Anyone with the link"
         ORGANIZATION = "organization", "Anyone in the organization"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -37,11 +37,11 @@ class InvitationForm(Form):
         help_text="Separate addresses by commas or lines. Members of the organization join right away.",
     )
     message = forms.CharField(
-        label="Message",
+        label="Message (optional)",
         max_length=invitations.MAX_MESSAGE,
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Optional. Shown in the invitation e-mail.",
+        help_text="Shown in the invitation e-mail.",
     )
 
 

@@ -127,7 +127,7 @@ def deed(message: Message) -> str:
     given = message.data if isinstance(message.data, dict) else {}
     about = given.get("description", "")
     if isinstance(about, dict):
-        about = next((str(about[key]) for key in ("email", "nick", "name", "user") if about.get(key)), "someone")
+        about = next((str(about[key]) for key in ("email", "nick", "name") if about.get(key)), "a member")
     return DEEDS.get(str(given.get("type")), "made a change").format(about or "someone")
 
 

@@ -59,7 +59,7 @@ class Command(BaseCommand):
             create_defaults={
                 "user": owner,
                 "name": "Flowdock Bridge",
-                "description": "Brings what happens in the tools you work in to your team inbox.",
+                "description": "Posts activity from the tools your team uses to its inbox.",
                 "icon": "/static/logo.svg",
                 "published": True,
                 "client_type": Application.CLIENT_CONFIDENTIAL,
