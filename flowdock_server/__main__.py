@@ -12,7 +12,7 @@ NAME = "python -m flowdock_server"
 
 def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "flowdock_server.settings"
-    # By its name, which usage and help tell.
+    # With the name that usage and help show.
     utility = ManagementUtility([NAME, *sys.argv[1:]])
     try:
         utility.execute()
@@ -25,11 +25,11 @@ def main() -> None:
 
 
 def _of_the_database(error: Exception) -> str:
-    """A sentence for what mostly has one of two causes."""
-    said = str(error).strip()
-    if any(sign in said for sign in ("no such table", "no such column", "does not exist")):
-        return f"The database is not as this version needs it: {NAME} migrate. ({said.splitlines()[0]})"
-    return f"The database does not answer as it should: {said}"
+    """What to do about an error of the database, most of which have one of two causes."""
+    reason = str(error).strip()
+    if any(sign in reason for sign in ("no such table", "no such column", "does not exist")):
+        return f"The database is not up to date. Run {NAME} migrate. ({reason.splitlines()[0]})"
+    return f"The database is not available: {reason}"
 
 
 if __name__ == "__main__":

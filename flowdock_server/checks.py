@@ -1,4 +1,4 @@
-"""System checks: what is wrong with the deployment, before anything runs into it."""
+"""System checks of a deployment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flowdock_server.secrets.encryption import Unsealable, seal_again
 
 @register(Tags.security, deploy=True)
 def client_secrets_open(**kwargs: Any) -> list[CheckMessage]:
-    """Whether the client secrets of applications can be read, and with which key."""
+    """Check that the client secrets of applications can be decrypted, and with which key."""
     try:
         with connection.cursor() as cursor:
             if Application._meta.db_table not in connection.introspection.table_names(cursor):
@@ -36,17 +36,17 @@ def client_secrets_open(**kwargs: Any) -> list[CheckMessage]:
     if lost:
         found.append(
             Error(
-                f"The client secrets of {len(lost)} applications do not open with any of the keys: "
+                f"The client secrets of {len(lost)} applications cannot be decrypted with any of the keys: "
                 f"{', '.join(lost[:3])}{', ...' if len(lost) > 3 else ''}.",
-                hint="Add the key that they were encrypted with to FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS, or give these "
-                "applications new secrets.",
+                hint="Add the key that they were encrypted with to FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS, or create new "
+                "secrets for these applications.",
                 id="flowdock_server.E001",
             )
         )
     if old:
         found.append(
             Info(
-                f"{old} of {len(secrets)} client secrets open with an older key only.",
+                f"{old} of {len(secrets)} client secrets are encrypted with an older key.",
                 hint="Run `python -m flowdock_server reencrypt_secrets` before you remove the older keys from "
                 "FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS.",
                 id="flowdock_server.I001",

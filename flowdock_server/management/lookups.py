@@ -1,4 +1,4 @@
-"""What a command is told by name, or the sentence that says there is no such thing."""
+"""Arguments of commands: their types, and the objects that they name."""
 
 from __future__ import annotations
 
@@ -10,32 +10,47 @@ from django.core.validators import validate_email
 
 from flowdock_server.models import Flow, Organization, User
 from flowdock_server.models.people import PARAMETERIZED
+from flowdock_server.parsing.slugs import parameterized
 
 
 def email(text: str) -> str:
-    """An argument that has to be an e-mail address; in lower case, as the server keeps them."""
+    """Argument type: an e-mail address, in lower case as the server stores them."""
     try:
         validate_email(text)
     except ValidationError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no e-mail address") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid e-mail address") from None
     return text.lower()
 
 
 def address_part(text: str) -> str:
-    """An argument that names an organization or a flow in addresses."""
+    """Argument type: the name of an organization or a flow in URLs."""
     try:
         PARAMETERIZED(text)
     except ValidationError:
-        raise argparse.ArgumentTypeError(f"{text!r} may hold a-z, 0-9, hyphen and underscore only") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} has other characters than a-z, 0-9, hyphen and underscore"
+        ) from None
     return text
 
 
 def flow_address(text: str) -> tuple[str, str]:
-    """An argument of the form organization/flow, as in the flow's address."""
+    """Argument type: organization/flow, as in the flow's URL."""
     organization, slash, flow = text.partition("/")
     if not slash:
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form organization/flow")
+        raise argparse.ArgumentTypeError(f"{text!r} does not have the form ORGANIZATION/FLOW, such as acme/main")
     return address_part(organization), address_part(flow)
+
+
+def name_in_urls(name: str, given: str | None) -> str:
+    """The name in URLs: `given`, or made from `name`. Raises CommandError if `name` is too long or nothing is left."""
+    if len(name) > 100:
+        raise CommandError("The name has more than 100 characters", returncode=2)
+    if not (result := given or parameterized(name)):
+        raise CommandError(
+            "The name has no letters or digits that URLs can have. Set its name in URLs with --parameterized-name",
+            returncode=2,
+        )
+    return result
 
 
 def organization(parameterized_name: str) -> Organization:

@@ -1,4 +1,4 @@
-"""Where a command takes a password from: never from its arguments, which every user of the machine can list."""
+"""Reads a password for a command, but never from its arguments, which every user of the machine can list."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ VARIABLE = "FLOWDOCK_PASSWORD"
 
 
 def ask(user: User) -> str:
-    """The password for `user`: from the environment, from standard input, or typed twice at a terminal.
+    """Read a password for `user` from the environment, from standard input, or twice from a terminal.
 
-    Raises CommandError: nothing was given (2), or what was given is too weak (1).
+    Raises CommandError if there is none (exit code 2) or it is too weak (1).
     """
     if VARIABLE in os.environ:
         password = os.environ[VARIABLE]
     elif sys.stdin.isatty():
         password = getpass.getpass("Password: ")
-        if getpass.getpass("Password, once more: ") != password:
-            raise CommandError("The two passwords are not the same", returncode=2)
+        if getpass.getpass("Password (again): ") != password:
+            raise CommandError("The two passwords do not match", returncode=2)
     else:
         password = sys.stdin.readline().rstrip("\r\n")
     if not password:
         raise CommandError(
-            f"Give a password in {VARIABLE} or on standard input, or say --no-password",
+            f"No password was given. Set {VARIABLE}, write the password to standard input, or use --no-password",
             returncode=2,
         )
     try:

@@ -14,15 +14,15 @@ from hosting.server import configured, listening
 
 class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # It waits for open answers, and those of streams have no end of their own.
+        # uvicorn waits for open responses, and streams do not end by themselves.
         hub.end()
         await super().shutdown(sockets)
-        # It would raise them again, and to have been told to stop is no failure.
+        # uvicorn would raise the signals again, but stopping on request is not a failure.
         self._captured_signals.clear()
 
 
 def serve(host: str, ports: list[int]) -> None:
-    """Answer on `ports` of `host` until SIGINT or SIGTERM. Raises OSError for a port that cannot be had."""
+    """Serve on `ports` of `host` until SIGINT or SIGTERM. Raises OSError if it cannot listen on one of them."""
     limits = Limits(settings.MAX_CONNECTIONS, settings.MAX_CONNECTIONS_PER_ADDRESS)
     gate = Gate(limits, trusts_forwarded_for=settings.TRUST_FORWARDED_FOR)
     sockets = [listening(host, port) for port in ports]

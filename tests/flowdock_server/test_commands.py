@@ -49,8 +49,13 @@ class TestOrganizations:
         assert "kaiun" in run("create_organization", "海運", "--parameterized-name", "kaiun")
 
     def test_the_same_again_is_refused_unless_that_is_well(self, world):
-        assert refused("create_organization", "Acme") == ("There is an organization acme already", 1)
-        assert "Acme is there" in run("create_organization", "Acme", "--exist-ok", "--admin", "otto@example.com")
+        assert refused("create_organization", "Acme") == (
+            "The organization acme already exists. Use --exist-ok to accept that",
+            1,
+        )
+        assert "Found the organization Acme" in run(
+            "create_organization", "Acme", "--exist-ok", "--admin", "otto@example.com"
+        )
         assert world.acme.memberships.get(user=world.otto).admin
 
     @pytest.mark.parametrize("name", ["Private", "All", "find"])
@@ -101,7 +106,7 @@ class TestUsers:
         assert world.main in Flow.objects.open_to(world.otto)
 
     def test_what_is_wrong_is_said(self, world):
-        assert "'nobody' is no e-mail address" in refused("create_user", "nobody", "Lea Cohen")[0]
+        assert "'nobody' is not a valid e-mail address" in refused("create_user", "nobody", "Lea Cohen")[0]
         assert refused("create_user", "lea@example.com", "Lea", "--no-password", "--flow", "acme/none") == (
             "There is no flow acme/none",
             1,
@@ -120,9 +125,15 @@ class TestFlows:
         assert flow in Flow.objects.open_to(world.otto)
 
     def test_the_same_again_is_refused_unless_that_is_well(self, world):
-        assert refused("create_flow", "acme", "Main") == ("There is a flow acme/main already", 1)
+        assert refused("create_flow", "acme", "Main") == (
+            "The flow acme/main already exists. Use --exist-ok to accept that",
+            1,
+        )
         assert str(world.main.pk) in run("create_flow", "acme", "Main", "--exist-ok")
-        assert refused("create_flow", "nowhere", "Main") == ("There is no organization nowhere", 1)
+        assert refused("create_flow", "nowhere", "Main") == (
+            "There is no organization nowhere",
+            1,
+        )
 
 
 class TestApplications:
@@ -190,7 +201,10 @@ class TestTokens:
         world.otto.is_active = False
         world.otto.save()
 
-        assert refused("issue_token", "who@example.com") == ("There is no user who@example.com", 1)
+        assert refused("issue_token", "who@example.com") == (
+            "There is no user who@example.com",
+            1,
+        )
         assert refused("issue_token", "otto@example.com")[1] == 1
         assert refused("issue_token", "acme/none") == ("There is no flow acme/none", 1)
         assert refused("issue_token", "acme")[1] == 2

@@ -56,7 +56,7 @@ def test_without_its_database_a_command_says_so(tmp_path):
     )
 
     assert result.returncode == 1
-    assert result.stderr.startswith("The database does not answer as it should: ")
+    assert result.stderr.startswith("The database is not available: ")
     assert "Traceback" not in result.stderr
 
 
@@ -65,7 +65,7 @@ def test_what_is_no_port_is_refused_by_name(tmp_path):
         result = manage("serve", f"--port={wrong}", DATA_DIR=str(tmp_path), FLOWDOCK_SERVER_SECRET_KEY="x")
 
         assert result.returncode == 2
-        assert f"python -m flowdock_server serve: error: argument --port: '{wrong}' is no port" in result.stderr
+        assert f"python -m flowdock_server serve: error: argument --port: '{wrong}' is not a port" in result.stderr
 
 
 def test_models_and_migrations_agree(tmp_path):

@@ -179,7 +179,7 @@ class TestRoundTrip:
         empty_the_server()
 
         run("import_flow", str(early))
-        assert "1 message new" in run("import_flow", str(late))
+        assert ": 1 message\n" in run("import_flow", str(late))
 
         without_passwords = [record | {"password": None} if record["type"] == "user" else record for record in after]
         now = [
@@ -417,7 +417,7 @@ class TestRefusals:
 
         assert (code, reason in said) == (1, True), said
         assert f"line {place + 1 + ('thread' in change)}" in said
-        assert "run this again once it is mended" in said
+        assert "Fix it and run this again" in said
         lines = path.read_text().splitlines()
         lines[place] = whole
         path.write_text("\n".join(lines))
@@ -450,7 +450,7 @@ def test_as_processes_through_a_pipe(tmp_path):
 
     assert (written.returncode, read.returncode) == (0, 0), written.stderr + read.stderr
     # The message tells that she has joined.
-    assert "1 flow, 1 user, 1 colleague, 1 member, 1 message new" in read.stdout
+    assert "1 flow, 1 user, 1 organization member, 1 flow member, 1 message\n" in read.stdout
     compressed = subprocess.run(
         [sys.executable, "-m", "flowdock_server", "import_flow", "-"],
         env=os.environ | {"DATA_DIR": str(tmp_path / "there"), "FLOWDOCK_SERVER_SECRET_KEY": "x"}
@@ -536,7 +536,7 @@ class TestArchives:
         said = self.read(archive, "--members")
 
         assert "8 messages" in said
-        assert "1 messages that only clients read are left out" in said
+        assert "Left out 1 messages that only client programs use" in said
         flow = Flow.objects.get(parameterized_name="old")
         assert (str(flow.pk), flow.last_number) == (FLOW_ID, 15)
         listed = basic("ines@example.com", "a password").get("/flows/acme/old/messages").json()

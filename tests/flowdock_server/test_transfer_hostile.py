@@ -76,7 +76,7 @@ class TestAccess:
         assert not FlowMembership.objects.filter(user__email="guest@example.com").exists()
         assert not Invitation.objects.exists()
         assert Flow.objects.get(pk=FLOW).access_mode == "invitation"
-        assert "Access not granted: 1 colleague, 1 member, 1 invitation" in said
+        assert "Access not granted: 1 organization member, 1 flow member, 1 invitation" in said
 
     def test_nobody_gets_into_a_flow_that_exists(self, world, tmp_path):
         run("import_flow", file_of(tmp_path / "file", *self.LET_IN, flow=str(world.main.pk), name="main"))
@@ -226,7 +226,7 @@ class TestLinks:
 
         said = run("import_flow", str(folder), "--into", "acme/old")
 
-        assert "1 links in the folder are left out" in said
+        assert "Left out 1 symbolic or hard links in the folder" in said
         assert not storages["attachments"].exists(Attachment.objects.get().key)
 
     def test_a_folder_behind_a_symbolic_link_is_not_entered(self, world, folder, tmp_path):

@@ -1,4 +1,4 @@
-"""Make a flow."""
+"""Create a flow."""
 
 from __future__ import annotations
 
@@ -11,38 +11,41 @@ from django.db import transaction
 
 from flowdock_server.management import lookups
 from flowdock_server.models import Flow
-from flowdock_server.parsing.slugs import parameterized
 from flowdock_server.people import members
 
 EXAMPLE = """
+Examples:
   python -m flowdock_server create_flow acme "Main" --member lea@example.com --member tom@example.com
   python -m flowdock_server create_flow acme Deploys --access-mode organization --json
 
 Exit codes:
-  0  made; with --exist-ok: or there already, and members are added
-  1  there already, or no such organization or user
+  0  created; with --exist-ok, also if the flow already existed
+  1  the flow already exists, or the organization or a user does not exist
   2  wrong arguments
 """
 
 
 class Command(BaseCommand):
-    help = "Make a flow in an organization. Prints its id and its address."
+    help = "Create a flow in an organization. Prints its URL and its id."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = EXAMPLE
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.add_argument("organization", type=lookups.address_part, help="The organization, as addresses call it.")
-        parser.add_argument("name", help="What people call the flow: Main.")
+        parser.add_argument(
+            "organization", type=lookups.address_part, help="Name of the organization in URLs, such as acme."
+        )
+        parser.add_argument("name", help="Name of the flow, such as Main.")
         parser.add_argument(
             "--parameterized-name",
             type=lookups.address_part,
-            help="How addresses call it (default: made from the name).",
+            help="Name of the flow in URLs (default: made from its name).",
         )
         parser.add_argument(
             "--access-mode",
             choices=Flow.AccessMode.values,
             default=Flow.AccessMode.INVITATION,
-            help="Who may join it (default: %(default)s).",
+            help="Who can join: anybody with the invite link, members of the organization, or invited people (default: "
+            "%(default)s).",
         )
         parser.add_argument(
             "--member",
@@ -50,10 +53,10 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="EMAIL",
-            help="A user who is in it. May be repeated.",
+            help="User to add to the flow. Can be repeated.",
         )
-        parser.add_argument("--exist-ok", action="store_true", help="It is well if it exists: only members are added.")
-        parser.add_argument("--json", action="store_true", help="Print what was made as JSON.")
+        parser.add_argument("--exist-ok", action="store_true", help="If it already exists, only add members.")
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
 
     @transaction.atomic
     def handle(
@@ -68,17 +71,13 @@ class Command(BaseCommand):
         **options: Any,
     ) -> None:
         owner = lookups.organization(organization)
-        address = parameterized_name or parameterized(name)
-        if not address or len(name) > 100:
-            raise CommandError(
-                "A name has at most 100 characters; one without Latin letters needs --parameterized-name", returncode=2
-            )
+        address = lookups.name_in_urls(name, parameterized_name)
         people = [lookups.user(email) for email in member]
-        flow, made = Flow.objects.get_or_create(
+        flow, is_new = Flow.objects.get_or_create(
             organization=owner, parameterized_name=address, defaults={"name": name, "access_mode": access_mode}
         )
-        if not made and not exist_ok:
-            raise CommandError(f"There is a flow {organization}/{address} already")
+        if not is_new and not exist_ok:
+            raise CommandError(f"The flow {organization}/{address} already exists. Use --exist-ok to accept that")
         for user in people:
             members.join(flow, user)
         if options["json"]:
@@ -86,4 +85,5 @@ class Command(BaseCommand):
                 json.dumps({"id": str(flow.pk), "name": flow.name, "url": flow.url, "web_url": flow.web_url})
             )
         else:
-            self.stdout.write(f"{flow.name} is {'made' if made else 'there'}: {flow.web_url}\nIts id is {flow.pk}")
+            verb = "Created" if is_new else "Found"
+            self.stdout.write(f"{verb} the flow {flow.name}: {flow.web_url}\nid: {flow.pk}")

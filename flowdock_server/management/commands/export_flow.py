@@ -1,4 +1,4 @@
-"""Write a flow to a file."""
+"""Export a flow."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ from flowdock_server.management import lookups
 from flowdock_server.transfer import export
 
 EXAMPLE = """
+Examples:
   python -m flowdock_server export_flow acme/main --output main.jsonl.gz
   python -m flowdock_server export_flow acme/main | ssh elsewhere flowdock-server import_flow -
 
-The file holds the flow as it was at one moment, while people go on posting: its people, sources, invitations, threads,
-messages, files, and who has read what. Private conversations are no flow's. It lets nobody in: tokens and secrets are
-there as digests, and passwords not at all unless asked for; but it holds all that was said, so keep it as you keep the
-database.
+The file contains a snapshot of the flow: its people, sources, invitations, threads, messages, files, and read marks.
+People can post during the export. Private conversations are not included. Tokens and secrets are included as digests
+only, and passwords only with --passwords. Since the file contains all messages, protect it like the database.
 
 Exit codes:
-  0  written
-  1  no such flow, or the file cannot be written
+  0  exported
+  1  the flow does not exist, or the file cannot be written
   2  wrong arguments
 """
 
 
 class Command(BaseCommand):
-    help = "Write a flow with all that belongs to it to a file of JSON lines, which import_flow reads."
+    help = "Export a flow and everything in it to a file of JSON lines, for import_flow."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = EXAMPLE
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.add_argument("flow", type=lookups.flow_address, metavar="ORGANIZATION/FLOW", help="Which flow.")
+        parser.add_argument("flow", type=lookups.flow_address, metavar="ORGANIZATION/FLOW", help="Flow to export.")
         parser.add_argument(
             "--output",
             default="-",
             metavar="FILE",
-            help="Where to; compressed where its name ends with .gz (default: standard output).",
+            help="File to write, compressed if its name ends with .gz (default: standard output).",
         )
         parser.add_argument("--no-files", action="store_true", help="Leave out the contents of files.")
         parser.add_argument(
             "--passwords",
             action="store_true",
-            help="Add the digests of people's passwords, so that they sign in as before. A weak one can be guessed.",
+            help="Include password hashes, so that people keep their passwords. Weak ones can be guessed from them.",
         )
 
     def handle(self, *, flow: tuple[str, str], output: str, no_files: bool, passwords: bool, **options: Any) -> None:
@@ -68,12 +68,13 @@ class Command(BaseCommand):
             name = "Standard output" if output == "-" else output
             raise CommandError(f"{name} cannot be written: {error.strerror}") from error
         if output != "-":
-            self.stdout.write(f"{'/'.join(flow)} is in {output}, with {written} message{'' if written == 1 else 's'}")
+            messages = f"{written} message{'' if written == 1 else 's'}"
+            self.stdout.write(f"Exported {'/'.join(flow)} with {messages} to {output}")
 
 
 @contextmanager
 def _opened(output: str) -> Iterator[IO[str]]:
-    """The file under its name only when it is whole, and for its owner alone."""
+    """Open the file for writing. It gets its name only when it is complete, and only its owner can read it."""
     if output == "-":
         sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
         yield sys.stdout

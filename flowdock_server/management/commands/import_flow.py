@@ -1,4 +1,4 @@
-"""Read a flow from a file."""
+"""Import a flow."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import gzip
 import sys
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,55 +23,58 @@ from flowdock_server.transfer.kinds import Record
 from flowdock_server.transfer.load import Loader
 
 MAX_USERS = 32 * 1024 * 1024  # bytes of --users
+# What counts are called for people, where the type of record says too little.
+LABELS = {"colleague": "organization member", "member": "flow member", "mark": "thread mark"}
 
 EXAMPLE = """
-A file of export_flow, compressed or not, comes back under the address that it had, or under another one:
+Import a file of export_flow, compressed or not, under its original URL or another one:
 
   python -m flowdock_server import_flow main.jsonl.gz
   python -m flowdock_server import_flow main.jsonl.gz --into acme/copy-of-main
 
-An archive that Flowdock let people download is a zip for each flow (its folder or its messages.json will do). It names
-neither the flow nor the people, only their numbers; save the API's list of an organization's users for the names:
+Import an archive that was downloaded from Flowdock: a zip file, its unpacked folder, or its messages.json. An archive
+contains neither the name of the flow nor those of its people, only numbers. Give the names in --users, as the list of
+users from Flowdock's API:
 
   python -m flowdock_server import_flow main-2023-08-01.zip --into acme/main --users users.json --members
 
-The same file again changes nothing, and a later one of the same flow adds what is new. Run an import again that broke
-off.
+Importing the same file again changes nothing. A later export of the same flow adds what is new. If an import was
+interrupted, run it again.
 
-A file gives nobody access to what is on this server. Members, invitations and flow tokens count without further ado
-only in an organization or flow that this import creates. In one that exists, --members adds them. Admins of an existing
-organization are made by `create_user --admin --exist-ok`. Nobody can sign in by an import, unless --passwords says that
-the passwords in the file count. Applications of the file are not published.
+An import grants nobody access to existing organizations and flows: without --members, members, invitations and flow
+tokens are imported only into an organization or flow that the import creates. To make somebody an admin of an existing
+organization, use create_user --admin --exist-ok. New accounts cannot sign in without --passwords. Imported applications
+are not published.
 
 Exit codes:
-  0  all of it is imported; what access was not granted is printed
-  1  it cannot be imported, or not into this flow: what is wrong is said, and where
+  0  imported; access that was not granted is printed
+  1  the file cannot be imported, or not into this flow; the reason and the line are printed
   2  wrong arguments
 """
 
 
 class Command(BaseCommand):
-    help = "Read a flow from a file of export_flow, or from an archive of Flowdock's."
+    help = "Import a flow from a file of export_flow or from an archive that was downloaded from Flowdock."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = EXAMPLE
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.add_argument("file", help="The file, the unpacked folder of an archive, or - for standard input.")
+        parser.add_argument("file", help="File, unpacked folder of an archive, or - for standard input.")
         parser.add_argument(
             "--into",
             type=lookups.flow_address,
             metavar="ORGANIZATION/FLOW",
-            help="Where to (default: where it came from). What is not there is made.",
+            help="Flow to import into (default: its original one). It is created if it does not exist.",
         )
-        parser.add_argument("--users", metavar="FILE", help="For an archive: who is who, as the API lists users.")
+        parser.add_argument("--users", metavar="FILE", help="For an archive: list of users from Flowdock's API.")
         parser.add_argument(
             "--members",
             action="store_true",
             help="Add the members, invitations and flow tokens of the file to an existing organization or flow. For an "
-            "archive: add those who spoke and are in --users.",
+            "archive: add the people in --users who have posted.",
         )
         parser.add_argument(
-            "--passwords", action="store_true", help="New accounts keep the passwords that the file has for them."
+            "--passwords", action="store_true", help="Give new accounts the passwords that the file has for them."
         )
 
     def handle(
@@ -88,29 +92,35 @@ class Command(BaseCommand):
         try:
             if file != "-" and _is_archive(Path(file)):
                 if into is None:
-                    raise CommandError("An archive does not say which flow it is of: name it with --into", returncode=2)
+                    raise CommandError(
+                        "An archive does not contain the name of its flow. Give it with --into", returncode=2
+                    )
                 archive = Archive(Path(file), into, _people(users), members=members)
                 records = archive.records()
             elif users:
-                raise CommandError("--users is for archives of Flowdock's", returncode=2)
+                raise CommandError("--users can only be used with an archive from Flowdock", returncode=2)
             else:
                 records = _lines(file)
             flow = loader.load(tqdm(records, unit="line", disable=None, leave=False))
         except Unfit as error:
-            again = ". What was stored before it stays: run this again once it is mended" if loader.made.total() else ""
+            again = ". Everything before it was imported. Fix it and run this again" if loader.made.total() else ""
             name = "standard input" if file == "-" else file
             raise CommandError(f"{name}: {str(error).removesuffix('.')}{again}") from None
         except OSError as error:
             raise CommandError(f"{error.filename or file} cannot be read: {error.strerror or error}") from None
-        made = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in loader.made.items() if count)
-        self.stdout.write(f"{flow.web_url}: {made or 'nothing'} new")
-        if withheld := +loader.withheld:
-            counts = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in withheld.items())
-            self.stdout.write(f"Access not granted: {counts}. --members and --passwords grant it: see --help")
+        self.stdout.write(f"Imported into {flow.web_url}: {_counts(loader.made) or 'nothing new'}")
+        if withheld := _counts(loader.withheld):
+            self.stdout.write(f"Access not granted: {withheld}. To grant it, use --members or --passwords: see --help")
         if archive and archive.left_out:
-            self.stdout.write(f"{archive.left_out.total()} messages that only clients read are left out")
+            self.stdout.write(f"Left out {archive.left_out.total()} messages that only client programs use")
         if archive and archive.links:
-            self.stdout.write(f"{archive.links} links in the folder are left out: they may lead out of it")
+            self.stdout.write(f"Left out {archive.links} symbolic or hard links in the folder")
+
+
+def _counts(counter: Counter[str]) -> str:
+    """1 user, 3 messages."""
+    named = ((count, LABELS.get(kind, kind)) for kind, count in counter.items() if count)
+    return ", ".join(f"{count} {label}{'s' if count > 1 else ''}" for count, label in named)
 
 
 def _is_archive(path: Path) -> bool:
@@ -121,20 +131,20 @@ def _is_archive(path: Path) -> bool:
 
 
 def _people(name: str | None) -> list[dict[str, Any]]:
-    """A list of the API's user objects, or an object that has it as `users`, as one of a flow does."""
+    """The users in a file: a list of the API's user objects, or an object with such a list in `users`, like a flow."""
     if name is None:
         return []
     with Path(name).open("rb") as file:
-        told = file.read(MAX_USERS + 1)
-    if len(told) > MAX_USERS:
+        data = file.read(MAX_USERS + 1)
+    if len(data) > MAX_USERS:
         raise CommandError(f"{name} is larger than {MAX_USERS} bytes", returncode=2)
     try:
-        value = reading.parse(told)
+        value = reading.parse(data)
     except Unfit as error:
         raise CommandError(f"{name}: {error}", returncode=2) from None
     people = value.get("users") if isinstance(value, dict) else value
     if not isinstance(people, list) or not all(isinstance(each, dict) and "id" in each for each in people):
-        raise CommandError(f"{name} is no list of users as the API has it", returncode=2)
+        raise CommandError(f"{name} is not a list of users from Flowdock's API", returncode=2)
     return people
 
 

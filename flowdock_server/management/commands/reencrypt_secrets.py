@@ -1,4 +1,4 @@
-"""Encrypt the applications' client secrets with the present secret key."""
+"""Encrypt the client secrets of applications with the current secret key."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from flowdock_server.secrets.encryption import Unsealable, seal_again
 
 class Command(BaseCommand):
     help = (
-        "Encrypt the client secrets of applications with FLOWDOCK_SERVER_SECRET_KEY, so that the keys in "
-        "FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS can be removed once nobody's session needs them. Restart the server with "
-        "the new key first. It can be stopped and started again at any time, and may run while the server does. Exit "
-        "codes: 0: the present key opens everything; 1: some secrets open with none of the keys; 2: wrong arguments."
+        "Encrypt the client secrets of applications with FLOWDOCK_SERVER_SECRET_KEY. Afterwards, the keys in "
+        "FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS are needed only for sessions that began before the change, and can be "
+        "removed. Restart the server with the new key first. The command can run while the server is running, and can "
+        "be interrupted and repeated. Exit codes: 0: all secrets are encrypted with the current key; 1: some secrets "
+        "cannot be decrypted with any of the keys; 2: wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="Only say how many secrets need an older key.")
+        parser.add_argument("--dry-run", action="store_true", help="Only print how many secrets need an older key.")
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         total, old = 0, 0
@@ -36,12 +37,12 @@ class Command(BaseCommand):
                 continue
             old += 1
             if not dry_run:
-                # A secret that was replaced meanwhile keeps its new value.
+                # A secret that was replaced in the meantime keeps its new value.
                 Application.objects.filter(pk=application.pk, sealed_secret=sealed).update(sealed_secret=sealed_again)
         self.stdout.write(f"{old} of {total} secrets {'need an older key' if dry_run else 'encrypted again'}")
         if lost:
             names = ", ".join(application.name for application in lost)
             raise CommandError(
-                f"{len(lost)} secrets do not open with any of the keys: {names}. Add the key that they were encrypted "
-                "with to FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS, or give these applications new secrets."
+                f"{len(lost)} secrets cannot be decrypted with any of the keys: {names}. Add the key that they were "
+                "encrypted with to FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS, or create new secrets for these applications."
             )

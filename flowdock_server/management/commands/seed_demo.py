@@ -10,19 +10,21 @@ from flowdock_server.people.demo_accounts import DEMO, OTHER, PASSWORD
 
 class Command(BaseCommand):
     help = (
-        "Make the demonstration's accounts, organization and flows, and register the bridge as an application. "
-        "Can be repeated: what is there is kept, and the bridge's addresses and secret follow the settings."
+        "Create the accounts, the organization and the flows of the demonstration, and register the bridge as an "
+        "application. Can be repeated: existing objects are kept, and the bridge's URLs and secret are updated from "
+        "the settings."
     )
 
     @transaction.atomic
     def handle(self, **options: Any) -> None:
         if not settings.DEMO:
             raise CommandError(
-                "The demonstration's passwords are known to all. Set FLOWDOCK_SERVER_DEMO=1 where that is wanted."
+                "The demonstration's accounts have public passwords. Set FLOWDOCK_SERVER_DEMO=1 to create them anyway."
             )
         if not (settings.BRIDGE_CLIENT_ID and settings.BRIDGE_CLIENT_SECRET):
             raise CommandError(
-                "Set FLOWDOCK_CLIENT_ID and FLOWDOCK_CLIENT_SECRET, the same for the bridge and for this server."
+                "The bridge has no client id and secret. Set FLOWDOCK_CLIENT_ID and FLOWDOCK_CLIENT_SECRET to the same "
+                "values for the bridge and for this server."
             )
         demo = self._person(DEMO, "Mira Sand", "mira")
         other = self._person(OTHER, "Tom Okafor", "tom")
@@ -67,4 +69,4 @@ class Command(BaseCommand):
                 **follow_settings,
             },
         )
-        self.stdout.write(f"{bridge.name} is registered with the redirect URI {bridge.redirect_uris}")
+        self.stdout.write(f"Registered {bridge.name} with the redirect URI {bridge.redirect_uris}")

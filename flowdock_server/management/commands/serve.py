@@ -14,44 +14,44 @@ from hosting.addresses import is_loopback
 
 def port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
-        raise ArgumentTypeError(f"{text!r} is no port")
+        raise ArgumentTypeError(f"{text!r} is not a port: use a number from 0 to 65535")
     return int(text)
 
 
 def refuse_demo(host: str) -> None:
-    """Raises CommandError where other machines could sign in with the demonstration's passwords."""
+    """Raise CommandError if other machines could sign in with the demonstration's passwords."""
     accounts = demo_accounts.accounts_with_known_password()
     if not (accounts or settings.DEMO):
         return
-    what = f"{' and '.join(accounts)} have them" if accounts else "the sign-in page offers them"
+    where = f"{' and '.join(accounts)} have them" if accounts else "the sign-in page shows them"
     raise CommandError(
-        f"Everybody knows the passwords of the demonstration, and {what}. Listening on {host} would open its accounts "
-        "to other machines. Listen on 127.0.0.1, or turn FLOWDOCK_SERVER_DEMO off and change these passwords "
-        "(python -m flowdock_server changepassword). If other machines should reach them all the same, set "
-        "FLOWDOCK_SERVER_EXPOSE_DEMO=1."
+        f"The demonstration's passwords are public, and {where}. Anybody who can reach {host} could sign in. Listen on "
+        "127.0.0.1, or turn FLOWDOCK_SERVER_DEMO off and change these passwords (python -m flowdock_server "
+        "changepassword). To allow it anyway, set FLOWDOCK_SERVER_EXPOSE_DEMO=1."
     )
 
 
 class Command(BaseCommand):
-    help = "Serve pages, REST API and streaming API in one process, until it is told to stop."
+    help = "Serve the pages, the REST API and the streaming API in one process, until SIGINT or SIGTERM."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="what to listen on (default: %(default)s)")
+        parser.add_argument("--host", default="127.0.0.1", help="Address to listen on (default: %(default)s).")
         usual = urlsplit(settings.SERVER_URL).port or 8001
-        parser.add_argument("--port", type=port, default=usual, help="of pages and REST API (default: %(default)s)")
+        parser.add_argument(
+            "--port", type=port, default=usual, help="Port of the pages and the REST API (default: %(default)s)."
+        )
         parser.add_argument(
             "--stream-port",
             type=port,
             default=settings.STREAM_PORT,
-            help="of the streaming API, 0 for none (default: %(default)s)",
+            help="Port of the streaming API, or 0 for none (default: %(default)s).",
         )
 
     def handle(self, *args: Any, host: str, port: int, stream_port: int, **options: Any) -> None:
         if not (is_loopback(host) or settings.EXPOSE_DEMO):
             refuse_demo(host)
-        self.stdout.write(
-            f"Flowdock on port {port}, its streams on port {stream_port}" if stream_port else f"Flowdock on port {port}"
-        )
+        streams = f", streaming API on port {stream_port}" if stream_port else ""
+        self.stdout.write(f"Flowdock on {host}, port {port}{streams}")
         try:
             serve(host, [port, stream_port] if stream_port else [port])
         except OSError as error:
