@@ -1,4 +1,14 @@
-"""How a process of either project is hosted: its web server, with deadlines and limits, and the folder of its data.
+"""What both projects need to run as processes: the web server, with deadlines and limits, and the data folder.
 
-Both projects import it, and it imports neither. It knows ASGI and WSGI, and nothing of Django.
+    server.py        uvicorn, in one process or several
+    connection.py    a connection with deadlines for its head, body and response
+    gate.py          counts connections and checks their deadlines
+    bodies.py        request bodies while they arrive
+    wsgi.py          runs a WSGI application in a few threads
+    addresses.py     client addresses, for limits
+    data_folder.py   permissions of the data folder
+    logs.py          log records without tracebacks
+    memory.py        returns memory to the system
+
+Both projects import it; it imports neither of them, and nothing of Django.
 """

@@ -1,4 +1,4 @@
-"""Whose request it is, for limits that are counted by address."""
+"""Client addresses, for limits that are counted by address."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ UNKNOWN = "unknown"
 
 
 def network_of(text: str) -> str:
-    """What one customer has: an IPv4 address, or a network of 64 bits in IPv6."""
+    """The network that usually belongs to one customer: an IPv4 address, or the /64 of an IPv6 address."""
     try:
         address = ipaddress.ip_address(text.strip())
     except ValueError:
@@ -22,7 +22,7 @@ def network_of(text: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens on `host`."""
+    """Whether a server that listens on `host` can only be reached from this machine."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -30,9 +30,9 @@ def is_loopback(host: str) -> bool:
 
 
 def forwarded_for(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The network of the client that the nearest proxy has added last to X-Forwarded-For; empty without the header.
+    """The client's network from X-Forwarded-For: the last address, which the nearest proxy added. Empty if absent.
 
-    What stands before it is the client's own claim.
+    The client itself may have sent the addresses before it.
     """
     values = [value for name, value in headers if name.lower() == b"x-forwarded-for"]
     return network_of(values[-1].decode("latin1").rpartition(",")[2]) if values else ""

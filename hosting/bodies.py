@@ -1,4 +1,4 @@
-"""Bodies of requests while they arrive: small ones in memory, large ones in files, all of them within a budget."""
+"""Request bodies while they arrive: small ones in memory, large ones in files, within a budget."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections import Counter
 from pathlib import Path
 from typing import IO
 
-IN_MEMORY = 64 * 1024  # bytes of each body; the rest goes to a file
+IN_MEMORY = 64 * 1024  # bytes; a larger body goes to a file
 
 
 class NoRoom(Exception):
-    """The budget is used up, or the disk is full. Large bodies can be taken again once others are done."""
+    """The budget is used up, or the disk is full. Large bodies are accepted again when others are done."""
 
 
 class Bodies:
-    """All bodies that a process holds, before it is known who sends them.
+    """All bodies that a process is receiving, from clients that are not authenticated yet.
 
-    `budget` is in bytes and counts what is in files; each address may use a quarter of it. Small bodies are always
-    taken: their number is limited by that of the connections. Files lie in `folder`, without a name.
+    `budget` is the number of bytes in files; each address may use a quarter of it. Small bodies are always accepted:
+    the number of connections limits them. Files are created in `folder`, without a name.
     """
 
     def __init__(self, folder: Path, budget: int) -> None:
@@ -30,14 +30,14 @@ class Bodies:
     def open(self, address: str) -> Body:
         return Body(self, address)
 
-    def take(self, address: str, size: int) -> None:
+    def reserve(self, address: str, size: int) -> None:
         """Raises NoRoom."""
         if self._held + size > self.budget or self._by_address[address] + size > self.budget // 4:
             raise NoRoom
         self._held += size
         self._by_address[address] += size
 
-    def give_back(self, address: str, size: int) -> None:
+    def release(self, address: str, size: int) -> None:
         self._held -= size
         self._by_address[address] -= size
         if not self._by_address[address]:
@@ -45,20 +45,20 @@ class Bodies:
 
 
 class Body:
-    """One body. `file` is at its start once `rewind` was called; `close` gives its room back."""
+    """One body. Call `rewind` before reading `file`, and `close` to release its part of the budget."""
 
     def __init__(self, bodies: Bodies, address: str) -> None:
         self.size = 0
         self.file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY, dir=str(bodies.folder))  # noqa: SIM115
         self._bodies, self._address = bodies, address
-        self._taken = 0
+        self._reserved = 0
 
     def write(self, data: bytes) -> None:
         """Raises NoRoom."""
         size = self.size + len(data)
         if size > IN_MEMORY:
-            self._bodies.take(self._address, size - self._taken)
-            self._taken = size
+            self._bodies.reserve(self._address, size - self._reserved)
+            self._reserved = size
         try:
             self.file.write(data)
         except OSError as error:
@@ -70,5 +70,5 @@ class Body:
 
     def close(self) -> None:
         self.file.close()
-        self._bodies.give_back(self._address, self._taken)
-        self._taken = 0
+        self._bodies.release(self._address, self._reserved)
+        self._reserved = 0

@@ -1,4 +1,4 @@
-"""A connection that cannot hold the server: its head, body and answers have deadlines."""
+"""A connection with deadlines for the heads and bodies of its requests and for its responses."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ RETRY_AFTER = 10  # seconds
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's, within the limits of a `Gate`.
+    """uvicorn's connection, with the limits of a `Gate`.
 
-    The extension "hosting.abort" of the ASGI scope closes it at once, without waiting for what its reader does not
-    take.
+    The extension "hosting.abort" of the ASGI scope closes it at once, even if the client has not read everything.
     """
 
     def __init__(self, *arguments: Any, gate: Gate, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._gate = gate
         self._application = self.app
-        self._address = ""  # that it is counted by; empty where it is not
+        self._address = ""  # which the gate counts it by; empty if it does not count it
         self._head_bytes = 0
-        # Since when there is no complete head, and whether there is a part of one. None while a request is in progress.
+        # Since when it waits for a complete head. None while a request is in progress.
         self._waiting_since: float | None = None
-        self._has_begun = True  # a new connection has to send its head as soon as one that has begun to
+        # Whether a part of the head has arrived. The deadline for the head also applies to a new connection.
+        self._has_begun = True
         self._body_since: float | None = None
         self._body_bytes = 0
-        self._trailer_bytes = 0  # since the last part of the body: extensions of chunks, and trailers
-        self._sent = 0  # bytes of answers, from the first on
+        self._trailer_bytes = 0  # bytes of chunk extensions and trailers since the last part of the body
+        self._sent = 0  # bytes of all responses
         self._is_stream = False
-        # Since when something waits to be taken, and how much had been taken by then.
-        self._untaken_since: float | None = None
-        self._taken_before = 0
+        # Since when the client has not read everything, and how many bytes it had read by then.
+        self._unread_since: float | None = None
+        self._read_before = 0
 
-    # What uvicorn and its parser call
+    # Called by uvicorn and its parser
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -62,7 +62,7 @@ class Connection(HttpToolsProtocol):
             return
         self._trailer_bytes += len(data)
         super().data_received(data)
-        # Looked at afterwards: a head may have ended within these bytes, and the rest of them is a body.
+        # Checked afterwards, since the head may end within these bytes and the body follow.
         if self._waiting_since is not None and self._has_begun:
             self._head_bytes += len(data)
             if self._head_bytes > self._gate.limits.head_bytes:
@@ -76,17 +76,17 @@ class Connection(HttpToolsProtocol):
         self.scope["extensions"] = {"hosting.abort": {"abort": self.transport.abort}}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # The parser also reports trailers, which follow a body in chunks. Among the headers, they would replace what a
-        # trusted proxy has written there.
+        # The parser also reports trailers, which follow a chunked body. As headers, they would replace those of a
+        # trusted proxy.
         if self._waiting_since is not None:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._waiting_since, self._has_begun = None, False
         self._body_since, self._body_bytes, self._trailer_bytes = self.loop.time(), 0, 0
-        # Python's gateways spell a hyphen and an underscore alike: X_Forwarded_For would pass for the real header.
+        # WSGI does not distinguish hyphens from underscores: X_Forwarded_For would pass for the real header.
         self.headers[:] = [header for header in self.headers if b"_" not in header[0]]
-        self.app = self._application if self._may_ask() else unavailable
+        self.app = self._application if self._is_admitted() else unavailable
         super().on_headers_complete()
         self.cycle.send = partial(self._send, self.cycle)  # type: ignore[method-assign]
 
@@ -107,7 +107,7 @@ class Connection(HttpToolsProtocol):
         if not self.pipeline:
             self._waiting_since = now
         elif self._body_since is not None:
-            self._body_since = now  # it was not read while the request before it was in progress
+            self._body_since = now  # it was not read during the request before it
         super().on_response_complete()
 
     # The limits
@@ -117,11 +117,11 @@ class Connection(HttpToolsProtocol):
         if (self.transport.is_closing() and not self.transport.get_write_buffer_size()) or self._has_stalled(now):
             self.transport.abort()
         elif self.pipeline:
-            pass  # what is sent ahead is not read before the request in progress is answered
+            pass  # pipelined requests are not read before the current one is answered
         elif self._body_since is not None:
             if now - self._body_since > limits.body_seconds + self._body_bytes / limits.bytes_per_second:
                 self._refuse(HTTPStatus.REQUEST_TIMEOUT)
-        elif self._waiting_since is not None and self._untaken_since is None and not self._is_answering:
+        elif self._waiting_since is not None and self._unread_since is None and not self._is_answering:
             if self._has_begun and now - self._waiting_since > limits.head_seconds:
                 self._refuse(HTTPStatus.REQUEST_TIMEOUT)
             elif now - self._waiting_since > limits.idle_seconds:
@@ -132,22 +132,22 @@ class Connection(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _has_stalled(self, now: float) -> bool:
-        """Whether the reader has taken too little of what was sent, for too long."""
-        untaken = self.transport.get_write_buffer_size()
-        if not untaken:
-            self._untaken_since = None
+        """Whether the client has read too little of what was sent, for too long."""
+        unread = self.transport.get_write_buffer_size()
+        if not unread:
+            self._unread_since = None
             return False
-        taken = self._sent - untaken
-        if self._untaken_since is None or (self._is_stream and taken > self._taken_before):
-            self._untaken_since, self._taken_before = now, taken
+        read = self._sent - unread
+        if self._unread_since is None or (self._is_stream and read > self._read_before):
+            self._unread_since, self._read_before = now, read
         limits = self._gate.limits
         allowed = limits.stalled_stream_seconds
         if not self._is_stream:
-            allowed = limits.answer_seconds + (taken - self._taken_before) / limits.bytes_per_second
-        return now - self._untaken_since > allowed
+            allowed = limits.answer_seconds + (read - self._read_before) / limits.bytes_per_second
+        return now - self._unread_since > allowed
 
-    def _may_ask(self) -> bool:
-        """Count the request by the address that the trusted proxy names; False where that has too many in progress."""
+    def _is_admitted(self) -> bool:
+        """Count the request by the address from the trusted proxy. False if it has too many requests in progress."""
         if not self._gate.trusts_forwarded_for:
             return True
         self._gate.discount(self._address)
@@ -159,7 +159,7 @@ class Connection(HttpToolsProtocol):
         return True
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Say why and close, without asking the application; at once where an answer has begun."""
+        """Answer `status` and close the connection, or abort it if a response has started."""
         if self._is_answering and self.cycle.response_started:
             self.transport.abort()
             return
@@ -176,7 +176,7 @@ class Connection(HttpToolsProtocol):
         if message["type"] == "http.response.start":
             has_length = any(name.lower() == b"content-length" for name, _ in message["headers"])
             self._is_stream = not has_length and cycle.scope["method"] != "HEAD"
-            # HTTP/1.0 knows no chunks: what has no length ends with the connection.
+            # HTTP/1.0 has no chunks: a body without a length ends with the connection.
             if not has_length and cycle.scope["http_version"] == "1.0":
                 cycle.chunked_encoding = False
         else:
@@ -187,8 +187,8 @@ class Connection(HttpToolsProtocol):
 
 
 async def unavailable(scope: Any, receive: Any, send: Any) -> None:
-    """The answer to an address that has too many requests in progress."""
-    text = b"Too many requests of yours are in progress. Try again later.\n"
+    """The response to an address that has too many requests in progress."""
+    text = b"Too many requests from your address are in progress. Try again later.\n"
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(text)).encode()),

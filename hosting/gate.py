@@ -14,37 +14,37 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Sockets are not all that a process opens: databases, bodies that are kept in files, what Python needs.
+# A process also opens databases, bodies in files, and what Python needs.
 OTHER_FILES = 256
-TICK = 1.0  # seconds between two looks at the connections
+TICK = 1.0  # seconds between two checks of the connections
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one process allows. Times are in seconds.
+    """Limits of one process.
 
-    A body and an answer have a fixed time plus what the slowest accepted line needs for the bytes that went through,
-    so a large upload over a slow line ends well and a byte every few seconds does not.
+    A body and a response have a fixed time, plus the time that the slowest accepted connection needs for the bytes so
+    far. So a large upload over a slow connection succeeds, and one that sends a byte every few seconds does not.
     """
 
     connections: int
     connections_per_address: int
     head_bytes: int = 64 * 1024
-    head_seconds: float = 10.0  # from the first byte, or from the start of a connection, to the end of the head
+    head_seconds: float = 10.0  # from the start of the connection, or the first byte, to the end of the head
     body_seconds: float = 20.0
     answer_seconds: float = 20.0
-    bytes_per_second: int = 8 * 1024  # the slowest accepted line
-    # A stream has no end: what counts is that its reader takes something of what waits.
+    bytes_per_second: int = 8 * 1024  # of the slowest accepted connection
+    # A stream has no end, so its client only has to read something within this time.
     stalled_stream_seconds: float = 60.0
     idle_seconds: int = 75  # until the next request of the same connection
 
 
 @dataclass
 class Gate:
-    """Admits connections within the limits, and ends those that are past a deadline. Lives in one event loop.
+    """Admits connections within the limits, and ends those that miss a deadline. Belongs to one event loop.
 
-    Behind a proxy that is trusted to name the client (`trusts_forwarded_for`) all connections come from the proxy.
-    There, the limit for each address counts requests in progress by the forwarded address.
+    Behind a trusted proxy (`trusts_forwarded_for`), all connections come from the proxy. The limit for each address
+    then counts requests in progress by the forwarded address.
     """
 
     limits: Limits
@@ -54,7 +54,7 @@ class Gate:
     _is_ticking: bool = False
 
     def admit(self, connection: Connection, address: str) -> bool:
-        """Whether the new connection may stay. If so, call `leave` at its end."""
+        """Whether the new connection is within the limits. If so, call `leave` at its end."""
         if not self._is_ticking:
             self._is_ticking = True
             asyncio.get_running_loop().call_later(TICK, self._tick)
@@ -70,7 +70,7 @@ class Gate:
         self.discount(address)
 
     def count(self, address: str) -> bool:
-        """Add one to the address; False, and nothing added, where it has as many as it may."""
+        """Add one to the address's count. False, without adding, if the limit is reached."""
         if self._by_address[address] >= self.limits.connections_per_address:
             return False
         self._by_address[address] += 1
@@ -85,22 +85,22 @@ class Gate:
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        # One look a second at all of them costs less than a timer for each request. The next look is scheduled first,
-        # so that no error below can end the deadlines of all connections.
+        # Checking all connections once a second costs less than a timer for each request. The next check is scheduled
+        # first, so that no error below can stop the checks.
         loop.call_later(TICK, self._tick)
         now = loop.time()
         for connection in tuple(self.connections):
             try:
                 connection.end_if_overdue(now)
             except Exception:
-                logger.exception("a connection is closed, because its deadlines could not be checked")
+                logger.exception("Closed a connection because its deadlines could not be checked")
                 connection.transport.abort()
 
 
 def allow_open_files(connections: int) -> None:
-    """Raise the soft limit of open files as far as so many connections need, within the hard limit.
+    """Raise the soft limit of open files, within the hard limit, to what `connections` need.
 
-    A connection may have its body in a file, hence two for each.
+    Each needs two: the socket, and a file for its body.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * connections + OTHER_FILES

@@ -1,13 +1,13 @@
-"""What the log says of things that are nobody's mistake here."""
+"""Log records of events that are not errors of the server."""
 
 import logging
 
 
 class OneLine(logging.Filter):
-    """Makes a record a warning of one line, without the traceback.
+    """Turns a record into a warning of one line, without the traceback.
 
-    For what anybody can cause from outside, such as a request by another host name: errors with tracebacks would fill
-    the disk and hide those that need somebody.
+    For events that anybody can cause from outside, such as a request with a wrong host name. With tracebacks, they
+    would fill the disk and hide real errors.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""Memory that was used for a large body is given back to the system."""
+"""Returns memory that was used for large bodies to the system."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ LARGE = 1024 * 1024  # bytes
 
 
 def return_large_blocks() -> None:
-    """Have glibc map large blocks one by one, so that each goes back when it is freed.
+    """Make glibc map large blocks separately, so that each is returned to the system when it is freed.
 
-    By itself, glibc learns from the first large block that is freed to take the next ones from its heaps, one for each
-    thread, which only shrink at their ends (mallopt(3), "dynamic mmap threshold"). Other C libraries are left alone.
+    By default, after the first large block is freed, glibc takes the next ones from its heaps, one for each thread,
+    which shrink only at their ends (mallopt(3), "dynamic mmap threshold"). Other C libraries are not changed.
     """
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE)

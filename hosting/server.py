@@ -1,4 +1,4 @@
-"""uvicorn, with the limits of a `Gate`, in one process or in several that share their sockets."""
+"""uvicorn with the limits of a `Gate`, in one process or in several that share their sockets."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from uvicorn.supervisors import Multiprocess
 from hosting.connection import Connection
 from hosting.gate import Gate, allow_open_files
 
-# A reader that is gone without a word, or takes nothing for so long, is no longer there.
-UNACKNOWLEDGED = 60_000  # milliseconds
-FAREWELL = 3  # seconds that open answers have when the server stops
-# A busy machine takes long to start a process. One that does not answer for so long is replaced.
-HUNG = 10  # seconds
+TCP_USER_TIMEOUT = 60_000  # milliseconds until sent data must be acknowledged; then the client is considered gone
+SHUTDOWN_TIMEOUT = 3  # seconds for open responses when the server stops
+# A worker that does not answer for this time is replaced. Starting one takes long on a busy machine.
+HEALTH_CHECK_TIMEOUT = 10  # seconds
 
 
 def configured(application: str, gate: Gate, *, workers: int = 1, has_lifespan: bool = False) -> uvicorn.Config:
-    """For the ASGI application that `application` names, as "module:name"."""
+    """The configuration for the ASGI application `application`, given as "module:name"."""
     allow_open_files(gate.limits.connections)
     return uvicorn.Config(
         application,
@@ -35,27 +34,27 @@ def configured(application: str, gate: Gate, *, workers: int = 1, has_lifespan: 
         proxy_headers=False,
         workers=workers,
         timeout_keep_alive=gate.limits.idle_seconds,
-        timeout_graceful_shutdown=FAREWELL,
-        timeout_worker_healthcheck=HUNG,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
+        timeout_worker_healthcheck=HEALTH_CHECK_TIMEOUT,
     )
 
 
 def supervise(config: uvicorn.Config, sockets: list[socket.socket]) -> None:
-    """Serve in as many processes as `config` says, until SIGINT or SIGTERM.
+    """Serve with `config.workers` processes, until SIGINT or SIGTERM.
 
-    One that ends or hangs is replaced; SIGHUP replaces them all, one after the other, while the others answer.
+    A process that ends or hangs is replaced. SIGHUP replaces them one after the other, while the others answer.
     """
     Multiprocess(config, sockets).run()
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """Raises OSError for a port that cannot be had."""
+    """A socket that is bound to the port. Raises OSError if that is not possible."""
     family: Any = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named, or else asyncio does not know the connections for TCP, and lets them wait for more to send.
+    # With the protocol, since asyncio otherwise does not set TCP_NODELAY on the connections.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections have it from the socket that they come in on
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # accepted connections inherit it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT)
     try:
         listener.bind((host, port))
     except OSError:

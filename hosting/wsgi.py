@@ -1,6 +1,6 @@
-"""A WSGI application in a few threads behind an ASGI server.
+"""Runs a WSGI application in a few threads behind an ASGI server.
 
-A request takes a thread only when its body has arrived, so a client that sends slowly holds up nobody else.
+A request uses a thread only after its body has arrived, so clients that send slowly do not block others.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ Send = Callable[[Message], Awaitable[None]]
 Environ = dict[str, Any]
 WSGIApplication = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-BATCH = 256 * 1024  # bytes of an answer that wait for their reader at a time
+BATCH = 256 * 1024  # bytes of a response that are sent at a time
 RETRY_AFTER = 10  # seconds
-FAREWELL = 2.0  # seconds in which the rest of a refused body is read and dropped
+DRAIN_TIMEOUT = 2.0  # seconds in which the rest of a refused body is read and discarded
 
 
 class Disconnected(Exception):
-    """The client has left, or was sent away, before its request was complete."""
+    """The connection was closed before the request was complete."""
 
 
 class TooLarge(Exception):
-    """The body is larger than is accepted."""
+    """The body is larger than the limit."""
 
 
 @dataclass
 class Answer:
-    """What the application answered: its first bytes, and where the rest of them comes from if there are more."""
+    """The application's response: its first bytes in `start`, and an iterator for the rest, if there is more."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -58,9 +58,10 @@ class Answer:
 
 
 class Front:
-    """The ASGI application that runs `application`, with at most `threads` requests at the same time.
+    """An ASGI application that runs `application`, with at most `threads` requests at the same time.
 
-    `largest_body` says how many bytes a request with this scope may have. It is asked before the body is read.
+    `largest_body` returns the maximum size in bytes for a request with this scope. It is called before the body is
+    read.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Front:
             return
         except NoRoom:
             retry = (b"retry-after", str(RETRY_AFTER).encode())
-            words = "There is no room for large bodies at the moment. Try again later."
+            words = "The server is receiving too many large requests. Try again later."
             await self.refuse(Answer.text(503, words, retry), receive, send)
             return
         try:
@@ -100,8 +101,8 @@ class Front:
                 body.close()
 
     def too_large(self, scope: Scope) -> Answer:
-        """The answer to a body that is larger than is accepted. Runs in one of the threads."""
-        return Answer.text(413, f"More than {self.largest_body(scope)} bytes are not taken.")
+        """The response to a body that is too large. Runs in one of the threads."""
+        return Answer.text(413, f"The request body is too large. The maximum is {self.largest_body(scope)} bytes.")
 
     async def respond(self, scope: Scope, receive: Receive, send: Send, answer: Answer) -> None:
         head = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
@@ -116,14 +117,14 @@ class Front:
             batch, is_last = answer.start, False
             while not is_last:
                 await send({"type": "http.response.body", "body": batch, "more_body": True})
-                # The reader is waited for without a thread.
+                # No thread is used while waiting for the client to read.
                 batch, is_last = await self._in_thread(_batch, answer.rest)
             await send({"type": "http.response.body", "body": batch})
         finally:
             await self._in_thread(answer.close)
 
     async def read(self, scope: Scope, receive: Receive) -> tuple[IO[bytes], int, Body | None]:
-        """The whole body as a file, its size, and what is to be closed afterwards.
+        """Read the whole body. Returns it as a file, its size, and a Body to close afterwards.
 
         Raises TooLarge, NoRoom or Disconnected.
         """
@@ -155,7 +156,7 @@ class Front:
         return forwarded or network_of((scope.get("client") or ("",))[0])
 
     def _answer(self, scope: Scope, file: IO[bytes], size: int) -> Answer:
-        """Ask the application. Runs in one of the threads."""
+        """Call the application. Runs in one of the threads."""
         started: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
@@ -166,13 +167,13 @@ class Front:
             chunks = iter(result)
             start, is_last = _batch(chunks)
         except BaseException:
-            # PEP 3333: also where the answer breaks off. Files and database connections are let go there.
+            # PEP 3333: close it after an error too. This releases files and database connections.
             if hasattr(result, "close"):
                 result.close()
             raise
         status, headers = started
-        spelled = [(name.lower().encode("latin1"), value.encode("latin1")) for name, value in headers]
-        answer = Answer(status, spelled, result, start, None if is_last else chunks)
+        encoded = [(name.lower().encode("latin1"), value.encode("latin1")) for name, value in headers]
+        answer = Answer(status, encoded, result, start, None if is_last else chunks)
         if is_last:
             answer.close()
         return answer
@@ -181,17 +182,17 @@ class Front:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
     async def refuse(self, answer: Answer, receive: Receive, send: Send) -> None:
-        """Answer a request whose body is not read, and close the connection."""
+        """Answer a request without having read its body, and close the connection."""
         headers = [*answer.headers, (b"connection", b"close")]
         if all(name != b"content-length" for name, _ in headers):
             headers.append((b"content-length", str(len(answer.start)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.start, "more_body": True})
-        # A connection that is closed while bytes arrive is reset, and then the client may never see the answer.
+        # Closing a connection while bytes arrive resets it, and the client may then not see the response.
         with contextlib.suppress(TimeoutError, Disconnected):
-            async with asyncio.timeout(FAREWELL):
+            async with asyncio.timeout(DRAIN_TIMEOUT):
                 while (await _part(receive))[1]:
-                    await asyncio.sleep(0)  # else a sender whose next part is always there outruns the deadline
+                    await asyncio.sleep(0)  # otherwise a fast sender would prevent the timeout
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -204,7 +205,7 @@ async def _part(receive: Receive) -> tuple[bytes, bool]:
 
 
 def _batch(chunks: Iterator[bytes]) -> tuple[bytes, bool]:
-    """The next chunks, BATCH bytes or more where there are as many, and whether they are the last."""
+    """The next chunks, until they have BATCH bytes or more, and whether they are the last ones."""
     batch = bytearray()
     for chunk in chunks:
         batch += chunk
@@ -214,7 +215,7 @@ def _batch(chunks: Iterator[bytes]) -> tuple[bytes, bool]:
 
 
 def environ_of(scope: Scope, file: IO[bytes], size: int) -> Environ:
-    """The request as WSGI has it (PEP 3333), where texts are bytes read as Latin-1."""
+    """The WSGI environment of the request (PEP 3333), whose strings are bytes decoded as Latin-1."""
     server, client = scope.get("server") or ("localhost", 80), scope.get("client") or ("", 0)
     environ: Environ = {
         "REQUEST_METHOD": scope["method"],
@@ -242,5 +243,5 @@ def environ_of(scope: Scope, file: IO[bytes], size: int) -> Environ:
         if name in environ:
             value = f"{environ[name]}{'; ' if name == 'HTTP_COOKIE' else ','}{value}"
         environ[name] = value
-    environ["CONTENT_LENGTH"] = str(size)  # a body in chunks has not announced it
+    environ["CONTENT_LENGTH"] = str(size)  # a chunked body has no header with its length
     return environ

@@ -1,7 +1,7 @@
-"""The scopes: what each lets an application do, and which fields of the API's answers it shows.
+"""The scopes: what each allows an application to do, and which fields of responses it shows.
 
-A call names the scopes of which it needs one in its `auth=person(...)`. `SHOWN_WITH` names the fields that need more
-than the call itself. `tests/flowdock_server/test_scopes.py` holds the whole table and tries every call.
+Each call names the scopes that allow it in its `auth=person(...)`. `SHOWN_WITH` names fields that require other scopes
+than the call itself. `tests/flowdock_server/test_scopes.py` contains the whole table and tries every call.
 """
 
 from collections.abc import Iterable
@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 
 class Scope(NamedTuple):
-    """`title` and `explanation` are read by the person who is asked for consent."""
+    """`title` and `explanation` are shown on the consent page."""
 
     name: str
     title: str
     explanation: str
-    icon: str  # a sign in static/icons.svg
+    icon: str  # an id in static/icons.svg
 
 
 SCOPES = (
@@ -60,12 +60,12 @@ SCOPES = (
 )
 TITLES = {scope.name: scope.title for scope in SCOPES}
 
-# Fields that an answer has only where the token has one of these scopes. A person's own e-mail address is also shown
-# with `profile`. Basic authentication has every scope, a flow token none.
+# Fields that a response includes only if the token has one of these scopes. `profile` also shows a person's own e-mail
+# address. Basic authentication has all scopes, a flow token has none.
 SHOWN_WITH = {"email": ("flow", "manage"), "join_url": ("manage",)}
 
 
 def described(names: Iterable[str]) -> list[Scope]:
-    """The scopes of these names, in the order in which they are documented."""
+    """The scopes with these names, in the order of SCOPES."""
     wanted = set(names)
     return [scope for scope in SCOPES if scope.name in wanted]

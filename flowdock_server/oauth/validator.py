@@ -23,8 +23,8 @@ GRANTS = ("authorization_code", "password", "refresh_token")
 
 
 class FlowdockValidator(OAuth2Validator):
-    """The toolkit's rules with Flowdock's: a redirect URI is compared whole, the grants are three, and a refresh
-    token is given only to those who asked for `offline_access`."""
+    """The toolkit's rules with Flowdock's: redirect URIs must match exactly, there are three grant types, and only
+    applications with the scope `offline_access` get a refresh token."""
 
     def validate_redirect_uri(
         self, client_id: str, redirect_uri: str, request: Request, *args: Any, **kwargs: Any
@@ -48,7 +48,7 @@ class FlowdockValidator(OAuth2Validator):
     def validate_user(
         self, username: str, password: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        # As the toolkit does, and with the address that it comes from, by which those who guess are slowed down.
+        # As in the toolkit, but with the client's address, which the limit for wrong passwords needs.
         user = authenticate(_where_from(request), username=username, password=password)
         if user is None:
             return False
@@ -56,7 +56,7 @@ class FlowdockValidator(OAuth2Validator):
         return True
 
     def authenticate_client(self, request: Request, *args: Any, **kwargs: Any) -> bool:
-        """Whether the client id and secret belong together. Raises TooManyAttempts to those who guess."""
+        """Whether the client secret is correct. Raises TooManyAttempts after too many wrong ones."""
         guesses = Guesses(f"client {self._client_id(request)}", _where_from(request), counts_elsewhere=False)
         guesses.check()
         is_authentic: bool = super().authenticate_client(request, *args, **kwargs)
@@ -67,7 +67,7 @@ class FlowdockValidator(OAuth2Validator):
         return is_authentic
 
     def _client_id(self, request: Request) -> str:
-        """The client id that was sent, in the header or among the parameters; not verified."""
+        """The client id from the header or the parameters. It is not verified."""
         try:
             sent = base64.b64decode(self._extract_basic_auth(request) or "").decode()
         except ValueError:
@@ -93,29 +93,29 @@ class FlowdockValidator(OAuth2Validator):
     def confirm_redirect_uri(
         self, client_id: str, code: str, redirect_uri: str | None, client: Any, *args: Any, **kwargs: Any
     ) -> bool:
-        # An application has one address, and the code went there: to leave it out says nothing else.
+        # An application has only one redirect URI, to which the code was sent, so it can be left out here.
         with _used_once(code, client):
             is_right = not redirect_uri or super().confirm_redirect_uri(
                 client_id, code, redirect_uri, client, *args, **kwargs
             )
         if not is_right:
-            # RFC 6749 5.2 counts it among the wrong grants; oauthlib would say invalid_request.
+            # RFC 6749, section 5.2: this is invalid_grant. oauthlib would answer invalid_request.
             raise InvalidGrantError("The redirect_uri is not the one that the code was sent to.")
         return True
 
     def save_bearer_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> None:
-        # Around the transaction of the toolkit: what it stores is taken back, and the revocation is not.
+        # Outside of the toolkit's transaction, so that a rollback does not undo the revocation.
         with _used_once(request.code, request.client):
             super().save_bearer_token(token, request, *args, **kwargs)
 
     def _save_bearer_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> None:
-        # `token` becomes the answer, so what is taken out here is neither stored nor given.
+        # `token` is also the response, so a refresh token that is removed here is neither stored nor sent.
         if "offline_access" not in token["scope"].split():
             token.pop("refresh_token", None)
         used = getattr(request, "refresh_token_instance", None)
         if used and not _lock_unused(used):
-            # Two came at once with the same one. The toolkit would answer the second with the first one's tokens, of
-            # which it has the digests only.
+            # Two requests used the same refresh token at the same time. The toolkit would answer the second one with
+            # the tokens of the first, but only their digests are stored.
             raise InvalidGrantError(request=request)
         super()._save_bearer_token(token, request, *args, **kwargs)
         if request.grant_type == "authorization_code":
@@ -124,7 +124,7 @@ class FlowdockValidator(OAuth2Validator):
 
 @contextmanager
 def _used_once(code: str, client: Application) -> Iterator[None]:
-    """Revoke what `code` was exchanged for by somebody else, at the same time, and raise InvalidGrantError."""
+    """Turn the second use of `code` into InvalidGrantError, and revoke the tokens that it was exchanged for."""
     try:
         yield
     except (CodeUsed, get_grant_model().DoesNotExist) as error:
@@ -133,13 +133,13 @@ def _used_once(code: str, client: Application) -> Iterator[None]:
 
 
 def _where_from(request: Request) -> HttpRequest:
-    """A request of Django's that comes from the same address."""
+    """A Django request from the same client address."""
     http_request = HttpRequest()
     http_request.META = {name: request.headers[name] for name in WHERE_FROM if name in request.headers}
     return http_request
 
 
 def _lock_unused(token: AbstractRefreshToken) -> bool:
-    """Whether nobody has used `token` yet; nobody else does until the transaction ends."""
+    """Whether `token` has not been used yet. Nobody else can use it until the transaction ends."""
     unused = get_refresh_token_model().objects.select_for_update().filter(pk=token.pk, revoked=None)
     return unused.first() is not None

@@ -1,14 +1,13 @@
 """/oauth/authorize, /oauth/token and /oauth/revoke.
 
-The pages belong to `flowdock_server/templates/flowdock_server`:
+Pages, in `flowdock_server/templates/flowdock_server`:
 
-    consent.html       application; scopes: what it requests; granted: what it was allowed before; others_granted:
-                       what of that it does not request now (lists of Scope); is_all_granted: nothing is new;
-                       account: the User.
-                       A form posts to the page's own address, with `allow` = "yes" or "no".
-    oauth_error.html   sentence: what is wrong with the request, for a person; denied: they chose not to allow it.
-                       Never a redirect.
-    oauth_code.html    application (or None); code: for out-of-band clients, to be typed into the application.
+    consent.html       application; scopes: requested now; granted: granted earlier; others_granted: granted earlier and
+                       not requested now (lists of Scope); is_all_granted: whether nothing new is requested; account:
+                       the User. Its form posts to the page's own URL, with `allow` = "yes" or "no".
+    oauth_error.html   sentence: what is wrong with the request; denied: whether the person did not allow it. Used if
+                       there must not be a redirect.
+    oauth_code.html    application (or None); code: the code that the person copies into an out-of-band client.
 """
 
 import json
@@ -53,9 +52,9 @@ DENIED = "You did not allow the application to access your account, so nothing w
 
 @method_decorator(never_cache, name="dispatch")
 class AuthorizeView(LoginRequiredMixin, OAuthLibMixin, View):
-    """Ask the person who is signed in whether the application may act for them.
+    """Ask the signed-in person to grant the application access.
 
-    Asked each time, also when it was allowed before: the page says which account the application will get.
+    The page is shown even if access was granted before, because it says which account the application gets.
     """
 
     oauthlib_backend_class = AuthorizeCore
@@ -67,7 +66,7 @@ class AuthorizeView(LoginRequiredMixin, OAuthLibMixin, View):
             return self.refuse(request, error)
         application = Application.objects.get(client_id=credentials["client_id"])
         requested, allowed = described(scopes), described(granted(cast(User, request.user), application))
-        # A browser holds the policy for forms against redirects too, and the answer is one to the application.
+        # Browsers apply form-action to redirects too, and the form's response redirects to the application.
         show = csp_update({"form-action": _origin(credentials["redirect_uri"])})(render)
         answer: HttpResponseBase = show(
             request,
@@ -96,7 +95,7 @@ class AuthorizeView(LoginRequiredMixin, OAuthLibMixin, View):
         return HttpResponseRedirect(address)
 
     def refuse(self, request: HttpRequest, error: OAuthToolkitError) -> HttpResponse:
-        """Tell the application by redirect where it is known; a person where the application is in doubt."""
+        """Redirect to the application with the error; show it to the person if the application is not certain."""
         _, answer = self.error_response(error)
         oauth_error = error.oauthlib_error
         if isinstance(error, FatalClientError) or oauth_error.redirect_uri in (None, OUT_OF_BAND):
@@ -111,13 +110,13 @@ class AuthorizeView(LoginRequiredMixin, OAuthLibMixin, View):
 
 
 def _origin(address: str) -> list[str]:
-    """The host of a redirect URI as a source for the policy; nothing for the out-of-band one."""
+    """The origin of a redirect URI, for the Content-Security-Policy; empty for the out-of-band URI."""
     parts = urlsplit(address)
     return [f"{parts.scheme}://{parts.netloc}"] if parts.netloc else []
 
 
 def _sentence(error: OAuth2Error) -> str:
-    """What is wrong with an authorization request, for the person in front of it."""
+    """What is wrong with an authorization request, in words for a person."""
     match error:
         case InvalidClientIdError() | MissingClientIdError():
             return "No application with this client ID is registered on this server. It may have been deleted."
@@ -131,7 +130,7 @@ def _sentence(error: OAuth2Error) -> str:
 
 @method_decorator(never_cache, name="dispatch")
 class CodeView(LoginRequiredMixin, View):
-    """Where an out-of-band client finds its code: in the address, and on the page."""
+    """Show the code for an out-of-band client, which may also read it from the URL."""
 
     def get(self, request: HttpRequest, code: str) -> HttpResponse:
         grant = get_grant_model().objects.filter(code=code, user=request.user).select_related("application").first()
@@ -143,18 +142,18 @@ class CodeView(LoginRequiredMixin, View):
 
 
 @method_decorator([csrf_exempt, never_cache, sensitive_post_parameters()], name="dispatch")
-class KeyView(OAuthLibMixin, View):
-    """What programs ask about tokens, with their client id and secret: by POST, as form, JSON or query.
+class TokenEndpoint(OAuthLibMixin, View):
+    """Base of the token and revocation endpoints: POST with client id and secret, as form, JSON or query.
 
-    Answers form-encoded with scopes joined by commas, as Flowdock did, and in JSON to who asks for it in `Accept`: then
-    scopes are joined by blanks, since OAuth libraries take any other list for one that was not asked for. Errors are
-    RFC 6749's (5.2), in the same two formats.
+    Responses are form-encoded, with scopes separated by commas, as Flowdock's were. If `Accept` includes
+    application/json they are JSON, with scopes separated by spaces, because OAuth libraries would take other lists for
+    changed scopes. Errors are those of RFC 6749, section 5.2, in the same two formats.
     """
 
     oauthlib_backend_class = TokenCore
 
     def response_to(self, request: HttpRequest) -> Answer:
-        """Address, headers, body and status as oauthlib has them."""
+        """URL, headers, body and status, as returned by oauthlib."""
         raise NotImplementedError
 
     def post(self, request: HttpRequest) -> HttpResponse:
@@ -163,7 +162,7 @@ class KeyView(OAuthLibMixin, View):
         try:
             _, headers, body, status = self.response_to(request)
         except params.TooLarge:
-            return _answer(request, _invalid_request("The body is too large"), 413)
+            return _answer(request, _invalid_request("The request body is too large"), 413)
         except params.Unsupported as error:
             return _answer(request, _invalid_request(str(error)), 415)
         except params.Unreadable as error:
@@ -183,7 +182,7 @@ class KeyView(OAuthLibMixin, View):
         return response
 
 
-class TokenView(KeyView):
+class TokenView(TokenEndpoint):
     """Exchange a code, a password or a refresh token for an access token."""
 
     def response_to(self, request: HttpRequest) -> Answer:
@@ -191,8 +190,8 @@ class TokenView(KeyView):
         return answer
 
 
-class RevokeView(KeyView):
-    """RFC 7009: an application gives back a token of its own, `token`. 200 also where there is none such."""
+class RevokeView(TokenEndpoint):
+    """Revoke a token of the calling application (RFC 7009). 200 also if there is no such token."""
 
     def response_to(self, request: HttpRequest) -> Answer:
         answer: Answer = self.create_revocation_response(request)

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
 
 from flowdock_server.models import ApiToken, Application, User
-from flowdock_server.oauth.grants import living_tokens
+from flowdock_server.oauth.grants import valid_tokens
 from flowdock_server.oauth.scopes import Scope, described
 from flowdock_server.pages import form_keys
 from flowdock_server.people import email_changes
@@ -177,7 +177,7 @@ class Authorized:
 
 
 def _authorized(user: Any) -> list[Authorized]:
-    tokens = living_tokens(user).select_related("application").order_by("application__name", "created")
+    tokens = valid_tokens(user).select_related("application").order_by("application__name", "created")
     by_application = [list(group) for _, group in groupby(tokens, key=lambda token: token.application)]
     return [
         Authorized(
