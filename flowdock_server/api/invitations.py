@@ -7,6 +7,7 @@ from ninja import Router, Status
 from pydantic import BeforeValidator, Field
 
 from flowdock_server.models import Flow, Invitation
+from flowdock_server.parsing.empty_values import none_is_empty
 from flowdock_server.parsing.params import Merged
 from flowdock_server.people import invitations, members
 from flowdock_server.posting.drafts import Rejected, Shape
@@ -20,9 +21,7 @@ from .users import Email
 router = Router(tags=["invitations"])
 
 OF_FLOW = "/flows/{organization}/{flow}/invitations"
-Message = Annotated[
-    str, Field(max_length=invitations.MAX_MESSAGE), BeforeValidator(lambda value: "" if value is None else value)
-]
+Message = Annotated[str, Field(max_length=invitations.MAX_MESSAGE), BeforeValidator(none_is_empty)]
 
 
 class NewInvitation(Shape):

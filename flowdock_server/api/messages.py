@@ -4,18 +4,18 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from django.conf import settings
-from django.db import connection
-from django.db.models import Exists, F, OuterRef, QuerySet, UUIDField
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
 from pydantic import BaseModel, BeforeValidator, Field
 
-from flowdock_server.models import Flow, Message, Tag, Thread
-from flowdock_server.parsing.params import DEFAULT_LIMIT, Limit, Merged
-from flowdock_server.posting import chat_threads, messages, search, tagging
-from flowdock_server.posting.drafts import BLANK, INBOX_EVENTS, Content, Draft, Rejected, Shape, Tags
+from flowdock_server.models import Flow, Message, Thread
+from flowdock_server.parsing.empty_values import empty_is_none
+from flowdock_server.parsing.numbers import LARGEST
+from flowdock_server.parsing.params import DEFAULT_LIMIT, Id, Limit, Merged
+from flowdock_server.posting import chat_threads, finding, messages, tagging
+from flowdock_server.posting.drafts import ACTIVITY_EVENTS, BLANK, Content, Draft, Rejected, Shape, Tags
 
 from .auth import ActivityToken, ApiRequest, Caller, PersonRequest, person, person_or_source
 from .flows import open_flow, open_flow_by_id
@@ -44,11 +44,7 @@ class Change(Shape):
     tags: Tags | None = None
 
 
-def _blank_is_absent(value: Any) -> Any:
-    return None if value == "" else value
-
-
-Number = Annotated[int | None, Field(ge=0, le=2**62), BeforeValidator(_blank_is_absent)]
+Number = Annotated[int | None, Field(ge=0, le=LARGEST), BeforeValidator(empty_is_none)]
 
 
 class Paging(BaseModel):
@@ -83,6 +79,12 @@ class Paging(BaseModel):
 class Selection(Paging):
     tags: Annotated[str, Field(max_length=1000)] = ""
     tag_mode: Literal["and", "or"] = "and"
+
+    def tag_names(self, people: Callable[[], tagging.People]) -> list[list[str]]:
+        """Lists of tag names: a message matches if it has one tag of each list. `people` is asked for mentions only."""
+        tags = [tag for tag in self.tags.split(",") if tag.strip()]
+        names = list(tagging.searched(tags, people() if "@" in self.tags else tagging.People()))
+        return [[name for some in names for name in some]] if names and self.tag_mode == "or" else names
 
 
 def _post(request: ApiRequest, draft: Draft, flow: Flow, response: HttpResponse, thread: Thread | None = None) -> Any:
@@ -129,7 +131,7 @@ def post_activity(request: ApiRequest, response: HttpResponse, draft: Annotated[
     Deprecated: use `/messages` with `external_thread_id`. 400 for other events.
     """
     if not draft.belongs_in_inbox:
-        raise Rejected({"event": [f"must be {' or '.join(INBOX_EVENTS)}"]})
+        raise Rejected({"event": [f"must be {' or '.join(ACTIVITY_EVENTS)}"]})
     return _post(request, draft, _flow_named(request.auth, draft.flow), response)
 
 
@@ -156,12 +158,12 @@ def comment_on(
     response: HttpResponse,
     organization: str,
     flow: str,
-    number: int,
+    number: Id,
     draft: Annotated[DraftComment, Merged(...)],
 ) -> Any:
     """Post a comment on the message whose id is `number`. 404 if the flow does not have this message."""
     opened = open_flow(request.auth, organization, flow)
-    get_object_or_404(opened.messages, number=as_number(number))
+    get_object_or_404(opened.messages, number=number)
     return _post(request, draft.model_copy(update={"message": number}), opened, response)
 
 
@@ -201,14 +203,14 @@ def thread_messages(
 
 
 @router.get(ONE, auth=person("flow"), response=MessageShape)
-def one_message(request: PersonRequest, organization: str, flow: str, number: int) -> MessageShape:
+def one_message(request: PersonRequest, organization: str, flow: str, number: Id) -> MessageShape:
     """Retrieve a message of a flow by its id, with its thread and attachments."""
     return message_shapes([_one(request.auth, organization, flow, number)])[0]
 
 
 @router.api_operation(["PUT", "PATCH"], ONE, auth=person("flow"), response=dict[str, Any])
 def change_message(
-    request: PersonRequest, organization: str, flow: str, number: int, change: Annotated[Change, Merged(...)]
+    request: PersonRequest, organization: str, flow: str, number: Id, change: Annotated[Change, Merged(...)]
 ) -> dict[str, Any]:
     """Change the content of one of the caller's messages or comments, or the tags of any message of the flow.
 
@@ -222,7 +224,7 @@ def change_message(
 
 
 @router.delete(ONE, auth=person("flow"), response={204: None, 200: dict[str, Any]})
-def delete_message(request: PersonRequest, organization: str, flow: str, number: int) -> Status[Any]:
+def delete_message(request: PersonRequest, organization: str, flow: str, number: Id) -> Status[Any]:
     """Delete an inbox message or one of the caller's files (204), or the content of their chat message (200).
 
     403 for another person's message or file.
@@ -240,75 +242,13 @@ def _thread(flow: Flow, thread_id: str) -> Thread:
 
 def _one(caller: Caller, organization: str, flow: str, number: int) -> Message:
     opened = open_flow(caller, organization, flow)
-    return get_object_or_404(loaded(opened.messages.all()), number=as_number(number))
-
-
-def as_number(number: int) -> int:
-    """`number` itself. Raises Http404 if it is outside of what a database can compare."""
-    if not 0 <= number < 2**62:
-        raise Http404
-    return number
-
-
-# A condition that at most so many messages meet is looked up first, and the rest of the query runs on these messages.
-# Other conditions are checked while going back from the newest message.
-FEW = 2000
+    return get_object_or_404(loaded(opened.messages.all()), number=number)
 
 
 def _listed(found: QuerySet[Message], flow: Flow, selection: Selection) -> list[MessageShape]:
-    """List what `selection` asks for.
-
-    The query is planned here and not by the database, whose statistics do not cover single tags and words, so that
-    its own plan is often slow.
-    """
-    tags = _tags(flow, selection)
-    is_search = bool(selection.search.strip())
-    scarce: list[list[int] | None] = [_with_tag(flow, names) for names in tags]
-    if is_search:
-        alone = not tags and not selection.events
-        scarce.append(search.few(flow.pk, selection.search, FEW, alone=alone))
-    if selection.events and (scarce or len(selection.events) > 1):
-        scarce.append(_few(Message.objects.filter(flow=flow, event__in=selection.events)))
-    keys = min((some for some in scarce if some is not None), key=len, default=None)
-    if selection.events:
-        found = found.filter(event__in=selection.events)
-    if keys is not None:
-        found = found.filter(pk__in=keys)
-    for names in tags:
-        found = found.filter(_has_tag(names))
-    found = loaded(found)
-    if is_search:
-        found = search.matching(found, flow.pk, selection.search)
-        return message_shapes(selection.page(found, "number" if keys is not None else "indexed"))
-    return message_shapes(selection.page(selection.between(found)))
-
-
-def _tags(flow: Flow, selection: Selection) -> list[list[str]]:
-    """Lists of tag names: a message matches if it has one tag of each list."""
-    tags = [tag for tag in selection.tags.split(",") if tag.strip()]
-    if not tags:
-        return []
-    people = tagging.People.of(flow) if "@" in selection.tags else tagging.People()
-    names = list(tagging.searched(tags, people))
-    return [[name for some in names for name in some]] if selection.tag_mode == "or" else names
-
-
-def _with_tag(flow: Flow, names: list[str]) -> list[int] | None:
-    tagged = Tag.objects.filter(name__in=names)
-    if connection.vendor == "sqlite":
-        # An expression, which no index covers: without statistics SQLite would use the index of the flow and go through
-        # all its messages instead of those with the tag.
-        of_flow = Coalesce(F("message__flow"), None, output_field=UUIDField())
-        return _few(tagged.alias(of_flow=of_flow).filter(of_flow=flow.pk), key="message")
-    return _few(tagged.filter(message__flow=flow), key="message")
-
-
-def _few(found: QuerySet[Any], key: str = "pk") -> list[int] | None:
-    """Their keys, or None if there are more than FEW."""
-    keys = list(found.order_by().values_list(key, flat=True)[: FEW + 1])
-    return keys if len(keys) <= FEW else None
-
-
-def _has_tag(names: list[str]) -> Exists:
-    # A subquery for each message instead of a list of all messages with the tag, which may be half of them.
-    return Exists(Tag.objects.filter(name__in=names, message=OuterRef("pk")))
+    tags = selection.tag_names(lambda: tagging.People.of(flow))
+    matching = finding.find(found, flow, words=selection.search, tags=tags, events=selection.events)
+    messages = loaded(matching.messages)
+    if not selection.search.strip():
+        messages = selection.between(messages)
+    return message_shapes(selection.page(messages, matching.order))

@@ -5,16 +5,15 @@ from typing import Annotated, Any, Literal
 from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
-from pydantic import Field
 
 from flowdock_server.models import Conversation, PrivateMessage, PrivateTag, User
-from flowdock_server.parsing.params import Merged
+from flowdock_server.parsing.params import Id, Merged
 from flowdock_server.people import private
-from flowdock_server.posting import files, tagging
+from flowdock_server.posting import files
 from flowdock_server.posting.drafts import BLANK, Content, Name, Rejected, Shape, Tags
 
 from .auth import Person, PersonRequest, person
-from .messages import Change, Paging, as_number, posted
+from .messages import Change, Selection, posted
 from .shapes import ConversationShape, PrivateMessageShape, conversation_shape, private_message_shape
 
 router = Router(tags=["private conversations"])
@@ -36,11 +35,6 @@ class PrivateDraft(Shape):
     content: Content = ""
     tags: Tags = []
     uuid: Name = ""
-
-
-class PrivateSelection(Paging):
-    tags: Annotated[str, Field(max_length=1000)] = ""
-    tag_mode: Literal["and", "or"] = "and"
 
 
 @router.get("/private", auth=person("private"), response=list[ConversationShape])
@@ -91,20 +85,14 @@ def post_private_message(request: PersonRequest, user_id: int, draft: Annotated[
 
 
 @router.get(MESSAGES, auth=person("private"), response=list[PrivateMessageShape])
-def private_messages(
-    request: PersonRequest, user_id: int, selection: Query[PrivateSelection]
-) -> list[PrivateMessageShape]:
+def private_messages(request: PersonRequest, user_id: int, selection: Query[Selection]) -> list[PrivateMessageShape]:
     """List messages of the caller's private conversation with a user, ordered by id."""
     conversation = _with(request.auth, user_id)
     found = _of(conversation)
     if selection.events:
         found = found.filter(event__in=selection.events)
-    tags = [tag for tag in selection.tags.split(",") if tag.strip()]
-    wanted = list(tagging.searched(tags, private.people_of(conversation)))
-    if selection.tag_mode == "or" and wanted:
-        wanted = [[name for each in wanted for name in each]]
-    for each in wanted:
-        found = found.filter(pk__in=PrivateTag.objects.filter(name__in=each).values("message"))
+    for names in selection.tag_names(lambda: private.people_of(conversation)):
+        found = found.filter(pk__in=PrivateTag.objects.filter(name__in=names).values("message"))
     if words := selection.search.split():
         said = found.filter(event__in=("message", "file"))
         for word in words:
@@ -115,14 +103,14 @@ def private_messages(
 
 
 @router.get(ONE_MESSAGE, auth=person("private"), response=PrivateMessageShape)
-def one_private_message(request: PersonRequest, user_id: int, number: int) -> PrivateMessageShape:
+def one_private_message(request: PersonRequest, user_id: int, number: Id) -> PrivateMessageShape:
     """Retrieve a private message by the id of the other person and its own id."""
     return private_message_shape(_one(request.auth, user_id, number))
 
 
 @router.api_operation(["PUT", "PATCH"], ONE_MESSAGE, auth=person("private"), response=dict[str, Any])
 def change_private_message(
-    request: PersonRequest, user_id: int, number: int, change: Annotated[Change, Merged(...)]
+    request: PersonRequest, user_id: int, number: Id, change: Annotated[Change, Merged(...)]
 ) -> dict[str, Any]:
     """Change the text of one of the caller's private messages, or the tags of any message of the conversation.
 
@@ -136,7 +124,7 @@ def change_private_message(
 
 
 @router.delete(ONE_MESSAGE, auth=person("private"), response={204: None, 200: dict[str, Any]})
-def delete_private_message(request: PersonRequest, user_id: int, number: int) -> Status[Any]:
+def delete_private_message(request: PersonRequest, user_id: int, number: Id) -> Status[Any]:
     """Delete a file (204) or the content of a message (200) that the caller sent in a private conversation.
 
     403 for the other person's message or file.
@@ -154,7 +142,7 @@ def _with(caller: Person, user_id: int) -> Conversation:
 
 
 def _one(caller: Person, user_id: int, number: int) -> PrivateMessage:
-    return get_object_or_404(_of(_with(caller, user_id)), number=as_number(number))
+    return get_object_or_404(_of(_with(caller, user_id)), number=number)
 
 
 def _of(conversation: Conversation) -> QuerySet[PrivateMessage]:

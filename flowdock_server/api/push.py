@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from flowdock_server.models import Flow
+from flowdock_server.parsing.empty_values import empty_is_none
+from flowdock_server.parsing.numbers import LARGEST
 from flowdock_server.parsing.params import Merged
 from flowdock_server.posting import messages
 from flowdock_server.posting.drafts import (
@@ -56,10 +58,6 @@ def _email(value: str) -> str:
     return value
 
 
-def _blank_is_absent(value: Any) -> Any:
-    return None if value == "" else value
-
-
 def _required(value: Any) -> Any:
     return "" if value is None else value.strip() if isinstance(value, str) else value
 
@@ -77,7 +75,7 @@ class InboxPush(Shape):
     subject: Annotated[Line, *REQUIRED]
     content: Annotated[Html, *REQUIRED]
     from_name: Name = ""
-    reply_to: Annotated[Email | None, BeforeValidator(_blank_is_absent)] = None
+    reply_to: Annotated[Email | None, BeforeValidator(empty_is_none)] = None
     project: PlainName = ""
     format: Annotated[Literal["", "html"], BeforeValidator(_required)] = "html"
     tags: Tags = []
@@ -104,7 +102,7 @@ class ChatPush(Shape):
     # Flowdock documented at most 16 characters without spaces, but did not enforce it.
     external_user_name: Annotated[str, BeforeValidator(_cut), *REQUIRED]
     tags: Tags = []
-    message_id: Annotated[int | None, Field(ge=0, le=2**62), BeforeValidator(_blank_is_absent)] = None
+    message_id: Annotated[int | None, Field(ge=0, le=LARGEST), BeforeValidator(empty_is_none)] = None
     thread_id: Name = ""
 
     def draft(self) -> Draft:

@@ -10,6 +10,7 @@ from ninja import Router, Status
 from pydantic import BeforeValidator, Field
 
 from flowdock_server.models import Source
+from flowdock_server.parsing.empty_values import none_is_empty
 from flowdock_server.parsing.params import Merged
 from flowdock_server.posting.drafts import Address, Shape
 
@@ -21,10 +22,6 @@ from .shapes import SourceShape, source_shape
 router = Router(tags=["sources"])
 
 
-def _none_is_empty(value: Any) -> Any:
-    return "" if value is None else value
-
-
 class NewSource(Shape):
     name: Annotated[str, Field(min_length=1, max_length=255)]
     external_url: Address = ""
@@ -33,7 +30,7 @@ class NewSource(Shape):
 class SourceChange(Shape):
     """Fields that are absent do not change. An empty string or null clears a field."""
 
-    error_message: Annotated[str, Field(max_length=10_000), BeforeValidator(_none_is_empty)] = ""
+    error_message: Annotated[str, Field(max_length=10_000), BeforeValidator(none_is_empty)] = ""
     configuration_url: Address = ""
 
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from flowdock_server.models import Application, Flow, Source, Thread
 from flowdock_server.models.messages import ThreadQuerySet
+from flowdock_server.parsing.numbers import whole_number
 from flowdock_server.parsing.params import DEFAULT_LIMIT, Limit
 from flowdock_server.posting import chat_threads
 
@@ -92,7 +93,7 @@ def _unanswered(flow: Flow, selection: Selection) -> list[Thread]:
         found = found.filter(created_at__gt=selection.since)
     if selection.until and selection.before:
         found = found.filter(created_at__lte=selection.until)
-        if number := _number(selection.before):
+        if number := whole_number(selection.before):
             found = found.filter(Q(created_at__lt=selection.until) | Q(number__lt=number))
     elif selection.until:
         found = found.filter(created_at__lt=selection.until)
@@ -104,21 +105,17 @@ def _unanswered(flow: Flow, selection: Selection) -> list[Thread]:
     return threads
 
 
-def _number(before: str) -> int | None:
-    return int(before) if before.isascii() and before.isdecimal() and len(before) < 19 else None
-
-
 def _loaded(found: ThreadQuerySet) -> ThreadQuerySet:
     return found.select_related("flow__organization", "source__application", "source__creator")
 
 
 def _selected(found: ThreadQuerySet, selection: Selection) -> ThreadQuerySet:
     if not selection.empty:
-        found = found.in_inbox()
+        found = found.not_empty()
     if selection.since:
         found = found.filter(updated_at__gt=selection.since)
     if selection.until:
-        if _number(selection.before):
+        if whole_number(selection.before):
             found = found.filter(updated_at__lt=selection.until)
         elif selection.before:
             # `before` implies the first condition, which is the one that the index can start from.
@@ -130,18 +127,17 @@ def _selected(found: ThreadQuerySet, selection: Selection) -> ThreadQuerySet:
 
 def _of_application(found: ThreadQuerySet, application: str) -> ThreadQuerySet:
     """The threads of an OAuth application, by its client id or its id; "chat" and "inbox" stand for these threads."""
-    talk = {"source": None, "activities": 0, "external_comments": 0}
     match application:
         case "":
             return found
         case "chat":
-            return found.filter(**talk)
+            return found.of_chat()
         case "inbox":
-            return found.exclude(**talk)
+            return found.from_outside()
     # By sources, of which an application has few in a flow.
     which = Q(client_id=application)
-    if application.isascii() and application.isdecimal() and len(application) < 19:
-        which |= Q(pk=int(application))
+    if (key := whole_number(application)) is not None:
+        which |= Q(pk=key)
     return found.filter(source__in=Source.objects.filter(application__in=Application.objects.filter(which)))
 
 

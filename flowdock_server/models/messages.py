@@ -16,15 +16,29 @@ from flowdock_server.secrets.tokens import new_file_key, new_thread_id
 
 from .applications import Source
 from .flows import Flow
-from .people import User, initials
+from .people import User
 
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+# What is true of a thread into which nothing came from an external service.
+_CONVERSATION: dict[str, Any] = {"source": None, "activities": 0, "external_comments": 0}
 
 
 class ThreadQuerySet(models.QuerySet["Thread"]):
-    def in_inbox(self) -> ThreadQuerySet:
-        """Those that have a message: one whose messages are all deleted is gone from the inbox."""
+    def not_empty(self) -> ThreadQuerySet:
+        """Those that have a message. A thread stays when all of its messages are deleted, but lists leave it out."""
         return self.filter(empty=False)
+
+    def from_outside(self) -> ThreadQuerySet:
+        """Those that a source made, or that have an activity or a discussion."""
+        return self.exclude(**_CONVERSATION)
+
+    def of_chat(self) -> ThreadQuerySet:
+        """Conversations between people: all others."""
+        return self.filter(**_CONVERSATION)
+
+    def in_inbox(self) -> ThreadQuerySet:
+        """Those that the team inbox shows."""
+        return self.not_empty().from_outside()
 
     def newest_first(self) -> ThreadQuerySet:
         """By the last thing that happened. Page on with `before(thread)`."""
@@ -241,18 +255,25 @@ class Message(models.Model):
         return f"{self.flow.url}/messages/{self.number}"
 
     @property
-    def by_integration(self) -> bool:
-        """Whether an outside service says it, rather than a person in the flow."""
-        return self.event in (self.Event.ACTIVITY, self.Event.DISCUSSION, self.Event.MAIL)
+    def belongs_in_inbox(self) -> bool:
+        return self.event in INBOX_EVENTS
+
+    def is_by(self, user: User) -> bool:
+        """Whether `user` wrote it, rather than a source that they connected."""
+        return self.user_id == user.pk and self.source_id is None
+
+    def may_be_edited_by(self, user: User) -> bool:
+        """Only its author edits a chat message, which deleting it leaves empty."""
+        return self.is_by(user) and self.event in (self.Event.MESSAGE, self.Event.COMMENT)
+
+    def may_be_removed_by(self, user: User) -> bool:
+        """Members remove anything from the inbox, and their own files from the chat."""
+        return self.belongs_in_inbox or (self.event == self.Event.FILE and self.is_by(user))
 
     @property
     def speaker(self) -> str:
         """Whose name stands above it."""
         return self.author_name or self.external_user_name or (self.user.name if self.user else "Somebody who left")
-
-    @property
-    def speaker_initials(self) -> str:
-        return initials(self.speaker)
 
     @property
     def speaker_avatar(self) -> str:
@@ -270,6 +291,10 @@ class Message(models.Model):
         if ":file" not in self.tags:
             return clean_body(self.body)
         return clean_body(self.body, {attachment.content_id: attachment.path for attachment in self.attachments.all()})
+
+
+# The events that belong in the team inbox. All others are the chat's.
+INBOX_EVENTS = (Message.Event.ACTIVITY, Message.Event.DISCUSSION, Message.Event.MAIL)
 
 
 class Attachment(models.Model):

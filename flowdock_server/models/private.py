@@ -89,6 +89,12 @@ class PrivateMessage(models.Model):
     def __str__(self) -> str:
         return f"private message {self.number}"
 
+    def is_by(self, user: User) -> bool:
+        return self.user_id == user.pk
+
+    def may_be_edited_by(self, user: User) -> bool:
+        return self.is_by(user) and self.event == self.Event.MESSAGE
+
     @property
     def sent(self) -> int:
         """Milliseconds since 1970."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import BadRequest
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from flowdock_server.models import Flow, FlowMembership, Message, Tag
-from flowdock_server.pages import form_keys
+from flowdock_server.models import Flow, FlowMembership, Message
+from flowdock_server.pages import form_keys, parameters
 from flowdock_server.pages.layout import frame
 from flowdock_server.pages.wording import Wording, wording_of
-from flowdock_server.posting import search
-from flowdock_server.posting.drafts import MAX_CONTENT
+from flowdock_server.posting import finding, messages
+from flowdock_server.posting.drafts import MAX_CONTENT, Draft
+from flowdock_server.posting.finding import Found
 
 from .access import SignedInRequest, flow_page
 from .composing import post_form, typed
@@ -30,7 +30,6 @@ EVENTS = (
     Message.Event.ACTION,
 )
 PAGE = 60  # messages shown at once
-FEW = 2000  # messages that a search may find to be looked at all together
 
 
 @require_GET
@@ -51,7 +50,7 @@ def lines(request: SignedInRequest, flow: Flow) -> HttpResponse:
 def say(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """A message, and files, which are messages of their own."""
     content = typed(request)
-    if problem := post_form(request, flow, content, event="message"):
+    if problem := post_to_flow(request, flow, content):
         context = {"typed": content, "problem": problem}
         return chat_page(request, flow, context, status=400)
     return redirect(f"{flow.get_absolute_url()}/chat")
@@ -61,7 +60,7 @@ def say(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
 @flow_page
 def mark_read(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """All that the page has shown: `number` is the latest message that it knew of."""
-    _read_up_to(flow, _number(request.POST.get("number", "")))
+    _read_up_to(flow, parameters.required_number(request.POST, "number"))
     return redirect(f"{flow.get_absolute_url()}/chat")
 
 
@@ -72,19 +71,29 @@ def chat_page(
     return render(request, "flowdock_server/chat.html", context, status=status)
 
 
+def post_to_flow(request: SignedInRequest, flow: Flow, content: str, thread_id: str = "") -> str:
+    """Post what the form holds: its files to the chat, its text to the thread where one is given."""
+
+    def post(**draft: Any) -> None:
+        messages.post(Draft(**draft), flow=flow, user=request.user)
+
+    return post_form(
+        request,
+        content,
+        post_text=lambda text, uuid: post(event="message", content=text, thread_id=thread_id, uuid=uuid),
+        post_file=lambda upload, uuid: post(event="file", content=upload, uuid=uuid),
+    )
+
+
 def _said(request: SignedInRequest, flow: Flow) -> dict[str, Any]:
     """The messages that the address asks for: the newest, those before or around one, with a tag, with words."""
-    tag = request.GET.get("tag", "").replace("\x00", "").strip().lower()[:100]
-    words = request.GET.get("q", "").replace("\x00", "").strip()[:200]
-    found = flow.messages.filter(event__in=EVENTS)
-    if tag:
-        found = found.filter(pk__in=Tag.objects.filter(name=tag).values("message"))
-    order = "number"
-    if words:
-        found, order = _matching(found, flow, words, alone=not tag)
+    tag = parameters.text(request.GET, "tag").strip().lower()[:100]
+    words = parameters.text(request.GET, "q").strip()[:200]
+    found = finding.find(flow.messages.filter(event__in=EVENTS), flow, words=words, tags=[[tag]] if tag else [])
     people = people_in(flow)
-    shown, has_earlier, is_latest = _part(request, found, order)
-    line_at = _number(request.GET["line"]) if "line" in request.GET else flow.membership.last_read_number
+    shown, has_earlier, is_latest = _part(request, found)
+    if (line_at := parameters.number(request.GET, "line")) is None:
+        line_at = flow.membership.last_read_number
     listed = in_context([line_of(message, request.user) for message in shown], line_at)
     if is_latest and not (tag or words) and "unseen" not in request.GET:
         _read_up_to(flow, flow.last_number)
@@ -105,39 +114,35 @@ def _said(request: SignedInRequest, flow: Flow) -> dict[str, Any]:
     }
 
 
-def _matching(found: QuerySet[Message], flow: Flow, words: str, *, alone: bool) -> tuple[QuerySet[Message], str]:
-    """Those of `found` that have the words, and the order to read them in, as `_part` has it."""
-    scarce = search.few(flow.pk, words, FEW, alone=alone)
-    if scarce is not None:
-        return found.filter(pk__in=scarce), "number"
-    return search.matching(found, flow.pk, words), "indexed"
-
-
-def _part(request: SignedInRequest, found: QuerySet[Message], order: str) -> tuple[list[Message], bool, bool]:
-    """A page of messages in their order, whether there are earlier ones, and whether they go up to the latest.
-
-    `order` is the index that `found` is read by: "number", or "indexed", which is the same order.
-    """
-    if "before" in request.GET:
-        part = _taken(found.filter(number__lt=_number(request.GET["before"])), f"-{order}", PAGE + 1)
+def _part(request: SignedInRequest, found: Found) -> tuple[list[Message], bool, bool]:
+    """A page of messages in their order, whether there are earlier ones, and whether they go up to the latest."""
+    if (before := parameters.number(request.GET, "before")) is not None:
+        part = _newest(found, PAGE + 1, number__lt=before)
         return part[-PAGE:], len(part) > PAGE, False
-    if "at" in request.GET:
-        at = _number(request.GET["at"])
-        later = _taken(found.filter(number__gt=at), order, PAGE // 2 + 1)
-        earlier = _taken(found.filter(number__lte=at), f"-{order}", PAGE // 2 + 1)
+    if (at := parameters.number(request.GET, "at")) is not None:
+        later = _oldest(found, PAGE // 2 + 1, number__gt=at)
+        earlier = _newest(found, PAGE // 2 + 1, number__lte=at)
         is_latest = len(later) <= PAGE // 2
         return [*earlier[-(PAGE // 2) :], *later[: PAGE // 2]], len(earlier) > PAGE // 2, is_latest
-    part = _taken(found, f"-{order}", PAGE + 1)
+    part = _newest(found, PAGE + 1)
     return part[-PAGE:], len(part) > PAGE, True
 
 
-def _taken(found: QuerySet[Message], order: str, count: int) -> list[Message]:
-    """The first `count` in `order`, oldest first. What a search found is loaded after the index has said what it is."""
-    if order.endswith("indexed"):
-        keys = list(found.order_by(order).values_list("pk", flat=True)[:count])
+def _newest(found: Found, count: int, **where: int) -> list[Message]:
+    return _first(found.messages.filter(**where).order_by(f"-{found.order}"), found, count)
+
+
+def _oldest(found: Found, count: int, **where: int) -> list[Message]:
+    return _first(found.messages.filter(**where).order_by(found.order), found, count)
+
+
+def _first(messages: QuerySet[Message], found: Found, count: int) -> list[Message]:
+    """The first `count` of them, sorted by number."""
+    if found.order == "indexed":
+        # Loaded after the index has been read, so that nothing is joined to what the index only passes over.
+        keys = list(messages.values_list("pk", flat=True)[:count])
         return list(loaded(Message.objects.filter(pk__in=keys)).order_by("number"))
-    part = list(loaded(found).order_by(order)[:count])
-    return part[::-1] if order.startswith("-") else part
+    return sorted(loaded(messages)[:count], key=lambda message: message.number)
 
 
 def loaded(found: QuerySet[Message]) -> QuerySet[Message]:
@@ -158,9 +163,3 @@ def _read_up_to(flow: Flow, number: int) -> None:
     membership, number = flow.membership, min(number, flow.last_number)
     if number > membership.last_read_number:
         FlowMembership.objects.filter(pk=membership.pk, last_read_number__lt=number).update(last_read_number=number)
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise BadRequest("this is not the number of a message")
-    return int(text)

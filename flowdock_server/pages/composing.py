@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Callable
 from typing import Any
 
-from flowdock_server.models import Flow
-from flowdock_server.pages import form_keys
-from flowdock_server.posting import messages
-from flowdock_server.posting.drafts import MAX_CONTENT, Draft, Refused, Rejected
+from django.core.files.uploadedfile import UploadedFile
+
+from flowdock_server.pages import form_keys, parameters
+from flowdock_server.posting.drafts import MAX_CONTENT, Refused, Rejected
 
 from .access import SignedInRequest
 
@@ -16,34 +16,40 @@ MAX_FILES = 10  # in one form
 
 
 def typed(request: SignedInRequest) -> str:
-    return request.POST.get("content", "").replace("\x00", "").strip("\r\n\t ")
+    return parameters.text(request.POST, "content").strip("\r\n\t ")
 
 
-def post_form(request: SignedInRequest, flow: Flow, content: str, **draft: Any) -> str:
-    """Post what the form holds; what was wrong with it, or nothing.
+def too_long(content: str, kind: str = "message") -> str:
+    """What is wrong with a text that is over the limit; empty for others."""
+    excess = len(content) - MAX_CONTENT
+    return f"This {kind} is {excess} characters too long. The limit is {MAX_CONTENT}." if excess > 0 else ""
 
-    The same form with the same words is the same message: a second press of the button adds none.
+
+def post_form(
+    request: SignedInRequest,
+    content: str,
+    *,
+    post_text: Callable[[str, str], Any],
+    post_file: Callable[[UploadedFile[Any], str], Any],
+) -> str:
+    """Post the files of the form, each as a message of its own, and `content`. Returns what is wrong, or nothing.
+
+    Both functions take what they post and its uuid. The same form with the same content has the same uuid, so that
+    pressing the button twice posts it once.
     """
-    if len(content) > MAX_CONTENT:
-        return f"This message is {len(content) - MAX_CONTENT} characters too long. The limit is {MAX_CONTENT}."
     uploads = request.FILES.getlist("files")
+    if problem := too_long(content):
+        return problem
     if len(uploads) > MAX_FILES:
         return f"You selected {len(uploads)} files. Send at most {MAX_FILES} at once."
-    key = request.POST.get(form_keys.FIELD, "")[:64]
     try:
         for place, upload in enumerate(uploads):
-            sent = Draft(event="file", content=upload, uuid=_uuid(key, f"file {place} {upload.name} {upload.size}"))
-            messages.post(sent, flow=flow, user=request.user)
+            post_file(upload, form_keys.uuid_of(request, f"file {place} {upload.name} {upload.size}"))
         if content:
-            said = Draft(content=content, uuid=_uuid(key, content), **draft)
-            messages.post(said, flow=flow, user=request.user)
+            post_text(content, form_keys.uuid_of(request, content))
     except (Rejected, Refused) as error:
         return in_words(error)
     return ""
-
-
-def _uuid(key: str, content: str) -> str:
-    return hashlib.sha256(f"{key}:{content}".encode()).hexdigest()
 
 
 def in_words(error: Rejected | Refused) -> str:

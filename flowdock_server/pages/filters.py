@@ -15,6 +15,7 @@ from django.http import QueryDict
 
 from flowdock_server.models import Flow, Source, Thread
 from flowdock_server.models.messages import ThreadQuerySet
+from flowdock_server.pages import parameters
 
 PAGE = 50  # threads
 MAX_STATUSES = 12  # statuses are free text: the commonest are offered
@@ -57,16 +58,13 @@ class Filters:
 
     @classmethod
     def read(cls, query: QueryDict) -> Filters:
-        source = query.get("source", "")
-        if source and not (source.isascii() and source.isdecimal() and len(source) < 19):
-            raise BadRequest("source is not a number")
         show = query.get("show", "")
         if show not in SHOWN:
             raise BadRequest("show is not one of the views")
         return cls(
-            source=int(source) if source else None,
-            status=_text(query.get("status", "")),
-            words=_text(query.get("q", "")).strip()[:MAX_SEARCH],
+            source=parameters.number(query, "source"),
+            status=parameters.text(query, "status"),
+            words=parameters.text(query, "q").strip()[:MAX_SEARCH],
             show=show,
         )
 
@@ -152,7 +150,7 @@ class Filters:
         """All that is counted, from one walk through the flow's threads, which the index `threads_counted` is for."""
         if flow not in self._counted:
             rows = (
-                marked(inbox(flow), flow)
+                marked(flow.threads.in_inbox(), flow)
                 .order_by()
                 .values("source", "status_value")
                 .annotate(
@@ -180,7 +178,7 @@ class Filters:
                 return Q(pk__isnull=False)
 
     def _shown(self, flow: Flow) -> ThreadQuerySet:
-        threads = marked(inbox(flow), flow)
+        threads = marked(flow.threads.in_inbox(), flow)
         return threads.filter(self._is_shown) if self.show != "all" else threads
 
     @property
@@ -212,11 +210,6 @@ def cursor_of(thread: Thread) -> str:
     return f"{int(thread.updated_at.timestamp()):010}.{thread.updated_at.microsecond:06}_{thread.pk}"
 
 
-def inbox(flow: Flow) -> ThreadQuerySet:
-    """The threads of the team inbox. A conversation that nothing from outside belongs to is the chat's."""
-    return flow.threads.in_inbox().exclude(source=None, activities=0, external_comments=0)
-
-
 def marked(threads: ThreadQuerySet, flow: Flow) -> ThreadQuerySet:
     """With `is_done` and `is_unread`: what is marked as done is so until something new happens to it."""
     membership = flow.membership
@@ -238,8 +231,3 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
         raise BadRequest("before is not the position of a thread")
     seconds, microseconds, thread_id = parts.groups()
     return datetime.fromtimestamp(int(seconds), UTC).replace(microsecond=int(microseconds)), thread_id
-
-
-def _text(value: str) -> str:
-    # PostgreSQL refuses the character that no text contains.
-    return value.replace("\x00", "")

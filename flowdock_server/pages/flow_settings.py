@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from flowdock_server.models import Flow, FlowMembership, Invitation, User
 from flowdock_server.pages import form_keys
+from flowdock_server.parsing.numbers import whole_number
 from flowdock_server.people import invitations, members
 
 from .access import SignedInRequest, flow_page
@@ -153,8 +154,7 @@ def uninvite(request: SignedInRequest, flow: Flow, invitation_id: int) -> HttpRe
 def add(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """Let somebody of the organization in."""
     candidates = _candidates(request.user, flow)
-    user_id = request.POST.get("user", "")
-    user = candidates.filter(pk=user_id).first() if user_id.isascii() and user_id.isdecimal() else None
+    user = candidates.filter(pk=whole_number(request.POST.get("user", ""))).first()
     if user is None:
         raise Http404
     members.add(flow, user, by=request.user)

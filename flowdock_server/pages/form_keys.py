@@ -1,5 +1,7 @@
 """Forms that make something are obeyed once, however often their button is pressed."""
 
+import hashlib
+
 from django.core.cache import cache
 from django.http import HttpRequest
 from django.utils.crypto import get_random_string
@@ -13,7 +15,18 @@ def form_key() -> str:
     return get_random_string(22)
 
 
+def uuid_of(request: HttpRequest, content: str) -> str:
+    """What identifies a message that the form posts: pressing its button twice posts one message.
+
+    The same form with other content, as after going back, posts another one.
+    """
+    return hashlib.sha256(f"{_key(request)}:{content}".encode()).hexdigest()
+
+
 def first_time(request: HttpRequest) -> bool:
     """Whether this very form has not been sent before. Of several at once, one is the first."""
-    key = request.POST.get(FIELD, "")[:64]
-    return cache.add(f"form:{request.session.session_key}:{key}", 1, REMEMBERED)
+    return cache.add(f"form:{request.session.session_key}:{_key(request)}", 1, REMEMBERED)
+
+
+def _key(request: HttpRequest) -> str:
+    return request.POST.get(FIELD, "")[:64]

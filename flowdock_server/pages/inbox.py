@@ -1,9 +1,7 @@
 """A flow's team inbox: the list of threads, one thread, a word to say to it, and what is read and done."""
 
-import hashlib
 from typing import Any
 
-from django.core.exceptions import BadRequest
 from django.db.models import Max
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,15 +10,16 @@ from django.views.decorators.http import require_GET, require_POST
 
 from flowdock_server.models import Flow, FlowMembership, Message, Thread, ThreadMark
 from flowdock_server.models.messages import ThreadQuerySet
-from flowdock_server.pages import form_keys
+from flowdock_server.pages import form_keys, parameters
 from flowdock_server.pages.layout import frame
 from flowdock_server.pages.wording import wording_of
 from flowdock_server.posting import chat_threads
-from flowdock_server.posting.drafts import MAX_CONTENT, Draft, Rejected
+from flowdock_server.posting.drafts import Draft, Rejected
 from flowdock_server.posting.messages import post
 
 from .access import SignedInRequest, flow_page
-from .filters import Filters, inbox, marked, page
+from .composing import too_long
+from .filters import Filters, marked, page
 
 TIMELINE = 100  # messages shown at once
 
@@ -64,16 +63,12 @@ def thread_pane(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpRes
 def comment(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
     """Say something to the team in the thread. Nothing of it goes to the outside service."""
     thread = _stored_thread(flow, thread_id)
-    content = request.POST.get("content", "").replace("\x00", "").strip()
+    content = parameters.text(request.POST, "content").strip()
     filters = Filters.read(request.GET)
-    if len(content) > MAX_CONTENT:
-        problem = f"This comment is {len(content) - MAX_CONTENT} characters too long. The limit is {MAX_CONTENT}."
+    if problem := too_long(content, "comment"):
         opened = _opened(request, flow, thread) | {"comment": content, "comment_problem": problem}
         return _page(request, flow, opened, status=400)
-    # The same form with the same words is the same comment: a second press of the button adds none, while words
-    # that were changed after going back are another.
-    key = f"{request.POST.get(form_keys.FIELD, '')[:64]}:{content}"
-    draft = Draft(event="message", content=content, uuid=hashlib.sha256(key.encode()).hexdigest())
+    draft = Draft(event="message", content=content, uuid=form_keys.uuid_of(request, content))
     try:
         message = post(draft, flow=flow, user=request.user, thread=thread)
     except Rejected:
@@ -112,10 +107,8 @@ def mark_unread(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpRes
 @flow_page
 def mark_all_read(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """All that the page has shown, and not what has come since: `number` is the latest message that it knew of."""
-    number = request.POST.get("number", "")
-    if not (number.isascii() and number.isdecimal() and len(number) < 19):
-        raise BadRequest("number is not a number")
-    flow.membership.inbox_read_number = min(int(number), flow.last_number)
+    number = parameters.required_number(request.POST, "number")
+    flow.membership.inbox_read_number = min(number, flow.last_number)
     flow.membership.save(update_fields=["inbox_read_number"])
     return redirect(f"{flow.get_absolute_url()}{Filters.read(request.GET).query}")
 
@@ -137,7 +130,7 @@ def _list(request: SignedInRequest, flow: Flow) -> dict[str, Any]:
         "views": filters.views(flow),
         "total": filters.total(flow),
         "page": shown,
-        "has_threads": bool(shown.threads) or inbox(flow).exists(),
+        "has_threads": bool(shown.threads) or flow.threads.in_inbox().exists(),
     }
 
 
@@ -171,11 +164,9 @@ def _opened(request: SignedInRequest, flow: Flow, thread: Thread) -> dict[str, A
         .prefetch_related("attachments")
         .order_by("-number")
     )
-    before = request.GET.get("earlier_than", "")
-    if before:
-        if not (before.isascii() and before.isdecimal() and len(before) < 19):
-            raise BadRequest("earlier_than is not a number")
-        messages = messages.filter(number__lt=int(before))
+    before = parameters.number(request.GET, "earlier_than")
+    if before is not None:
+        messages = messages.filter(number__lt=before)
     found = list(messages[: TIMELINE + 1])
     # A thread that is not stored has no marks.
     if getattr(thread, "is_unread", False) and "unseen" not in request.GET:
@@ -184,7 +175,7 @@ def _opened(request: SignedInRequest, flow: Flow, thread: Thread) -> dict[str, A
         "thread": thread,
         "messages_shown": found[:TIMELINE][::-1],
         "has_earlier": len(found) > TIMELINE,
-        "is_earlier": bool(before),
+        "is_earlier": before is not None,
         "form_key": form_keys.form_key(),
         "wording": wording_of(flow, request.user),
     }

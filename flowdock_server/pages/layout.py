@@ -105,12 +105,11 @@ def _memberships(user: User) -> QuerySet[Counted]:
         user=user,
         thread=OuterRef("pk"),
     )
-    threads = Thread.objects.filter(
+    threads = Thread.objects.in_inbox().filter(
         ~Exists(seen),
         flow=OuterRef("flow"),
-        empty=False,
         last_number__gt=Greatest(OuterRef("inbox_read_number"), floor),
-    ).exclude(source=None, activities=0, external_comments=0)
+    )
     said = Message.objects.filter(
         flow=OuterRef("flow"),
         event__in=(Message.Event.MESSAGE, Message.Event.COMMENT, Message.Event.FILE),

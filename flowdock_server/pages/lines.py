@@ -42,7 +42,7 @@ class Line:
 
 def line_of(message: Message, user: User) -> Line:
     mine = {f":user:{user.pk}", f":highlight:{user.pk}", ":user:everyone"}
-    is_own = message.user_id == user.pk and message.source_id is None
+    is_own = message.is_by(user)
     return Line(
         message,
         is_own=is_own,
@@ -52,7 +52,7 @@ def line_of(message: Message, user: User) -> Line:
 
 
 def _first(message: Message) -> int | None:
-    if message.event in chat_threads.BOOKKEEPING:
+    if message.event in chat_threads.WITHOUT_THREAD:
         return None
     thread = message.thread
     if thread is None:

@@ -64,14 +64,13 @@ def delete(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBas
         messages.delete(found, request.user)
     except Refused as error:
         notices.error(request, in_words(error))
-    if not found.by_integration and not (thread and thread.source_id):
+    if not found.belongs_in_inbox and not (thread and thread.source_id):
         return redirect(f"{flow.get_absolute_url()}/chat")
     return redirect(thread.get_absolute_url() if thread and thread.messages.exists() else flow)
 
 
 def _ask_to_delete(request: SignedInRequest, flow: Flow, message: Message | None) -> HttpResponse:
-    is_own_file = message and message.event == Message.Event.FILE and line_of(message, request.user).is_own
-    if message is None or not (message.by_integration or is_own_file):
+    if message is None or not message.may_be_removed_by(request.user):
         raise Http404
     thread = message.thread
     context = {
@@ -88,7 +87,6 @@ def _ask_to_delete(request: SignedInRequest, flow: Flow, message: Message | None
 def _own(request: SignedInRequest, flow: Flow, number: int) -> Message:
     """A message that its author may change; to everybody else there is nothing to edit."""
     message = message_or_404(flow, number)
-    can_be_edited = (Message.Event.MESSAGE, Message.Event.COMMENT)
-    if message.user_id != request.user.pk or message.source_id or message.event not in can_be_edited:
+    if not message.may_be_edited_by(request.user):
         raise Http404
     return message

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from django.contrib import messages as notices
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import BadRequest
+from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Q, QuerySet
-from django.http import HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from flowdock_server.models import Conversation, PrivateMessage, User
-from flowdock_server.pages import form_keys
+from flowdock_server.pages import form_keys, parameters
 from flowdock_server.pages.layout import conversations, frame
 from flowdock_server.pages.wording import Wording
 from flowdock_server.people import private
@@ -25,7 +24,7 @@ from flowdock_server.posting.drafts import MAX_CONTENT, Refused, Rejected
 
 from .access import SignedInRequest
 from .chat import PAGE
-from .composing import MAX_FILES, in_words
+from .composing import in_words, post_form, typed
 from .lines import Line, in_context
 from .presence import is_here
 
@@ -66,7 +65,7 @@ def lines(request: SignedInRequest, user_id: int) -> HttpResponse:
 def line(request: SignedInRequest, user_id: int, number: int) -> HttpResponse:
     """One message alone: one that was changed, and that an open page shows among older ones."""
     other = _other(request, user_id)
-    message = get_object_or_404(_shown(_conversation(request.user, other)), number=_stored(number))
+    message = get_object_or_404(_shown(_conversation(request.user, other)), number=number)
     context = _context(request.user, other) | {"line": _line(message, request.user)}
     return render(request, "flowdock_server/_line.html", context)
 
@@ -75,28 +74,18 @@ def line(request: SignedInRequest, user_id: int, number: int) -> HttpResponse:
 @login_required
 @require_POST
 def say(request: SignedInRequest, user_id: int) -> HttpResponseBase:
-    """Send a message, and files, which are messages of their own.
-
-    The same form with the same contents is the same message: a second press of the button adds none.
-    """
+    """Send a message, and files, which are messages of their own."""
     other = _other(request, user_id)
-    content, uploads = _typed(request), request.FILES.getlist("files")
-    problem = ""
-    if len(content) > MAX_CONTENT:
-        problem = f"This message is {len(content) - MAX_CONTENT} characters too long. The limit is {MAX_CONTENT}."
-    elif len(uploads) > MAX_FILES:
-        problem = f"You selected {len(uploads)} files. Send at most {MAX_FILES} at once."
-    else:
-        try:
-            for place, upload in enumerate(uploads):
-                uuid = _uuid(request, f"file {place} {upload.name} {upload.size}")
-                read = files.Upload.read(upload, "content")
-                private.post(upload=read, by=request.user, to=other, uuid=uuid)
-            if content:
-                private.post(content, by=request.user, to=other, uuid=_uuid(request, content))
-        except (Rejected, Refused) as error:
-            problem = in_words(error)
-    if problem:
+    content = typed(request)
+
+    def post_file(upload: UploadedFile[Any], uuid: str) -> None:
+        read = files.Upload.read(upload, "content")
+        private.post(upload=read, by=request.user, to=other, uuid=uuid)
+
+    def post_text(text: str, uuid: str) -> None:
+        private.post(text, by=request.user, to=other, uuid=uuid)
+
+    if problem := post_form(request, content, post_text=post_text, post_file=post_file):
         return _page(request, other, {"typed": content, "problem": problem}, status=400)
     return redirect("private", user_id)
 
@@ -107,11 +96,12 @@ def say(request: SignedInRequest, user_id: int) -> HttpResponseBase:
 def edit(request: SignedInRequest, user_id: int, number: int) -> HttpResponseBase:
     """Change the text of one of one's own messages."""
     other = _other(request, user_id)
-    own = _shown(_conversation(request.user, other)).filter(user=request.user, event=PrivateMessage.Event.MESSAGE)
-    message = get_object_or_404(own, number=_stored(number))
+    message = get_object_or_404(_shown(_conversation(request.user, other)), number=number)
+    if not message.may_be_edited_by(request.user):
+        raise Http404
     problem, content, status = "", message.content, 200
     if request.method == "POST":
-        content = _typed(request)
+        content = typed(request)
         try:
             private.edit(message, request.user, content=content)
         except (Rejected, Refused) as error:
@@ -129,7 +119,7 @@ def edit(request: SignedInRequest, user_id: int, number: int) -> HttpResponseBas
 def delete(request: SignedInRequest, user_id: int, number: int) -> HttpResponseBase:
     """Delete a file, or empty a message, of one's own."""
     other = _other(request, user_id)
-    found = _shown(_conversation(request.user, other)).filter(number=_stored(number)).first()
+    found = _shown(_conversation(request.user, other)).filter(number=number).first()
     if found:  # else it is gone, as after a second press of the button
         try:
             private.delete(found, request.user)
@@ -151,8 +141,6 @@ def close(request: SignedInRequest, user_id: int) -> HttpResponseBase:
 
 def _other(request: SignedInRequest, user_id: int) -> User:
     """Somebody one may talk with: who shares a flow, and whom one has talked with before."""
-    if user_id >= 2**62:
-        raise BadRequest("no person has this number")
     return get_object_or_404(private.partners(request.user), pk=user_id)
 
 
@@ -172,16 +160,17 @@ def _said(request: SignedInRequest, other: User) -> dict[str, Any]:
     user = request.user
     found = _conversation(user, other)
     said = _shown(found).order_by("-number")
-    before = _number(request.GET["before"]) if "before" in request.GET else None
+    before = parameters.number(request.GET, "before")
     if before is not None:
         said = said.filter(number__lt=before)
-    words = request.GET.get("q", "").replace("\x00", "").strip()[:200]
+    words = parameters.text(request.GET, "q").strip()[:200]
     for word in words.split()[:8]:
         said = said.filter(Q(content__icontains=word) | Q(attachments__file_name__icontains=word))
     part = list(said[: PAGE + 1]) if found else []
     side = found.side(user) if found else ""
     read_to = getattr(found, f"{side}_read_number") if found else 0
-    line_at = _number(request.GET["line"]) if "line" in request.GET else read_to
+    if (line_at := parameters.number(request.GET, "line")) is None:
+        line_at = read_to
     listed = [_line(message, user) for message in part[:PAGE][::-1]]
     if found and before is None and not words and "unseen" not in request.GET and found.last_number > read_to:
         Conversation.objects.filter(pk=found.pk).update(**{f"{side}_read_number": found.last_number})
@@ -216,25 +205,4 @@ def _shown(conversation: Conversation | None) -> QuerySet[PrivateMessage]:
 
 
 def _line(message: PrivateMessage, user: User) -> Line:
-    return Line(message, is_own=message.user_id == user.pk, names_me=False)
-
-
-def _typed(request: SignedInRequest) -> str:
-    return request.POST.get("content", "").replace("\x00", "").strip("\r\n\t ")
-
-
-def _uuid(request: SignedInRequest, content: str) -> str:
-    return hashlib.sha256(f"{request.POST.get(form_keys.FIELD, '')[:64]}:{content}".encode()).hexdigest()
-
-
-def _stored(number: int) -> int:
-    """A number that a database can compare."""
-    if number >= 2**62:
-        raise BadRequest("no message has this number")
-    return number
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise BadRequest("this is not the number of a message")
-    return int(text)
+    return Line(message, is_own=message.is_by(user), names_me=False)

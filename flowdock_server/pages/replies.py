@@ -13,8 +13,8 @@ from flowdock_server.pages import form_keys
 from flowdock_server.posting import chat_threads
 
 from .access import SignedInRequest, flow_page
-from .chat import chat_page, loaded, message_or_404, wording_for
-from .composing import post_form, typed
+from .chat import chat_page, loaded, message_or_404, post_to_flow, wording_for
+from .composing import typed
 from .lines import in_context, line_of
 from .presence import people_in
 
@@ -51,7 +51,7 @@ def reply(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase
     root = message_or_404(flow, number)
     content = typed(request)
     thread_id = root.thread_id or chat_threads.thread_id(flow.pk, root.number)
-    if problem := post_form(request, flow, content, event="message", thread_id=thread_id):
+    if problem := post_to_flow(request, flow, content, thread_id):
         context = _replies(request, flow, root) | {"typed_comment": content, "comment_problem": problem}
         return chat_page(request, flow, context, status=400)
     return redirect(f"{flow.get_absolute_url()}/chat/{root.number}#comment")

@@ -8,6 +8,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from flowdock_server.models import Flow, User
+from flowdock_server.pages import parameters
 from flowdock_server.posting import messages
 from flowdock_server.posting.drafts import Draft, Refused, Rejected
 
@@ -19,7 +20,7 @@ from .composing import in_words
 @flow_page
 def set_status(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """What one is up to, told in the flow and shown beside one's name everywhere. Nothing: no status any more."""
-    status = " ".join(request.POST.get("status", "").replace("\x00", "").split())[:200]
+    status = " ".join(parameters.text(request.POST, "status").split())[:200]
     if not status:
         User.objects.filter(pk=request.user.pk).update(status="")
     elif status != request.user.status:

@@ -9,17 +9,16 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from flowdock_server.models import Flow, FlowMembership, User
+from flowdock_server.parsing import mentions
 from flowdock_server.parsing.html import LINK_REL
-
-EVERYONE = {"everyone", "everybody", "all", "anyone", "anybody"}
 
 # Possessive: where no fence closes, each blank given back would be another search through the rest of the text.
 _FENCE = re.compile(r"```[^\S\n]*+[\w+-]*+\n?+(.*?)```", re.DOTALL)
 _PART = re.compile(
     r"`(?P<code>[^`\n]+)`"
     r"|(?P<address>https?://[^\s<>\"']*[^\s<>\"'.,;:!?()\[\]])"
-    r"|(?<![\w&/@＠.])[@＠](?P<nick>(?:\w|[.-](?=\w))++)(?!://|[@＠])"
-    r"|(?<![\w&/#＃])[#＃](?P<tag>\w[\w-]*+)(?!://|[#＃])",
+    rf"|{mentions.MENTION}"
+    rf"|{mentions.HASHTAG}",
     re.IGNORECASE,
 )
 
@@ -63,12 +62,12 @@ class Wording:
             return f'<a href="{text}" rel="{LINK_REL}">{text}</a>'
         if nick := found["nick"]:
             nick = nick.lower()
-            if nick == self.own_nick or (nick in EVERYONE and self.nicks):
+            if nick == self.own_nick or (self.nicks and mentions.means_everyone(nick, self.nicks)):
                 return f'<b class="mention is-me">{text}</b>'
             return f'<b class="mention">{text}</b>' if nick in self.nicks else text
         if not self.tags:
             return text
-        return f'<a class="tag" href="{self.tags}{quote(found["tag"].lower(), safe="")}">{text}</a>'
+        return f'<a class="tag" href="{self.tags}{quote(mentions.tag_name(found["tag"]).lower(), safe="")}">{text}</a>'
 
 
 def wording_of(flow: Flow, user: User, nicks: Iterable[str] | None = None) -> Wording:

@@ -14,6 +14,7 @@ from ninja.params.models import Body, BodyModel
 from pydantic import BeforeValidator, Field
 
 from flowdock_server.parsing import strict_json
+from flowdock_server.parsing.numbers import LARGEST
 from flowdock_server.parsing.storable import is_storable
 
 MAX_DEPTH = 20
@@ -23,8 +24,8 @@ _KEY = re.compile(r"\A([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
 _CHARSETS = {"iso-8859-1": "latin-1", "latin1": "latin-1", "windows-1252": "cp1252"}
 
 
-# An id in a path. No id is larger, and SQLite raises an error for larger numbers.
-Id = Annotated[int, Field(le=2**62)]
+# An id in a path.
+Id = Annotated[int, Field(le=LARGEST)]
 
 
 def _blank_is_default(value: Any) -> Any:

@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 
 from flowdock_server.live import Broadcast, hub
-from flowdock_server.models import Conversation, PrivateMessage, PrivateTag, User
+from flowdock_server.models import Conversation, PrivateMessage, User
 from flowdock_server.people import members
 from flowdock_server.posting import files, messages, tagging
 from flowdock_server.posting.drafts import Refused, check_content
@@ -66,7 +66,7 @@ def post(
         for attachment in attachments:
             attachment.private_message = message
             attachment.save(force_insert=True)
-        _store_tags(message)
+        tagging.store(message)
         conversation.first_open = conversation.second_open = True
         setattr(conversation, f"{conversation.side(by)}_read_number", message.number)
         conversation.save(update_fields=["first_open", "second_open", f"{conversation.side(by)}_read_number"])
@@ -83,7 +83,7 @@ def edit(message: PrivateMessage, user: User, *, content: str | None = None, tag
         message = get_object_or_404(PrivateMessage, pk=message.pk)
         new_tags, people = message.tags, people_of(conversation)
         if content is not None:
-            if message.user_id != user.pk or message.event != Event.MESSAGE:
+            if not message.may_be_edited_by(user):
                 raise Refused("You can only edit your own messages")
             check_content(content)
             new_tags = messages.tags_after_edit(message, content, people)
@@ -104,7 +104,7 @@ def delete(message: PrivateMessage, user: User) -> bool:
         if present is None:  # the same request came twice at once
             return True
         message = present
-        if message.user_id != user.pk or message.event not in (Event.MESSAGE, Event.FILE):
+        if not (message.is_by(user) and message.event in (Event.MESSAGE, Event.FILE)):
             raise Refused("You can only delete your own messages")
         if message.event == Event.FILE:
             _publish(conversation, "private-edit", message.number)
@@ -122,10 +122,7 @@ def _change(conversation: Conversation, message: PrivateMessage, user: User, con
         _store(conversation, user, event=Event.MESSAGE_EDIT, data=data)
     if tags != message.tags:
         changed = messages.tag_change(message.number, message.tags, tags)
-        message.tags = tags
-        message.save(update_fields=["tags"])
-        message.tag_rows.all().delete()
-        _store_tags(message)
+        tagging.replace(message, tags)
         if changed["add"] or changed["remove"]:
             _store(conversation, user, event=Event.TAG_CHANGE, data=changed)
     _publish(conversation, "private-edit", message.number)
@@ -158,11 +155,6 @@ def _store(conversation: Conversation, by: User, **fields: Any) -> PrivateMessag
     conversation.save(update_fields=["last_number", "first_read_number", "second_read_number"])
     _publish(conversation, "private", number)
     return message
-
-
-def _store_tags(message: PrivateMessage) -> None:
-    names = sorted({tag.lower() for tag in message.tags})
-    PrivateTag.objects.bulk_create(PrivateTag(message=message, name=name) for name in names)
 
 
 def _publish(conversation: Conversation, kind: str, number: int) -> None:

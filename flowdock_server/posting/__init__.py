@@ -5,6 +5,7 @@ messages.py      store, edit and delete a message of a flow, and publish it to s
 chat_threads.py  threads of chat messages
 tagging.py       tags and mentions
 files.py         attachments
-search.py        full-text search
+search.py        full-text search: the index of words
+finding.py       finding messages by words, tags and events
 actions.py       buttons of threads: calling the integration
 """

@@ -19,10 +19,11 @@ from django.db import connection, transaction
 from django.db.models import Count, Max, QuerySet
 
 from flowdock_server.models import Flow, Message, Thread
+from flowdock_server.parsing.numbers import LARGEST
 from flowdock_server.secrets.tokens import THREAD_ID_LENGTH
 
 # What happened, rather than what somebody said: it belongs to no thread, and nobody can reply to it.
-BOOKKEEPING = (Message.Event.ACTION, Message.Event.TAG_CHANGE, Message.Event.MESSAGE_EDIT)
+WITHOUT_THREAD = (Message.Event.ACTION, Message.Event.TAG_CHANGE, Message.Event.MESSAGE_EDIT)
 TITLE = 200  # characters of its first message that a thread is called by
 BATCH = 1000
 
@@ -40,7 +41,7 @@ def number_in(thread_id_: str, flow_id: UUID) -> int | None:
         return None
     number = int.from_bytes(decoded[12:])
     # 27 characters have two bits more than 20 bytes.
-    return number if number < 2**62 and thread_id(flow_id, number) == thread_id_ else None
+    return number if number < LARGEST and thread_id(flow_id, number) == thread_id_ else None
 
 
 @lru_cache(maxsize=1000)
@@ -73,7 +74,7 @@ def alone(message: Message) -> Thread:
 def unanswered(flow: Flow) -> QuerySet[Message]:
     """The flow's messages that are alone in their thread."""
     # NOT IN, since SQLite would begin from an index by the event, and then sort what it finds.
-    return Message.objects.filter(flow=flow, thread=None).exclude(event__in=BOOKKEEPING)
+    return Message.objects.filter(flow=flow, thread=None).exclude(event__in=WITHOUT_THREAD)
 
 
 def find(flow: Flow, thread_id_: str, stored: QuerySet[Thread] | None = None) -> Thread | None:
@@ -109,7 +110,7 @@ def _first_message(flow: Flow, thread_id_: str) -> Message | None:
     number = number_in(thread_id_, flow.pk) if len(thread_id_) == THREAD_ID_LENGTH else None
     if number is None:
         return None
-    found = flow.messages.exclude(event__in=BOOKKEEPING).select_related("thread", "user")
+    found = flow.messages.exclude(event__in=WITHOUT_THREAD).select_related("thread", "user")
     return found.filter(number=number).first()
 
 

@@ -10,7 +10,11 @@ from django.core.files.uploadedfile import UploadedFile
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from flowdock_server.models import Thread
+from flowdock_server.models.messages import INBOX_EVENTS
 from flowdock_server.parsing import strict_json
+from flowdock_server.parsing.empty_values import none_is_empty, none_is_no_entry
+from flowdock_server.parsing.numbers import LARGEST
 from flowdock_server.parsing.storable import is_storable
 
 MAX_CONTENT = 8096  # characters of a chat message: Flowdock's own limit
@@ -19,8 +23,8 @@ MAX_BODY = 1_000_000
 MAX_FIELDS = 100
 
 ACTION_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-COLORS = ("red", "green", "yellow", "cyan", "orange", "grey", "black", "lime", "purple", "blue")
-INBOX_EVENTS = ("activity", "discussion")
+COLORS = tuple(Thread.Color.values)
+ACTIVITY_EVENTS = ("activity", "discussion")
 # What people say, in words that can have hashtags, mentions and links in them.
 SPOKEN_EVENTS = ("message", "comment", "status")
 
@@ -45,15 +49,6 @@ def check_content(content: str) -> None:
         raise Rejected({"content": [BLANK]})
     if len(content) > MAX_CONTENT:
         raise Rejected({"content": [f"is too long (maximum is {MAX_CONTENT} characters)"]})
-
-
-def _none_is_empty(value: Any) -> Any:
-    """JSON's null, which clients send for a text that they do not have."""
-    return "" if value is None else value
-
-
-def _none_is_no_entry(value: Any) -> Any:
-    return [] if value is None else value
 
 
 def _web_address(value: Any) -> Any:
@@ -141,9 +136,9 @@ def _tags(value: Any) -> Any:
     return value
 
 
-Name = Annotated[str, Field(max_length=255), BeforeValidator(_none_is_empty)]
-Line = Annotated[str, Field(max_length=MAX_TITLE), BeforeValidator(_none_is_empty)]
-Html = Annotated[str, Field(max_length=MAX_BODY), BeforeValidator(_none_is_empty)]
+Name = Annotated[str, Field(max_length=255), BeforeValidator(none_is_empty)]
+Line = Annotated[str, Field(max_length=MAX_TITLE), BeforeValidator(none_is_empty)]
+Html = Annotated[str, Field(max_length=MAX_BODY), BeforeValidator(none_is_empty)]
 FILE_SCHEMA = {
     "type": "object",
     "properties": {
@@ -185,7 +180,7 @@ class Author(Shape):
 
 class Status(Shape):
     value: Name = ""
-    color: Annotated[Literal[("", *COLORS)], BeforeValidator(_none_is_empty)] = ""  # type: ignore[valid-type]
+    color: Annotated[Literal[("", *COLORS)], BeforeValidator(none_is_empty)] = ""  # type: ignore[valid-type]
 
 
 class ThreadField(Shape):
@@ -196,12 +191,12 @@ class ThreadField(Shape):
 class ThreadState(Shape):
     """The whole new state of a thread: what is absent is empty from now on."""
 
-    title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE), BeforeValidator(_none_is_empty)]
+    title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE), BeforeValidator(none_is_empty)]
     body: Html = ""
     external_url: Address = ""
     status: Status | None = None
-    fields: Annotated[list[ThreadField], Field(max_length=MAX_FIELDS), BeforeValidator(_none_is_no_entry)] = []
-    actions: Annotated[list[Action], Field(max_length=MAX_FIELDS), BeforeValidator(_none_is_no_entry)] = []
+    fields: Annotated[list[ThreadField], Field(max_length=MAX_FIELDS), BeforeValidator(none_is_no_entry)] = []
+    actions: Annotated[list[Action], Field(max_length=MAX_FIELDS), BeforeValidator(none_is_no_entry)] = []
 
 
 class Draft(Shape):
@@ -223,7 +218,7 @@ class Draft(Shape):
     thread_id: Name = ""
     external_thread_id: Name = ""
     thread: ThreadState | None = None
-    message: Annotated[int | None, Field(ge=0, le=2**62)] = None
+    message: Annotated[int | None, Field(ge=0, le=LARGEST)] = None
     attachments: Files = None
 
     @property
@@ -264,7 +259,7 @@ class Draft(Shape):
         if self.event in SPOKEN_EVENTS and not isinstance(self.content, str):
             errors["content"] = ["must be a text"]
         if self.attachments and not self.belongs_in_inbox:
-            errors["attachments"] = [f"are for {' and '.join(INBOX_EVENTS)}"]
+            errors["attachments"] = [f"are for {' and '.join(ACTIVITY_EVENTS)}"]
         if errors:
             raise Rejected(errors)
 
@@ -277,10 +272,6 @@ class Mail(Draft):
     project: Name = ""
     reply_to: Name = ""
     link: Address = ""
-
-    @property
-    def belongs_in_inbox(self) -> bool:
-        return True
 
     @property
     def data(self) -> dict[str, Any]:

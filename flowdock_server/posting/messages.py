@@ -12,9 +12,9 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from flowdock_server.live import Broadcast, hub
-from flowdock_server.models import Attachment, Flow, Message, PrivateMessage, Source, Tag, Thread, User
+from flowdock_server.models import Attachment, Flow, Message, PrivateMessage, Source, Thread, User
 from flowdock_server.posting import chat_threads, files, search, tagging
-from flowdock_server.posting.chat_threads import BOOKKEEPING
+from flowdock_server.posting.chat_threads import WITHOUT_THREAD
 from flowdock_server.posting.drafts import BLANK, Draft, Refused, Rejected, check_content
 from flowdock_server.posting.tagging import People
 from flowdock_server.secrets.tokens import THREAD_ID_LENGTH
@@ -112,7 +112,7 @@ def edit(message: Message, user: User, *, content: str | None = None, tags: Iter
         new_tags = message.tags
         people = People.of(message.flow)
         if content is not None:
-            if not (_is_own(message, user) and message.event in (Event.MESSAGE, Event.COMMENT)):
+            if not message.may_be_edited_by(user):
                 raise Refused("Only your own chat messages and comments can be edited")
             check_content(content)
             new_tags = tags_after_edit(message, content, people)
@@ -136,10 +136,10 @@ def delete(message: Message, user: User) -> bool:
         if present is None:  # the same request came twice at once
             return True
         message = present
-        if message.by_integration or (message.event == Event.FILE and _is_own(message, user)):
+        if message.may_be_removed_by(user):
             _remove(message)
             return True
-        if message.event not in (Event.MESSAGE, Event.COMMENT) or not _is_own(message, user):
+        if not message.may_be_edited_by(user):
             raise Refused("Only inbox messages and what is your own can be deleted")
         tags = tags_after_edit(message, "", People.of(message.flow))
         if message.content:
@@ -207,7 +207,7 @@ def _parent(draft: Draft, flow: Flow) -> Message | None:
         return None
     messages = flow.messages.select_related("thread", "user")
     parent = None if draft.message is None else messages.filter(number=draft.message).first()
-    if parent is None or parent.event in (Event.COMMENT, *BOOKKEEPING):
+    if parent is None or parent.event in (Event.COMMENT, *WITHOUT_THREAD):
         raise Rejected({"message": ["must be a message of this flow and no comment"]})
     return parent
 
@@ -289,25 +289,16 @@ def _store(message: Message, attachments: Iterable[Attachment] = ()) -> None:
     for attachment in attachments:
         attachment.message = message
         attachment.save(force_insert=True)
-    _store_tags(message)
-    if message.event not in BOOKKEEPING:
+    tagging.store(message)
+    if message.event not in WITHOUT_THREAD:
         search.add([message])
     Flow.objects.filter(pk=message.flow_id).update(last_number=message.number)
     _publish("message", message)
 
 
-def _store_tags(message: Message) -> None:
-    if names := {tag.lower() for tag in message.tags}:
-        Tag.objects.bulk_create(Tag(message=message, name=name) for name in sorted(names))
-
-
 def _publish(kind: str, message: Message) -> None:
     broadcast = Broadcast(message.flow_id, kind, message.number, message.thread_id)
     transaction.on_commit(lambda: hub.publish(broadcast))
-
-
-def _is_own(message: Message, user: User) -> bool:
-    return message.user_id == user.pk and message.source_id is None
 
 
 def tags_after_edit(message: Message | PrivateMessage, content: str, people: People) -> list[str]:
@@ -338,10 +329,7 @@ def _say_anew(message: Message, content: str, user: User) -> None:
 
 def _tag_anew(message: Message, tags: list[str], user: User) -> None:
     change = tag_change(message.number, message.tags, tags)
-    message.tags = tags
-    message.save(update_fields=["tags"])
-    message.tag_rows.all().delete()
-    _store_tags(message)
+    tagging.replace(message, tags)
     if change["add"] or change["remove"]:
         record(message.flow, Event.TAG_CHANGE, change, user)
         _publish("edit", message)
@@ -380,7 +368,7 @@ def _remove(message: Message) -> None:
 def _counter(message: Message) -> str:
     if message.event == Event.DISCUSSION:
         return "external_comments"
-    return "activities" if message.by_integration else "internal_comments"
+    return "activities" if message.belongs_in_inbox else "internal_comments"
 
 
 def _count(thread: Thread, message: Message, attachments: list[Attachment]) -> None:
@@ -398,4 +386,4 @@ def _show_as_last(thread: Thread, message: Message, attachments: list[Attachment
     thread.last_event = message.event
     thread.last_author = message.speaker[:255]
     names = ", ".join(attachment.file_name for attachment in attachments)
-    thread.last_title = message.title if message.by_integration else message.content or names
+    thread.last_title = message.title if message.belongs_in_inbox else message.content or names

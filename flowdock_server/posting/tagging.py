@@ -19,18 +19,17 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from linkify_it import LinkifyIt
 
-from flowdock_server.models import Flow, FlowMembership
+from flowdock_server.models import Flow, FlowMembership, Message, PrivateMessage
+from flowdock_server.parsing import mentions
 
-EVERYONE = {"everyone", "everybody", "all", "anyone", "anybody"}
 MAX_LENGTH = 100  # characters of one tag
 
-# What is neither part of a word nor of an address stands before a tag. A tag may have hyphens inside, a nick also
-# dots. Possessive, so that `#http://x` and `#a#b` are not cut short to something that would do.
-_HASHTAG = re.compile(r"(?<![\w&/#＃])[#＃](\w[\w-]*+)(?!://|[#＃])")
-_MENTION = re.compile(r"(?<![\w&/@＠.])[@＠]((?:\w|[.-](?=\w))++)(?!://|[@＠])")
+_HASHTAG = re.compile(mentions.HASHTAG)
+_MENTION = re.compile(mentions.MENTION)
 _CODE = re.compile(r"^ {4}.*$", re.MULTILINE)
 # What an address may follow: in `$foo.com` and `#foo.com` there is none.
 _NOT_BEFORE_LINK = "#＃@＠$"
@@ -62,10 +61,10 @@ def of_text(text: str, people: People, author_id: int | None = None) -> list[str
     """The tags that are in what somebody said."""
     words, has_link = _without_links(text)
     words = _CODE.sub("", words)
-    tags = [f"#{name.rstrip('-')}" for name in _HASHTAG.findall(words)]
-    mentions = _MENTION.findall(words)
-    found = given([*(f"@{nick}" for nick in mentions), *tags], people, author_id)
-    called = {nick.lower() for nick in mentions}
+    tags = [f"#{mentions.tag_name(name)}" for name in _HASHTAG.findall(words)]
+    nicks = _MENTION.findall(words)
+    found = given([*(f"@{nick}" for nick in nicks), *tags], people, author_id)
+    called = {nick.lower() for nick in nicks}
     lower = words.lower()
     for nick, ids in people.by_nick.items():
         # The first test is quick, and nearly always enough.
@@ -85,7 +84,7 @@ def given(tags: Iterable[str], people: People, author_id: int | None = None) -> 
     for tag in tags:
         if not tag.startswith("@"):
             found.append(tag.removeprefix("#"))
-        elif (nick := tag[1:].lower()) in EVERYONE and nick not in people.by_nick:
+        elif mentions.means_everyone(nick := tag[1:].lower(), people.by_nick):
             found += [":user:everyone", *(f":unread:{user_id}" for user_id in people.ids if user_id != author_id)]
         else:
             for user_id in people.by_nick.get(nick, []):
@@ -104,10 +103,24 @@ def searched(tags: Iterable[str], people: People) -> Iterator[list[str]]:
         tag = tag.strip().lower()
         if not tag.startswith("@"):
             yield [tag.removeprefix("#")]
-        elif tag[1:] in EVERYONE and tag[1:] not in people.by_nick:
+        elif mentions.means_everyone(tag[1:], people.by_nick):
             yield [":user:everyone"]
         else:
             yield [f":user:{user_id}" for user_id in people.by_nick.get(tag[1:], [])]
+
+
+def store(message: Message | PrivateMessage) -> None:
+    """Store the tags of a new message in lower case, so that it can be found by them."""
+    row: Any = message.tag_rows.model
+    row.objects.bulk_create([row(message=message, name=name) for name in sorted({tag.lower() for tag in message.tags})])
+
+
+def replace(message: Message | PrivateMessage, tags: list[str]) -> None:
+    """Give a stored message other tags."""
+    message.tags = tags
+    message.save(update_fields=["tags"])
+    message.tag_rows.all().delete()
+    store(message)
 
 
 def unique(tags: Iterable[str]) -> list[str]:

@@ -174,7 +174,7 @@ def test_what_is_deleted_leaves_no_words_behind(world, ines, connect, client, wh
 @pytest.fixture
 def many(world, monkeypatch):
     """More messages than are asked one by one, all with common words and tags, and a few with their own."""
-    monkeypatch.setattr("flowdock_server.api.messages.FEW", 5)
+    monkeypatch.setattr("flowdock_server.posting.finding.FEW", 5)
     stored = [
         Message(
             flow=world.main,

@@ -211,7 +211,7 @@ def message_shapes(found: Iterable[Message], *, with_email: bool = True) -> list
                 message.thread.flow = message.flow
                 threads[message.thread.pk] = thread_shape(message.thread, with_email=with_email)
             thread = threads[message.thread.pk]
-        elif message.event not in chat_threads.BOOKKEEPING:
+        elif message.event not in chat_threads.WITHOUT_THREAD:
             thread = _thread_of_one(message)
         shapes.append(message_shape(message, thread))
     return shapes
@@ -219,7 +219,7 @@ def message_shapes(found: Iterable[Message], *, with_email: bool = True) -> list
 
 def message_shape(message: Message, thread: ThreadShape | None) -> MessageShape:
     """`thread` is the shape of the message's thread. For comments, `parent` is loaded."""
-    in_inbox = message.by_integration
+    in_inbox = message.belongs_in_inbox
     attachments = [attachment_shape(one) for one in message.attachments.all()] if ":file" in message.tags else []
     is_anonymous = in_inbox or not message.user_id or message.external_user_name
     shape: MessageShape = {
@@ -337,7 +337,7 @@ def _content(message: Message, attachments: list[AttachmentShape]) -> str | dict
 
 
 def _what_is_said(message: Message) -> str:
-    return clean_line(message.title) if message.by_integration else message.content
+    return clean_line(message.title) if message.belongs_in_inbox else message.content
 
 
 def _mail(message: Message) -> dict[str, Any]:
