@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import ModelAdmin
+from django.contrib.admin.utils import model_ngettext
 from django.core.exceptions import ObjectDoesNotExist
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
@@ -51,7 +52,7 @@ class AgeFilter(admin.SimpleListFilter):
     AGES: ClassVar = {"hour": dt.timedelta(hours=1), "day": dt.timedelta(days=1), "week": dt.timedelta(days=7)}
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
-        return [(age, f"The last {age}") for age in self.AGES]
+        return [(age, f"Last {age}") for age in self.AGES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         age = self.AGES.get(self.value() or "")
@@ -120,8 +121,10 @@ class Overseen(BaseAdmin):
         kwargs["extra_context"] = {**(kwargs.get("extra_context") or {}), **context}
         return super().change_view(request, *args, **kwargs)
 
-    def act(self, request: HttpRequest, rows: QuerySet[Any], done: str, action: Callable[[Any], None]) -> None:
-        """Do `action` to each row, write it to the audit log, and say how many there were, and how many are deleted."""
+    def act(
+        self, request: HttpRequest, rows: QuerySet[Any], verb: str, done: str, action: Callable[[Any], None]
+    ) -> None:
+        """Do `action` to each row, write it to the audit log, and report how many rows were changed or are deleted."""
         count = deleted = 0
         for row in rows:
             try:
@@ -132,8 +135,12 @@ class Overseen(BaseAdmin):
             self.log_change(request, row, done)
             count += 1
         if deleted:
-            self.message_user(request, f"{deleted} were deleted meanwhile, and are left out.", messages.WARNING)
-        self.message_user(request, f"{count} {done}.", messages.SUCCESS if count else messages.WARNING)
+            skipped = f"{deleted} {model_ngettext(self.opts, deleted)} skipped: deleted in the meantime."
+            self.message_user(request, skipped, messages.WARNING)
+        if count:
+            self.message_user(request, f"{count} {model_ngettext(self.opts, count)} {done}.", messages.SUCCESS)
+        else:
+            self.message_user(request, f"Nothing to {verb} in this selection.", messages.WARNING)
 
 
 @admin.register(Origin)
@@ -148,14 +155,14 @@ class OriginAdmin(Overseen):
     )  # fmt: skip
     actions = ("cut_off_old_secret",)
 
-    @admin.action(description="Cut off the old secret now, after a rotation", permissions=["change"])
+    @admin.action(description="Revoke the old secrets of selected origins", permissions=["change"])
     def cut_off_old_secret(self, request: HttpRequest, rows: QuerySet[Origin]) -> None:
         rotating = rows.filter(previous_secret_until__gt=timezone.now())
-        self.act(request, rotating, "old secrets cut off", Origin.cut_off_previous_secret)
+        self.act(request, rotating, "revoke", "now without an old secret", Origin.cut_off_previous_secret)
 
-    @admin.display(description="hook URL")
+    @admin.display(description="webhook address")
     def hook(self, origin: Origin) -> str:
-        return origin.hook_url if origin.webhook_service else "none: it sends no webhooks"
+        return origin.hook_url if origin.webhook_service else "none: this service sends no webhooks"
 
 
 @admin.register(Integration)
@@ -179,13 +186,15 @@ class IntegrationAdmin(Overseen):
     def service(self, integration: Integration) -> str:
         return integration.origin.get_service_display()
 
-    @admin.action(description="Pause: post nothing until resumed", permissions=["change"])
+    @admin.action(description="Pause selected integrations", permissions=["change"])
     def pause(self, request: HttpRequest, rows: QuerySet[Integration]) -> None:
-        self.act(request, rows.filter(removed_at=None, paused_at=None), "paused", lambda row: row.pause(request.user))
+        running = rows.filter(removed_at=None, paused_at=None)
+        self.act(request, running, "pause", "paused", lambda row: row.pause(request.user))
 
-    @admin.action(description="Resume", permissions=["change"])
+    @admin.action(description="Resume selected integrations", permissions=["change"])
     def resume(self, request: HttpRequest, rows: QuerySet[Integration]) -> None:
-        self.act(request, rows.filter(removed_at=None).exclude(paused_at=None), "resumed", Integration.resume)
+        paused = rows.filter(removed_at=None).exclude(paused_at=None)
+        self.act(request, paused, "resume", "resumed", Integration.resume)
 
 
 @admin.register(Event)
@@ -222,7 +231,7 @@ class EventAdmin(Overseen):
         body = payload_display.show(event)
         if not body.size:
             return NOTHING
-        rest = format_html("\n… the beginning of {}", filesizeformat(body.size)) if body.is_cut else ""
+        rest = format_html("\n… (first part of {})", filesizeformat(body.size)) if body.is_cut else ""
         return format_html('<pre class="payload">{}{}</pre>', body.html, rest)
 
 
@@ -247,16 +256,16 @@ class DeliveryAdmin(Overseen):
     def tried(self, delivery: Delivery) -> SafeString:
         return in_lines(delivery.attempts)
 
-    @admin.action(description="Retry: post those that failed, were dropped or wait, now", permissions=["change"])
+    @admin.action(description="Retry selected deliveries", permissions=["change"])
     def retry(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
         retried = rows.filter(state__in=Delivery.RETRIABLE, integration__removed_at=None)
-        self.act(request, retried, "put back in the outbox", Delivery.retry)
+        self.act(request, retried, "retry", "queued again", Delivery.retry)
 
-    @admin.action(description="Drop: give up those that wait or failed", permissions=["change"])
+    @admin.action(description="Drop selected deliveries", permissions=["change"])
     def drop(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
         dropped = rows.filter(state__in=(Delivery.State.PENDING, Delivery.State.FAILED))
         who = request.user.get_username()
-        self.act(request, dropped, "dropped", lambda row: row.drop(f"dropped by {who}"))
+        self.act(request, dropped, "drop", "dropped", lambda row: row.drop(f"dropped by {who}"))
 
 
 def in_lines(data: object) -> SafeString:

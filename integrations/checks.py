@@ -24,7 +24,7 @@ def field_keys_are_fernet_keys(**kwargs: Any) -> list[CheckMessage]:
             return [
                 Error(
                     f"Key {position} of FIELD_KEYS is not a Fernet key.",
-                    hint="A Fernet key is 32 random bytes in URL-safe base64; separate several by commas.",
+                    hint="A Fernet key is 32 random bytes in URL-safe base64. Separate several keys with commas.",
                     id="integrations.E001",
                 )
             ]
@@ -50,7 +50,7 @@ def certificate_authorities_can_be_loaded(**kwargs: Any) -> list[CheckMessage]:
         return [
             Error(
                 f"The certificates in FLOWDOCK_CA_FILE cannot be loaded: {error.strerror or error}.",
-                hint="It is the path of a file with one or more certificates in PEM, readable by the bridge.",
+                hint="Set it to the path of a PEM file with one or more certificates that the bridge can read.",
                 id="integrations.E005",
             )
         ]
@@ -63,8 +63,8 @@ def api_version_is_known(**kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            "FLOWDOCK_API_VERSION is neither activities nor messages.",
-            hint="activities: the October 2014 dialect (POST /activities); messages: the later one (POST /messages).",
+            "FLOWDOCK_API_VERSION must be activities or messages.",
+            hint="activities: the API of October 2014 (POST /activities); messages: the later API (POST /messages).",
             id="integrations.E003",
         )
     ]
@@ -77,7 +77,7 @@ def flowdock_knows_this_bridge(**kwargs: Any) -> list[CheckMessage]:
     return [
         Warning(
             "FLOWDOCK_CLIENT_ID or FLOWDOCK_CLIENT_SECRET is not set, so nobody can sign in.",
-            hint="Register the bridge as an application at Flowdock; its redirect URI is "
+            hint="Register the bridge as an application in Flowdock, with the redirect URI "
             f"{settings.BRIDGE_URL}/complete/flowdock/.",
             id="integrations.W001",
         )
@@ -87,7 +87,7 @@ def flowdock_knows_this_bridge(**kwargs: Any) -> list[CheckMessage]:
 @register(Tags.security, deploy=True)
 def addresses_are_encrypted_in_transit(**kwargs: Any) -> list[CheckMessage]:
     return [
-        Warning(f"{name} is not https: tokens and secrets travel in clear.", id="integrations.W002")
+        Warning(f"{name} does not use https, so tokens and secrets are sent unencrypted.", id="integrations.W002")
         for name in ("FLOWDOCK_API_URL", "BRIDGE_URL")
         if not getattr(settings, name).startswith("https://")
     ]
@@ -105,7 +105,7 @@ def stored_secrets_open(**kwargs: Any) -> list[CheckMessage]:
             return []  # then there are no secrets
         return [
             Warning(
-                f"The stored secrets could not be checked, because the database does not answer: {error}",
+                f"The stored secrets could not be checked, because the database is not available: {error}",
                 id="integrations.W003",
             )
         ]
@@ -114,7 +114,7 @@ def stored_secrets_open(**kwargs: Any) -> list[CheckMessage]:
         some = "; ".join(str(secret) for secret in tally.lost[:3]) + ("; ..." if len(tally.lost) > 3 else "")
         found.append(
             Error(
-                f"{len(tally.lost)} stored secrets do not open with any of FIELD_KEYS ({some}).",
+                f"No key of FIELD_KEYS decrypts {len(tally.lost)} stored secrets ({some}).",
                 hint="Add the key that they were encrypted with to FIELD_KEYS. `manage.py reencrypt_secrets --dry-run` "
                 "lists them.",
                 id="integrations.E006",
@@ -123,7 +123,7 @@ def stored_secrets_open(**kwargs: Any) -> list[CheckMessage]:
     if older := tally.count[encryption.Key.OLDER]:
         found.append(
             Info(
-                f"{older} of {tally.count.total()} stored secrets open with an older key of FIELD_KEYS only.",
+                f"Only an older key of FIELD_KEYS decrypts {older} of {tally.count.total()} stored secrets.",
                 hint="Run `manage.py reencrypt_secrets` before you remove the older keys.",
                 id="integrations.I001",
             )

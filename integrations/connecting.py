@@ -154,7 +154,7 @@ def _outcome(flow: Flow, origin: Origin) -> Integration:
         if integration.has_token:
             return integration
         time.sleep(0.2)
-    raise FlowdockUnavailable("another attempt to connect it is still under way")
+    raise FlowdockUnavailable("another attempt to connect it is still in progress")
 
 
 def _sweep(flow: Flow) -> None:

@@ -59,7 +59,7 @@ class Origin(models.Model):
 
     hook_id = models.CharField(max_length=20, unique=True, default=new_hook_id, editable=False)
     service = models.CharField(max_length=40, choices=services.choices)
-    name = models.CharField(max_length=255, help_text="As the service names it: octo/hello")
+    name = models.CharField(max_length=255, help_text="Its name at the service, such as octo/hello")
     external_url = models.URLField(max_length=500, blank=True)
     # Of an own app's origin, the organization whose flows it can reach (its parameterized_name in Flowdock). Empty for
     # those that belong to none: a webhook's secret says who may send, and its person which flows it reaches.
@@ -190,7 +190,7 @@ class Integration(models.Model):
     flow_name = models.CharField(max_length=255, blank=True)
     flow_web_url = models.URLField(max_length=500, blank=True)
     organization = models.CharField(
-        max_length=100, blank=True, default="", help_text="Its parameterized_name, as in addresses: acme"
+        max_length=100, blank=True, default="", help_text="The organization's parameterized_name, such as acme"
     )
     organization_name = models.CharField(max_length=255, blank=True)
 
@@ -307,7 +307,7 @@ class Event(models.Model):
     actor = models.CharField(max_length=255, blank=True)
     summary = models.CharField(max_length=500, blank=True)
     subject = models.CharField(max_length=500, blank=True)
-    activity = models.JSONField(null=True, blank=True, help_text="What is posted; null for a kind that is not")
+    activity = models.JSONField(null=True, blank=True, help_text="What is posted; null if the event is not posted")
     why_not = models.CharField(max_length=255, blank=True)
     thread_id = models.CharField(max_length=255, blank=True, default="")
 
@@ -441,7 +441,7 @@ class Delivery(models.Model):
         DELIVERED = "delivered", "Posted"
         FAILED = "failed", "Failed"
         FILTERED = "filtered", "Filtered"
-        UNPOSTED = "unposted", "Not a kind we post"
+        UNPOSTED = "unposted", "Not supported"
         DROPPED = "dropped", "Dropped"
 
     # What may be put back in the outbox. A pending one may: its turn comes at once.
@@ -452,7 +452,7 @@ class Delivery(models.Model):
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     reason = models.CharField(max_length=500, blank=True, default="")
-    rule = models.CharField(max_length=40, blank=True, default="", help_text="The filter's rule that refused it")
+    rule = models.CharField(max_length=40, blank=True, default="", help_text="The filter rule that blocked it")
     thread_id = models.CharField(max_length=255, blank=True, default="")
     # Flowdock recognises a repetition by it: a retry after a crash posts nothing twice.
     # Not indexed: nothing finds a delivery by it, and random keys make an index slower the longer it grows.
@@ -590,7 +590,7 @@ class PasswordFailures(models.Model):
     key = models.CharField(primary_key=True, max_length=64, editable=False)
     count = models.PositiveIntegerField()
     last_at = models.DateTimeField(db_index=True)
-    is_known_place = models.BooleanField(default=False, help_text="The account was signed in to from this address")
+    is_known_place = models.BooleanField(default=False, help_text="The account has signed in from this address before")
 
     def __str__(self) -> str:
         return f"{self.count} until {self.last_at}"

@@ -27,13 +27,13 @@ IN_VAIN = 5  # integrations in a row that nobody answered about: then Flowdock a
 
 
 class Finding(enum.Enum):
-    WELL = "well"
-    HEALED = "well again"
-    REFUSED = "needs attention: its token is refused"
-    NOT_ALLOWED = "needs attention: it may not post"
+    WELL = "OK"
+    HEALED = "OK again"
+    REFUSED = "needs attention: Flowdock refuses its token"
+    NOT_ALLOWED = "needs attention: Flowdock does not allow it to post"
     KEY_MISSING = "needs attention: its token cannot be decrypted"
     REMOVED = "removed in Flowdock"
-    UNANSWERED = "not checked: Flowdock could not answer"
+    UNANSWERED = "not checked: Flowdock did not answer"
 
 
 def abandoned() -> QuerySet[Integration]:

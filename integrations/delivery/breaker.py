@@ -67,7 +67,7 @@ class Breaker:
         pause = max(min(FIRST_PAUSE * 2**self.pauses, LAST_PAUSE), min(wish or 0.0, LONGEST_WISH))
         self.pauses += 1
         self.until = now + pause * random.uniform(1.0, 1.2)  # noqa: S311  no secret
-        logger.warning("Flowdock is away (%s): only probes are sent for %.0f s", words, pause)
+        logger.warning("Flowdock is not responding (%s): only probes are sent for %.0f s", words, pause)
 
     def _is_everybody(self, now: float) -> bool:
         is_silent = self.answered_at is None or now - self.answered_at > SILENCE

@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='integration',
             name='organization',
-            field=models.CharField(blank=True, default='', help_text='Its parameterized_name, as in addresses: acme', max_length=100),
+            field=models.CharField(blank=True, default='', help_text="The organization's parameterized_name, such as acme", max_length=100),
         ),
         migrations.AddField(
             model_name='origin',

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(editable=False, max_length=64, primary_key=True, serialize=False)),
                 ('count', models.PositiveIntegerField()),
                 ('last_at', models.DateTimeField(db_index=True)),
-                ('is_known_place', models.BooleanField(default=False, help_text='The account was signed in to from this address')),
+                ('is_known_place', models.BooleanField(default=False, help_text='The account has signed in from this address before')),
             ],
         ),
         migrations.CreateModel(

@@ -146,7 +146,7 @@ def test_a_delivery_that_is_deleted_while_it_is_retried_is_left_out(staff: Clien
 
     assert deleted
     page = staff.get(reverse("admin:integrations_delivery_changelist")).content.decode()
-    assert "1 were deleted meanwhile" in page
+    assert "1 delivery skipped: deleted in the meantime." in page
     assert not LogEntry.objects.exists()
 
 
@@ -217,4 +217,4 @@ def test_an_own_app_s_origin_has_no_hook_to_show(staff: Client, integration: Int
     for origin, is_shown in ((integration.origin, True), (own, False)):
         page = staff.get(reverse("admin:integrations_origin_change", args=[origin.pk])).content.decode()
         assert (origin.hook_url in page) is is_shown
-        assert ("none: it sends no webhooks" in page) is not is_shown
+        assert ("none: this service sends no webhooks" in page) is not is_shown

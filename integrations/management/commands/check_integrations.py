@@ -17,15 +17,15 @@ from integrations.source_checks import Finding, abandoned, check_all
 
 class Command(BaseCommand):
     help = (
-        "Ask Flowdock about every integration. One whose source was removed there ends; one whose token is refused "
-        "needs attention, until Flowdock takes it again; a set-up that was never finished is cleared away. For cron, "
-        "where no worker runs: it prints which integrations changed or need attention, and with --verbosity 2 how "
-        "many were checked. Exit codes: 0: none needs attention; 1: some do; 3: Flowdock could not answer about all; "
-        "2: wrong arguments."
+        "Check every integration at Flowdock. An integration whose source was removed there is ended, one whose token "
+        "is refused is marked as needing attention until Flowdock accepts it again, and unfinished set-ups are "
+        "deleted. For cron, where no worker runs: it prints which integrations changed or need attention, and with "
+        "--verbosity 2 how many were checked. Exit codes: 0: none needs attention; 1: some do; 2: wrong arguments; "
+        "3: not all could be checked, because Flowdock did not answer."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="Ask and report, and change nothing.")
+        parser.add_argument("--dry-run", action="store_true", help="Check and report, but change nothing.")
 
     def handle(self, *, dry_run: bool, verbosity: int, **options: Any) -> None:
         found: Counter[Finding] = Counter()
@@ -43,12 +43,12 @@ class Command(BaseCommand):
         unfinished = abandoned()
         count = unfinished.count() if dry_run else unfinished.delete()[0]
         if count and (dry_run or verbosity > 1):
-            self.stdout.write(f"{count} set-ups were never finished{'' if dry_run else ' and are cleared away'}")
+            self.stdout.write(f"{count} unfinished set-ups {'found' if dry_run else 'deleted'}")
         unanswered = found[Finding.UNANSWERED]
         if dry_run or verbosity > 1:
             self.stdout.write(f"{found.total() - unanswered} of {total} integrations checked")
         if away:
-            self.stderr.write(f"Flowdock is away: {away}")
+            self.stderr.write(f"Flowdock is not responding: {away}")
         if away or unanswered:
             sys.exit(3)
         if found[Finding.REFUSED] or found[Finding.NOT_ALLOWED] or found[Finding.KEY_MISSING]:

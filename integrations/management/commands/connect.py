@@ -23,17 +23,17 @@ from integrations.services.base import InvalidOrigin, OfferedOrigin, Service, We
 from integrations.services.filters import clean
 
 EXAMPLE = """
-The flow token comes from Flowdock's page for developers ("create a new source" for a flow). Given as an option it shows
-in the machine's list of processes; from the environment or from standard input it does not:
+To get a flow token, create a source for the flow on Flowdock's page for developers. Options are visible in the list of
+processes, so pass the token in the environment or on standard input:
 
   FLOW_TOKEN=... manage.py connect github octo/hello
   manage.py connect github octo/hello --json < token.txt
 
 Exit codes:
-  0  connected, or connected already: the same hook is printed again
-  1  Flowdock refuses the token, or another origin has its source
+  0  connected, or already connected: the same address and secret are printed again
+  1  Flowdock refuses the token, or its source is connected to another origin
   2  wrong arguments: the service, the origin or the filters
-  3  Flowdock is away; nothing was made
+  3  Flowdock is not responding; nothing was created
 """
 
 
@@ -52,19 +52,19 @@ class Connected:
 
 
 class Command(BaseCommand):
-    help = "Connect an origin to a flow by a flow token; prints the address and the secret for the service's webhook."
+    help = "Connect an origin to a flow with a flow token, and print the address and secret for the service's webhook."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = EXAMPLE
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.add_argument("service", choices=sorted(services.SERVICES), help="The kind of system.")
-        parser.add_argument("origin", help="What to connect, as the service names it: octo/hello, Lunch.")
-        parser.add_argument("--flow-token", help="The source's token (default: FLOW_TOKEN, else standard input).")
+        parser.add_argument("service", choices=sorted(services.SERVICES), help="The service that sends the events.")
+        parser.add_argument("origin", help="What to connect, by its name at the service: octo/hello, Lunch.")
+        parser.add_argument("--flow-token", help="The flow token (default: FLOW_TOKEN, else standard input).")
         parser.add_argument(
-            "--filters", metavar="PRESET", help="The filters to begin with (default: the first preset)."
+            "--filters", metavar="PRESET", help="The filters to start with (default: the first preset)."
         )
         parser.add_argument("--json", action="store_true", dest="as_json", help="Print a JSON object.")
-        parser.add_argument("--dry-run", action="store_true", help="Ask Flowdock about the token, and make nothing.")
+        parser.add_argument("--dry-run", action="store_true", help="Check the token at Flowdock, but connect nothing.")
 
     def handle(
         self, *, service: str, origin: str, flow_token: str | None, as_json: bool, dry_run: bool, **options: Any
@@ -75,7 +75,7 @@ class Command(BaseCommand):
         chosen = find(kind, origin, "") if kind.has_hooks else None
         token = flow_token or os.environ.get("FLOW_TOKEN") or read_token()
         if not token:
-            raise CommandError("There is no flow token; see --help.", returncode=2)
+            raise CommandError("No flow token was given. See --help.", returncode=2)
         source = ask(token)
         chosen = chosen or find(kind, origin, organization_in(source.url))
         if dry_run:
@@ -101,7 +101,7 @@ def read_token() -> str:
 def preset(service: Service, name: str | None) -> dict[str, dict[str, list[str]]]:
     known = {each.name: each for each in service.presets}
     if name is not None and name not in known:
-        raise CommandError(f"{service.title} has the presets {', '.join(known)}.", returncode=2)
+        raise CommandError(f"Unknown preset. The presets of {service.title} are: {', '.join(known)}.", returncode=2)
     chosen = known[name] if name is not None else service.presets[0]
     return clean(service.rules, chosen.filters)
 
@@ -112,9 +112,9 @@ def ask(flow_token: str) -> Source:
         with Flowdock() as flowdock:
             return flowdock.source_of(flow_token)
     except FlowdockUnavailable as error:
-        raise CommandError(f"Flowdock is away: {error}", returncode=3) from error
+        raise CommandError(f"Flowdock is not responding: {error}", returncode=3) from error
     except FlowdockError as error:
-        raise CommandError(f"Flowdock does not take this flow token: {error}") from error
+        raise CommandError(f"Flowdock refuses this flow token: {error}") from error
 
 
 def connect(
@@ -129,7 +129,7 @@ def connect(
             known = Integration.objects.filter(flowdock_id=source.id).select_related("origin").first()
             integration = known or make(service, chosen, source, flow_token, filters)
     except IntegrityError as error:
-        raise CommandError("The same source is being connected by somebody else just now.") from error
+        raise CommandError("Another process is connecting the same source. Try again.") from error
     origin = integration.origin
     if integration.removed_at or (origin.service, origin.name, origin.organization) != (
         service.name,
@@ -169,10 +169,10 @@ def make(
 
 
 def in_words(service: Service, name: str, connected: Connected) -> str:
-    state = "is connected" if connected.is_new else "was connected already"
+    state = "is connected" if connected.is_new else "was already connected"
     done = f"{name} {state}: integration {connected.integration}."
     if not isinstance(service, WebhookService):
-        return f"{done}\nNothing is left to do: {service.title} is part of this bridge."
+        return f"{done}\nThere is nothing else to set up: {service.title} is built into the bridge."
     return (
         f"{done}\n"
         f"{service.address_label + ':':<14} {connected.hook_url}\n"

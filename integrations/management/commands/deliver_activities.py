@@ -15,9 +15,10 @@ from integrations.models import Delivery
 
 class Command(BaseCommand):
     help = (
-        "Post the activities that are due to Flowdock, then exit: for cron, where no worker runs. It may run beside "
-        "workers and beside itself; each activity is taken by one of them. It prints what was done with --verbosity 2. "
-        "Exit codes: 0: nothing is due any more; 1: Flowdock is away, the rest stays in the outbox; 2: wrong arguments."
+        "Post all due activities to Flowdock, then exit. For cron, where no worker runs; it can also run at the same "
+        "time as workers or another deliver_activities, since each activity is posted by one of them. With "
+        "--verbosity 2 it prints what was done. Exit codes: 0: nothing is due any more; 1: Flowdock is not responding, "
+        "the rest stays in the outbox; 2: wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,15 +26,15 @@ class Command(BaseCommand):
             "--senders",
             type=int,
             default=settings.WORKER_SENDERS,
-            help="How many activities are posted at the same time (default: WORKER_SENDERS, %(default)s).",
+            help="How many activities to post at the same time (default: WORKER_SENDERS, %(default)s).",
         )
-        parser.add_argument("--dry-run", action="store_true", help="Only say how many threads have something due.")
+        parser.add_argument("--dry-run", action="store_true", help="Only print how many threads have a due activity.")
 
     def handle(self, *, senders: int, dry_run: bool, verbosity: int, **options: Any) -> None:
         if dry_run:
             due = Delivery.objects.next_up().count()
             waiting = Delivery.objects.pending().count()
-            self.stdout.write(f"{due} threads have an activity that is due; {waiting} activities wait in all")
+            self.stdout.write(f"{due} threads have a due activity; {waiting} activities are waiting in total")
             return
         dispatcher = Dispatcher(senders)
         dispatcher.run(until_idle=True)
@@ -41,5 +42,5 @@ class Command(BaseCommand):
             said = [f"{count} {fate.value}" for fate in Fate if (count := dispatcher.tally[fate])]
             self.stdout.write(", ".join(said) or "nothing was due")
         if dispatcher.found_nobody:
-            self.stderr.write("Flowdock is away; what is left stays in the outbox")
+            self.stderr.write("Flowdock is not responding; the rest stays in the outbox")
             sys.exit(1)

@@ -15,39 +15,39 @@ from integrations.activity import COLORS, Activity, InvalidActivity, escape
 from integrations.models import Delivery, Integration
 
 EXAMPLE = """
-The activity is made from the options, whose texts are plain, or read as JSON from standard input, where titles and
-bodies are HTML, if there is no --title:
+With --title, the activity is made from the options, which are plain text. Without it, the activity is read as JSON from
+standard input, where titles and bodies are HTML:
 
   {"author": {"name": "Lea Cohen"}, "title": "deployed", "thread_id": "deploy:42", "body": "<p>All is well.</p>",
    "thread": {"title": "Version 1.4.2", "external_url": "https://ci.example.com/42",
               "status": {"value": "live", "color": "green"}, "fields": [{"label": "Branch", "value": "main"}]}}
 
 Exit codes:
-  0  it is in the outbox; with --wait: Flowdock has it
-  1  it will not be posted: the filters refuse it, Flowdock did, or there is no such integration
-  2  wrong arguments, or not an activity: what is missing or wrong is said
-  3  with --wait: it still waits in the outbox
+  0  the activity is in the outbox; with --wait: it was posted
+  1  it will not be posted: a filter or Flowdock refused it, or there is no such integration
+  2  wrong arguments or an invalid activity; the message says what is missing or wrong
+  3  with --wait: it is still waiting in the outbox
 """
 
 
 class Command(BaseCommand):
-    help = "Post one activity to an integration's flow, by the same outbox, filters and order as everything else."
+    help = "Post one activity to an integration's flow, through the same filters and outbox as any other event."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = EXAMPLE
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.add_argument("integration", type=int, help="The integration's number, as in its page's address.")
+        parser.add_argument("integration", type=int, help="The integration's number, as in the address of its page.")
         parser.add_argument("--author", default="Flowdock Bridge", help="Who did it (default: %(default)s).")
-        parser.add_argument("--title", help='What they did: "deployed".')
-        parser.add_argument("--body", default="", help="More about it.")
-        parser.add_argument("--discussion", action="store_true", help="It was said rather than done.")
-        parser.add_argument("--thread-id", help="What it is about, the same for all about it (default: its title).")
-        parser.add_argument("--thread-title", help="How that is called (default: the title).")
-        parser.add_argument("--url", default="", help="Where to look at it.")
-        parser.add_argument("--status", help="How it stands now.")
-        parser.add_argument("--color", choices=sorted(COLORS), default="grey", help="The status's colour.")
+        parser.add_argument("--title", help='What the author did, such as "deployed".')
+        parser.add_argument("--body", default="", help="Text below the title.")
+        parser.add_argument("--discussion", action="store_true", help="Post it as a comment instead of an activity.")
+        parser.add_argument("--thread-id", help="The thread's ID; the same ID continues a thread (default: its title).")
+        parser.add_argument("--thread-title", help="The thread's title (default: --title).")
+        parser.add_argument("--url", default="", help="The thread's web address.")
+        parser.add_argument("--status", help='The thread\'s status, such as "live".')
+        parser.add_argument("--color", choices=sorted(COLORS), default="grey", help="The color of the status.")
         parser.add_argument(
-            "--idempotency-key", default="", help="Your own id of the activity: the same key posts it once."
+            "--idempotency-key", default="", help="Your own ID of the activity: the same key posts it only once."
         )
         parser.add_argument(
             "--wait",
@@ -55,9 +55,9 @@ class Command(BaseCommand):
             nargs="?",
             const=30.0,
             metavar="SECONDS",
-            help="Wait until Flowdock has it, for 30 s or as long as given. It is a worker that posts it.",
+            help="Wait until a worker has posted it, for at most SECONDS (default: 30).",
         )
-        parser.add_argument("--dry-run", action="store_true", help="Print the activity as JSON, and keep nothing.")
+        parser.add_argument("--dry-run", action="store_true", help="Print the activity as JSON, but post nothing.")
 
     def handle(
         self, *, integration: int, wait: float | None, dry_run: bool, idempotency_key: str, **options: Any
@@ -65,20 +65,20 @@ class Command(BaseCommand):
         activity = self.activity(options)
         target = Integration.objects.connected().filter(pk=integration).select_related("origin").first()
         if target is None:
-            raise CommandError(f"There is no connected integration {integration}.")
+            raise CommandError(f"No connected integration has the number {integration}.")
         if dry_run:
             self.stdout.write(json.dumps(activity.as_json(), indent=2, ensure_ascii=False))
             return
         try:
             accepted = ingest.post(target.origin, activity, idempotency_key, integration=target)
         except ingest.NobodyListens:
-            raise CommandError(f"Integration {integration} was removed just now.") from None
+            raise CommandError(f"Integration {integration} has just been removed.") from None
         delivery = Delivery.objects.filter(event=accepted.event, integration=target).first()
         if delivery is None:
             raise CommandError("This idempotency key was used for another integration of the origin.")
         self.stdout.write(str(delivery.pk))
         if not accepted.is_new:
-            self.stderr.write("known already: nothing was added")
+            self.stderr.write("already received: nothing was added")
         if wait is not None:
             await_end(delivery, wait)
         self.report(delivery, waited=wait is not None)
@@ -87,7 +87,7 @@ class Command(BaseCommand):
         try:
             return Activity.from_json(read_json() if options["title"] is None else as_json(options))
         except InvalidActivity as error:
-            raise CommandError(f"Not an activity: {error}.", returncode=2) from error
+            raise CommandError(f"Invalid activity: {error}.", returncode=2) from error
 
     def report(self, delivery: Delivery, *, waited: bool) -> None:
         match delivery.state:
@@ -95,7 +95,9 @@ class Command(BaseCommand):
                 return
             case Delivery.State.PENDING:
                 if waited:
-                    raise CommandError(f"It still waits: {delivery.reason or 'no worker has taken it'}.", returncode=3)
+                    raise CommandError(
+                        f"Still waiting: {delivery.reason or 'no worker has picked it up'}.", returncode=3
+                    )
             case _:
                 raise CommandError(f"{delivery.get_state_display()}: {delivery.reason}.")
 
@@ -106,7 +108,7 @@ def read_json() -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise CommandError(f"Standard input is not JSON: {error}.", returncode=2) from error
     if not isinstance(data, dict):
-        raise CommandError("Standard input holds no JSON object; see --help.", returncode=2)
+        raise CommandError("Standard input is not a JSON object. See --help.", returncode=2)
     return data
 
 

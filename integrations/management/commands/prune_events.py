@@ -13,13 +13,13 @@ from integrations import retention
 
 class Command(BaseCommand):
     help = (
-        "Delete events older than EVENT_RETENTION_DAYS, with what became of them. An event that still waits to be "
-        "posted is never deleted. Sign-ins that have expired or were never finished go with them. For cron, where no "
-        "worker runs; it prints how many were deleted with --verbosity 2. Exit codes: 0: done; 2: wrong arguments."
+        "Delete events older than EVENT_RETENTION_DAYS together with their deliveries, except events that are still "
+        "waiting to be posted. Also delete sign-ins that expired or were never finished. For cron, where no worker "
+        "runs; with --verbosity 2 it prints how many events were deleted. Exit codes: 0: done; 2: wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="Only say how many would be deleted.")
+        parser.add_argument("--dry-run", action="store_true", help="Only print how many events would be deleted.")
 
     def handle(self, *, dry_run: bool, verbosity: int, **options: Any) -> None:
         if dry_run:

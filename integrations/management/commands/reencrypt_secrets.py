@@ -14,21 +14,21 @@ SHOWN = 20
 
 class Command(BaseCommand):
     help = (
-        "Encrypt the flow tokens and webhook secrets in the database with the first of FIELD_KEYS, so that the keys "
-        "behind it can be removed. Restart web and workers with the new key first. It can be stopped and started again "
-        "at any time, and may run while they do. Exit codes: 0: the first key opens everything; 1: some secrets open "
-        "with none of FIELD_KEYS, and are left as they are; 2: wrong arguments."
+        "Encrypt the flow tokens and webhook secrets in the database with the first key of FIELD_KEYS, so that the "
+        "older keys can be removed. Restart web servers and workers with the new key first. The command can run while "
+        "they do, and can be stopped and started again at any time. Exit codes: 0: the first key decrypts everything; "
+        "1: no key of FIELD_KEYS decrypts some secrets, which are left as they are; 2: wrong arguments."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="Only say how many secrets each key opens.")
+        parser.add_argument("--dry-run", action="store_true", help="Only print how many secrets each key decrypts.")
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         if dry_run:
             tally = count_keys()
             self.stdout.write(
-                f"{tally.count[Key.FIRST]} secrets open with the first of FIELD_KEYS, {tally.count[Key.OLDER]} with an "
-                f"older one, {tally.count[Key.NONE]} with none"
+                f"The first key of FIELD_KEYS decrypts {tally.count[Key.FIRST]} secrets, an older key "
+                f"{tally.count[Key.OLDER]}, no key {tally.count[Key.NONE]}"
             )
         else:
             tally = Tally()
@@ -44,7 +44,7 @@ class Command(BaseCommand):
             raise CommandError(
                 "\n".join(
                     [
-                        f"{len(tally.lost)} secrets do not open with any of FIELD_KEYS. Add the key that they were "
+                        f"No key of FIELD_KEYS decrypts {len(tally.lost)} secrets. Add the key that they were "
                         "encrypted with, or connect these again:",
                         *lines,
                     ]

@@ -24,19 +24,19 @@ from integrations.models import Delivery, Event, Integration, Origin
 from integrations.services.base import WebhookService
 
 EXAMPLE = """
-A payload is a file NN-KIND.ACTION.json or KIND.ACTION.json, sent in the order of names, byte by byte as it is. Where an
-index.json lies beside them, its "common_headers" and each of its "files"' "headers" are sent along. Each delivery is
-signed with the origin's secret and has an id of its own, so that it is new each time.
+Payloads are files named NN-KIND.ACTION.json or KIND.ACTION.json. They are sent in the order of their names. If the
+folder has an index.json, its "common_headers" and the "headers" of each of its "files" are sent as well. Each request
+is signed with the origin's secret and has a new ID, so that none counts as already received.
 
   manage.py replay b7k2-9qx4-t6mv demo/github
   manage.py replay 12 recorded --pace 0.5
 
 Exit codes:
-  0  all was taken, and what became of it is settled
-  1  some was refused, or Flowdock refused it
+  0  all payloads were accepted, and none is still waiting
+  1  the bridge or Flowdock refused some payloads
   2  wrong arguments: no payloads
-  3  some still waits in the outbox, where nothing has moved for 30 s
-  4  there is no such hook, or it is connected to no flow any more
+  3  some are still waiting in the outbox, and nothing was posted for 30 s
+  4  there is no such webhook, or it is no longer connected to a flow
 """
 
 NAME = re.compile(r"(?:\d+-)?(?P<kind>[^.]+)(?:\..*)?\.json")
@@ -62,22 +62,24 @@ class Sent:
 
 
 class Command(BaseCommand):
-    help = "Send recorded payloads to an origin's hook, correctly signed, and tell what came out."
+    help = "Send recorded payloads to an origin's webhook address, signed as its service would, and print the results."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = EXAMPLE
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        parser.add_argument("hook", help="The last part of the hook's address, or the number of an integration.")
-        parser.add_argument("folder", type=Path, help="Where the payloads are.")
-        parser.add_argument("--url", default=settings.BRIDGE_URL, help="Where the bridge is (default: %(default)s).")
-        parser.add_argument("--pace", type=float, default=0.0, help="Seconds between two (default: none).")
+        parser.add_argument("hook", help="The last part of the webhook address, or the number of an integration.")
+        parser.add_argument("folder", type=Path, help="The folder with the payloads.")
+        parser.add_argument(
+            "--url", default=settings.BRIDGE_URL, help="The address of the bridge (default: %(default)s)."
+        )
+        parser.add_argument("--pace", type=float, default=0.0, help="Seconds between two payloads (default: 0).")
         parser.add_argument("--dry-run", action="store_true", help="Only list what would be sent.")
 
     def handle(self, *, hook: str, folder: Path, url: str, pace: float, dry_run: bool, **options: Any) -> None:
         origin, service = find_origin(hook)
         payloads = list(recorded(folder))
         if not payloads:
-            raise CommandError(f"There are no payloads in {folder}.", returncode=2)
+            raise CommandError(f"No payloads found in {folder}.", returncode=2)
         if dry_run:
             for payload in payloads:
                 self.stdout.write(f"{payload.kind:<30} {payload.name}")
@@ -104,13 +106,13 @@ class Command(BaseCommand):
             self.stdout.write(f"{sent.refused.total():>6} refused by the bridge")
             self.list(sent.refused)
         if not settled:
-            raise CommandError("Some of it still waits in the outbox; does a worker run?", returncode=3)
+            raise CommandError("Some activities are still waiting in the outbox. Is a worker running?", returncode=3)
         if sent.refused or states[Delivery.State.FAILED]:
-            raise CommandError("Not all of it was taken.")
+            raise CommandError("Some payloads were refused.")
 
     def list(self, counts: Counter[str]) -> None:
         for words, count in counts.most_common():
-            self.stdout.write(f"{count:>13} {words or 'without a reason'}")
+            self.stdout.write(f"{count:>13} {words or 'no reason given'}")
 
 
 def find_origin(hook: str) -> tuple[Origin, WebhookService]:
@@ -119,17 +121,17 @@ def find_origin(hook: str) -> tuple[Origin, WebhookService]:
     )
     origin = integration.origin if integration else Origin.objects.filter(hook_id=hook).first()
     if origin is None:
-        raise CommandError(f"There is no hook and no integration {hook}.", returncode=4)
+        raise CommandError(f"There is no webhook or integration {hook}.", returncode=4)
     service = origin.webhook_service
     if service is None:
-        raise CommandError(f"{origin} has no hook: {origin.service_object.title} sends no webhooks.", returncode=4)
+        raise CommandError(f"{origin} has no webhook: {origin.service_object.title} does not send any.", returncode=4)
     if not Integration.objects.connected().filter(origin=origin).exists():
         raise not_connected(origin)
     return origin, service
 
 
 def not_connected(origin: Origin) -> CommandError:
-    return CommandError(f"{origin} is not connected to a flow any more.", returncode=4)
+    return CommandError(f"{origin} is no longer connected to a flow.", returncode=4)
 
 
 def recorded(folder: Path) -> Iterator[Recorded]:
@@ -138,7 +140,7 @@ def recorded(folder: Path) -> Iterator[Recorded]:
         told = json.loads(index.read_bytes()) if index.exists() else {}
         common, files = told.get("common_headers", {}), told.get("files", {})
     except (ValueError, AttributeError) as error:
-        raise CommandError(f"{index} is not an index of payloads.", returncode=2) from error
+        raise CommandError(f"{index} is not a valid index of payloads.", returncode=2) from error
     for path in sorted(folder.glob("*.json")):
         if path != index and (match := NAME.fullmatch(path.name)):
             own = files.get(path.name, {}).get("headers", {})
@@ -163,7 +165,7 @@ def send(origin: Origin, service: WebhookService, payloads: list[Recorded], addr
             try:
                 answer = session.post(address, data=body, headers=headers, timeout=60, allow_redirects=False)
             except requests.RequestException as error:
-                raise CommandError(f"The bridge does not answer at {address}: {type(error).__name__}.") from error
+                raise CommandError(f"The bridge is not responding at {address}: {type(error).__name__}.") from error
             if answer.status_code == HTTPStatus.GONE:
                 raise not_connected(origin)
             if answer.ok:

@@ -24,8 +24,8 @@ def at_least_one(text: str) -> int:
 
 class Command(BaseCommand):
     help = (
-        "Serve pages and webhooks until SIGTERM. A process that ends is replaced; SIGHUP replaces all of them, "
-        "one after the other, while the others answer."
+        "Serve pages and webhooks until SIGTERM. A process that ends is replaced. SIGHUP replaces all processes one by "
+        "one, while the others keep answering."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -35,7 +35,7 @@ class Command(BaseCommand):
             "--workers",
             type=at_least_one,
             default=1,
-            help="processes, each with WEB_THREADS threads; more than one is for PostgreSQL (default: %(default)s)",
+            help="processes with WEB_THREADS threads each; more than one needs PostgreSQL (default: %(default)s)",
         )
 
     def handle(self, *args: Any, host: str, port: int, workers: int, **options: Any) -> None:
@@ -45,5 +45,5 @@ class Command(BaseCommand):
             listener = server.listening(host, port)
         except OSError as error:
             raise CommandError(f"Cannot listen on port {port} of {host}: {error.strerror}") from error
-        self.stdout.write(f"The bridge on port {port}")
+        self.stdout.write(f"Serving the bridge on port {port}")
         server.supervise(server.configured("flowdock_bridge.asgi:application", gate, workers=workers), [listener])

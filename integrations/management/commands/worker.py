@@ -15,10 +15,10 @@ from integrations.delivery.dispatcher import Dispatcher
 
 class Command(BaseCommand):
     help = (
-        "Post activities to Flowdock as soon as they are in the outbox, and do what is due by the clock: delete events "
-        "past their retention time, and ask Flowdock about each integration. Runs until it is told to stop: on SIGTERM "
-        "or SIGINT it finishes what it has in hand and exits with 0; a second signal ends it at once, and loses "
-        "nothing either. Several workers, on PostgreSQL also on several machines, share the work."
+        "Post activities to Flowdock as soon as they are in the outbox, and run the periodic tasks: delete events past "
+        "their retention time, and check each integration at Flowdock. On SIGTERM or SIGINT it finishes the deliveries "
+        "in progress and exits with 0; a second signal ends it at once, and nothing is lost. Several workers share the "
+        "work, with PostgreSQL also on several machines."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,21 +26,21 @@ class Command(BaseCommand):
             "--senders",
             type=int,
             default=settings.WORKER_SENDERS,
-            help="How many activities are posted at the same time (default: WORKER_SENDERS, %(default)s).",
+            help="How many activities to post at the same time (default: WORKER_SENDERS, %(default)s).",
         )
 
     def handle(self, *, senders: int, **options: Any) -> None:
         dispatcher = Dispatcher(senders)
 
         def finish(number: int, frame: FrameType | None) -> None:
-            # The next one is not for us: who cannot wait for what is in hand gets his way.
+            # A second signal has its default effect: it ends the process without waiting for deliveries in progress.
             signal.signal(number, signal.SIG_DFL)
             dispatcher.stop()
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, finish)
-        self.stdout.write(f"worker: {senders} senders to {settings.FLOWDOCK_API_URL}")
-        self.stdout.flush()  # who watches it through a pipe would wait for this line until the end
+        self.stdout.write(f"Delivering to {settings.FLOWDOCK_API_URL} with {senders} connections")
+        self.stdout.flush()  # a pipe is buffered: without this, the line would appear only when the worker ends
         with notifications.listening(dispatcher.wake), periodic_tasks.running():
             dispatcher.run()
-        self.stdout.write("worker: stopped")
+        self.stdout.write("Worker stopped")

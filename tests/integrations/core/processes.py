@@ -70,7 +70,7 @@ class Bridge:
         )
         self.workers.append(worker)
         assert worker.stdout
-        assert worker.stdout.readline().startswith(b"worker: ")
+        assert worker.stdout.readline().startswith(b"Delivering to ")
         return worker
 
     def deliveries(self) -> list[dict[str, Any]]:

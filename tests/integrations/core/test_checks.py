@@ -74,12 +74,12 @@ def test_deployment_check_passes_while_the_first_key_opens_all_secrets(integrati
 def test_deployment_check_counts_the_secrets_that_need_an_older_key(integration, rotated):
     rotated()
 
-    assert of_secrets() == {"integrations.I001": "2 of 2 stored secrets open with an older key of FIELD_KEYS only."}
+    assert of_secrets() == {"integrations.I001": "Only an older key of FIELD_KEYS decrypts 2 of 2 stored secrets."}
 
 
 def test_deployment_check_fails_where_no_key_opens_a_secret(integration, rotated):
     rotated(drop=True)
 
     assert set(of_secrets()) == {"integrations.E006"}
-    assert of_secrets()["integrations.E006"].startswith("2 stored secrets do not open")
+    assert of_secrets()["integrations.E006"].startswith("No key of FIELD_KEYS decrypts 2 stored secrets")
     assert f"integration {integration.pk}, flow_token" in of_secrets()["integrations.E006"]

@@ -100,7 +100,7 @@ def test_what_is_no_activity_is_refused_with_a_sentence(integration, stdin, text
 
 
 def test_there_is_no_such_integration(db):
-    assert "no connected integration 99" in run("post_activity", "99", title="x", code=1)
+    assert "No connected integration has the number 99" in run("post_activity", "99", title="x", code=1)
 
 
 def test_a_dry_run_prints_the_activity_and_keeps_nothing(integration):
@@ -111,7 +111,7 @@ def test_a_dry_run_prints_the_activity_and_keeps_nothing(integration):
 
 
 def test_waiting_in_vain_ends_with_a_code_of_its_own(integration):
-    assert "still waits" in run("post_activity", str(integration.pk), title="deployed", wait=0.2, code=3)
+    assert "Still waiting" in run("post_activity", str(integration.pk), title="deployed", wait=0.2, code=3)
 
 
 # connect
@@ -194,8 +194,8 @@ def test_without_flowdocks_consent_nothing_is_made(db, flowdock, status, code):
 
 def test_connect_says_what_is_wrong_with_its_arguments(db, flowdock, stdin):
     stdin("")
-    assert "no flow token" in run("connect", "github", "octo/hello", code=2)
-    assert "presets everything" in run("connect", "github", "octo/hello", flow_token="f", filters="none", code=2)
+    assert "No flow token" in run("connect", "github", "octo/hello", code=2)
+    assert "are: everything" in run("connect", "github", "octo/hello", flow_token="f", filters="none", code=2)
     assert run("connect", "github", "no repository", flow_token="f", code=2)
 
 
@@ -216,8 +216,8 @@ def test_connect_knows_own_apps_which_need_no_hook(db, flowdock):
 
     assert Origin.objects.get().name == "Rye"
     assert (printed["hook_id"], printed["hook_url"], printed["secret"]) == ("", "", "")
-    assert "Nothing is left to do: Bakery is part of this bridge." in words
-    assert "Bakery sends no webhooks" in refused
+    assert "There is nothing else to set up: Bakery is built into the bridge." in words
+    assert "Bakery does not send any" in refused
 
 
 def test_a_dry_run_of_connect_asks_and_makes_nothing(db, flowdock):
@@ -251,7 +251,7 @@ def test_a_refused_token_is_shown_and_cleared_when_it_is_taken_again(send, integ
     assert Delivery.objects.get().next_attempt_at > timezone.now() + dt.timedelta(minutes=10)
 
     answer_sources(flowdock)
-    assert "well again" in run("check_integrations")
+    assert "OK again" in run("check_integrations")
 
     integration.refresh_from_db()
     assert integration.problem == ""
@@ -270,7 +270,7 @@ def test_a_token_that_no_key_opens_is_found_and_well_again_with_its_key(send, in
     assert flowdock.told == []
     settings.FIELD_KEYS = keys
     answer_sources(flowdock)
-    assert "well again" in run("check_integrations")
+    assert "OK again" in run("check_integrations")
     assert Integration.objects.get().problem == ""
     call_command("deliver_activities")
     assert len(flowdock.posts) == 1
@@ -289,7 +289,7 @@ def test_a_set_up_that_was_never_finished_is_cleared_away(connect, flowdock):
     connect(flow_token="", flowdock_id=None, created_at=timezone.now() - dt.timedelta(minutes=11))
     young = connect("octo/young", flow_token="", flowdock_id=None)
 
-    assert "1 set-ups" in run("check_integrations", verbosity=2)
+    assert "1 unfinished set-ups" in run("check_integrations", verbosity=2)
     assert list(Integration.objects.all()) == [young]
 
 
@@ -504,22 +504,22 @@ def test_replay_gives_up_where_nothing_moves(integration, flowdock, bridge, tmp_
 
 
 def test_replay_without_hook_or_payloads_says_so(integration, tmp_path):
-    assert "no hook" in run("replay", "aaaa-bbbb-cccc", str(tmp_path), code=4)
-    assert "no payloads" in run("replay", integration.origin.hook_id, str(tmp_path), code=2)
+    assert "no webhook" in run("replay", "aaaa-bbbb-cccc", str(tmp_path), code=4)
+    assert "No payloads" in run("replay", integration.origin.hook_id, str(tmp_path), code=2)
 
 
 def test_replay_sends_nothing_to_a_hook_whose_integration_was_removed(integration, flowdock, tmp_path):
     write(tmp_path, **{"01_issues__opened": issue(7)})
     integration.remove()
 
-    assert "not connected to a flow" in run("replay", integration.origin.hook_id, str(tmp_path), code=4)
+    assert "no longer connected to a flow" in run("replay", integration.origin.hook_id, str(tmp_path), code=4)
 
 
 def test_replay_stops_where_the_integration_ends_on_the_way(integration, flowdock, bridge, tmp_path):
     flowdock.fail(410)
     write(tmp_path, **{f"0{number}_issues__opened": issue(number) for number in (1, 2, 3)})
 
-    assert "not connected to a flow" in run("replay", integration.origin.hook_id, str(tmp_path), code=4)
+    assert "no longer connected to a flow" in run("replay", integration.origin.hook_id, str(tmp_path), code=4)
     assert Event.objects.count() == 1
 
 
@@ -567,7 +567,7 @@ def test_reencryption_that_was_stopped_goes_on_with_what_is_left(connect, settin
     next(batches)
     batches.close()
 
-    assert "2 secrets open with the first of FIELD_KEYS, 8 with an older one" in run("reencrypt_secrets", dry_run=True)
+    assert "The first key of FIELD_KEYS decrypts 2 secrets, an older key 8" in run("reencrypt_secrets", dry_run=True)
     assert run("reencrypt_secrets") == "8 of 10 secrets encrypted again\n"
 
 
@@ -580,7 +580,7 @@ def test_secrets_that_no_key_opens_are_named_and_left_as_they_are(connect, setti
     said = run("reencrypt_secrets", code=1)
 
     assert "0 of 4 secrets encrypted again" in said
-    assert "2 secrets do not open with any of FIELD_KEYS" in said
+    assert "No key of FIELD_KEYS decrypts 2 secrets" in said
     assert f"integration {lost.pk}, flow_token" in said
     settings.FIELD_KEYS = kept
     assert Integration.objects.get(pk=lost.pk).flow_token == lost.flow_token

@@ -363,7 +363,7 @@ def test_while_flowdock_is_away_not_everything_is_tried(send, connect, flowdock,
 
     assert {state for state, _ in log()} == {"pending"}
     assert sum(bool(delivery.attempts) for delivery in Delivery.objects.all()) <= 32
-    assert "Flowdock is away" in caplog.text
+    assert "Flowdock is not responding" in caplog.text
 
     flowdock.mock.replace("POST", f"{API}/activities", json={"id": 1}, status=201)
     pass_time(5)
@@ -600,7 +600,7 @@ def test_dry_run_tries_nothing(send, integration, flowdock, capsys):
     deliver(dry_run=True)
 
     assert flowdock.tries == []
-    assert "1 threads have an activity that is due; 2 activities wait" in capsys.readouterr().out
+    assert "1 threads have a due activity; 2 activities are waiting" in capsys.readouterr().out
 
 
 def test_what_a_killed_worker_had_in_hand_is_posted_again_under_the_same_uuid(send, integration, flowdock, pass_time):

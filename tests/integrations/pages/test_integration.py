@@ -47,7 +47,7 @@ def test_the_log_says_of_each_event_what_became_of_it_and_why(member, integratio
 
     for words in ("label wontfix is excluded", "Flowdock is busy", "title is too long", "stars are not posted"):
         assert words in text
-    for verdict in ("Posted", "Filtered", "Waiting", "Failed", "Not a kind we post", "Dropped"):
+    for verdict in ("Posted", "Filtered", "Waiting", "Failed", "Not supported", "Dropped"):
         assert verdict in text
     assert 'href="https://www.flowdock.test/app/acme/main/threads/thr34d"' in text
 

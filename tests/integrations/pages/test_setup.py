@@ -316,7 +316,7 @@ def test_an_attempt_that_is_still_under_way_is_waited_for_and_not_doubled(member
     page = member.post(address())
 
     assert page.status_code == 503
-    assert "still under way" in page.content.decode()
+    assert "still in progress" in page.content.decode()
     assert not flowdock.sources
 
 
