@@ -1,1 +1,1 @@
-"""OAuth 2.0 as Flowdock spoke it, on top of django-oauth-toolkit."""
+"""OAuth 2.0 as Flowdock implemented it, on top of django-oauth-toolkit."""

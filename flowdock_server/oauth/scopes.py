@@ -21,40 +21,40 @@ SCOPES = (
     Scope(
         "flow",
         "Read and write in your flows",
-        "It reads and posts messages, threads and files in every flow that you are in, and sees the people there with "
-        "their e-mail addresses.",
+        "It can read and post messages, threads and files in all your flows, and see their members with e-mail "
+        "addresses.",
         "flow",
     ),
     Scope(
         "private",
         "Read and send your private messages",
-        "It reads your private conversations, and what it sends comes from you.",
+        "It can read your private conversations and send messages in your name.",
         "comment",
     ),
     Scope(
         "manage",
         "Manage your flows and organizations",
-        "It creates, changes and archives flows, invites, blocks and removes people as far as you may do so yourself, "
-        "sees their e-mail addresses and the invite links, and can ask to change your e-mail address.",
+        "It can create, change and archive flows, invite, block and remove people as far as you can, see their e-mail "
+        "addresses and the invite links, and request a change of your e-mail address.",
         "people",
     ),
     Scope(
         "profile",
         "See your profile",
-        "It sees your name, e-mail address, picture and website, and can change your nick.",
+        "It can see your name, e-mail address, picture and website, and change your nickname.",
         "person",
     ),
     Scope(
         "offline_access",
         "Stay connected while you are away",
-        "It can renew its access without asking you again, until you revoke it under Account.",
+        "It can renew its access without asking you again, until you revoke it on your account page.",
         "retry",
     ),
     Scope(
         "integration",
         "Connect services to your flows",
-        "It sees the names of your flows and of the people there, and adds, changes and removes its own sources. "
-        "It does not read messages.",
+        "It can see the names of your flows and their members, and add, change and remove its own sources. "
+        "It cannot read messages.",
         "plus",
     ),
 )

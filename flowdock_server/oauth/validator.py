@@ -18,7 +18,7 @@ from oauthlib.oauth2.rfc6749.errors import (
 from flowdock_server.models import Application, CodeUsed, UsedCode
 from flowdock_server.people.sign_in import Guesses
 
-WHERE_FROM = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR")
+ADDRESS_HEADERS = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR")
 GRANTS = ("authorization_code", "password", "refresh_token")
 
 
@@ -49,7 +49,7 @@ class FlowdockValidator(OAuth2Validator):
         self, username: str, password: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
         # As in the toolkit, but with the client's address, which the limit for wrong passwords needs.
-        user = authenticate(_where_from(request), username=username, password=password)
+        user = authenticate(_with_client_address(request), username=username, password=password)
         if user is None:
             return False
         request.user = user
@@ -57,7 +57,7 @@ class FlowdockValidator(OAuth2Validator):
 
     def authenticate_client(self, request: Request, *args: Any, **kwargs: Any) -> bool:
         """Whether the client secret is correct. Raises TooManyAttempts after too many wrong ones."""
-        guesses = Guesses(f"client {self._client_id(request)}", _where_from(request), counts_elsewhere=False)
+        guesses = Guesses(f"client {self._client_id(request)}", _with_client_address(request), counts_elsewhere=False)
         guesses.check()
         is_authentic: bool = super().authenticate_client(request, *args, **kwargs)
         if is_authentic:
@@ -132,10 +132,10 @@ def _used_once(code: str, client: Application) -> Iterator[None]:
         raise InvalidGrantError from error
 
 
-def _where_from(request: Request) -> HttpRequest:
+def _with_client_address(request: Request) -> HttpRequest:
     """A Django request from the same client address."""
     http_request = HttpRequest()
-    http_request.META = {name: request.headers[name] for name in WHERE_FROM if name in request.headers}
+    http_request.META = {name: request.headers[name] for name in ADDRESS_HEADERS if name in request.headers}
     return http_request
 
 

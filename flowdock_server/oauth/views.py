@@ -158,7 +158,7 @@ class TokenEndpoint(OAuthLibMixin, View):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         if wait := rate_limits.Counted("", rate_limits.client_address(request)).seconds_to_wait():
-            return _later(request, f"Too many requests. Try again in {wait} seconds.", wait)
+            return _too_many_requests(request, f"Too many requests. Try again in {wait} seconds.", wait)
         try:
             _, headers, body, status = self.response_to(request)
         except params.TooLarge:
@@ -170,7 +170,7 @@ class TokenEndpoint(OAuthLibMixin, View):
         except OAuth2Error as error:
             return _answer(request, dict(error.twotuples), error.status_code)
         except TooManyAttempts as error:
-            return _later(request, str(error), error.retry_after)
+            return _too_many_requests(request, str(error), error.retry_after)
         response = _answer(request, json.loads(body), status) if body else HttpResponse(status=status)
         if "WWW-Authenticate" in headers:
             response["WWW-Authenticate"] = headers["WWW-Authenticate"]
@@ -207,7 +207,7 @@ def _answer(request: HttpRequest, answer: dict[str, Any], status: int) -> HttpRe
     return HttpResponse(urlencode(answer), status=status, content_type=kind)
 
 
-def _later(request: HttpRequest, description: str, retry_after: int) -> HttpResponse:
+def _too_many_requests(request: HttpRequest, description: str, retry_after: int) -> HttpResponse:
     response = _answer(request, {"error": "temporarily_unavailable", "error_description": description}, 429)
     response["Retry-After"] = str(retry_after)
     return response

@@ -1,1 +1,1 @@
-"""What people open in a browser: sign-in, the team inbox, a flow's settings, developer applications, the account."""
+"""The pages that people open in a browser: sign-in, team inbox, chat, settings, applications and account."""

@@ -1,4 +1,4 @@
-"""Who may open what: a flow is there for the people in it, and for nobody else."""
+"""Access to pages: only the members of a flow can open it."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,7 +15,7 @@ P = ParamSpec("P")
 
 
 class SignedInRequest(HttpRequest):
-    """A request of somebody who is signed in, as views behind `login_required` and `flow_page` get it."""
+    """A request of a signed-in user, as views behind `login_required` and `flow_page` get it."""
 
     user: User
 
@@ -23,7 +23,7 @@ class SignedInRequest(HttpRequest):
 def flow_page(
     view: Callable[Concatenate[SignedInRequest, Flow, P], HttpResponseBase],
 ) -> Callable[..., HttpResponseBase]:
-    """A page of the flow that its address names; 404 to those who are not in it, as for a flow that is not there."""
+    """Pass `view` the flow that the address names. Only its members get it; others get 404, as if there were none."""
 
     @never_cache
     @login_required
@@ -35,7 +35,7 @@ def flow_page(
 
 
 def open_flow(user: Any, organization: str, flow: str) -> Flow:
-    """The flow, whose `membership` is how this person is in it."""
+    """Return the flow with the user's membership as its `membership`; Http404 unless the user is a member."""
     if not isinstance(user, User):
         raise Http404
     membership = get_object_or_404(

@@ -1,4 +1,4 @@
-"""A person's account: who they are, their keys to the API, the applications that may act for them."""
+"""The account page: profile, e-mail address, password, API tokens and authorized applications."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,8 +37,8 @@ def show(request: SignedInRequest) -> HttpResponse:
 @login_required
 @require_POST
 def change_profile(request: SignedInRequest) -> HttpResponseBase:
-    """What one is called, and one's picture."""
-    form = ProfileForm(request.POST, instance=_anew(request))
+    """Save the user's name, nickname, picture and website."""
+    form = ProfileForm(request.POST, instance=_stored_user(request))
     if not form.is_valid():
         return _page(request, profile_form=form, status=400)
     form.save()
@@ -51,8 +51,8 @@ def change_profile(request: SignedInRequest) -> HttpResponseBase:
 @login_required
 @require_POST
 def change_email(request: SignedInRequest) -> HttpResponseBase:
-    """Request another address to sign in with: whoever finds an open window must know the password, too."""
-    form = EmailForm(_anew(request), request.POST)
+    """Request another e-mail address. Asks for the password, since somebody may have found an open browser."""
+    form = EmailForm(_stored_user(request), request.POST)
     if form.is_valid():
         try:
             email_changes.request(form.user, form.cleaned_data["email"])
@@ -77,9 +77,9 @@ def cancel_email(request: SignedInRequest) -> HttpResponseBase:
 @never_cache
 @require_http_methods(["GET", "POST"])
 def confirm_email(request: SignedInRequest, token: str) -> HttpResponseBase:
-    """Where the link in the mail leads. Whoever reads the mail has the address, and need not be signed in.
+    """Confirm the new address, from the link in the mail. It needs no sign-in: whoever reads the mail owns the address.
 
-    A press of a button confirms it: mail servers open links to look for viruses.
+    Only POST confirms it: mail servers open links to look for viruses.
     """
     change = email_changes.find(token)
     problem = "It was already used or canceled, or it is older than 24 hours. You can request the change again."
@@ -102,8 +102,8 @@ def confirm_email(request: SignedInRequest, token: str) -> HttpResponseBase:
 @login_required
 @require_POST
 def change_password(request: SignedInRequest) -> HttpResponseBase:
-    """A new password; every other window in which one is signed in is signed out."""
-    form = PasswordForm(_anew(request), request.POST)
+    """Set a new password, and sign the user out in all other browsers."""
+    form = PasswordForm(_stored_user(request), request.POST)
     if not form.is_valid():
         return _page(request, password_form=form, status=400)
     update_session_auth_hash(request, form.save())
@@ -115,14 +115,14 @@ def change_password(request: SignedInRequest) -> HttpResponseBase:
 @login_required
 @require_POST
 def sign_out_everywhere(request: SignedInRequest) -> HttpResponseBase:
-    """End every session of one's own, this one included."""
-    _anew(request).end_sessions()
+    """End all sessions of the user, this one included."""
+    _stored_user(request).end_sessions()
     logout(request)
     return redirect("sign-in")
 
 
-def _anew(request: SignedInRequest) -> User:
-    """Oneself as stored: the page goes on showing that when a form is refused."""
+def _stored_user(request: SignedInRequest) -> User:
+    """The user as stored, which the page shows also when a form was refused."""
     return User.objects.get(pk=request.user.pk)
 
 
@@ -153,7 +153,7 @@ def revoke_token(request: SignedInRequest, token_id: int) -> HttpResponseBase:
 @login_required
 @require_POST
 def revoke_application(request: SignedInRequest, application_id: int) -> HttpResponseBase:
-    """Everything that lets the application act for this person ends now. Sources that it connected go on posting."""
+    """End the application's access to the user's account. Sources that it connected keep posting."""
     application = Application.objects.filter(pk=application_id).first()
     if application and _revoke(request.user, application):
         messages.success(request, f"{application.name} was revoked and can no longer act for you.")
@@ -169,7 +169,7 @@ def _revoke(user: Any, application: Application) -> bool:
 
 @dataclass(frozen=True)
 class Authorized:
-    """An application that may act for the person, since when, and as what."""
+    """An application that can act for the user: since when, and with which scopes."""
 
     application: Application
     since: datetime
@@ -190,10 +190,10 @@ def _authorized(user: Any) -> list[Authorized]:
 
 
 def _page(request: SignedInRequest, *, form: TokenForm | None = None, status: int = 200, **shown: Any) -> HttpResponse:
-    """The account. A secret in `shown` is on this answer only."""
+    """Render the account page. A secret in `shown` is on this response only."""
     context = {
         "form": form or TokenForm(),
-        "profile_form": ProfileForm(instance=_anew(request)),
+        "profile_form": ProfileForm(instance=_stored_user(request)),
         "email_form": EmailForm(request.user),
         "email_change": email_changes.pending(request.user),
         "password_form": PasswordForm(request.user),

@@ -1,7 +1,7 @@
-"""Pressing a button of a thread on its page.
+"""Running an action of a thread, from its button on the thread's page.
 
-A form posts `signature` (of `flowdock_server.posting.actions.signature`) to the address `press-action`. Its answer is a
-message on the thread's page, for scripts (`Accept: application/json`) `{"message", "done", "url"}`.
+A form posts `signature` (of `flowdock_server.posting.actions.signature`) to the URL `press-action`. The outcome is
+shown on the thread's page; a script (`Accept: application/json`) gets `{"message", "done", "url"}`.
 """
 
 from django.contrib import messages
@@ -30,11 +30,11 @@ def press(request: SignedInRequest, flow: Flow, thread_id: str, number: int) -> 
         outcome = actions.Outcome(False, str(error))
     if "application/json" in request.headers.get("Accept", ""):
         return JsonResponse({"message": outcome.message, "done": outcome.done, "url": outcome.url})
-    _tell(request, outcome)
+    _show_outcome(request, outcome)
     return redirect("thread", flow.organization.parameterized_name, flow.parameterized_name, thread.pk)
 
 
-def _tell(request: SignedInRequest, outcome: actions.Outcome) -> None:
+def _show_outcome(request: SignedInRequest, outcome: actions.Outcome) -> None:
     if outcome.url:
         link = '{} <a href="{}" rel="noopener noreferrer nofollow">Sign in there</a>'
         messages.warning(request, format_html(link, outcome.message, outcome.url))

@@ -1,4 +1,4 @@
-"""The applications that a person develops: what they are called, where they live, and their secrets."""
+"""The pages of a developer's own OAuth applications."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def create(request: SignedInRequest) -> HttpResponseBase:
     if request.method == "POST" and form.is_valid():
         if not form_keys.first_time(request):
             return redirect("applications")
-        secret = draft.client_secret  # saving makes a digest of it
+        secret = draft.client_secret  # saving replaces it by a digest
         application = form.save()
         return _page(request, application, secret=secret, news=f"{application.name} was registered.")
     context = {"form": form, "form_key": form_keys.form_key(), "section": "applications"}
@@ -57,7 +57,7 @@ def edit(request: SignedInRequest, application_id: int) -> HttpResponseBase:
         messages.success(request, "The application was saved.")
         return redirect("application", application.pk)
     if form.errors:
-        # The page's head and addresses speak of what is stored, not of what was refused.
+        # The page's heading and links show what is stored, not what was refused.
         application = _own(request, application_id)
     return _page(request, application, form=form, status=400 if form.errors else 200)
 
@@ -79,7 +79,7 @@ def rotate_secret(request: SignedInRequest, application_id: int) -> HttpResponse
 @login_required
 @require_POST
 def connect(request: SignedInRequest, application_id: int) -> HttpResponseBase:
-    """Make a source and its flow token by hand."""
+    """Create a source and its flow token without OAuth."""
     application = _own(request, application_id)
     form = SourceForm(request.user, request.POST)
     if not form.is_valid():
@@ -118,7 +118,7 @@ def _page(
     status: int = 200,
     **shown: Any,
 ) -> HttpResponse:
-    """The application's page. Secrets in `shown` are on this answer only; nothing that the browser keeps has them."""
+    """Render the application's page. Secrets in `shown` are on this response only; the browser stores none."""
     flows = list(Flow.objects.open_to(request.user).select_related("organization"))
     chosen = next((flow for flow in flows if str(flow.pk) == request.GET.get("flow")), None)
     context = {

@@ -19,7 +19,7 @@ from flowdock_server.posting.finding import Found
 
 from .access import SignedInRequest, flow_page
 from .composing import post_form, typed
-from .lines import in_context, line_of
+from .lines import annotated, line_of
 from .presence import Person, people_in
 
 EVENTS = (
@@ -41,14 +41,14 @@ def show(request: SignedInRequest, flow: Flow) -> HttpResponse:
 @require_GET
 @flow_page
 def lines(request: SignedInRequest, flow: Flow) -> HttpResponse:
-    """The messages alone, for a page that is open and brings itself up to date."""
-    return render(request, "flowdock_server/_chat_parts.html", frame(request, flow) | _said(request, flow))
+    """The messages without the rest of the page, for an open page that updates itself."""
+    return render(request, "flowdock_server/_chat_parts.html", frame(request, flow) | _list_context(request, flow))
 
 
 @require_POST
 @flow_page
 def say(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
-    """A message, and files, which are messages of their own."""
+    """Post a message, and files, each as a message of its own."""
     content = typed(request)
     if problem := post_to_flow(request, flow, content):
         context = {"typed": content, "problem": problem}
@@ -59,7 +59,7 @@ def say(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
 @require_POST
 @flow_page
 def mark_read(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
-    """All that the page has shown: `number` is the latest message that it knew of."""
+    """Mark everything that the page has shown as read: `number` is the latest message that it knew of."""
     _read_up_to(flow, parameters.required_number(request.POST, "number"))
     return redirect(f"{flow.get_absolute_url()}/chat")
 
@@ -67,7 +67,7 @@ def mark_read(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
 def chat_page(
     request: SignedInRequest, flow: Flow, shown: dict[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
-    context = frame(request, flow) | _said(request, flow) | (shown or {})
+    context = frame(request, flow) | _list_context(request, flow) | (shown or {})
     return render(request, "flowdock_server/chat.html", context, status=status)
 
 
@@ -85,8 +85,8 @@ def post_to_flow(request: SignedInRequest, flow: Flow, content: str, thread_id: 
     )
 
 
-def _said(request: SignedInRequest, flow: Flow) -> dict[str, Any]:
-    """The messages that the address asks for: the newest, those before or around one, with a tag, with words."""
+def _list_context(request: SignedInRequest, flow: Flow) -> dict[str, Any]:
+    """Context for the messages that the query selects: the newest, or those before or around one, by tag, by words."""
     tag = parameters.text(request.GET, "tag").strip().lower()[:100]
     words = parameters.text(request.GET, "q").strip()[:200]
     found = finding.find(flow.messages.filter(event__in=EVENTS), flow, words=words, tags=[[tag]] if tag else [])
@@ -94,7 +94,7 @@ def _said(request: SignedInRequest, flow: Flow) -> dict[str, Any]:
     shown, has_earlier, is_latest = _part(request, found)
     if (line_at := parameters.number(request.GET, "line")) is None:
         line_at = flow.membership.last_read_number
-    listed = in_context([line_of(message, request.user) for message in shown], line_at)
+    listed = annotated([line_of(message, request.user) for message in shown], line_at)
     if is_latest and not (tag or words) and "unseen" not in request.GET:
         _read_up_to(flow, flow.last_number)
     return {

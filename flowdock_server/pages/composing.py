@@ -1,4 +1,4 @@
-"""What people type into the forms of a chat: reading it, posting it, and saying what is wrong with it."""
+"""Reading and posting what people type into the forms of a chat, with an error message where it is refused."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def post_form(
         if content:
             post_text(content, form_keys.uuid_of(request, content))
     except (Rejected, Refused) as error:
-        return in_words(error)
+        return error_sentence(error)
     return ""
 
 
-def in_words(error: Rejected | Refused) -> str:
-    """Flowdock's reasons as a sentence: "can't be blank" is said of nothing that a page names."""
+def error_sentence(error: Rejected | Refused) -> str:
+    """The reasons as a sentence: Flowdock's, such as "can't be blank", lack a subject."""
     if isinstance(error, Rejected):
         reasons = [reason for reasons in error.errors.values() for reason in reasons]
         return f"This {', and '.join(reasons)}." if reasons else "This message cannot be posted."

@@ -1,4 +1,4 @@
-"""A flow's open page hears at once what happens there: server-sent events.
+"""Server-sent events for open pages of a flow.
 
 A note carries ids and no content: the page fetches what changed, with the filters it has, as the person who looks.
 So a lost connection loses nothing either. The first event after every connection, and one whenever the flow is

@@ -1,4 +1,4 @@
-"""Opening the files of a flow's messages."""
+"""Downloads of files in a flow's messages."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ from .access import SignedInRequest, flow_page
 @require_GET
 @flow_page
 def open_file(request: SignedInRequest, flow: Flow, key: str, thumbnail: bool = False) -> HttpResponseBase:
-    """The bytes, at an address that ends soon."""
+    """Redirect to the file, at an address that expires soon."""
     attachment = get_object_or_404(Attachment, flow=flow, key=key, message__isnull=False)
     return redirect(files.address_of(attachment, thumbnail=thumbnail and attachment.has_thumbnail))

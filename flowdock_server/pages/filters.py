@@ -1,4 +1,4 @@
-"""What of a flow's team inbox is shown: what is not done, one source, one status, what has certain words."""
+"""The filters of the team inbox: views (To do, Unread, Done, All), source, status and words."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from flowdock_server.models.messages import ThreadQuerySet
 from flowdock_server.pages import parameters
 
 PAGE = 50  # threads
-MAX_STATUSES = 12  # statuses are free text: the commonest are offered
+MAX_STATUSES = 12  # statuses are free text, so only the most frequent are offered
 MAX_WORDS = 8
 MAX_SEARCH = 200  # characters
-# What `show` may be, and its words. Without it: what is not marked as done.
+# The values of `show`, and their labels. The default is what is not marked as done.
 SHOWN = {"": "To do", "unread": "Unread", "done": "Done", "all": "All"}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A line among the filters: `query` is where it leads, from the flow's address on."""
+    """One choice of a filter. `query` is the query string that selects it."""
 
     label: str
     count: int
@@ -39,7 +39,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Group:
-    """The threads of one source with one status: how many are shown, and how many are open and unread."""
+    """Counts for the threads of one source with one status: those in the view, and those unread and not done."""
 
     source: int | None
     status: str
@@ -70,13 +70,13 @@ class Filters:
 
     @property
     def query(self) -> str:
-        """To append to an address; empty where nothing is filtered."""
+        """The query string; empty without filters."""
         given = {"source": self.source, "status": self.status, "q": self.words, "show": self.show}
         kept = {name: value for name, value in given.items() if value}
         return "?" + urlencode(kept) if kept else ""
 
     def threads(self, flow: Flow) -> ThreadQuerySet:
-        """Each has `is_unread` and `is_done`, for the person whose `membership` the flow has."""
+        """The threads that pass the filters, with `is_unread` and `is_done` for the person of `flow.membership`."""
         found = self._shown(flow).select_related("source__application").newest_first()
         if self.source is not None:
             found = found.filter(source=self.source)
@@ -92,7 +92,7 @@ class Filters:
         return found
 
     def sources(self, flow: Flow) -> list[Choice]:
-        """The sources that threads come from, most threads first."""
+        """The sources of the threads in the view, those with most threads first."""
         counts: Counter[int] = Counter()
         for group in self._groups(flow):
             if group.source is not None and group.shown:
@@ -111,7 +111,7 @@ class Filters:
         ]
 
     def statuses(self, flow: Flow) -> list[Choice]:
-        """The commonest statuses. A chosen one leads back to all."""
+        """The most frequent statuses. The selected one links back to all."""
         counts: Counter[str] = Counter()
         colors: dict[str, str] = {}
         for group in self._groups(flow):
@@ -131,7 +131,7 @@ class Filters:
         ]
 
     def views(self, flow: Flow) -> list[Choice]:
-        """What is open, unread, done, and all. How many are unread is worth a number."""
+        """The four views; Unread has a count."""
         unread = sum(group.unread for group in self._groups(flow))
         return [
             Choice(
@@ -147,7 +147,7 @@ class Filters:
         return sum(group.shown for group in self._groups(flow))
 
     def _groups(self, flow: Flow) -> list[Group]:
-        """All that is counted, from one walk through the flow's threads, which the index `threads_counted` is for."""
+        """All counts, from one scan of the flow's threads by the index `threads_counted`."""
         if flow not in self._counted:
             rows = (
                 marked(flow.threads.in_inbox(), flow)
@@ -188,17 +188,17 @@ class Filters:
 
 @dataclass(frozen=True)
 class Page:
-    """Some threads of the list, and where the list goes on: `next_cursor`, or empty at its end."""
+    """One page of the list; `next_cursor` continues it, and is empty on the last page."""
 
     threads: list[Thread]
     next_cursor: str
 
 
 def page(threads: ThreadQuerySet, cursor: str) -> Page:
-    """The threads after `cursor`, which names the last one that was shown: new ones do not shift what follows."""
+    """The threads after `cursor`, the position of the last one shown, so that new threads do not shift the pages."""
     if cursor:
         updated_at, thread_id = _read_cursor(cursor)
-        # The first condition is implied by the second, and is the one that the index can begin from.
+        # The second condition implies the first, but only the first can use the index.
         threads = threads.filter(updated_at__lte=updated_at).before(updated_at, thread_id)
     found = list(threads[: PAGE + 1])
     shown = found[:PAGE]
@@ -206,12 +206,12 @@ def page(threads: ThreadQuerySet, cursor: str) -> Page:
 
 
 def cursor_of(thread: Thread) -> str:
-    """The thread's place in the list. The newer of two threads has the greater text."""
+    """The thread's position in the list. As text, that of a newer thread is greater."""
     return f"{int(thread.updated_at.timestamp()):010}.{thread.updated_at.microsecond:06}_{thread.pk}"
 
 
 def marked(threads: ThreadQuerySet, flow: Flow) -> ThreadQuerySet:
-    """With `is_done` and `is_unread`: what is marked as done is so until something new happens to it."""
+    """The threads with `is_done` and `is_unread`. A thread counts as done until new activity."""
     membership = flow.membership
     return threads.alias(
         mark=FilteredRelation("marks", condition=Q(marks__user=membership.user_id)),

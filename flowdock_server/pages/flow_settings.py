@@ -1,4 +1,4 @@
-"""A flow's own settings and its people: for its organization's admins, and in part for everybody who is in it."""
+"""A flow's settings and people. Members see them; most changes are for admins of the organization."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def show(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     form = FlowForm(request.POST, instance=flow)
     if not form.is_valid():
         return _page(request, Flow.objects.select_related("organization").get(pk=flow.pk), form=form, status=400)
-    # Not the whole row: a message that is posted, or a link that is renewed at the same time, would be undone.
+    # Only these fields: saving the whole row would undo a post or a renewed link of the same moment.
     flow.save(update_fields=form.fields)
     messages.success(request, "The flow settings were saved.")
     return _to("flow-settings", flow)
@@ -64,7 +64,7 @@ def show(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
 @require_POST
 @flow_page
 def archive(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
-    """Archive the flow, or bring it back with `archived=0`."""
+    """Archive the flow, or unarchive it with `archived=0`."""
     _for_admins(request, flow)
     flow.disabled = request.POST.get("archived") != "0"
     flow.save(update_fields=["disabled"])
@@ -76,7 +76,7 @@ def archive(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
 @require_POST
 @flow_page
 def renew_link(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
-    """Make another invite link. The old one stops working."""
+    """Replace the invite link. The old one stops working."""
     _for_admins(request, flow)
     members.renew_join_url(flow)
     messages.success(request, "The invite link was renewed. The old one no longer works.")
@@ -87,7 +87,7 @@ def renew_link(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
 @require_POST
 @flow_page
 def issue_token(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
-    """A new token for the push API. The old one is of no use any more."""
+    """Create or replace the flow's Push API token. The old one stops working."""
     _for_admins(request, flow)
     if not form_keys.first_time(request):
         return _to("flow-settings", flow)
@@ -152,7 +152,7 @@ def uninvite(request: SignedInRequest, flow: Flow, invitation_id: int) -> HttpRe
 @require_POST
 @flow_page
 def add(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
-    """Let somebody of the organization in."""
+    """Add a member of the organization to the flow."""
     candidates = _candidates(request.user, flow)
     user = candidates.filter(pk=whole_number(request.POST.get("user", ""))).first()
     if user is None:
@@ -165,7 +165,7 @@ def add(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
 @require_POST
 @flow_page
 def block(request: SignedInRequest, flow: Flow, user_id: int) -> HttpResponseBase:
-    """Shut somebody out, or let them in again with `blocked=0`."""
+    """Block a member, or unblock them with `blocked=0`."""
     membership = _other(request, flow, user_id)
     disabled = request.POST.get("blocked") != "0"
     members.block(membership, by=request.user, disabled=disabled)
@@ -178,7 +178,7 @@ def block(request: SignedInRequest, flow: Flow, user_id: int) -> HttpResponseBas
 @require_POST
 @flow_page
 def remove(request: SignedInRequest, flow: Flow, user_id: int) -> HttpResponseBase:
-    """Take somebody out of the flow. They stay in the organization."""
+    """Remove a member from the flow. They stay in the organization."""
     membership = _other(request, flow, user_id)
     members.remove_from_flow(membership)
     messages.success(request, f"{membership.user.name} was removed from {flow.name}.")
@@ -194,7 +194,7 @@ def leave(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
 
 
 def _other(request: SignedInRequest, flow: Flow, user_id: int) -> FlowMembership:
-    """How somebody else is in the flow; nobody blocks or removes themselves."""
+    """Another person's membership: admins cannot block or remove themselves."""
     _for_admins(request, flow)
     others = flow.memberships.exclude(user=request.user).select_related("user")
     return get_object_or_404(others, user_id=user_id)
@@ -206,7 +206,7 @@ def _for_admins(request: SignedInRequest, flow: Flow) -> None:
 
 
 def _candidates(user: User, flow: Flow) -> Any:
-    """Those of the organization who are not in the flow, as far as `user` may see them."""
+    """Members of the organization who are not in the flow and whom `user` may see."""
     visible = members.of_organization(flow.organization, seen_by=user).order_by().values("user")
     inside = flow.memberships.values("user")
     return User.objects.filter(pk__in=visible, is_active=True).exclude(pk__in=inside).order_by("name")
@@ -219,7 +219,7 @@ def _to(name: str, flow: Flow) -> HttpResponseBase:
 def _page(
     request: SignedInRequest, flow: Flow, *, form: FlowForm | None = None, status: int = 200, **shown: Any
 ) -> HttpResponse:
-    """The flow's settings. A token in `shown` is on this answer only."""
+    """Render the flow's settings. A token in `shown` is on this response only."""
     context = {
         "flow": flow,
         "tab": "flow",

@@ -1,4 +1,4 @@
-"""Forms that make something are obeyed once, however often their button is pressed."""
+"""Keys of forms that create something, so that pressing a button twice creates one thing."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ REMEMBERED = 24 * 3600  # seconds
 
 
 def form_key() -> str:
-    """A new key, to be sent along with the form in the field `form_key`."""
+    """Return a new key for the form's hidden field `form_key`."""
     return get_random_string(22)
 
 
@@ -24,7 +24,7 @@ def uuid_of(request: HttpRequest, content: str) -> str:
 
 
 def first_time(request: HttpRequest) -> bool:
-    """Whether this very form has not been sent before. Of several at once, one is the first."""
+    """Whether this form is sent for the first time. Of several requests at once, one is the first."""
     return cache.add(f"form:{request.session.session_key}:{_key(request)}", 1, REMEMBERED)
 
 

@@ -1,4 +1,4 @@
-"""What people fill in about themselves, applications, sources and tokens."""
+"""The forms of profiles, applications, sources and tokens."""
 
 import re
 from typing import Any, cast
@@ -13,10 +13,9 @@ from flowdock_server.models.applications import OUT_OF_BAND
 
 
 class Form(forms.Form):
-    """Fields with the look of the product. The label stands above; templates print field by field.
+    """A form in the product's style; templates print it field by field, with the label above.
 
-    Pages hold several forms, and two may have a field of one name: each form's fields have ids of their own, so that
-    a label leads to its own field.
+    A page can hold several forms with fields of the same name, so each form's fields have ids of their own.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -35,7 +34,7 @@ class TokenForm(Form):
 
 
 class ProfileForm(Form, forms.ModelForm):  # type: ignore[type-arg]  # it has none when it runs
-    # Plain texts: a browser's own check would refuse what `_web_address` explains.
+    # CharField: a browser's own check would refuse with its own words what `_web_address` explains.
     avatar = forms.CharField(
         label="Picture URL",
         max_length=2000,
@@ -57,7 +56,7 @@ class ProfileForm(Form, forms.ModelForm):  # type: ignore[type-arg]  # it has no
 
     def clean_nick(self) -> str:
         nick: str = self.cleaned_data["nick"].strip().removeprefix("@")
-        # As the API has it.
+        # The same rule as in the API.
         if not re.fullmatch(r"[^\s@#,:]+", nick):
             raise ValidationError("Do not use spaces or any of @ # , :")
         return nick
@@ -70,7 +69,7 @@ class ProfileForm(Form, forms.ModelForm):  # type: ignore[type-arg]  # it has no
 
 
 class WithPassword(Form):
-    """Asks for the password of `user` again."""
+    """A form that asks for the password of `user` again."""
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -129,7 +128,7 @@ class FlowField(forms.ModelChoiceField):  # type: ignore[type-arg]  # it has non
 
 
 class SourceForm(Form):
-    """A source made by hand. `flow` is one of those that the person is in."""
+    """A source created manually. `flow` is one of the person's flows."""
 
     flow = FlowField(Flow.objects.none(), empty_label=None)
     name = forms.CharField(

@@ -1,4 +1,4 @@
-"""A flow's team inbox: the list of threads, one thread, a word to say to it, and what is read and done."""
+"""A flow's team inbox: the list of threads, one thread, comments, and marking threads as read and done."""
 
 from typing import Any
 
@@ -33,9 +33,9 @@ def show(request: SignedInRequest, flow: Flow) -> HttpResponse:
 @require_GET
 @flow_page
 def show_thread(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
-    """A conversation that began in the chat is shown there."""
+    """Show the thread; one that began in the chat redirects there."""
     thread = _thread(flow, thread_id)
-    # What an import brought may begin with a message that is not there.
+    # The first message of an imported thread may be missing.
     if thread.is_chat and flow.messages.filter(number=thread.initial_number).exists():
         return redirect(f"{flow.get_absolute_url()}/chat/{thread.initial_number}")
     return _page(request, flow, _opened(request, flow, thread))
@@ -44,14 +44,14 @@ def show_thread(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpRes
 @require_GET
 @flow_page
 def list_threads(request: SignedInRequest, flow: Flow) -> HttpResponse:
-    """The list and the filters alone, for a page that is open and brings itself up to date."""
+    """The list and the filters without the rest of the page, for an open page that updates itself."""
     return render(request, "flowdock_server/_list.html", frame(request, flow) | _list(request, flow))
 
 
 @require_GET
 @flow_page
 def thread_pane(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpResponse:
-    """The thread alone, for a page that opens it in place."""
+    """The thread without the rest of the page, for an open page that shows it in place."""
     context = {"flow": flow, "filters": Filters.read(request.GET)} | _opened(
         request, flow, _stored_thread(flow, thread_id)
     )
@@ -61,7 +61,7 @@ def thread_pane(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpRes
 @require_POST
 @flow_page
 def comment(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
-    """Say something to the team in the thread. Nothing of it goes to the outside service."""
+    """Post a comment to the thread. It is not sent to the thread's service."""
     thread = _stored_thread(flow, thread_id)
     content = parameters.text(request.POST, "content").strip()
     filters = Filters.read(request.GET)
@@ -72,7 +72,7 @@ def comment(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpRespons
     try:
         message = post(draft, flow=flow, user=request.user, thread=thread)
     except Rejected:
-        # Nothing but blanks: there is nothing to say about it, and nothing was said.
+        # Only spaces: nothing is posted, and no error is shown.
         return redirect(f"{thread.get_absolute_url()}{filters.query}#composer")
     _mark(request.user, thread, read_number=message.number)
     return redirect(f"{thread.get_absolute_url()}{filters.query}#message-{message.number}")
@@ -81,7 +81,7 @@ def comment(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpRespons
 @require_POST
 @flow_page
 def mark_done(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
-    """Done with it, for this person: it leaves their list until something new happens. `done=0` brings it back."""
+    """Mark the thread as done for this person, until new activity. `done=0` moves it back to To do."""
     thread = _stored_thread(flow, thread_id)
     is_done = request.POST.get("done") != "0"
     number = thread.messages.aggregate(last=Max("number"))["last"] or 0
@@ -106,7 +106,7 @@ def mark_unread(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpRes
 @require_POST
 @flow_page
 def mark_all_read(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
-    """All that the page has shown, and not what has come since: `number` is the latest message that it knew of."""
+    """Mark as read what the page has shown: `number` is the latest message that it knew of."""
     number = parameters.required_number(request.POST, "number")
     flow.membership.inbox_read_number = min(number, flow.last_number)
     flow.membership.save(update_fields=["inbox_read_number"])
@@ -143,7 +143,7 @@ def _threads(flow: Flow) -> ThreadQuerySet:
 
 
 def _thread(flow: Flow, thread_id: str) -> Thread:
-    """One that the flow has: of a message that nobody replied to it is not stored, and has no marks. Http404."""
+    """A thread of the flow. That of a message without replies is not stored and has no marks. Raises Http404."""
     if (thread := chat_threads.find(flow, thread_id, _threads(flow))) is None:
         raise Http404
     return thread
@@ -154,9 +154,9 @@ def _stored_thread(flow: Flow, thread_id: str) -> Thread:
 
 
 def _opened(request: SignedInRequest, flow: Flow, thread: Thread) -> dict[str, Any]:
-    """The thread with its newest messages, or with those before the number that the address names.
+    """Context for the thread with its newest messages, or with those before the number `earlier_than`.
 
-    Whoever opens it has read it, except a page in the background, which says `unseen`.
+    Marks the thread as read, unless the page is in the background and sends `unseen`.
     """
     messages = (
         Message.objects.filter(thread=thread)

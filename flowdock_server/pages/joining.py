@@ -1,4 +1,4 @@
-"""Coming into a flow: by the address in an invitation, or by a flow's own link."""
+"""Joining a flow by an invitation or by the flow's invite link."""
 
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from .forms import Form
 
 
 class NewAccountForm(Form):
-    """An account for the address that the invitation was mailed to: who has the mail, has the address."""
+    """A new account for the invited address. It needs no confirmation, since the invitation was mailed there."""
 
     name = forms.CharField(label="Your name", max_length=100, widget=forms.TextInput(attrs={"autocomplete": "name"}))
     password = forms.CharField(
@@ -53,16 +53,16 @@ CANNOT_JOIN = (
 @never_cache
 @require_http_methods(["GET", "POST"])
 def accept(request: HttpRequest, token: str) -> HttpResponseBase:
-    """Accept an invitation: as who is signed in, or with a new account for the invited address."""
+    """Accept an invitation, as the signed-in user or with a new account for the invited address."""
     invitation = invitations.find(token)
     if invitation is None:
-        return _nothing(request, "The invitation was accepted or canceled. Ask a member of the flow for a new one.")
+        return _cannot_join(request, "The invitation was accepted or canceled. Ask a member of the flow for a new one.")
     if request.user.is_authenticated:
         if request.method == "POST":
-            return _let_in(request, invitation, request.user)
+            return _accept(request, invitation, request.user)
         return _page(request, invitation.flow, invitation=invitation)
     if User.objects.filter(email=invitation.email).exists():
-        # They sign in with the password they have, and come back.
+        # They have an account: after signing in they come back here.
         return redirect(f"/login?next=/invitations/{token}")
     form = NewAccountForm(invitation.email, request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -74,11 +74,11 @@ def accept(request: HttpRequest, token: str) -> HttpResponseBase:
         except IntegrityError:  # sent twice at once
             return redirect(request.path)
         sign_in(request, user)
-        return _let_in(request, invitation, user)
+        return _accept(request, invitation, user)
     return _page(request, invitation.flow, invitation=invitation, form=form, status=400 if form.errors else 200)
 
 
-def _let_in(request: HttpRequest, invitation: Invitation, user: User) -> HttpResponseBase:
+def _accept(request: HttpRequest, invitation: Invitation, user: User) -> HttpResponseBase:
     invitations.accept(invitation, user)
     messages.success(request, f"Welcome to {invitation.flow.name}.")
     return redirect(invitation.flow)
@@ -88,12 +88,12 @@ def _let_in(request: HttpRequest, invitation: Invitation, user: User) -> HttpRes
 @login_required
 @require_http_methods(["GET", "POST"])
 def join(request: SignedInRequest, flow_id: UUID, key: str = "") -> HttpResponseBase:
-    """Come in by a flow's link, or because one is in its organization."""
+    """Join a flow by its invite link, or as a member of its organization."""
     flow = get_object_or_404(Flow.objects.select_related("organization"), pk=flow_id)
     if Flow.objects.open_to(request.user).filter(pk=flow.pk).exists():
         return redirect(flow)
     if not members.may_join(flow, request.user, key):
-        return _nothing(
+        return _cannot_join(
             request,
             CANNOT_JOIN,
         )
@@ -107,5 +107,5 @@ def _page(request: HttpRequest, flow: Flow, *, status: int = 200, **shown: Any) 
     return render(request, "flowdock_server/join.html", {"flow": flow, **shown}, status=status)
 
 
-def _nothing(request: HttpRequest, sentence: str) -> HttpResponse:
+def _cannot_join(request: HttpRequest, sentence: str) -> HttpResponse:
     return render(request, "flowdock_server/join_closed.html", {"sentence": sentence}, status=404)

@@ -1,4 +1,4 @@
-"""What stands on the left of every page of a flow: the person's flows, and what is new in each."""
+"""Context of the sidebar on every page of a flow: flows and private conversations with their unread counts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .access import SignedInRequest
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
 
-LOOKED_AT = 2000  # of the latest messages of a flow: who has missed more need not know how many
+COUNTED = 2000  # latest messages of a flow that are counted: beyond that, the exact number does not matter
 
 
 class Unread(TypedDict):
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Private:
-    """A conversation as one of the two sees it."""
+    """A conversation as one of its two people sees it."""
 
     conversation: Conversation
     other: User
@@ -52,9 +52,9 @@ class Private:
 
 
 def frame(request: SignedInRequest, flow: Flow | None = None) -> dict[str, Any]:
-    """The flows of the organization, those of others as a menu, and open conversations; in two queries."""
+    """The organization's flows, a link for each other organization, and open conversations; in two queries."""
     user = request.user
-    flows = [_told(membership) for membership in _memberships(user)]
+    flows = [_with_counts(membership) for membership in _memberships(user)]
     open_flows = [each for each in flows if not each.disabled or each == flow]
     organization = flow.organization if flow else next((each.organization for each in open_flows), None)
     first_flows = {each.organization_id: each for each in reversed(open_flows)}
@@ -90,7 +90,7 @@ def _is_open(conversation: Conversation, user: User) -> bool:
     return conversation.first_open if conversation.side(user) == "first" else conversation.second_open
 
 
-def _told(membership: Counted) -> Flow:
+def _with_counts(membership: Counted) -> Flow:
     flow = membership.flow
     flow.unread_threads, flow.unread_messages = membership.unread_threads, membership.unread_messages
     flow.unread = flow.unread_threads + flow.unread_messages
@@ -98,8 +98,8 @@ def _told(membership: Counted) -> Flow:
 
 
 def _memberships(user: User) -> QuerySet[Counted]:
-    """With figures that begin from an index and end at LOOKED_AT messages."""
-    floor = OuterRef("flow__last_number") - LOOKED_AT
+    """Memberships with unread counts, which use an index and stop at COUNTED messages."""
+    floor = OuterRef("flow__last_number") - COUNTED
     seen = ThreadMark.objects.filter(
         Q(read_number__gte=OuterRef("last_number")) | Q(done_at__gte=OuterRef("updated_at")),
         user=user,
@@ -124,6 +124,6 @@ def _memberships(user: User) -> QuerySet[Counted]:
 
 
 def _count(rows: QuerySet[Model], group: str) -> Coalesce:
-    """How many, as a subquery; `group` is the field by which they belong to the row outside."""
+    """The number of `rows` as a subquery; `group` is the field that links them to the outer row."""
     counted = rows.order_by().values(group).annotate(number=Count("pk")).values("number")
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)

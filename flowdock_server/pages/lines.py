@@ -1,4 +1,4 @@
-"""Messages as lines of a chat page: whose they are, and what sets them apart from the line before."""
+"""Messages as the lines of a chat page, with what each needs to know of its neighbors."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 from flowdock_server.models import Message, User
 from flowdock_server.posting import chat_threads
 
-TOGETHER = timedelta(minutes=5)  # what one says within it stands under one name
+TOGETHER = timedelta(minutes=5)  # consecutive messages of one person within it share a heading
 
 
 @dataclass
 class Line:
-    """A message with what the page has to know of it and its neighbors.
+    """A message as the page shows it.
 
-    `first` is the number of the message that its conversation in the chat began with: itself, unless it is a reply.
-    None where it is in a thread of the inbox, or in none.
+    `first` is the number of the first message of its thread in the chat: its own, unless it is a reply. None for a
+    message in a thread of the inbox, or in no thread. `continues`: it is shown under the heading of the line before.
     """
 
     message: Any
     is_own: bool
-    names_me: bool
+    mentions_me: bool
     first: int | None = None
     continues: bool = False
     new_day: bool = False
@@ -35,7 +35,7 @@ class Line:
 
     @property
     def replies(self) -> int:
-        """How many there are to the message: 0 for one that is a reply itself."""
+        """The number of replies to the message: 0 for a reply."""
         thread = self.message.thread if self.first == self.message.number else None
         return thread.replies if thread else 0
 
@@ -46,7 +46,7 @@ def line_of(message: Message, user: User) -> Line:
     return Line(
         message,
         is_own=is_own,
-        names_me=not is_own and not mine.isdisjoint(message.tags),
+        mentions_me=not is_own and not mine.isdisjoint(message.tags),
         first=_first(message),
     )
 
@@ -60,13 +60,13 @@ def _first(message: Message) -> int | None:
     return thread.initial_number if thread.is_chat else None
 
 
-def in_context(listed: list[Line], line_at: int) -> list[Line]:
-    """Told apart by day, by speaker, and by what was said since the person was here."""
+def annotated(listed: list[Line], line_at: int) -> list[Line]:
+    """Mark where a day begins, where a person goes on, and the first new message: the first after number `line_at`."""
     if listed:
         listed[0].new_day = True
     for before, after in pairwise(listed):
         after.new_day = before.message.created_at.date() != after.message.created_at.date()
-        same_side = before.is_reply == after.is_reply  # a reply does not go on from the message it is to
+        same_side = before.is_reply == after.is_reply  # a reply does not continue the message that it replies to
         after.continues = not after.new_day and same_side and _belong_together(before.message, after.message)
     unread = (each for each in listed if each.message.number > line_at and not each.is_own)
     first = next(unread, None) if line_at else None

@@ -1,4 +1,4 @@
-"""One message of a flow: showing it alone, editing and deleting it."""
+"""The views of a single message of a flow: show, edit and delete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowdock_server.posting.drafts import MAX_CONTENT, Refused, Rejected
 
 from .access import SignedInRequest, flow_page
 from .chat import EVENTS, loaded, message_or_404, wording_for
-from .composing import in_words, typed
+from .composing import error_sentence, typed
 from .lines import line_of
 from .presence import people_in
 
@@ -22,7 +22,7 @@ from .presence import people_in
 @require_GET
 @flow_page
 def line(request: SignedInRequest, flow: Flow, number: int) -> HttpResponse:
-    """One message alone: one that was changed, and that the page shows among older ones."""
+    """The message as a line, for an open page that shows an older message which has changed."""
     found = get_object_or_404(loaded(flow.messages.filter(event__in=EVENTS)), number=number)
     context = {
         "flow": flow,
@@ -35,7 +35,7 @@ def line(request: SignedInRequest, flow: Flow, number: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @flow_page
 def edit(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase:
-    """Say something of one's own anew."""
+    """Edit a message of one's own."""
     message = _own(request, flow, number)
     problem, content, status = "", message.content, 200
     if request.method == "POST":
@@ -43,7 +43,7 @@ def edit(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase:
         try:
             messages.edit(message, request.user, content=content)
         except (Rejected, Refused) as error:
-            problem, status = in_words(error), 400
+            problem, status = error_sentence(error), 400
         else:
             return redirect(f"{flow.get_absolute_url()}/chat?at={number}#message-{number}")
     context = {"flow": flow, "message": message, "typed": content, "problem": problem, "max_content": MAX_CONTENT}
@@ -53,7 +53,7 @@ def edit(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase:
 @require_http_methods(["GET", "POST"])
 @flow_page
 def delete(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase:
-    """One's own in the chat, and what anybody may delete in the inbox. GET asks whether it is meant."""
+    """Delete one's own chat message, or one of the inbox, which every member may delete. GET asks for confirmation."""
     found = loaded(flow.messages.all()).filter(number=number).first()
     if request.method == "GET":
         return _ask_to_delete(request, flow, found)
@@ -63,7 +63,7 @@ def delete(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBas
     try:
         messages.delete(found, request.user)
     except Refused as error:
-        notices.error(request, in_words(error))
+        notices.error(request, error_sentence(error))
     if not found.belongs_in_inbox and not (thread and thread.source_id):
         return redirect(f"{flow.get_absolute_url()}/chat")
     return redirect(thread.get_absolute_url() if thread and thread.messages.exists() else flow)
@@ -79,13 +79,15 @@ def _ask_to_delete(request: SignedInRequest, flow: Flow, message: Message | None
         "message": message,
         "wording": wording_of(flow, request.user),
         "is_last": bool(thread and thread.source_id and not thread.messages.exclude(pk=message.pk).exists()),
-        "way_back": f"{thread.get_absolute_url()}#message-{message.number}" if thread else flow.get_absolute_url(),
+        "return_address": f"{thread.get_absolute_url()}#message-{message.number}"
+        if thread
+        else flow.get_absolute_url(),
     }
     return render(request, "flowdock_server/delete_message.html", context)
 
 
 def _own(request: SignedInRequest, flow: Flow, number: int) -> Message:
-    """A message that its author may change; to everybody else there is nothing to edit."""
+    """A message that the user may edit; Http404 for any other."""
     message = message_or_404(flow, number)
     if not message.may_be_edited_by(request.user):
         raise Http404

@@ -1,4 +1,4 @@
-"""An organization: its people, who manages it, its flows, and new ones."""
+"""An organization: its flows, people and admins."""
 
 from typing import Any
 
@@ -74,7 +74,7 @@ def create_flow(request: SignedInRequest, organization: str) -> HttpResponseBase
 @login_required
 @require_POST
 def join_flow(request: SignedInRequest, organization: str, flow: str) -> HttpResponseBase:
-    """Come into a flow that is open to the organization."""
+    """Join a flow that is open to the organization."""
     found = _own(request, organization)
     joinable = members.joinable_by(request.user).select_related("organization")
     joined = joinable.filter(organization=found, parameterized_name=flow).first()
@@ -88,7 +88,7 @@ def join_flow(request: SignedInRequest, organization: str, flow: str) -> HttpRes
 @login_required
 @require_POST
 def set_admin(request: SignedInRequest, organization: str, user_id: int) -> HttpResponseBase:
-    """Let somebody manage the organization, or no longer with `admin=0`."""
+    """Make a member an admin of the organization, or remove them as an admin with `admin=0`."""
     found = _own(request, organization)
     _for_admins(request, found)
     membership = get_object_or_404(found.memberships.exclude(user=request.user).select_related("user"), user_id=user_id)
@@ -103,7 +103,7 @@ def set_admin(request: SignedInRequest, organization: str, user_id: int) -> Http
 @login_required
 @require_POST
 def remove(request: SignedInRequest, organization: str, user_id: int) -> HttpResponseBase:
-    """Take somebody out of the organization and all its flows; oneself too, unless nobody else manages it."""
+    """Remove a member from the organization and all its flows. The last admin cannot leave."""
     found = _own(request, organization)
     if user_id != request.user.pk:
         _for_admins(request, found)

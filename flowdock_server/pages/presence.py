@@ -1,4 +1,4 @@
-"""Who is in a flow, and who of them is there at the moment."""
+"""The members of a flow, and which of them are online."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from django.utils import timezone
 
 from flowdock_server.models import Flow, FlowMembership, User
 
-HERE = timedelta(minutes=5)  # since somebody last did something
+ONLINE_FOR = timedelta(minutes=5)  # since a person's last activity
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody in the flow: `is_here` is whether they did something a moment ago."""
+    """A member of the flow; `is_online` is whether they were active within the last minutes."""
 
     user: User
-    is_here: bool
+    is_online: bool
 
 
 def people_in(flow: Flow) -> list[Person]:
     memberships = FlowMembership.objects.filter(flow=flow, disabled=False, user__is_active=True)
-    return [Person(each.user, is_here(each.user)) for each in memberships.select_related("user").order_by("user__name")]
+    return [
+        Person(each.user, is_online(each.user)) for each in memberships.select_related("user").order_by("user__name")
+    ]
 
 
-def is_here(user: User) -> bool:
-    return user.last_activity_at is not None and timezone.now() - user.last_activity_at < HERE
+def is_online(user: User) -> bool:
+    return user.last_activity_at is not None and timezone.now() - user.last_activity_at < ONLINE_FOR

@@ -24,9 +24,9 @@ from flowdock_server.posting.drafts import MAX_CONTENT, Refused, Rejected
 
 from .access import SignedInRequest
 from .chat import PAGE
-from .composing import in_words, post_form, typed
-from .lines import Line, in_context
-from .presence import is_here
+from .composing import error_sentence, post_form, typed
+from .lines import Line, annotated
+from .presence import is_online
 
 EVENTS = (PrivateMessage.Event.MESSAGE, PrivateMessage.Event.FILE)
 
@@ -35,7 +35,7 @@ EVENTS = (PrivateMessage.Event.MESSAGE, PrivateMessage.Event.FILE)
 @login_required
 @require_GET
 def show_all(request: SignedInRequest) -> HttpResponse:
-    """Whom one talks with, and whom one could."""
+    """List the user's conversations, and the people they could write to."""
     talks = conversations(request.user)
     known = {each.other.pk for each in talks}
     others = private.partners(request.user).filter(is_active=True).exclude(pk__in=known)
@@ -54,16 +54,16 @@ def show(request: SignedInRequest, user_id: int) -> HttpResponse:
 @login_required
 @require_GET
 def lines(request: SignedInRequest, user_id: int) -> HttpResponse:
-    """The messages alone, for a page that is open and brings itself up to date."""
+    """The messages without the rest of the page, for an open page that updates itself."""
     other = _other(request, user_id)
-    return render(request, "flowdock_server/_chat_parts.html", frame(request) | _said(request, other))
+    return render(request, "flowdock_server/_chat_parts.html", frame(request) | _list_context(request, other))
 
 
 @never_cache
 @login_required
 @require_GET
 def line(request: SignedInRequest, user_id: int, number: int) -> HttpResponse:
-    """One message alone: one that was changed, and that an open page shows among older ones."""
+    """The message as a line, for an open page that shows an older message which has changed."""
     other = _other(request, user_id)
     message = get_object_or_404(_shown(_conversation(request.user, other)), number=number)
     context = _context(request.user, other) | {"line": _line(message, request.user)}
@@ -94,7 +94,7 @@ def say(request: SignedInRequest, user_id: int) -> HttpResponseBase:
 @login_required
 @require_http_methods(["GET", "POST"])
 def edit(request: SignedInRequest, user_id: int, number: int) -> HttpResponseBase:
-    """Change the text of one of one's own messages."""
+    """Edit a message of one's own."""
     other = _other(request, user_id)
     message = get_object_or_404(_shown(_conversation(request.user, other)), number=number)
     if not message.may_be_edited_by(request.user):
@@ -105,7 +105,7 @@ def edit(request: SignedInRequest, user_id: int, number: int) -> HttpResponseBas
         try:
             private.edit(message, request.user, content=content)
         except (Rejected, Refused) as error:
-            problem, status = in_words(error), 400
+            problem, status = error_sentence(error), 400
         else:
             return redirect(f"{reverse('private', args=[user_id])}#message-{number}")
     context = {"message": message, "typed": content, "problem": problem, "max_content": MAX_CONTENT}
@@ -117,14 +117,14 @@ def edit(request: SignedInRequest, user_id: int, number: int) -> HttpResponseBas
 @login_required
 @require_POST
 def delete(request: SignedInRequest, user_id: int, number: int) -> HttpResponseBase:
-    """Delete a file, or empty a message, of one's own."""
+    """Delete a file, or clear the text of a message, of one's own."""
     other = _other(request, user_id)
     found = _shown(_conversation(request.user, other)).filter(number=number).first()
-    if found:  # else it is gone, as after a second press of the button
+    if found:  # else it was deleted, as after a second press of the button
         try:
             private.delete(found, request.user)
         except Refused as error:
-            notices.error(request, in_words(error))
+            notices.error(request, error_sentence(error))
     return redirect("private", user_id)
 
 
@@ -132,7 +132,7 @@ def delete(request: SignedInRequest, user_id: int, number: int) -> HttpResponseB
 @login_required
 @require_POST
 def close(request: SignedInRequest, user_id: int) -> HttpResponseBase:
-    """Take the conversation off one's list until something is said in it."""
+    """Hide the conversation from the user's list until the next message in it."""
     found = _conversation(request.user, _other(request, user_id))
     if found:
         Conversation.objects.filter(pk=found.pk).update(**{f"{found.side(request.user)}_open": False})
@@ -140,23 +140,23 @@ def close(request: SignedInRequest, user_id: int) -> HttpResponseBase:
 
 
 def _other(request: SignedInRequest, user_id: int) -> User:
-    """Somebody one may talk with: who shares a flow, and whom one has talked with before."""
+    """A person the user can write to: one who shares a flow with them, or with whom they have a conversation."""
     return get_object_or_404(private.partners(request.user), pk=user_id)
 
 
 def _conversation(user: User, other: User) -> Conversation | None:
-    """None while nothing has been said: to look is not to begin one."""
+    """None before the first message: opening the page does not create a conversation."""
     return Conversation.objects.of(user).of(other).select_related("first", "second").first()
 
 
 def _page(
     request: SignedInRequest, other: User, shown: dict[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
-    context = frame(request) | _said(request, other) | (shown or {})
+    context = frame(request) | _list_context(request, other) | (shown or {})
     return render(request, "flowdock_server/private.html", context, status=status)
 
 
-def _said(request: SignedInRequest, other: User) -> dict[str, Any]:
+def _list_context(request: SignedInRequest, other: User) -> dict[str, Any]:
     user = request.user
     found = _conversation(user, other)
     said = _shown(found).order_by("-number")
@@ -176,10 +176,10 @@ def _said(request: SignedInRequest, other: User) -> dict[str, Any]:
         Conversation.objects.filter(pk=found.pk).update(**{f"{side}_read_number": found.last_number})
     return _context(user, other) | {
         "chat": True,
-        "other_is_here": is_here(other),
+        "other_is_online": is_online(other),
         "last_number": found.last_number if found else 0,
         "is_on_list": bool(found and getattr(found, f"{side}_open")),
-        "lines": in_context(listed, line_at),
+        "lines": annotated(listed, line_at),
         "has_earlier": len(part) > PAGE,
         "is_latest": before is None,
         "line_at": line_at,
@@ -190,7 +190,7 @@ def _said(request: SignedInRequest, other: User) -> dict[str, Any]:
 
 
 def _context(user: User, other: User) -> dict[str, Any]:
-    """What every message on the page of a conversation is shown with."""
+    """Context that every message of the conversation is rendered with."""
     return {
         "chat_address": reverse("private", args=[other.pk]),
         "is_private": True,
@@ -205,4 +205,4 @@ def _shown(conversation: Conversation | None) -> QuerySet[PrivateMessage]:
 
 
 def _line(message: PrivateMessage, user: User) -> Line:
-    return Line(message, is_own=message.is_by(user), names_me=False)
+    return Line(message, is_own=message.is_by(user), mentions_me=False)

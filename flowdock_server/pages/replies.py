@@ -1,4 +1,4 @@
-"""The thread of a chat message: the message with its replies, beside the chat, and writing another reply."""
+"""The thread of a chat message: the message with its replies beside the chat, and posting a reply."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from flowdock_server.posting import chat_threads
 from .access import SignedInRequest, flow_page
 from .chat import chat_page, loaded, message_or_404, post_to_flow, wording_for
 from .composing import typed
-from .lines import in_context, line_of
+from .lines import annotated, line_of
 from .presence import people_in
 
-MOST_REPLIES = 500  # the newest of a thread, shown at once
+MOST_REPLIES = 500  # the newest ones of a thread, shown at once
 
 
 @require_GET
 @flow_page
 def show_message(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase:
-    """A message and the replies to it. A reply is shown under the first message, the inbox's in the inbox."""
+    """Show a message with its replies. A reply redirects to its first message, one of the inbox to its thread there."""
     root = message_or_404(flow, number)
     thread = root.thread
     if thread and not thread.is_chat:
@@ -37,7 +37,7 @@ def show_message(request: SignedInRequest, flow: Flow, number: int) -> HttpRespo
 @require_GET
 @flow_page
 def replies(request: SignedInRequest, flow: Flow, number: int) -> HttpResponse:
-    """The same without the rest of the page."""
+    """The message and its replies without the rest of the page."""
     context = {"flow": flow, "wording": wording_for(request, flow, people_in(flow))}
     return render(
         request, "flowdock_server/_chat_thread.html", context | _replies(request, flow, message_or_404(flow, number))
@@ -47,7 +47,7 @@ def replies(request: SignedInRequest, flow: Flow, number: int) -> HttpResponse:
 @require_POST
 @flow_page
 def reply(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase:
-    """Say something in the thread of a message."""
+    """Post a reply to a message."""
     root = message_or_404(flow, number)
     content = typed(request)
     thread_id = root.thread_id or chat_threads.thread_id(flow.pk, root.number)
@@ -64,6 +64,6 @@ def _replies(request: SignedInRequest, flow: Flow, root: Message) -> dict[str, A
     newest = list(loaded(said).order_by("-number")[:MOST_REPLIES])[::-1]
     return {
         "root": line_of(root, request.user),
-        "replies": in_context([line_of(message, request.user) for message in newest], 0),
+        "replies": annotated([line_of(message, request.user) for message in newest], 0),
         "form_key": form_keys.form_key(),
     }

@@ -1,4 +1,4 @@
-"""Signing in and out, and where one goes from there."""
+"""Signing in, and the list of flows."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class SignInForm(AuthenticationForm):
         "invalid_login": "The e-mail address or the password is wrong.",
         "inactive": "This account has been closed.",
     }
-    retry_after = 0  # seconds, where somebody guesses
+    retry_after = 0  # seconds, after too many failed attempts
     username = forms.CharField(
         label="E-mail address",
         widget=forms.EmailInput(attrs={"class": "input", "autocomplete": "username", "autofocus": True}),
@@ -66,7 +66,7 @@ class SignIn(LoginView):
 @never_cache
 @login_required
 def home(request: SignedInRequest) -> HttpResponse:
-    """The only flow there is for this person, or the list."""
+    """Redirect to the user's only flow, or to the list of flows."""
     opened = Flow.objects.open_to(request.user).select_related("organization")[:2]
     return redirect(opened[0]) if len(opened) == 1 else redirect("flows")
 

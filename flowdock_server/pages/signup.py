@@ -1,4 +1,4 @@
-"""Making an account and an organization by oneself, where SIGN_UP permits it. Elsewhere people are invited."""
+"""Signing up for an account and an organization, where SIGN_UP allows it. Otherwise people are invited."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ def sign_up(request: HttpRequest) -> HttpResponseBase:
     form = SignUpForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            user, flow = _made(form.cleaned_data)
+            user, flow = _create_account(form.cleaned_data)
         except IntegrityError:  # sent twice at once
             return redirect("sign-in")
         sign_in(request, user)
@@ -70,7 +70,7 @@ def sign_up(request: HttpRequest) -> HttpResponseBase:
 
 @sensitive_variables("given")
 @transaction.atomic
-def _made(given: dict[str, Any]) -> tuple[User, Flow]:
+def _create_account(given: dict[str, Any]) -> tuple[User, Flow]:
     user = User.objects.create_user(given["email"], given["name"], given["password"])
     organization = _organization(given["organization"])
     Membership.objects.create(organization=organization, user=user, admin=True)
@@ -79,7 +79,7 @@ def _made(given: dict[str, Any]) -> tuple[User, Flow]:
 
 
 def _organization(name: str) -> Organization:
-    """At the first address that is free: acme, acme-2."""
+    """Create the organization at the first free address: acme, acme-2."""
     address = parameterized(name)[:90] or "team"
     taken = set(
         Organization.objects.filter(parameterized_name__startswith=address).values_list("parameterized_name", flat=True)

@@ -1,4 +1,4 @@
-"""A flow's inbox settings: what is connected, what can be, and what is to go."""
+"""A flow's inbox settings: connected sources, applications to add, and removing a source."""
 
 from django.contrib import messages
 from django.db.models import Q
@@ -21,7 +21,7 @@ def settings(request: SignedInRequest, flow: Flow) -> HttpResponse:
     context = {
         "flow": flow,
         "sources": sources,
-        "troubled": [source for source in sources if source.error_message],
+        "with_errors": [source for source in sources if source.error_message],
         "addable": [(application, application.setup_address(flow)) for application in addable.order_by("name", "pk")],
     }
     return render(request, "flowdock_server/settings.html", context)

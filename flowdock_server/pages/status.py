@@ -1,4 +1,4 @@
-"""A person's status: what they are up to."""
+"""A person's status message."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from flowdock_server.posting import messages
 from flowdock_server.posting.drafts import Draft, Refused, Rejected
 
 from .access import SignedInRequest, flow_page
-from .composing import in_words
+from .composing import error_sentence
 
 
 @require_POST
 @flow_page
 def set_status(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
-    """What one is up to, told in the flow and shown beside one's name everywhere. Nothing: no status any more."""
+    """Set the user's status: it is posted to the flow and shown beside their name. An empty one clears it."""
     status = " ".join(parameters.text(request.POST, "status").split())[:200]
     if not status:
         User.objects.filter(pk=request.user.pk).update(status="")
@@ -27,5 +27,5 @@ def set_status(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
         try:
             messages.post(Draft(event="status", content=status), flow=flow, user=request.user)
         except (Rejected, Refused) as error:
-            notices.error(request, in_words(error))
+            notices.error(request, error_sentence(error))
     return redirect(f"{flow.get_absolute_url()}/chat")

@@ -1,4 +1,4 @@
-"""What people typed, as a page shows it: text with links, mentions, hashtags and code, and no HTML of theirs."""
+"""What people typed, as HTML: text with links, mentions, hashtags and code. HTML in it is escaped."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from flowdock_server.models import Flow, FlowMembership, User
 from flowdock_server.parsing import mentions
 from flowdock_server.parsing.html import LINK_REL
 
-# Possessive: where no fence closes, each blank given back would be another search through the rest of the text.
+# Possessive: without a closing fence, each space given back would mean another search through the rest of the text.
 _FENCE = re.compile(r"```[^\S\n]*+[\w+-]*+\n?+(.*?)```", re.DOTALL)
 _PART = re.compile(
     r"`(?P<code>[^`\n]+)`"
@@ -25,14 +25,14 @@ _PART = re.compile(
 
 @dataclass(frozen=True)
 class Wording:
-    """What names and tags mean where it is said: `tags` is the address that a tag is appended to, or empty."""
+    """The nicks and tags that a text can refer to. `tags` is the address that a tag is appended to, or empty."""
 
     tags: str = ""
     nicks: frozenset[str] = field(default_factory=frozenset)
     own_nick: str = ""
 
-    def spoken(self, text: str) -> SafeString:
-        """Paragraphs and line breaks as they were, fenced code as it is, addresses as links, the rest as text."""
+    def as_html(self, text: str) -> SafeString:
+        """`text` as HTML with its paragraphs and line breaks, fenced code unchanged, and URLs as links."""
         text = text.replace("\r\n", "\n").strip("\n")
         shown, end = [], 0
         for fence in _FENCE.finditer(text):
@@ -71,7 +71,7 @@ class Wording:
 
 
 def wording_of(flow: Flow, user: User, nicks: Iterable[str] | None = None) -> Wording:
-    """As it is read by `user` in `flow`; the nicks of those who are in it are fetched unless given."""
+    """For texts that `user` reads in `flow`; the members' nicks are queried unless given."""
     if nicks is None:
         there = FlowMembership.objects.filter(flow=flow, disabled=False, user__is_active=True)
         nicks = there.values_list("user__nick", flat=True)

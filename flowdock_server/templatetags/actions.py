@@ -1,4 +1,4 @@
-"""What a thread offers to do, for its page."""
+"""The actions of a thread, for its page."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ register = template.Library()
 
 @dataclass(frozen=True)
 class Offer:
-    """A link with its `url`, or a button with the `signature` that its form posts to press-action."""
+    """A link with its `url`, or a button with the `signature` that its form posts to `press-action`."""
 
     number: int
     name: str
@@ -24,7 +24,7 @@ class Offer:
 
 @register.filter
 def offers(thread: Thread) -> list[Offer]:
-    """The thread's actions that can be followed or pressed."""
+    """The thread's actions that are valid links or buttons."""
     found = []
     for number, action in enumerate(thread.actions):
         name = str(action.get("name") or action.get("url") or "Go")[:100]

@@ -1,4 +1,4 @@
-"""The small parts of a page: signs, pictures of people, times, addresses that are safe to follow."""
+"""Tags and filters for the small parts of a page: icons, avatars, times, and URLs that are safe to link to."""
 
 import re
 import zlib
@@ -19,12 +19,12 @@ from flowdock_server.parsing.html import clean_body, without_tags
 
 register = template.Library()
 
-AVATAR_COLOURS = 8
+AVATAR_COLORS = 8
 
 
 @register.simple_tag
 def icon(name: str, size: str = "") -> SafeString:
-    """A sign from static/icons.svg. It is decoration: words stand beside it, or hidden inside the same link."""
+    """An icon from static/icons.svg. It is decorative: the element must also have text, visible or visually hidden."""
     css = "icon icon-s" if size == "s" else "icon"
     return format_html(
         '<svg class="{}" aria-hidden="true"><use href="{}#{}"></use></svg>', css, static("icons.svg"), name
@@ -33,17 +33,17 @@ def icon(name: str, size: str = "") -> SafeString:
 
 @register.simple_tag
 def avatar(name: str, picture: str = "", size: str = "") -> SafeString:
-    """A person's round picture: their own where it may be loaded, else initials on a colour that is always theirs."""
+    """A person's avatar: their picture where it may be loaded, else their initials on a color derived from the name."""
     css = f"avatar avatar-{size}" if size else "avatar"
     if picture and settings.REMOTE_IMAGES and picture.startswith("https://"):
         return format_html('<img class="{}" src="{}" alt="" loading="lazy" referrerpolicy="no-referrer">', css, picture)
-    colour = zlib.crc32(name.casefold().encode()) % AVATAR_COLOURS + 1
-    return format_html('<span class="{} avatar-{}" aria-hidden="true">{}</span>', css, colour, initials(name))
+    color = zlib.crc32(name.casefold().encode()) % AVATAR_COLORS + 1
+    return format_html('<span class="{} avatar-{}" aria-hidden="true">{}</span>', css, color, initials(name))
 
 
 @register.filter
 def picture(application: Application | None) -> str:
-    """The address of an application's icon if a page may load it, else nothing."""
+    """The URL of an application's icon if a page may load it, else nothing."""
     if application is None:
         return ""
     own = application.icon.startswith("/") and not application.icon.startswith("//")
@@ -52,31 +52,33 @@ def picture(application: Application | None) -> str:
 
 @register.filter
 def web_address(address: object) -> str:
-    """`address` if it is one of the web, else nothing: strangers send links, and `javascript:` is an address too."""
+    """`address` if it is an http(s) URL, else nothing: others, such as `javascript:`, must not become links."""
     return address if isinstance(address, str) and address.lower().startswith(("http://", "https://")) else ""
 
 
 @register.filter
 def place(thread: Thread) -> str:
-    """Where in the list the thread stands: static/inbox.js compares it."""
+    """The thread's position in the list, which static/inbox.js compares."""
     return cursor_of(thread)
 
 
 @register.filter
 def at_most(count: int, most: int = 99) -> str:
-    """A number beside a name: 7, and 99+ where more would only be long."""
+    """`count` as text, capped: 7, or 99+."""
     return str(count) if count <= most else f"{most}+"
 
 
 @register.filter
 def host(address: str) -> str:
-    """The part of an address that says whose it is: bridge.example for https://bridge.example/setup."""
+    """The host of a URL: bridge.example for https://bridge.example/setup."""
     return re.sub(r"^\w+://([^/?#]*).*$", r"\1", address, flags=re.DOTALL)
 
 
 @register.simple_tag
 def when(moment: datetime, style: str = "short") -> SafeString:
-    """How long ago, exactly on hover. "short" is for columns, "ago" for sentences; static/flowdock.js goes on."""
+    """How long ago `moment` was, with the exact time on hover. "short" is for columns, "ago" for sentences.
+
+    static/flowdock.js keeps it up to date."""
     text = _long_ago(moment, timezone.now())
     if style == "ago" and text.endswith((" min", " h")):
         text += " ago"
@@ -103,12 +105,12 @@ def _long_ago(moment: datetime, now: datetime) -> str:
 
 
 @register.filter
-def spoken(text: str, wording: Wording | None = None) -> SafeString:
-    """What a person typed, with the names and tags that `wording` knows."""
-    return (wording or Wording()).spoken(text)
+def as_html(text: str, wording: Wording | None = None) -> SafeString:
+    """What a person typed, as HTML, with links for the nicks and tags that `wording` knows."""
+    return (wording or Wording()).as_html(text)
 
 
-DEEDS = {
+ACTION_TEXTS = {
     "add_people": "added {}",
     "join": "joined",
     "block": "blocked {}",
@@ -122,13 +124,13 @@ DEEDS = {
 
 
 @register.filter
-def deed(message: Message) -> str:
-    """What an "action" says that somebody did, in words."""
+def action_text(message: Message) -> str:
+    """The text of an "action" message: what the person did."""
     given = message.data if isinstance(message.data, dict) else {}
     about = given.get("description", "")
     if isinstance(about, dict):
         about = next((str(about[key]) for key in ("email", "nick", "name") if about.get(key)), "a member")
-    return DEEDS.get(str(given.get("type")), "made a change").format(about or "someone")
+    return ACTION_TEXTS.get(str(given.get("type")), "made a change").format(about or "a member")
 
 
 @register.filter
@@ -138,7 +140,7 @@ def plain_title(message: Message) -> str:
 
 @register.filter
 def body_in(message: Message, flow: Flow) -> SafeString:
-    """Its body, where `cid:` shows its own pictures. Needs `attachments` prefetched."""
+    """The message's body as HTML; `cid:` URLs become those of its attachments. Needs `attachments` prefetched."""
     if "cid:" not in message.body:
         return clean_body(message.body)
     base = f"{flow.get_absolute_url()}/files"
@@ -148,7 +150,7 @@ def body_in(message: Message, flow: Flow) -> SafeString:
 
 @register.filter
 def day(moment: datetime) -> SafeString:
-    """A heading between messages: static/flowdock.js says it in the time zone of who looks."""
+    """The date as a heading between messages; static/flowdock.js converts it to the reader's time zone."""
     return format_html(
         '<time datetime="{}" data-style="day">{}</time>',
         moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -158,7 +160,7 @@ def day(moment: datetime) -> SafeString:
 
 @register.filter
 def clock(moment: datetime) -> SafeString:
-    """The time of day, exactly on hover."""
+    """The time of day, with the exact time on hover."""
     return format_html(
         '<time datetime="{}" title="{}" data-style="clock">{}</time>',
         moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
