@@ -87,7 +87,7 @@ def in_words(error: dict[str, Any]) -> tuple[str, str]:
         case "bool_type" | "bool_parsing":
             return name, "must be true or false"
         case "string_type":
-            return name, "must be a text"
+            return name, "must be a string"
         case "list_type":
             return name, "must be a list"
         case "dict_type" | "model_type" | "model_attributes_type":

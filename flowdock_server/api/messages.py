@@ -218,7 +218,7 @@ def change_message(
     """
     message = _one(request.auth, organization, flow, number)
     if change.content is not None and not isinstance(change.content, str):
-        raise Rejected({"content": ["must be a text"]})
+        raise Rejected({"content": ["must be a string"]})
     messages.edit(message, request.auth.user, content=change.content, tags=change.tags)
     return {}
 

@@ -75,7 +75,7 @@ def post_private_message(request: PersonRequest, user_id: int, draft: Annotated[
     if draft.event == "file":
         upload = files.Upload.read(draft.content, "content")
     elif not isinstance(draft.content, str):
-        raise Rejected({"content": ["must be a text"]})
+        raise Rejected({"content": ["must be a string"]})
     elif not draft.content.strip():
         raise Rejected({"content": [BLANK]})
     else:
@@ -118,7 +118,7 @@ def change_private_message(
     """
     message = _one(request.auth, user_id, number)
     if change.content is not None and not isinstance(change.content, str):
-        raise Rejected({"content": ["must be a text"]})
+        raise Rejected({"content": ["must be a string"]})
     private.edit(message, request.auth.user, content=change.content, tags=change.tags)
     return {}
 

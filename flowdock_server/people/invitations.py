@@ -84,7 +84,7 @@ def import_addresses(flow: Flow, text: str, *, by: User, message: str = "") -> I
         try:
             validate_email(email)
         except ValidationError:
-            outcome.erroneous_emails[email] = "is not an e-mail address"
+            outcome.erroneous_emails[email] = "is not a valid e-mail address"
             continue
         email = email.lower()
         if user := mates.get(email):

@@ -45,7 +45,7 @@ def post(
     whose account is closed, and Rejected for a picture that would unpack to too many pixels.
     """
     if not to.is_active:
-        raise Refused(f"The account of {to.name} is closed")
+        raise Refused(f"You cannot write to {to.name}, because their account is closed")
     conversation = Conversation.between(by, to)
     uploads = [upload] if upload else []
     with files.kept(uploads, None, by) as attachments, turn(), transaction.atomic():
@@ -89,7 +89,7 @@ def edit(message: PrivateMessage, user: User, *, content: str | None = None, tag
             new_tags = messages.tags_after_edit(message, content, people)
         if tags is not None:
             if message.event not in (Event.MESSAGE, Event.FILE):
-                raise Refused("Only messages and files have tags")
+                raise Refused("Only messages and files can have tags")
             facts = [tag for tag in message.tags if messages.is_fact(tag)]
             given = messages.editable(tagging.given(tags, people, user.pk))
             new_tags = tagging.unique([*given, *facts])

@@ -93,17 +93,20 @@ def press(thread: Thread, number: int, user: User, seen: str) -> Outcome:
         raise NoSuchAction
     source = thread.source
     if thread.flow.disabled:
-        raise Refused("The flow is archived")
+        raise Refused("This flow is archived, so its buttons do not work. Unarchive it first.")
     if source is None or source.removed_at:
-        raise Refused("The source of this thread has been removed")
+        raise Refused("The source of this thread has been removed, so its buttons no longer work")
     secret = source.application.signing_secret
     if not secret:
-        return Outcome(False, f"{source.application.name} needs a new client secret before its buttons work.")
+        return Outcome(
+            False,
+            f"{source.application.name} needs a new client secret from its developer first.",
+        )
     agent = {"@type": "Person", "name": user.name, "image": user.avatar}
     body = json.dumps(action | {"agent": agent}).encode()
     target = action.get("target")
     if not isinstance(target, dict) or not is_web_address(target.get("urlTemplate")):
-        return Outcome(False, "The service has not said where it can be reached.")
+        return Outcome(False, "This button has no valid address to call.")
     return _call(target.get("httpMethod", "POST"), target["urlTemplate"], body, token(user, body, secret))
 
 
@@ -166,7 +169,7 @@ def _call(method: str, address: str, body: bytes, flowdock_token: str) -> Outcom
     try:
         return outcomes.get(timeout=TIMEOUT)
     except queue.Empty:
-        return Outcome(False, f"The service did not answer within {TIMEOUT} seconds. It may have done it all the same.")
+        return Outcome(False, f"The service did not answer within {TIMEOUT} seconds. It may have done it anyway.")
 
 
 def _ask(method: str, address: str, body: bytes, flowdock_token: str) -> Outcome:
@@ -214,10 +217,10 @@ def _outcome(answer: requests.Response, body: bytes) -> Outcome:
     if 200 <= answer.status_code < 300:
         return Outcome(True, message)
     if answer.status_code == 401 and (url := _challenge(answer.headers.get("WWW-Authenticate", ""))):
-        return Outcome(False, message or "The service does not know you yet. Sign in there, and press again.", url)
+        return Outcome(False, message or "The service does not know you yet. Sign in there, then press again.", url)
     if answer.is_redirect:
-        return Outcome(False, "The service wants to be asked at another address, and is not.")
-    return Outcome(False, message or f"The service refused it ({answer.status_code}).")
+        return Outcome(False, "The service redirected the request. Redirects are not followed.")
+    return Outcome(False, message or f"The service refused the request (status {answer.status_code}).")
 
 
 def _message(body: bytes) -> str:

@@ -75,12 +75,12 @@ def _action(value: dict[str, Any]) -> dict[str, Any]:
     match value.get("@type"):
         case "ViewAction":
             if not is_web_address(value.get("url")):
-                raise PydanticCustomError("action", "url must be an address that begins with http:// or https://")
+                raise PydanticCustomError("action", "url must be a URL that begins with http:// or https://")
         case "UpdateAction":
             target = value.get("target")
             if not isinstance(target, dict) or not is_web_address(target.get("urlTemplate")):
                 raise PydanticCustomError(
-                    "action", "target.urlTemplate must be an address that begins with http:// or https://"
+                    "action", "target.urlTemplate must be a URL that begins with http:// or https://"
                 )
             if target.get("httpMethod", "POST") not in ACTION_METHODS:
                 raise PydanticCustomError("action", f"target.httpMethod must be one of {', '.join(ACTION_METHODS)}")
@@ -96,7 +96,7 @@ def _content(value: Any) -> Any:
     if isinstance(value, str) and len(value) > MAX_CONTENT:
         raise PydanticKnownError("string_too_long", {"max_length": MAX_CONTENT})
     if not isinstance(value, str | dict | UploadedFile):
-        raise PydanticCustomError("content", "must be a text or a file")
+        raise PydanticCustomError("content", "must be a string or a file")
     return value
 
 
@@ -120,7 +120,7 @@ def _json_list(text: str) -> list[Any] | None:
 def _storable(value: str) -> str:
     """A tag of a list in a form has escapes of its own, such as that of NUL, which nobody has looked at yet."""
     if not is_storable(value):
-        raise PydanticCustomError("characters", "has a character that cannot be stored")
+        raise PydanticCustomError("characters", "contains a character that cannot be stored")
     return value
 
 
@@ -257,9 +257,9 @@ class Draft(Shape):
                 needed["message"] = self.message is not None and "present"
         errors = {name: [BLANK] for name, value in needed.items() if not (isinstance(value, str) and value.strip())}
         if self.event in SPOKEN_EVENTS and not isinstance(self.content, str):
-            errors["content"] = ["must be a text"]
+            errors["content"] = ["must be a string"]
         if self.attachments and not self.belongs_in_inbox:
-            errors["attachments"] = [f"are for {' and '.join(ACTIVITY_EVENTS)}"]
+            errors["attachments"] = [f"can only be sent with {' and '.join(ACTIVITY_EVENTS)}"]
         if errors:
             raise Rejected(errors)
 

@@ -95,7 +95,7 @@ def attachments_of(value: object) -> list[Upload]:
         name = file.get("content_id") if isinstance(file, dict) else None
         uploads.append(Upload.read(file, f"attachments.{number}", str(name)[:255] if name else ""))
     if len({bool(upload.content_id) for upload in uploads}) > 1:
-        raise Rejected({"attachments": ["must all have names, or none of them"]})
+        raise Rejected({"attachments": ["must either all have names or all have none"]})
     return uploads
 
 
@@ -171,7 +171,7 @@ def _picture(upload: Upload) -> Picture | None:
     try:
         with _unpacking, Image.open(io.BytesIO(upload.data), formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise Rejected({"content": [f"is a picture of more than {MAX_PIXELS // 1_000_000} million pixels"]})
+                raise Rejected({"content": [f"is an image of more than {MAX_PIXELS // 1_000_000} million pixels"]})
             return _measured(image)
     except (OSError, ValueError, SyntaxError, EOFError, OverflowError, IndexError, TypeError):
         # Pillow's readers raise all of these for files that are cut off or made to break them.
@@ -199,7 +199,7 @@ def _decoded(data: object, field: str) -> bytes:
     try:
         return base64.b64decode(re.sub(r"\s+", "", data), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Rejected({f"{field}.data": ["must be Base64"]}) from error
+        raise Rejected({f"{field}.data": ["must be valid Base64"]}) from error
 
 
 def _file_name(name: object) -> str:

@@ -40,7 +40,7 @@ def post(
     """
     draft.check()
     if draft.event == "status" and (user is None or draft.external_user_name):
-        raise Rejected({"event": ["is a person's own, and nobody else has one"]})
+        raise Rejected({"event": ["can only be posted by a person"]})
     with files.kept(_uploads(draft), flow, user) as attachments, turn(), transaction.atomic():
         number = _next_number(flow)
         if draft.uuid and (first := _posted_before(draft.uuid, flow, source, user)):
@@ -113,7 +113,7 @@ def edit(message: Message, user: User, *, content: str | None = None, tags: Iter
         people = People.of(message.flow)
         if content is not None:
             if not message.may_be_edited_by(user):
-                raise Refused("Only your own chat messages and comments can be edited")
+                raise Refused("You can only edit your own chat messages and comments")
             check_content(content)
             new_tags = tags_after_edit(message, content, people)
         if tags is not None:
@@ -140,7 +140,7 @@ def delete(message: Message, user: User) -> bool:
             _remove(message)
             return True
         if not message.may_be_edited_by(user):
-            raise Refused("Only inbox messages and what is your own can be deleted")
+            raise Refused("You can only delete your own messages and files, and messages in the inbox")
         tags = tags_after_edit(message, "", People.of(message.flow))
         if message.content:
             _say_anew(message, "", user)
@@ -175,7 +175,7 @@ def _next_number(flow: Flow, *, also_archived: bool = False) -> int:
     """Posts to one flow take turns from here on, so nobody else can take the number, the thread's key or the uuid."""
     last, archived = Flow.objects.select_for_update().values_list("last_number", "disabled").get(pk=flow.pk)
     if archived and not also_archived:
-        raise Refused("This flow is archived: it can be read, and nothing can be posted")
+        raise Refused("This flow is archived and read-only")
     return last + 1
 
 
@@ -208,7 +208,7 @@ def _parent(draft: Draft, flow: Flow) -> Message | None:
     messages = flow.messages.select_related("thread", "user")
     parent = None if draft.message is None else messages.filter(number=draft.message).first()
     if parent is None or parent.event in (Event.COMMENT, *WITHOUT_THREAD):
-        raise Rejected({"message": ["must be a message of this flow and no comment"]})
+        raise Rejected({"message": ["must be the id of a message in this flow that is not a comment"]})
     return parent
 
 
@@ -246,7 +246,7 @@ def _bring_up_to_date(
             created_at=moment,
         )
     elif state and thread.source_id != (source.pk if source else None):
-        raise Rejected({"thread": ["belongs to another source, which alone may change it"]})
+        raise Rejected({"thread": ["belongs to another source, and only that source can change it"]})
     if state:
         thread.title, thread.body, thread.external_url = state.title, state.body, state.external_url
         thread.status_value = state.status.value if state.status else ""

@@ -65,7 +65,7 @@ class Archive:
             self.links = files.links
             found = files.named(MESSAGES)
             if found is None:
-                raise Unfit(f"{self.path} holds no {MESSAGES}")
+                raise Unfit(f"{self.path} does not contain {MESSAGES}")
             for original in self._messages(files, found):
                 with _told_of(original):
                     survey.see(original)
@@ -86,7 +86,7 @@ class Archive:
             for original in objects(file):
                 event = original.get("event")
                 if not isinstance(event, str) or not _is_number(original.get("id")):
-                    raise Unfit(f"{MESSAGES}: this is no message: {str(original)[:100]}")
+                    raise Unfit(f"{MESSAGES}: this is not a message: {str(original)[:100]}")
                 if event in BOOKKEEPING or original.get("to"):
                     self.left_out[event] += 1
                 else:
@@ -232,7 +232,7 @@ class _Survey:
         if person := _person(original):
             self.people.add(person)
             if len(self.people) > MAX_NAMES:
-                raise Unfit(f"these are more than {MAX_NAMES} people")
+                raise Unfit(f"it has more than {MAX_NAMES} people")
         if key := thread_of(original):
             self._see_thread(key, place, original)
 
@@ -267,7 +267,7 @@ class _Survey:
         )
         if key not in self.sources:
             if len(self.sources) >= MAX_NAMES:
-                raise Unfit(f"these are more than {MAX_NAMES} integrations")
+                raise Unfit(f"it has more than {MAX_NAMES} integrations")
             self.sources[key] = _Source(len(self.sources) + 1, original, now)
         return int(self.sources[key].record["id"])
 
@@ -447,7 +447,7 @@ def objects(file: IO[bytes]) -> Iterator[Original]:
         if not begun and read:
             read = read.removeprefix("\ufeff").lstrip()
             if not read.startswith("["):
-                raise Unfit(f"{MESSAGES} is no array of messages")
+                raise Unfit(f"{MESSAGES} is not an array of messages")
             read, begun = read[1:], True
             continue
         if read.startswith("]"):
@@ -461,13 +461,13 @@ def objects(file: IO[bytes]) -> Iterator[Original]:
                 raise Unfit(f"{MESSAGES}: message {count + 1} in it: {error}") from None
             except ValueError:
                 if not more:
-                    raise Unfit(f"{MESSAGES} breaks off, or is no JSON: {read[:100]}") from None
+                    raise Unfit(f"{MESSAGES} ends too early or is not valid JSON: {read[:100]}") from None
                 if len(read) > MAX_LINE:
                     raise Unfit(f"{MESSAGES}: message {count + 1} in it is longer than {MAX_LINE} characters") from None
             else:
                 count += 1
                 if not isinstance(value, dict):
-                    raise Unfit(f"{MESSAGES} is no array of messages: {str(value)[:100]}")
+                    raise Unfit(f"{MESSAGES} is not an array of messages: {str(value)[:100]}")
                 try:
                     weigh(value)
                 except Unfit as error:
@@ -476,7 +476,7 @@ def objects(file: IO[bytes]) -> Iterator[Original]:
                 read = read[end:]
                 continue
         elif not more:
-            raise Unfit(f"{MESSAGES} breaks off")
+            raise Unfit(f"{MESSAGES} ends too early")
         read, more = _read_on(file, read)
 
 
@@ -488,7 +488,7 @@ def _read_on(file: IO[bytes], read: str) -> tuple[str, bool]:
     try:
         return read + chunk.decode("utf-8"), bool(chunk)
     except UnicodeDecodeError:
-        raise Unfit(f"{MESSAGES} is not UTF-8") from None
+        raise Unfit(f"{MESSAGES} is not valid UTF-8") from None
 
 
 def _cut_character(chunk: bytes) -> int:

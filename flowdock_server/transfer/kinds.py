@@ -119,9 +119,9 @@ class Kind:
         if isinstance(each, CharField) and len(value) > (each.max_length or len(value)):
             raise Unfit(f"{name} is longer than {each.max_length} characters")
         if each.choices and value and value not in dict(each.flatchoices):
-            raise Unfit(f"{name} is {value!r}, which this server does not know")
+            raise Unfit(f"{name} has the unknown value {value!r}")
         if not is_storable(value):
-            raise Unfit(f"{name} has a character that cannot be stored")
+            raise Unfit(f"{name} contains a character that cannot be stored")
         return value
 
 
@@ -140,7 +140,7 @@ def _check_structure(name: str, value: Any) -> None:
                 raise Unfit(f"{name} must be an object")
         case "message.tags":
             if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
-                raise Unfit(f"{name} must be a list of texts")
+                raise Unfit(f"{name} must be a list of strings")
         case "thread.fields":
             if not isinstance(value, list) or not all(map(_is_thread_field, value)):
                 raise Unfit(f"{name} must be a list of objects with label and value")

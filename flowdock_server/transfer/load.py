@@ -100,7 +100,7 @@ class Loader:
     @property
     def flow(self) -> Flow:
         if self._flow is None:
-            raise Unfit("the flow itself is missing above this line")
+            raise Unfit("the line of the flow is missing before this one")
         return self._flow
 
     @property
@@ -121,17 +121,17 @@ class Loader:
                 with _told_of(number):
                     kind = record.get("type") if isinstance(record, dict) else None
                     if not isinstance(kind, str):
-                        raise Unfit("this is no object with a type")
+                        raise Unfit("this is not an object with a type")
                     self._weight += reading.weigh(record)
                     self._flush(kind)
                     # A type that a later version has added is left alone.
                     readers.get(kind, lambda record: None)(record)
             if not number:
-                raise Unfit("there is nothing in it")
+                raise Unfit("the file is empty")
             with _told_of(number):
                 self._flush("")
                 if not self._ended:
-                    raise Unfit("the file ends here, and its own end is missing: it was cut off")
+                    raise Unfit("the file is incomplete: its last line is missing")
         finally:
             if self._file:  # of a line that is unfit, or that was the last of a file cut off
                 self._file[1].close()
@@ -142,18 +142,18 @@ class Loader:
 
     def _begin(self, record: Record) -> None:
         if record.get("format") != FORMAT:
-            raise Unfit(f"the file is of format {record.get('format')!r}, and this server reads format {FORMAT}")
+            raise Unfit(f"the file has format {record.get('format')!r}, but this server reads format {FORMAT}")
 
     @transaction.atomic
     def _organization(self, record: Record) -> None:
         if self.organization is not None:
-            raise Unfit("the file has a second organization: it is of one flow")
+            raise Unfit("the file has a second organization, but it must contain one flow only")
         values = ORGANIZATION.values(record, {})
         if self.into and self.into[0] != values["parameterized_name"]:
             # The file's organization is another one: only its name may be taken over.
             values = {"parameterized_name": self.into[0], "name": self.into[0]}
         if values["parameterized_name"] in RESERVED:
-            raise Unfit(f"{values['parameterized_name']} is a page's address: choose another organization by --into")
+            raise Unfit(f"{values['parameterized_name']} is reserved in URLs. Choose another organization with --into")
         self.organization, made = _get_or_make(
             Organization, {"parameterized_name": values.pop("parameterized_name")}, values
         )
@@ -163,19 +163,19 @@ class Loader:
     @transaction.atomic
     def _open_flow(self, record: Record) -> None:
         if self._flow is not None:
-            raise Unfit("the file has a second flow")
+            raise Unfit("the file has a second flow, but it must contain only one")
         values = FLOW.values(record, {})
         address = self.into[1] if self.into else values["parameterized_name"]
         organization = self.organization
         if organization is None:
-            raise Unfit("the organization is missing above this line")
+            raise Unfit("the line of the organization is missing before this one")
         here = Flow.objects.filter(organization=organization, parameterized_name=address).first()
         same = Flow.objects.select_related("organization").filter(pk=values["id"]).first()
         if here is None and same is not None and self.into is None:
-            raise Unfit(f"the flow is here under another address: {same.organization.parameterized_name}/"
-                        f"{same.parameterized_name}. Name it, or another place, with --into")  # fmt: skip
+            raise Unfit(f"the flow already exists at another address: {same.organization.parameterized_name}/"
+                        f"{same.parameterized_name}. Use --into with this or another address")  # fmt: skip
         if here is not None and here.pk != values["id"] and self.into is None:
-            raise Unfit(f"{organization.parameterized_name}/{address} is another flow. Choose a place with --into")
+            raise Unfit(f"{organization.parameterized_name}/{address} is another flow. Choose an address with --into")
         if here is None:
             if same is not None:
                 del values["id"]
@@ -211,7 +211,7 @@ class Loader:
         if password is None or not self.passwords:
             return None
         if not isinstance(password, str) or len(password) > 128:
-            raise Unfit("user.password is none that this server has made")
+            raise Unfit("user.password is not a password hash of this server")
         return password
 
     def _colleague(self, record: Record) -> None:
@@ -279,7 +279,7 @@ class Loader:
         key = self._key(_file_key(values.pop("key")))
         attachment, made = Attachment.objects.get_or_create(key=key, defaults=values | {"flow": self.flow})
         if attachment.flow_id != self.flow.pk:
-            raise Unfit(f"the file {key} is in another flow")
+            raise Unfit(f"the file {key} belongs to another flow")
         self.made["attachment"] += made
         if made and attachment.message:
             # Its name can be searched for.
@@ -293,18 +293,18 @@ class Loader:
             self._keep_file()
         if self._file is None:
             if not Attachment.objects.filter(flow=self.flow, key=key.removesuffix(THUMBNAIL_ENDING)).exists():
-                raise Unfit("these are the bytes of no attachment above this line")
+                raise Unfit("the attachment of these bytes is missing before this line")
             self._file = key, tempfile.TemporaryFile()  # noqa: SIM115  (_keep_file closes it)
         try:
             self._file[1].write(base64.b64decode(data, validate=True))
         except ValueError:  # also of what is not ASCII
-            raise Unfit("the bytes are not in base64") from None
+            raise Unfit("the bytes are not valid Base64") from None
 
     def _mark(self, record: Record) -> None:
         values = MARK.values(record, {"user": self._person, "thread": self._thread_id})
         found = {"user_id": values.pop("user_id"), "thread_id": values.pop("thread_id")}
         if not self.flow.threads.filter(pk=found["thread_id"]).exists():
-            raise Unfit(f"the thread {record['thread']} is missing above")
+            raise Unfit(f"the thread {record['thread']} is missing before this line")
         self.made["mark"] += ThreadMark.objects.get_or_create(**found, defaults=values)[1]
 
     def _end(self, record: Record) -> None:
@@ -330,7 +330,7 @@ class Loader:
             },
         )
         if values["number"] < 1:
-            raise Unfit("messages are numbered from 1")
+            raise Unfit("message.number must be 1 or more")
         values["tags"] = [self._tag(tag) for tag in values.get("tags", [])]
         parent = record.get("parent")
         parent = None if parent is None else reading.number(parent, "message.parent")
@@ -355,7 +355,7 @@ class Loader:
         drafts = self._threads
         here = Thread.objects.in_bulk([draft.pk for draft in drafts])
         if strangers := [thread.pk for thread in here.values() if thread.flow_id != self.flow.pk]:
-            raise Unfit(f"the thread {strangers[0]} is in another flow")
+            raise Unfit(f"the thread {strangers[0]} belongs to another flow")
         new = [draft for draft in drafts if draft.pk not in here]
         newer = [draft for draft in drafts if draft.pk in here and draft.updated_at > here[draft.pk].updated_at]
         Thread.objects.bulk_create(new)
@@ -377,13 +377,13 @@ class Loader:
         replied: list[Message] = []
         for number, draft in by_number.items():
             if draft.thread_id in threads:
-                raise Unfit(f"the thread of message {number} is missing above")
+                raise Unfit(f"the thread of message {number} is missing before this line")
             if number not in here:
                 new.append(draft)
                 continue
             present = here[number]
             if (present.event, present.created_at) != (draft.event, draft.created_at):
-                raise Unfit(f"the flow has another message {number}: it is not the one that this file is of")
+                raise Unfit(f"the flow has a different message {number}, so this file is an export of another flow")
             if draft.edited_at and _later(draft.edited_at, present.edited_at):
                 draft.pk = present.pk
                 edited.append(draft)
@@ -429,7 +429,7 @@ class Loader:
     def _person(self, number: Any) -> int:
         number = reading.number(number, "a person")
         if number not in self._users:
-            raise Unfit(f"the user {number} is missing above")
+            raise Unfit(f"the user {number} is missing before this line")
         return self._users[number]
 
     def _person_or_nobody(self, number: Any) -> int | None:
@@ -438,7 +438,7 @@ class Loader:
     def _application_called(self, client_id: Any) -> int:
         client_id = reading.text(client_id, "source.application")
         if client_id not in self._applications:
-            raise Unfit(f"the application {client_id} is missing above")
+            raise Unfit(f"the application {client_id} is missing before this line")
         return self._applications[client_id]
 
     def _source_or_none(self, number: Any) -> int | None:
@@ -446,7 +446,7 @@ class Loader:
             return None
         number = reading.number(number, "source")
         if number not in self._sources:
-            raise Unfit(f"the source {number} is missing above")
+            raise Unfit(f"the source {number} is missing before this line")
         return self._sources[number]
 
     def _message_of(self, number: Any) -> int | None:
@@ -454,7 +454,7 @@ class Loader:
             return None
         key = self.flow.messages.values_list("pk", flat=True).filter(number=reading.number(number, "message")).first()
         if key is None:
-            raise Unfit(f"the message {number} is missing above")
+            raise Unfit(f"the message {number} is missing before this line")
         return key
 
     def _thread_id(self, thread_id: Any) -> str:
@@ -503,7 +503,7 @@ def _get_or_make(model: type[Any], found: dict[str, Any], values: dict[str, Any]
 def _file_key(key: str) -> str:
     """`key`, which names a file in the storage: nothing that leads to another file. Raises Unfit."""
     if not _FILE_KEY.match(key):
-        raise Unfit(f"{key!r} is no key of a file")
+        raise Unfit(f"{key!r} is not the key of a file")
     return key
 
 

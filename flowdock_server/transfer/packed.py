@@ -83,7 +83,7 @@ def _folder(root: Path) -> Files:
         file = os.fdopen(os.open(root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
         if not _is_own(os.fstat(file.fileno())):
             file.close()
-            raise Unfit(f"{name} is a link, which may lead out of the folder")
+            raise Unfit(f"{name} is a link, which may point outside of the folder")
         return file
 
     return Files(names, open_, links)
@@ -100,13 +100,13 @@ def _zip(archive: zipfile.ZipFile, size: int) -> Files:
         raise Unfit(f"the zip has more than {MAX_FILES} files")
     for entry in entries:
         if entry.compress_type not in _METHODS:
-            raise Unfit(f"{entry.filename} is packed by a method that archives do not use")
+            raise Unfit(f"{entry.filename} is compressed by a method that is not supported")
         if entry.flag_bits & _IS_ENCRYPTED:
             raise Unfit(f"{entry.filename} is encrypted")
     unpacked = sum(entry.file_size for entry in entries)
     # Of the whole, since files of a zip may share their packed bytes.
     if unpacked > max(ALWAYS_FITS, size * MAX_RATIO):
-        raise Unfit(f"the zip unpacks to {unpacked} bytes, more than {MAX_RATIO} times its size: it is not an archive")
+        raise Unfit(f"the zip unpacks to {unpacked} bytes, which is more than {MAX_RATIO} times its size")
     # zipfile reads no more of a file than its size here says, whatever is packed.
     return Files([entry.filename for entry in entries], archive.open)
 

@@ -23,7 +23,7 @@ def parse(text: str | bytes) -> Any:
     except strict_json.NotFinite as error:
         raise Unfit(str(error)) from None
     except ValueError:
-        raise Unfit("this is no JSON") from None
+        raise Unfit("this is not valid JSON") from None
     weigh(value)
     return value
 
@@ -79,9 +79,9 @@ def text(value: Any, name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str | int | float):
-        raise Unfit(f"{name} must be a text")
+        raise Unfit(f"{name} must be a string")
     if not is_storable(value):
-        raise Unfit(f"{name} has a character that cannot be stored")
+        raise Unfit(f"{name} contains a character that cannot be stored")
     return str(value)
 
 

@@ -182,12 +182,12 @@ def test_a_service_that_does_not_know_somebody_sends_them_to_sign_in(ines, offer
     ("status", "headers", "body", "said"),
     [
         (403, {}, b'{"message": "Not yours"}', "Not yours"),
-        (403, {}, b"Forbidden", "refused it (403)"),
-        (500, {}, b"", "refused it (500)"),
-        (401, {}, b"", "refused it (401)"),
-        (401, {"WWW-Authenticate": "Flowdock-Token url=javascript:alert(1)"}, b"", "refused it (401)"),
-        (401, {"WWW-Authenticate": 'Basic realm="x"'}, b"", "refused it (401)"),
-        (302, {"Location": "/elsewhere"}, b"", "another address"),
+        (403, {}, b"Forbidden", "refused the request (status 403)"),
+        (500, {}, b"", "refused the request (status 500)"),
+        (401, {}, b"", "refused the request (status 401)"),
+        (401, {"WWW-Authenticate": "Flowdock-Token url=javascript:alert(1)"}, b"", "refused the request (status 401)"),
+        (401, {"WWW-Authenticate": 'Basic realm="x"'}, b"", "refused the request (status 401)"),
+        (302, {"Location": "/elsewhere"}, b"", "Redirects are not followed"),
     ],
 )
 def test_a_failure_is_told_and_not_tried_again(ines, offer, service, status, headers, body, said):

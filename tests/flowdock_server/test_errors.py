@@ -293,7 +293,7 @@ def test_a_parameter_that_is_wrong_is_explained_in_plain_words(world, as_person,
 @pytest.mark.parametrize(
     ("change", "field", "reason"),
     [
-        ({"title": ["x"]}, "title", "must be a text"),
+        ({"title": ["x"]}, "title", "must be a string"),
         ({"author": "Ines"}, "author", "must be an object"),
         ({"thread": {"title": "A", "fields": "x"}}, "thread.fields", "must be a list"),
         ({"message": "x"}, "message", "must be a whole number"),

@@ -147,7 +147,7 @@ def test_a_picture_that_would_fill_the_memory_is_refused(ines, stored, size):
     [
         (None, "content", "can't be blank"),
         ("just text", "content", "must be a file"),
-        (["a"], "content", "must be a text or a file"),
+        (["a"], "content", "must be a string or a file"),
         ({"file_name": "a"}, "content.data", "can't be blank"),
         ({"data": "!", "file_name": "a"}, "content.data", "Base64"),
         ({"data": "Zg", "file_name": "a"}, "content.data", "Base64"),
@@ -165,7 +165,7 @@ def test_what_is_no_file_is_refused(ines, stored, content, field, reason):
 def test_a_file_is_refused_where_text_is_wanted(ines):
     for event in ("message", "comment", "status"):
         response = ines.post(MESSAGES, {"event": event, "content": part(), "message": 1})
-        assert (response.status_code, response.json()["errors"]["content"]) == (400, ["must be a text"])
+        assert (response.status_code, response.json()["errors"]["content"]) == (400, ["must be a string"])
 
 
 def test_files_have_a_limit(ines, settings, stored):
@@ -325,7 +325,7 @@ def test_attachments_come_in_json_too_and_all_have_names_or_none(connect, client
     assert [file["content_id"] for file in named["attachments"]] == ["a", "b"]
     assert [file.get("content_id") for file in unnamed["attachments"]] == [None, None]
     assert (mixed.status_code, mixed.json()["errors"]) == (
-        400, {"attachments": ["must all have names, or none of them"]}
+        400, {"attachments": ["must either all have names or all have none"]}
     )  # fmt: skip
     assert list(wrong.json()["errors"]) == ["attachments.a.data"]
     assert list(text.json()["errors"]) == ["attachments"]

@@ -137,7 +137,7 @@ def test_a_list_of_addresses_is_imported(world, otto, django_capture_on_commit_c
     assert response.status_code == 201
     assert [each["email"] for each in outcome["invitations"]] == ["one@example.com", "two@example.com"]
     assert [user["name"] for user in outcome["added_users"]] == ["Mara Lind"]
-    assert outcome["erroneous_emails"]["nonsense"] == "is not an e-mail address"
+    assert outcome["erroneous_emails"]["nonsense"] == "is not a valid e-mail address"
     assert FlowMembership.objects.filter(flow=world.lobby, user=mara).exists()
     assert [each.to for each in mail.outbox] == [["one@example.com"], ["two@example.com"]]
 

@@ -237,7 +237,7 @@ def test_an_unknown_flow_token_is_unauthorized(client, world):
         ({"event": "message"}, "content", "can't be blank"),
         ({"event": "message", "content": "x" * 8097}, "content", "too long"),
         ({"event": "comment", "content": "x"}, "message", "can't be blank"),
-        ({"event": "comment", "content": "x", "message": 99}, "message", "must be a message of this flow"),
+        ({"event": "comment", "content": "x", "message": 99}, "message", "must be the id of a message in this flow"),
     ],
 )
 def test_what_cannot_be_posted_is_refused_with_the_field_and_the_reason(client, token, change, field, reason):

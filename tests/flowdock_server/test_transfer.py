@@ -331,7 +331,7 @@ class TestRefusals:
         rich.save()
 
         said, code = refused("import_flow", str(path))
-        assert (code, "under another address: acme/elsewhere" in said) == (1, True)
+        assert (code, "at another address: acme/elsewhere" in said) == (1, True)
 
         rich.organization.flows.create(name="Main", parameterized_name="main")
         assert "acme/main is another flow" in refused("import_flow", str(path))[0]
@@ -343,7 +343,7 @@ class TestRefusals:
 
         said, code = refused("import_flow", str(path), "--into", "acme/lobby")
 
-        assert (code, "another message 1" in said) == (1, True)
+        assert (code, "a different message 1" in said) == (1, True)
         assert world.lobby.messages.count() == before
 
     def test_a_file_that_was_cut_off(self, rich, tmp_path):
@@ -352,7 +352,7 @@ class TestRefusals:
         path.write_text("\n".join(whole[:-3]))
         empty_the_server()
 
-        assert "it was cut off" in refused("import_flow", str(path))[0]
+        assert "the file is incomplete" in refused("import_flow", str(path))[0]
         assert Message.objects.count() == 5  # what is there stays, and a whole file goes on from it
 
         path.write_text("\n".join(whole))
@@ -361,21 +361,21 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("line", "reason"),
         [
-            ("{", "line 1: this is no JSON"),
-            ("7", "no object with a type"),
-            ('{"type": 7}', "no object with a type"),
-            ('{"type": "export", "format": 2}', "of format 2"),
+            ("{", "line 1: this is not valid JSON"),
+            ("7", "not an object with a type"),
+            ('{"type": 7}', "not an object with a type"),
+            ('{"type": "export", "format": 2}', "has format 2"),
             ('{"type": "flow", "id": "x"}', "flow.id"),
             (
                 '{"type": "message", "number": 1, "event": "message", "created_at": "2026-01-02"}',
-                "the flow itself is missing",
+                "the line of the flow is missing",
             ),
             ('{"type": "organization", "name": "x"}', "parameterized_name"),
-            ('{"type": "organization", "parameterized_name": "private", "name": "x"}', "is a page's address"),
+            ('{"type": "organization", "parameterized_name": "private", "name": "x"}', "is reserved in URLs"),
             ('{"type": "organization", "parameterized_name": "x", "name": null}', "organization.name is null"),
             ('{"type": "user", "id": 1, "email": "a@b.cc", "name": "' + "x" * 101 + '"}', "longer than 100"),
             ('{"type": "member", "user": 99}', "99 is missing"),
-            ('{"type": "bytes", "key": "' + "k" * 32 + '", "data": "="}', "the flow itself is missing"),
+            ('{"type": "bytes", "key": "' + "k" * 32 + '", "data": "="}', "the line of the flow is missing"),
         ],
     )
     def test_a_line_that_is_wrong_is_named(self, db, tmp_path, line, reason):
@@ -392,12 +392,12 @@ class TestRefusals:
             ({"created_at": "yesterday"}, "message.created_at"),
             ({"user": 4711}, "4711 is missing"),
             ({"number": 10**30}, "message.number"),
-            ({"number": -4}, "numbered from 1"),
+            ({"number": -4}, "message.number must be 1 or more"),
             ({"number": None}, "message.number is null"),
-            ({"event": "telepathy"}, "message.event is 'telepathy'"),
-            ({"content": "a\0b"}, "message.content has a character that cannot be stored"),
-            ({"data": {"a": ["\ud800"]}}, "message.data has a character that cannot be stored"),
-            ({"tags": 5}, "message.tags must be a list of texts"),
+            ({"event": "telepathy"}, "message.event has the unknown value 'telepathy'"),
+            ({"content": "a\0b"}, "message.content contains a character that cannot be stored"),
+            ({"data": {"a": ["\ud800"]}}, "message.data contains a character that cannot be stored"),
+            ({"tags": 5}, "message.tags must be a list of strings"),
             ({"thread": "x" * 27}, "the thread of message 4 is missing"),
         ],
     )
@@ -427,7 +427,7 @@ class TestRefusals:
     def test_nothing_at_all(self, db, tmp_path):
         (tmp_path / "nothing").touch()
 
-        assert "there is nothing in it" in refused("import_flow", str(tmp_path / "nothing"))[0]
+        assert "the file is empty" in refused("import_flow", str(tmp_path / "nothing"))[0]
 
     def test_what_is_not_there(self, world, tmp_path):
         assert refused("export_flow", "acme/none") == ("There is no flow acme/none", 1)
@@ -642,17 +642,17 @@ class TestArchives:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            ('[{"id": 1, "event": "message", "content": "Hi", "sent": 1}', "breaks off"),
-            ('[{"id": 1, "event": ', "breaks off"),
-            ("[1]", "no array of messages"),
-            ('[{"hello": 1}]', "this is no message"),
-            ('[{"id": "x", "event": "message"}]', "this is no message"),
+            ('[{"id": 1, "event": "message", "content": "Hi", "sent": 1}', "ends too early"),
+            ('[{"id": 1, "event": ', "ends too early"),
+            ("[1]", "not an array of messages"),
+            ('[{"hello": 1}]', "this is not a message"),
+            ('[{"id": "x", "event": "message"}]', "this is not a message"),
             ('[{"id": 1, "event": "message", "sent": "noon"}]', "message 1 cannot be read"),
             (
                 '[{"id": 1, "event": "activity", "thread_id": "x", "thread": {"fields": [1]}}]',
                 "message 1 cannot be read",
             ),
-            ('["\udcff"]', "not UTF-8"),
+            ('["\udcff"]', "not valid UTF-8"),
         ],
     )
     def test_what_is_no_archive(self, world, tmp_path, text, reason):
@@ -667,6 +667,9 @@ class TestArchives:
         assert refused("import_flow", str(archive))[1] == 2
         with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
             pass
-        assert "holds no messages.json" in refused("import_flow", str(tmp_path / "empty.zip"), "--into", "acme/old")[0]
+        assert (
+            "does not contain messages.json"
+            in refused("import_flow", str(tmp_path / "empty.zip"), "--into", "acme/old")[0]
+        )
         (tmp_path / "users.json").write_text("{}")
         assert refused("import_flow", str(archive), "--into", "acme/x", "--users", str(tmp_path / "users.json"))[1] == 2
