@@ -261,7 +261,7 @@ class Bench:
     def drain(self, flowdock: str, count: int) -> float:
         from django.conf import settings
 
-        from integrations.delivery.attempts import Fate
+        from integrations.delivery.attempts import Outcome
         from integrations.delivery.dispatcher import Dispatcher
 
         settings.FLOWDOCK_API_URL = flowdock
@@ -269,7 +269,7 @@ class Bench:
         began = time.perf_counter()
         dispatcher.run(until_idle=True)
         took = time.perf_counter() - began
-        if dispatcher.tally[Fate.DELIVERED] != count:
+        if dispatcher.tally[Outcome.DELIVERED] != count:
             raise SystemExit(f"not all of {count} were delivered: {dispatcher.tally}")
         return count / took
 
@@ -372,7 +372,7 @@ class Bench:
             f"{crowded:.2f} ms against {alone:.2f} ms without: {crowded / alone:.2f} times",
         )
         for key, name in (
-            ("line_up", "the clock's look for stuck threads, while 20,000 wait"),
+            ("schedule_stranded", "the clock's look for stuck threads, while 20,000 wait"),
             ("slowest", "the slowest of 100 accepts meanwhile, at the origin of those that wait"),
         ):
             yield name, f"{statistics.median(after[key] for _, after in rounds):.0f} ms"

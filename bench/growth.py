@@ -25,12 +25,12 @@ from django.utils import timezone
 from bench.payloads import headers, issue
 from integrations import ingest, periodic_tasks
 from integrations.activity import Activity, Author, Thread
-from integrations.delivery.attempts import Fate, Outcome
-from integrations.delivery.claims import Hand
+from integrations.delivery.attempts import Attempt, Outcome
+from integrations.delivery.claims import Claim, claim
 from integrations.delivery.dispatcher import Dispatcher
-from integrations.delivery.outcomes import mark
+from integrations.delivery.outcomes import record
 from integrations.models import Delivery, Event, Integration, Origin
-from integrations.transactions import writing
+from integrations.transactions import write_transaction
 
 COUNT = 200
 WAITING = 10_000
@@ -51,42 +51,44 @@ def accept_time(origin: Origin) -> float:
 
 
 def claim_time(origin: Origin) -> float:
-    """One activity found, leased and marked by a dispatcher, the post itself left out."""
+    """One activity found, leased and recorded by a dispatcher, without the post itself."""
     dispatcher = Dispatcher(1)
     taken = []
     for number in range(COUNT):
         ingest.post(origin, activity(f"timed:{number}"))
         began = time.perf_counter()
-        hands = claim(dispatcher)
-        for hand in hands:
-            hand.outcomes.extend(Outcome(each, Fate.DELIVERED, "posted", timezone.now()) for each in hand.deliveries)
-        with writing():
-            mark(hands, {})
+        claims = claim_due(dispatcher)
+        for claimed in claims:
+            claimed.attempts.extend(
+                Attempt(each, Outcome.DELIVERED, "posted", timezone.now()) for each in claimed.deliveries
+            )
+        with write_transaction():
+            record(claims, {})
         taken.append(time.perf_counter() - began)
     return statistics.median(taken) * 1000
 
 
 def claim_time_beside_a_crowd(origin: Origin) -> float:
-    """The same for the others while ten thousand wait in one thread, which is in somebody's hand."""
+    """The same for the others while ten thousand wait in one thread, which another worker has claimed."""
     back_up(WAITING, threads=1)
-    claim(Dispatcher(1))
+    claim_due(Dispatcher(1))
     time_beside = claim_time(origin)
     empty_outbox()
     return time_beside
 
 
-def clock_times() -> tuple[float, float]:
-    """What the clock's look at a backlog takes, and the slowest accept beside a clock that does nothing else."""
+def search_times() -> tuple[float, float]:
+    """How long the search for stranded threads takes over a backlog, and the slowest accept while it runs."""
     back_up(BACKLOG, threads=200)
     crowd = Integration.objects.get(flowdock_id=2).origin
     began = time.perf_counter()
-    periodic_tasks.line_up(threading.Event())
+    periodic_tasks.schedule_stranded(threading.Event())
     took = time.perf_counter() - began
     stop = threading.Event()
 
     def look_again() -> None:
         while not stop.is_set():
-            periodic_tasks.line_up(stop)
+            periodic_tasks.schedule_stranded(stop)
         connection.close()
 
     looking = threading.Thread(target=look_again)
@@ -105,7 +107,7 @@ def clock_times() -> tuple[float, float]:
 
 
 def back_up(count: int, threads: int) -> None:
-    """A backlog at octo/crowd: the first of each thread is in line, the others stand behind it."""
+    """A backlog at octo/crowd: the first of each thread is scheduled, and blocks the others."""
     crowd = Integration.objects.get(flowdock_id=2)
     now = timezone.now()
     events = [
@@ -118,7 +120,7 @@ def back_up(count: int, threads: int) -> None:
         )
         for number in range(count)
     ]
-    with writing():
+    with write_transaction():
         Event.objects.bulk_create(events, batch_size=1000)
         Delivery.objects.bulk_create(
             [
@@ -134,10 +136,10 @@ def back_up(count: int, threads: int) -> None:
         )
 
 
-def claim(dispatcher: Dispatcher) -> list[Hand]:
-    due = dispatcher._due()
-    with writing():
-        return dispatcher._claim(due)
+def claim_due(dispatcher: Dispatcher) -> list[Claim]:
+    due = dispatcher._choose_due()
+    with write_transaction():
+        return claim(due)
 
 
 def activity(thread_id: str) -> Activity:
@@ -155,7 +157,7 @@ def main() -> None:
             Integration.objects.create(origin=origin, name=name, flow_token="bench", flowdock_id=number)
     origin = Integration.objects.get(flowdock_id=1).origin
     taken = {"accept": accept_time(origin), "claim": claim_time(origin), "crowded": claim_time_beside_a_crowd(origin)}
-    taken["line_up"], taken["slowest"] = clock_times()
+    taken["schedule_stranded"], taken["slowest"] = search_times()
     print(json.dumps(taken))
 
 

@@ -23,7 +23,7 @@ from .services.base import OfferedOrigin, Service
 logger = logging.getLogger(__name__)
 
 # A placeholder this old belongs to a process that is no more: three calls to Flowdock do not take so long.
-ABANDONED_AFTER = dt.timedelta(minutes=2)
+UNFINISHED_AFTER = dt.timedelta(minutes=2)
 # A source that Flowdock made while its answer was lost on the way to us is looked for this far back.
 ORPHANED_WITHIN = dt.timedelta(minutes=15)
 
@@ -160,7 +160,7 @@ def _outcome(flow: Flow, origin: Origin) -> Integration:
 def _sweep(flow: Flow) -> None:
     """Free the places that processes which are no more have taken in this flow."""
     Integration.objects.filter(
-        flow_id=flow.id, flow_token="", removed_at=None, created_at__lt=timezone.now() - ABANDONED_AFTER
+        flow_id=flow.id, flow_token="", removed_at=None, created_at__lt=timezone.now() - UNFINISHED_AFTER
     ).delete()
 
 

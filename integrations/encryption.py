@@ -15,7 +15,7 @@ from django.db.models import Value
 from django.db.models.functions import Cast
 
 from .fields import EncryptedTextField
-from .transactions import writing
+from .transactions import write_transaction
 
 BATCH = 200  # rows
 
@@ -104,7 +104,7 @@ def reencrypt(tally: Tally) -> Iterator[int]:
     for batch in _batches():
         old = [secret for secret in batch if tally.add(secret) is Key.OLDER]
         if old:
-            with writing():
+            with write_transaction():
                 for secret in old:
                     secret.reencrypt()
         yield len(batch)

@@ -1,4 +1,4 @@
-"""The one door in: verify, read, decide, write the outbox. Hooks, own apps and commands all come through here."""
+"""What comes in: verify it, read it, decide, write the outbox. Webhook requests, own apps and commands all use it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from django.utils import timezone
 
 from . import notifications
 from .activity import Activity, InvalidActivity
-from .models import Delivery, Event, Integration, Origin, facts_of
+from .models import Delivery, Event, Integration, Origin, facts_of_kind
 from .services.base import ACTIVITY, TEST, ParsedEvent, SignatureMismatch, WebhookService
 from .signals import happened
 from .storable import storable, storable_json
-from .transactions import writing
+from .transactions import write_transaction
 
 logger = logging.getLogger(__name__)
 
-# Whatever header has one of these in its name is kept by name only: what is not known is taken for a secret.
+# Of a header with one of these in its name, only the name is stored: it may contain a secret.
 SECRET_WORDS = re.compile(r"auth|cookie|credential|hmac|key|passw|secret|session|sign|token", re.IGNORECASE)
 HIDDEN = "hidden"
 MAX_HEADERS = 60
@@ -34,40 +34,40 @@ MAX_HEADER_LENGTH = 1000
 TAG = re.compile(r"<[^<>]*>")
 
 
-class NobodyListens(Exception):
-    """The origin is connected to no flow, or no longer: what it sends would reach nobody."""
+class NotConnected(Exception):
+    """The origin is not connected to a flow, or no longer."""
 
 
-class NoHook(Exception):
-    """The origin's service sends no webhooks: it has a hook in name only."""
+class UnknownWebhook(Exception):
+    """The origin's service sends no webhook requests, so its webhook address is not in use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What came of it. `is_new` is False where it had been kept before, under its id or another: nothing was added."""
+    """The stored event. If `is_new` is False it was stored before, under this id or another, and nothing was added."""
 
     event: Event
     is_new: bool
 
 
 def accept(origin: Origin, body: bytes, headers: Mapping[str, str]) -> Accepted:
-    """Take what the origin's webhook sent. When this returns it is in the database, with a delivery for each flow.
+    """Accept a webhook request of the origin. On return, its event is stored, with a delivery for each flow.
 
-    Raises NoHook, SignatureMismatch, UndecipherableSecret, UnreadablePayload or NobodyListens; then nothing is kept,
-    not even the request id.
+    Raises UnknownWebhook, SignatureMismatch, UndecipherableSecret, UnreadablePayload or NotConnected; then nothing is
+    stored, not even the request id.
     """
     service = origin.webhook_service
     if service is None:
-        raise NoHook
+        raise UnknownWebhook
     _verify(service, origin, body, headers)
     event = Event(
         origin=origin,
         request_id=_storable(service.request_id(body, headers), 200),
-        headers=_without_secrets(origin, headers),
+        headers=_redacted(origin, headers),
         body=body,
     )
-    read = service.read(body, headers)
-    return _keep(event, lambda: read)
+    parsed = service.read(body, headers)
+    return _store(event, lambda: parsed)
 
 
 def post(
@@ -77,16 +77,16 @@ def post(
     integration: Integration | None = None,
     kind: str = ACTIVITY,
 ) -> Accepted:
-    """Take an activity from an own app or a command, for all flows of the origin or for this one integration.
+    """Accept an activity from an own app or a command, for all flows of the origin or for this one integration.
 
-    A function that returns one is called when its turn has come: see `signals`. The same `idempotency_key` again adds
-    nothing; without one, each call is another activity. Raises NobodyListens.
+    A function that returns one is called once its turn has come: see `signals`. The same `idempotency_key` again adds
+    nothing; without one, each call is another activity. Raises NotConnected.
     """
     event = Event(origin=origin, request_id=_storable(idempotency_key, 200) or str(uuid.uuid4()))
-    return _keep(event, partial(_told, kind, activity), integration)
+    return _store(event, partial(_parsed, kind, activity), integration)
 
 
-def _told(kind: str, activity: Activity | Callable[[], Activity]) -> ParsedEvent:
+def _parsed(kind: str, activity: Activity | Callable[[], Activity]) -> ParsedEvent:
     if callable(activity):
         activity = activity()
     return ParsedEvent(
@@ -94,7 +94,7 @@ def _told(kind: str, activity: Activity | Callable[[], Activity]) -> ParsedEvent
         actor=activity.author.name,
         summary=f"{activity.author.name} {_plain(activity.title)}",
         subject=_plain(activity.thread.title),
-        facts=facts_of(kind),
+        facts=facts_of_kind(kind),
         activity=activity,
     )
 
@@ -109,11 +109,11 @@ def _verify(service: WebhookService, origin: Origin, body: bytes, headers: Mappi
     return service.verify(body, headers, last)
 
 
-def _keep(event: Event, tell: Callable[[], ParsedEvent], only: Integration | None = None) -> Accepted:
+def _store(event: Event, parse: Callable[[], ParsedEvent], only: Integration | None = None) -> Accepted:
     """Store the event and its deliveries, or find that its request id was stored before."""
     try:
-        with writing():
-            _write(event, tell, only)
+        with write_transaction():
+            _write(event, parse, only)
     except IntegrityError:
         same = Q(request_id=event.request_id)
         if event.body_digest:
@@ -125,26 +125,26 @@ def _keep(event: Event, tell: Callable[[], ParsedEvent], only: Integration | Non
     return Accepted(event, is_new=True)
 
 
-def _write(event: Event, tell: Callable[[], ParsedEvent], only: Integration | None) -> None:
+def _write(event: Event, parse: Callable[[], ParsedEvent], only: Integration | None) -> None:
     origin = event.origin
-    # One event of an origin after the other, so that threads keep the order in which the events came.
+    # One event of an origin after the other, so that its threads keep the order in which the events arrived.
     Origin.objects.lock([origin.pk])
     receivers = Integration.objects.connected().filter(origin=origin)
     if only:
         receivers = receivers.filter(pk=only.pk)
     integrations = list(receivers)
     if not integrations:
-        raise NobodyListens(f"{origin} is not connected to a flow")
-    read = tell()
-    _describe(event, read)
-    if read.activity:
-        event.activity = storable_json(_whole(event, read.activity).as_json())
+        raise NotConnected(f"{origin} is not connected to a flow")
+    parsed = parse()
+    _describe(event, parsed)
+    if parsed.activity:
+        event.activity = storable_json(_with_whole_thread(event, parsed.activity).as_json())
     event.save(force_insert=True)
     now = event.received_at
-    deliveries = [_decide(event, read, integration) for integration in integrations]
+    deliveries = [_decide(event, parsed, integration) for integration in integrations]
     pending = [delivery for delivery in deliveries if delivery.state == Delivery.State.PENDING]
     if pending:
-        # Behind whoever waits, in line or not: those of a thread are lined up by their age alone.
+        # Only if none of its thread waits already, scheduled or not: within a thread, the oldest comes first.
         ahead = Delivery.objects.pending().filter(integration=OuterRef("pk"), thread_id=event.thread_id)
         receiving = Integration.objects.filter(pk__in=[delivery.integration_id for delivery in pending])
         first_of_its_thread = set(
@@ -158,20 +158,20 @@ def _write(event: Event, tell: Callable[[], ParsedEvent], only: Integration | No
     if waiting and event.kind != TEST:
         Integration.objects.filter(pk__in=waiting, first_event_at=None).update(first_event_at=now)
     if pending:
-        notifications.ring()
+        notifications.notify_workers()
 
 
-def _describe(event: Event, read: ParsedEvent) -> None:
-    event.kind, event.action = _storable(read.kind, 100), _storable(read.action, 100)
-    event.actor, event.summary = _storable(read.actor, 255), _storable(read.summary, 500)
-    event.subject, event.why_not = _storable(read.subject, 500), _storable(read.why_not, 255)
-    event.thread_id = _storable(read.activity.thread_id, 255) if read.activity else ""
-    if read.is_dated:
+def _describe(event: Event, parsed: ParsedEvent) -> None:
+    event.kind, event.action = _storable(parsed.kind, 100), _storable(parsed.action, 100)
+    event.actor, event.summary = _storable(parsed.actor, 255), _storable(parsed.summary, 500)
+    event.subject, event.why_not = _storable(parsed.subject, 500), _storable(parsed.why_not, 255)
+    event.thread_id = _storable(parsed.activity.thread_id, 255) if parsed.activity else ""
+    if parsed.is_dated:
         event.body_digest = hashlib.sha256(event.body).hexdigest()[:32]
 
 
-def _whole(event: Event, activity: Activity) -> Activity:
-    """The activity with the whole new state of its thread, where its event tells a part and the rest is known."""
+def _with_whole_thread(event: Event, activity: Activity) -> Activity:
+    """The activity with its thread's whole new state, if its event contains only a part and the rest is known."""
     if not activity.thread.keeps:
         return activity
     earlier = Event.objects.filter(origin=event.origin, thread_id=event.thread_id).order_by("-id")
@@ -179,26 +179,26 @@ def _whole(event: Event, activity: Activity) -> Activity:
     try:
         known = before.read_activity() if before else None
     except InvalidActivity:
-        known = None  # kept by another version of the bridge
+        known = None  # stored by another version of the bridge
     return replace(activity, thread=activity.thread.over(known.thread)) if known else activity
 
 
-def _decide(event: Event, read: ParsedEvent, integration: Integration) -> Delivery:
-    """What is to become of the event at the integration; a pending one is not in line yet."""
+def _decide(event: Event, parsed: ParsedEvent, integration: Integration) -> Delivery:
+    """The delivery of the event to the integration, in its first state; a pending one is not scheduled yet."""
     delivery = Delivery(event=event, integration=integration, created_at=event.received_at, next_attempt_at=None)
-    if read.activity is None:
+    if parsed.activity is None:
         delivery.state, delivery.reason = Delivery.State.UNPOSTED, event.why_not
         return delivery
     delivery.thread_id = event.thread_id
-    verdict = event.origin.service_object.decide(read, integration.filters)
+    verdict = event.origin.service_object.decide(parsed, integration.filters)
     if not verdict.passes:
         delivery.state = Delivery.State.FILTERED
         delivery.reason, delivery.rule = _storable(verdict.reason, 500), verdict.rule
     return delivery
 
 
-def _without_secrets(origin: Origin, headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers to keep, enough to read the body again."""
+def _redacted(origin: Origin, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers to store: enough to read the body again, without secrets."""
     secrets = origin.secrets(timezone.now())
     kept = {}
     for name, value in list(headers.items())[:MAX_HEADERS]:
@@ -208,12 +208,12 @@ def _without_secrets(origin: Origin, headers: Mapping[str, str]) -> dict[str, st
 
 
 def _storable(text: str, length: int) -> str:
-    """`text` as its column can hold it."""
+    """`text` as a column of this length can hold it."""
     return storable(text)[:length]
 
 
 def _plain(markup: str) -> str:
-    """The text of a title, in which Flowdock allows links."""
+    """The plain text of a title, which may contain links."""
     return html.unescape(TAG.sub("", markup))
 
 
@@ -228,9 +228,9 @@ def post_what_happened(
     idempotency_key: str = "",
     **_: object,
 ) -> None:
-    """The receiver of `signals.happened`: post after the app's transaction, and trouble the app with nothing."""
+    """The receiver of `signals.happened`: post after the app's transaction, and raise nothing in the app."""
 
-    # No partial: where it fails, Django logs the name of the function, and a partial has none.
+    # Not a partial: if it fails, Django logs the name of the function, and a partial has none.
     def post_what_happened() -> None:
         _post_quietly(service, origin, organization, activity, kind, idempotency_key)
 
@@ -253,7 +253,7 @@ def _post_quietly(
     for origin in origins:
         try:
             post(origin, activity, idempotency_key, kind=kind)
-        except NobodyListens:
+        except NotConnected:
             logger.debug("%s of %s is connected to no flow", name, service)
         except DatabaseError:
             logger.exception("an activity of %s of %s was not posted", name, service)

@@ -1,7 +1,7 @@
 """What origins, integrations, events and deliveries are, and what they can do.
 
 Origin ──< Event ──< Delivery >── Integration >── Origin: an origin's event becomes one delivery for each of its
-integrations. The deliveries are the outbox (those that are pending) and the log (all of them) in one table.
+integrations. One table of deliveries is both the outbox (the pending ones) and the log (all of them).
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from . import notifications, services
 from .activity import Activity
 from .fields import EncryptedTextField, UndecipherableSecret
 from .services.base import TEST, UNSORTED, ParsedEvent, Service, WebhookService
-from .transactions import writing
+from .transactions import write_transaction
 
-OLD_SECRET_LIVES = dt.timedelta(hours=1)
-LINED_UP_AT_ONCE = 200  # threads; an origin is locked for as long as they take
-# Read and typed by people: no letter that looks like a digit. 12 of 31 signs are 59 bits.
+PREVIOUS_SECRET_VALID_FOR = dt.timedelta(hours=1)
+MAX_THREADS_LOCKED = 200  # scheduled in one transaction, which locks their origin
+# For people to read and type: no letter that looks like a digit. 12 of 31 characters are 59 bits.
 HOOK_ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 def new_hook_id() -> str:
-    """The random part of a hook's address, such as b7k2-9qx4-t6mv."""
-    signs = "".join(secrets.choice(HOOK_ID_ALPHABET) for _ in range(12))
-    return "-".join((signs[:4], signs[4:8], signs[8:]))
+    """The random part of a webhook address, such as b7k2-9qx4-t6mv."""
+    characters = "".join(secrets.choice(HOOK_ID_ALPHABET) for _ in range(12))
+    return "-".join((characters[:4], characters[4:8], characters[8:]))
 
 
 def new_hook_secret() -> str:
@@ -44,13 +44,13 @@ def new_hook_secret() -> str:
 
 class OriginQuerySet(models.QuerySet["Origin"]):
     def lock(self, ids: Iterable[int]) -> None:
-        """Until the transaction ends, keep all others from changing these origins' place in the outbox.
+        """Until the transaction ends, keep other transactions from changing the outbox of these origins.
 
-        Whoever adds, ends or parks deliveries locks their origins first, and so sees what the one before did: two that
-        did not would both find a thread empty, or both find it in other hands. SQLite has one writer at any time.
+        Lock the origins before you add, end or pause deliveries. Otherwise two transactions could both find a thread
+        empty and schedule a delivery, or both leave that to the other. SQLite has only one writer at any time.
         """
         if connection.features.has_select_for_update:
-            # In the order of their ids, so that no two wait for each other.
+            # In the order of their ids, which prevents deadlocks.
             list(self.filter(pk__in=set(ids)).order_by("pk").select_for_update(no_key=True).values_list("pk"))
 
 
@@ -61,8 +61,8 @@ class Origin(models.Model):
     service = models.CharField(max_length=40, choices=services.choices)
     name = models.CharField(max_length=255, help_text="Its name at the service, such as octo/hello")
     external_url = models.URLField(max_length=500, blank=True)
-    # Of an own app's origin, the organization whose flows it can reach (its parameterized_name in Flowdock). Empty for
-    # those that belong to none: a webhook's secret says who may send, and its person which flows it reaches.
+    # The organization whose flows an own app's origin can reach (its parameterized_name in Flowdock). Empty for all
+    # other origins: their secret decides who may send, and whoever connected them which flows they reach.
     organization = models.CharField(max_length=100, blank=True, default="", editable=False)
     secret = EncryptedTextField(default=new_hook_secret, editable=False)
     previous_secret = EncryptedTextField(blank=True, default="", editable=False)
@@ -70,7 +70,7 @@ class Origin(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="origins"
     )
-    # Who replaced the secret last, and so was shown the one that is valid; null: nobody has but the one who made it.
+    # Who last replaced the secret and so has seen the current one; null: it is still the one that `created_by` saw.
     secret_replaced_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
@@ -80,7 +80,7 @@ class Origin(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            # One hook for a repository that a person connects to several flows. Other people's have their own secrets.
+            # A repository that one person connects to several flows has one webhook. Other people's have other secrets.
             models.UniqueConstraint(
                 fields=["service", "name", "organization", "created_by"], name="origin_unique_for_person"
             ),
@@ -95,13 +95,13 @@ class Origin(models.Model):
 
     @property
     def webhook_service(self) -> WebhookService | None:
-        """The same, if it is one that sends what happens to our hook."""
+        """The service, if it sends webhook requests."""
         service = self.service_object
         return service if isinstance(service, WebhookService) else None
 
     @property
     def unsent(self) -> tuple[str, ...]:
-        """The kinds of events that its service did not send. What an own app says without a kind comes from the app."""
+        """The kinds of events that do not come from the service itself. Those of an own app without a kind do."""
         return UNSORTED if self.webhook_service else (TEST,)
 
     @property
@@ -109,7 +109,7 @@ class Origin(models.Model):
         return f"{settings.BRIDGE_URL}{reverse('integrations:hook', args=[self.hook_id])}"
 
     def secrets(self, now: dt.datetime) -> list[str]:
-        """The secrets that are valid: the present one and, for an hour after a rotation, the one before.
+        """The secrets that are valid: the current one and, for an hour after a rotation, the previous one.
 
         Raises UndecipherableSecret.
         """
@@ -120,33 +120,33 @@ class Origin(models.Model):
 
     @property
     def is_rotating(self) -> bool:
-        """Whether the secret before is still valid."""
+        """Whether the previous secret is still valid."""
         return bool(self.previous_secret and self.previous_secret_until and timezone.now() < self.previous_secret_until)
 
     def rotate_secret(self, by: Any = None) -> None:
-        """A new secret at once; the old one works for another hour, so that no delivery is refused meanwhile."""
+        """Set a new secret. The previous one works for another hour, so no webhook request is refused meanwhile."""
         try:
             self.previous_secret = self.secret
         except UndecipherableSecret:
-            self.previous_secret = ""  # a new secret is what mends it
+            self.previous_secret = ""  # a new secret is the only repair
         self.secret = new_hook_secret()
-        self.previous_secret_until = timezone.now() + OLD_SECRET_LIVES
+        self.previous_secret_until = timezone.now() + PREVIOUS_SECRET_VALID_FOR
         self.secret_replaced_by = by
         self.save(update_fields=["secret", "previous_secret", "previous_secret_until", "secret_replaced_by"])
 
     def cut_off_previous_secret(self) -> None:
-        """End the old secret's hour now: whoever else knows it is refused from here on."""
+        """Make the previous secret invalid now, not after its hour."""
         self.previous_secret, self.previous_secret_until = "", None
         self.save(update_fields=["previous_secret", "previous_secret_until"])
 
 
 class IntegrationQuerySet(models.QuerySet["Integration"]):
     def connected(self) -> IntegrationQuerySet:
-        """Those that have a source in Flowdock: neither on their way there nor removed."""
+        """Those that have a source in Flowdock: it has been created, and not been removed."""
         return self.filter(removed_at=None).exclude(flow_token="")
 
     def in_state(self, state: Integration.State) -> IntegrationQuerySet:
-        """Those whose `state` is this one: the same ladder as the property, in SQL."""
+        """Those in this state: the same rules as the property `state`, in SQL."""
         states = Integration.State
         conditions = {
             states.REMOVED: Q(removed_at__isnull=False),
@@ -161,13 +161,14 @@ class IntegrationQuerySet(models.QuerySet["Integration"]):
             if candidate == state:
                 return matching.filter(condition)
             matching = matching.exclude(condition)
-        raise ValueError(f"{state!r} is no state of an integration")
+        raise ValueError(f"{state!r} is not a state of an integration")
 
 
 class Integration(models.Model):
     """An origin connected to a flow, with filters. Flowdock calls it a source.
 
-    Its life: connecting (no token yet: the source is being created), active or paused, removed (final, token erased).
+    It is first connecting (no token yet: its source is being created), then active or paused, and finally removed (the
+    token is erased).
     """
 
     class State(models.TextChoices):
@@ -182,7 +183,7 @@ class Integration(models.Model):
     name = models.CharField(max_length=255, help_text="The source's name in Flowdock")
     filters = models.JSONField(default=dict, blank=True)
 
-    # Flowdock's side. Blank where the integration was made from a pasted flow token and nobody has opened it yet.
+    # As Flowdock knows it. Blank if the integration was made from a pasted flow token and nobody has opened it yet.
     flowdock_id = models.BigIntegerField(null=True, blank=True, help_text="The source's id in Flowdock")
     source_url = models.URLField(max_length=500, blank=True, help_text="The source's address in Flowdock's API")
     flow_token = EncryptedTextField(blank=True, default="", editable=False)
@@ -204,7 +205,7 @@ class Integration(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False
     )
     removed_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # What a person must solve, in words; empty when all is well. `deliver` and `check_integrations` tell Flowdock.
+    # What a person has to repair; empty if nothing. The worker and `check_integrations` report it to Flowdock.
     problem = models.TextField(blank=True, default="", editable=False)
 
     objects = IntegrationQuerySet.as_manager()
@@ -212,7 +213,7 @@ class Integration(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["flowdock_id"], name="integration_unique_in_flowdock"),
-            # A double click, or two people at once, connect an origin to a flow once.
+            # An origin is connected to a flow once, even after a double click or by two people at the same moment.
             models.UniqueConstraint(
                 fields=["origin", "flow_id"],
                 condition=Q(removed_at=None) & ~Q(flow_id=""),
@@ -231,7 +232,7 @@ class Integration(models.Model):
 
     @property
     def has_token(self) -> bool:
-        """Whether it has a source in Flowdock, though no key may open the token any more."""
+        """Whether it has a source in Flowdock, even if no key decrypts the token any more."""
         try:
             return bool(self.flow_token)
         except UndecipherableSecret:
@@ -239,7 +240,7 @@ class Integration(models.Model):
 
     @property
     def state(self) -> Integration.State:
-        """The one word that pages and admin show, the most pressing first."""
+        """The state that pages and admin show; if several apply, the most urgent one."""
         if self.removed_at:
             return self.State.REMOVED
         if not self.has_token:
@@ -252,29 +253,29 @@ class Integration(models.Model):
 
     @transaction.atomic
     def pause(self, by: Any = None) -> None:
-        """Post nothing until resumed. Events are still received and kept; what was pending waits."""
+        """Post nothing until resumed. Events are still received and stored; pending deliveries wait."""
         Origin.objects.lock([self.origin_id])
         self.paused_at, self.paused_by = timezone.now(), by
         self.save(update_fields=["paused_at", "paused_by"])
-        # Out of the line: however many wait here, no claim has to step over them.
-        self.deliveries.in_line().update(next_attempt_at=None)
+        # Not scheduled, so that no claim has to skip them, however many wait.
+        self.deliveries.scheduled().update(next_attempt_at=None)
 
     def resume(self) -> None:
-        """Post again, what waited first.
+        """Post again, the oldest deliveries of each thread first.
 
-        What comes in before all threads are lined up waits behind the older ones of its thread. What this process does
-        not get to, the clock of a worker lines up.
+        Events that arrive before all threads are scheduled still wait for the older ones of their thread. If this
+        process is interrupted, a worker's periodic task schedules the rest.
         """
         with transaction.atomic():
             Origin.objects.lock([self.origin_id])
             self.paused_at, self.paused_by = None, None
             self.save(update_fields=["paused_at", "paused_by"])
-        Delivery.objects.filter(integration=self).line_up_stranded()
-        notifications.ring()
+        Delivery.objects.filter(integration=self).schedule_stranded()
+        notifications.notify_workers()
 
     @transaction.atomic
     def remove(self) -> None:
-        """End it, as Flowdock's 410 asks: the token is erased, pending deliveries are dropped, the log stays."""
+        """End the integration: the token is erased, pending deliveries are dropped, the log stays."""
         Origin.objects.lock([self.origin_id])
         self.deliveries.pending().update(
             state=Delivery.State.DROPPED, reason="the source was removed in Flowdock", next_attempt_at=None
@@ -283,25 +284,25 @@ class Integration(models.Model):
         self.save(update_fields=["flow_token", "removed_at", "problem"])
 
 
-def facts_of(kind: str) -> dict[str, tuple[str, ...]]:
-    """What filters look at in something that came without a payload: the kind that its app sorts it under."""
+def facts_of_kind(kind: str) -> dict[str, tuple[str, ...]]:
+    """The facts that filters check in an event without a payload: the kind that its app has given it."""
     return {} if kind in UNSORTED else {"events": (kind,)}
 
 
 class Event(models.Model):
-    """One thing that happened at an origin, as received, kept for EVENT_RETENTION_DAYS."""
+    """One thing that happened at an origin, as received; stored for EVENT_RETENTION_DAYS."""
 
     origin = models.ForeignKey(Origin, on_delete=models.CASCADE, related_name="events", db_index=False)
     request_id = models.CharField(
         max_length=200, help_text="The sender's id of the webhook request, or an app's idempotency key"
     )
-    # Of a body that is the same happening under whichever id it is sent; null where it need not be.
+    # Set if the same body means the same event, whichever id it is sent under (see ParsedEvent.is_dated); else null.
     body_digest = models.CharField(max_length=32, null=True, default=None, editable=False)  # noqa: DJ001  unique
     received_at = models.DateTimeField(default=timezone.now, db_index=True)
-    # As received, so that the past can be read again; empty where an own app or a command posted an activity.
+    # As received, so that it can be read again; empty if an own app or a command posted an activity.
     headers = models.JSONField(default=dict, blank=True, help_text="Without signatures and tokens")
     body = models.BinaryField(blank=True, default=b"")
-    # As read: see services.base.ParsedEvent.
+    # As the service read it: see ParsedEvent.
     kind = models.CharField(max_length=100)
     action = models.CharField(max_length=100, blank=True)
     actor = models.CharField(max_length=255, blank=True)
@@ -320,7 +321,7 @@ class Event(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["origin", "-id"], name="event_latest"),
-            # What its thread was before: an event that tells a part of the state is laid over the one before.
+            # To find the previous event of a thread: one that contains only a part of the state is merged with it.
             models.Index(fields=["origin", "thread_id", "-id"], name="event_thread"),
         ]
 
@@ -332,11 +333,11 @@ class Event(models.Model):
         return f"{self.kind}.{self.action}" if self.action else self.kind
 
     def read_activity(self) -> Activity | None:
-        """What is posted, or None. Raises InvalidActivity where the stored one is of a shape that we do not know."""
+        """The activity that is posted, or None. Raises InvalidActivity if the stored one has an unknown shape."""
         return Activity.from_json(self.activity) if self.activity is not None else None
 
     def read_again(self) -> ParsedEvent:
-        """What the service makes of it now, with the facts that filters look at. Raises UnreadablePayload."""
+        """Read the stored payload again, with the facts that filters check. Raises UnreadablePayload."""
         service = self.origin.webhook_service
         if not self.body or service is None:
             return ParsedEvent(
@@ -345,7 +346,7 @@ class Event(models.Model):
                 actor=self.actor,
                 summary=self.summary,
                 subject=self.subject,
-                facts=facts_of(self.kind),
+                facts=facts_of_kind(self.kind),
                 activity=self.read_activity(),
                 why_not=self.why_not,
             )
@@ -353,39 +354,43 @@ class Event(models.Model):
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
-    """The outbox. Of each thread one pending delivery at most is in line, the oldest: it alone has a time.
+    """The outbox. At most one pending delivery of each thread is scheduled, the oldest: it has a `next_attempt_at`.
 
-    The others stand behind it without one, and whoever ends a delivery lines up the next. So a claim reads the line
-    from its front and steps over nothing: neither a thread of ten thousand nor an integration that is paused.
+    The others have none and are blocked by it; whoever ends a delivery schedules the next one of its thread. So a claim
+    reads the scheduled deliveries from the front and skips nothing: no thread of ten thousand, no paused integration.
 
     `next_attempt_at` is set by, and compared with, the database's clock alone (`Now()`: on PostgreSQL the time at which
-    the statement began). The clocks of the machines that write to it may differ.
+    the statement started). The clocks of the machines that write to it may differ.
     """
 
     def pending(self) -> DeliveryQuerySet:
         return self.filter(state=Delivery.State.PENDING)
 
-    def in_line(self) -> DeliveryQuerySet:
+    def scheduled(self) -> DeliveryQuerySet:
         return self.pending().filter(next_attempt_at__isnull=False)
 
-    def behind(self) -> DeliveryQuerySet:
-        """Pending, but not in line: behind another of the thread, or of an integration that is paused."""
+    def blocked(self) -> DeliveryQuerySet:
+        """Pending, but not scheduled: another delivery of the thread comes first, or the integration is paused."""
         return self.pending().filter(next_attempt_at__isnull=True)
 
-    def next_up(self) -> DeliveryQuerySet:
-        """Those whose time has come, the longest waiting first: one put off holds back its thread only."""
+    def due(self) -> DeliveryQuerySet:
+        """Those whose next attempt is due, the longest waiting first. One that is postponed blocks only its thread."""
         return self.pending().filter(next_attempt_at__lte=Now()).order_by("next_attempt_at", "id")
 
-    def of_the_thread(self) -> DeliveryQuerySet:
-        """For a subquery: the deliveries in the thread of the outer one."""
+    def with_activity(self) -> DeliveryQuerySet:
+        """With the activities of their events, but without the payloads that those were read from."""
+        return self.select_related("event").defer("event__body", "event__headers")
+
+    def in_same_thread(self) -> DeliveryQuerySet:
+        """For a subquery: the deliveries in the thread of the outer query's delivery."""
         return self.filter(integration=OuterRef("integration"), thread_id=OuterRef("thread_id"))
 
-    def line_up(self) -> int:
-        """In the threads of these deliveries, give the oldest pending one its time where none is in line; how many.
+    def schedule_next(self) -> int:
+        """In the threads of these deliveries, schedule the oldest pending one if none is scheduled; returns how many.
 
-        In a transaction that holds the origins' lock. Whose deliveries are many, calls `line_up_stranded`.
+        Call it in a transaction that has locked the origins. For many deliveries, use `schedule_stranded`.
         """
-        first = Delivery.objects.pending().of_the_thread().order_by("id").values("id")[:1]
+        first = Delivery.objects.pending().in_same_thread().order_by("id").values("id")[:1]
         oldest = (
             self.filter(integration__paused_at=None, integration__removed_at=None)
             .order_by()
@@ -395,32 +400,33 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         )
         if not (ids := set(oldest)):
             return 0
-        # A subquery for each row, not Exists: PostgreSQL would join that, and with the statistics of an empty outbox it
-        # would choose a join that reads all who are in line for each who is not.
-        in_line = Delivery.objects.in_line().of_the_thread().values("id")[:1]
-        stranded = Delivery.objects.behind().filter(id__in=ids).annotate(in_line=Subquery(in_line)).filter(in_line=None)
+        # A subquery for each row, not Exists: PostgreSQL would turn that into a join and, with the statistics of an
+        # empty outbox, into one that reads all scheduled deliveries for each blocked one.
+        scheduled = Delivery.objects.scheduled().in_same_thread().values("id")[:1]
+        blocked = Delivery.objects.blocked().filter(id__in=ids)
+        stranded = blocked.annotate(scheduled=Subquery(scheduled)).filter(scheduled=None)
         return Delivery.objects.filter(id__in=list(stranded.values_list("id", flat=True))).update(next_attempt_at=Now())
 
-    def line_up_stranded(self) -> int:
-        """Do the same for all threads of these deliveries in which nobody is in line; how many those were.
+    def schedule_stranded(self) -> int:
+        """Do the same for all threads of these deliveries in which none is scheduled; returns how many there were.
 
-        Finding them takes no lock, however many wait. Then each origin is locked for LINED_UP_AT_ONCE threads at a
-        time, so that its hook goes on answering.
+        Finding them takes no lock, however many wait. Then each origin is locked for MAX_THREADS_LOCKED threads at a
+        time, so that its webhook requests are still answered.
         """
         heads: dict[int, list[int]] = {}
         for origin, head in self._stranded():
             heads.setdefault(origin, []).append(head)
         found = 0
         for origin, ids in heads.items():
-            for start in range(0, len(ids), LINED_UP_AT_ONCE):
-                with writing():
+            for start in range(0, len(ids), MAX_THREADS_LOCKED):
+                with write_transaction():
                     Origin.objects.lock([origin])
-                    batch = Delivery.objects.filter(pk__in=ids[start : start + LINED_UP_AT_ONCE])
-                    found += batch.line_up()
+                    batch = Delivery.objects.filter(pk__in=ids[start : start + MAX_THREADS_LOCKED])
+                    found += batch.schedule_next()
         return found
 
     def _stranded(self) -> Iterable[tuple[int, int]]:
-        """Of each thread in which nobody is in line: its origin, and its oldest delivery here."""
+        """For each thread in which no delivery is scheduled: its origin, and its oldest delivery."""
         running = self.pending().filter(integration__paused_at=None, integration__removed_at=None).order_by()
         threads = running.values("integration__origin", "integration", "thread_id")
         return (
@@ -433,7 +439,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 class Delivery(models.Model):
     """What becomes of one event at one integration: one activity on its way, or the reason why there is none.
 
-    `reason` is the verdict in words: which rule refused it, what Flowdock answered, until when it waits and why.
+    `reason` says why in words: which rule refused it, what Flowdock answered, until when it waits.
     """
 
     class State(models.TextChoices):
@@ -444,24 +450,24 @@ class Delivery(models.Model):
         UNPOSTED = "unposted", "Not supported"
         DROPPED = "dropped", "Dropped"
 
-    # What may be put back in the outbox. A pending one may: its turn comes at once.
+    # Those that can be put back in the outbox. A pending one is then tried at once.
     RETRIABLE: ClassVar = (State.PENDING, State.FAILED, State.DROPPED)
 
-    # Constraint and indexes below begin with these two: indexes of their own would only slow the accept down.
+    # The constraint and indexes below start with these two: indexes of their own would only slow down accepting.
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     reason = models.CharField(max_length=500, blank=True, default="")
     rule = models.CharField(max_length=40, blank=True, default="", help_text="The filter rule that blocked it")
     thread_id = models.CharField(max_length=255, blank=True, default="")
-    # Flowdock recognises a repetition by it: a retry after a crash posts nothing twice.
-    # Not indexed: nothing finds a delivery by it, and random keys make an index slower the longer it grows.
+    # Flowdock recognizes a repetition by it, so a retry after a crash posts nothing twice.
+    # Not indexed: no query uses it, and random keys make an index slower the larger it grows.
     uuid = models.UUIDField(default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-    # When it is tried next; while a worker has it in hand, when that worker's lease ends. Null when it is not in line:
-    # behind another of its thread, of an integration that is paused, or no longer pending.
+    # When it is tried next or, while a worker has claimed it, when the lease ends. Null if it is not scheduled: another
+    # of its thread comes first, its integration is paused, or it is no longer pending.
     next_attempt_at = models.DateTimeField(null=True, blank=True)
-    # [{"at": ISO 8601, "status": 201 or null, "outcome": words, "ms": 84}, ...], the latest last.
+    # [{"at": ISO 8601, "status": 201 or null, "outcome": text, "ms": 84}, ...], the latest last.
     attempts = models.JSONField(default=list, blank=True)
     delivered_at = models.DateTimeField(null=True, blank=True, editable=False)
     flowdock_thread_id = models.CharField(max_length=100, blank=True, default="", editable=False)
@@ -472,7 +478,7 @@ class Delivery(models.Model):
         verbose_name_plural = "deliveries"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["event", "integration"], name="delivery_unique_for_event"),
-            # What keeps a thread in order: no two of its deliveries can ever be in hand at once.
+            # Keeps a thread in order: no two of its deliveries can be claimed at the same time.
             models.UniqueConstraint(
                 fields=["integration", "thread_id"],
                 condition=Q(state="pending", next_attempt_at__isnull=False),
@@ -486,18 +492,19 @@ class Delivery(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # The outbox: these hold pending deliveries only, so a million past ones do not weigh on the claim.
+            # The outbox: these contain pending deliveries only, so a million past ones do not slow down a claim.
             models.Index(
                 fields=["next_attempt_at", "id", "integration"],
                 condition=Q(state="pending", next_attempt_at__isnull=False),
                 name="outbox_line",
             ),
-            # With the state, which is the same in all of it: else SQLite, without statistics, prefers `log_by_state`.
-            # After the thread: PostgreSQL drops a condition that the index implies, and cannot look behind its column.
+            # Includes the state, although it is constant here: without it SQLite, lacking statistics, prefers
+            # `log_by_state`. The state comes after the thread, because PostgreSQL drops a condition that the index
+            # implies, and could then not use the columns after it.
             models.Index(
                 fields=["integration", "thread_id", "state", "id"], condition=Q(state="pending"), name="outbox_thread"
             ),
-            # The log of an integration: all of it, and by verdict.
+            # The log of an integration: all of it, and by state.
             models.Index(fields=["integration", "-id"], name="log_all"),
             models.Index(fields=["integration", "state", "-id"], name="log_by_state"),
         ]
@@ -507,37 +514,37 @@ class Delivery(models.Model):
 
     @transaction.atomic
     def retry(self) -> None:
-        """Try it at once, where it has failed, was dropped or waits; behind another of its thread it waits its turn.
+        """Try it again now if it failed, was dropped or waits; if another of its thread comes first, after that one.
 
-        Raises DoesNotExist where it was deleted meanwhile, as `prune_events` does with events past their time.
+        Raises DoesNotExist if it was deleted meanwhile, as `prune_events` deletes expired events.
         """
         Origin.objects.lock([self.integration.origin_id])
         Delivery.objects.filter(pk=self.pk, state__in=self.RETRIABLE, integration__removed_at=None).update(
             state=self.State.PENDING, reason="", next_attempt_at=None
         )
-        Delivery.objects.filter(pk=self.pk).line_up()
-        notifications.ring()
+        Delivery.objects.filter(pk=self.pk).schedule_next()
+        notifications.notify_workers()
         self.refresh_from_db(fields=["state", "reason", "next_attempt_at"])
 
     @transaction.atomic
     def drop(self, reason: str) -> None:
-        """Give a pending or failed delivery up; its thread goes on without it."""
+        """Give up a pending or failed delivery; its thread goes on without it."""
         Origin.objects.lock([self.integration.origin_id])
         Delivery.objects.filter(pk=self.pk, state__in=(self.State.PENDING, self.State.FAILED)).update(
             state=self.State.DROPPED, reason=reason[:500], next_attempt_at=None
         )
-        Delivery.objects.filter(pk=self.pk).line_up()
-        notifications.ring()
+        Delivery.objects.filter(pk=self.pk).schedule_next()
+        notifications.notify_workers()
         self.refresh_from_db(fields=["state", "reason", "next_attempt_at"])
 
 
-# An answer that has not changed is written again once the stored one is this old, so that most pages write nothing.
-ORGANIZATIONS_WRITTEN = dt.timedelta(minutes=5)
+# An unchanged answer is stored again only once the stored one is this old, so that most page views write nothing.
+ORGANIZATIONS_STORED_EVERY = dt.timedelta(minutes=5)
 
 
 class SignInQuerySet(models.QuerySet["SignIn"]):
     def current(self, pk: object, user: Any) -> SignInQuerySet:
-        """The sign-in that a session names, if it is this person's and has not ended. Cookies of old name none."""
+        """The sign-in that a session names, if it belongs to this user and has not ended. Old cookies name none."""
         return self.filter(pk=pk, user_id=user) if isinstance(pk, str) else self.none()
 
     def end(self, pk: object) -> None:
@@ -545,11 +552,11 @@ class SignInQuerySet(models.QuerySet["SignIn"]):
             self.filter(pk=pk).delete()
 
     def remember_organizations(self, pk: object, organizations: list[list[str]], now: dt.datetime) -> None:
-        """Keep Flowdock's answer: written at once where it differs, and otherwise every few minutes."""
+        """Store Flowdock's answer: at once if it has changed, otherwise every few minutes."""
         if not isinstance(pk, str) or (sign_in := self.filter(pk=pk).first()) is None:
             return
-        written_at = sign_in.organizations_at
-        if sign_in.organizations != organizations or written_at is None or now - written_at > ORGANIZATIONS_WRITTEN:
+        stored_at = sign_in.organizations_at
+        if sign_in.organizations != organizations or stored_at is None or now - stored_at > ORGANIZATIONS_STORED_EVERY:
             self.filter(pk=pk).update(organizations=organizations, organizations_at=now)
 
     def forget_organizations(self, pk: object) -> None:
@@ -561,17 +568,17 @@ class SignInQuerySet(models.QuerySet["SignIn"]):
         return self.filter(organizations_at__gte=since, pk=pk).first() if isinstance(pk, str) else None
 
     def expired(self) -> SignInQuerySet:
-        """Those whose time is over: however much it is used, a sign-in ends after SESSION_COOKIE_AGE."""
+        """Those older than SESSION_COOKIE_AGE: a sign-in ends then, even if it is in use."""
         return self.filter(created_at__lt=timezone.now() - dt.timedelta(seconds=settings.SESSION_COOKIE_AGE))
 
 
 class SignIn(models.Model):
-    """A browser in which somebody is signed in. Its session counts while this row is there: see `sessions`."""
+    """A browser in which somebody is signed in. Its session is valid while this row exists: see `sessions`."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_ins")
     created_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
-    # The organizations that Flowdock last listed for this person, as [key, name], and when. It holds no token.
+    # The organizations that Flowdock last listed for this person, as [key, name], and when. No token is stored.
     organizations = models.JSONField(default=list, editable=False)
     organizations_at = models.DateTimeField(null=True, editable=False)
 
@@ -584,7 +591,7 @@ class SignIn(models.Model):
 class PasswordFailures(models.Model):
     """How often in a row a password was wrong: for an account, from an address, or for an account from an address.
 
-    `key` is a digest of which. Belongs to `passwords`.
+    `key` is a digest of the account, the address or both. Used by `passwords` only.
     """
 
     key = models.CharField(primary_key=True, max_length=64, editable=False)

@@ -1,8 +1,8 @@
-"""The bell: whoever writes to the outbox rings it, and workers that wait for it wake at once instead of polling.
+"""Notifications for workers: whoever writes to the outbox notifies them, so that they need not poll.
 
-On PostgreSQL it is NOTIFY, heard on any machine and only if the transaction commits. On SQLite everything is on one
-machine, and each worker has a named pipe in DATA_DIR. A ring that gets lost delays a delivery until the worker's next
-look at the outbox, and loses nothing.
+On PostgreSQL this is NOTIFY, which reaches workers on any machine, and only if the transaction commits. On SQLite
+everything runs on one machine, and each worker has a named pipe in DATA_DIR. A notification that gets lost delays a
+delivery until the worker polls the outbox, and loses nothing.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from django.db import DatabaseError, connection, transaction
 logger = logging.getLogger(__name__)
 
 CHANNEL = "flowdock_bridge_outbox"
-PATIENCE = 0.5  # seconds between two looks at whether to stop listening
+STOP_CHECK_INTERVAL = 0.5  # seconds
 _numbers = itertools.count()
 
 
-def ring() -> None:
-    """Wake the workers once the present transaction has committed."""
+def notify_workers() -> None:
+    """Wake the workers once the current transaction has committed."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
     else:
-        # What is to be told is kept by now: nothing that fails here may fail the one who kept it.
+        # Robust: what the workers are notified of is stored by now, so an error here must not fail the caller.
         transaction.on_commit(_write_to_pipes, robust=True)
 
 
 def _pipes() -> Path:
-    return Path(settings.DATA_DIR) / "bells"
+    return Path(settings.DATA_DIR) / "notifications"
 
 
 def _write_to_pipes() -> None:
     try:
-        names = [entry.path for entry in os.scandir(_pipes()) if entry.name.endswith(".bell")]
+        names = [entry.path for entry in os.scandir(_pipes()) if entry.name.endswith(".pipe")]
     except FileNotFoundError:
-        return  # no worker has ever waited here
+        return  # no worker has run here yet
     except OSError as error:
         _warn(f"{error.strerror}: {_pipes()}")
         return
@@ -56,14 +56,14 @@ def _write_to_pipes() -> None:
             pipe = os.open(name, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
             if error.errno == errno.ENXIO:
-                # Nobody reads: its worker was killed. Another may have been as quick to notice.
+                # Nobody reads it: its worker was killed. Another process may have deleted it already.
                 with contextlib.suppress(OSError):
                     os.unlink(name)
             elif error.errno != errno.ENOENT:
                 _warn(f"{error.strerror}: {name}")
             continue
         try:
-            # A full pipe (EAGAIN) has rung often enough.
+            # A full pipe (EAGAIN) holds enough notifications.
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
                 os.write(pipe, b"!")
         finally:
@@ -72,23 +72,24 @@ def _write_to_pipes() -> None:
 
 @functools.cache
 def _warn(reason: str) -> None:
-    """Once for each reason and process: every webhook would say it again."""
+    """Log it once for each reason and process, not for every webhook request."""
     logger.warning(
-        "workers cannot be woken (%s); they look at the outbox by themselves within seconds. Run web and workers as the"
-        " same user",
+        "workers cannot be notified (%s); they find new deliveries within seconds by polling. Run web and workers as"
+        " the same user",
         reason,
     )
 
 
 @contextlib.contextmanager
-def listening(wake: Callable[[], None]) -> Iterator[None]:
-    """Have `wake` called, in a thread of its own, whenever the bell rings."""
+def listen(wake: Callable[[], None]) -> Iterator[None]:
+    """Have `wake` called, in a thread of its own, at each notification."""
     stop = threading.Event()
     with contextlib.ExitStack() as stack:
         if connection.vendor == "postgresql":
-            thread = threading.Thread(target=_listen, args=(wake, stop), name="bell")
+            thread = threading.Thread(target=_listen, args=(wake, stop), name="notifications")
         else:
-            thread = threading.Thread(target=_read_pipe, args=(stack.enter_context(_pipe()), wake, stop), name="bell")
+            pipe = stack.enter_context(_pipe())
+            thread = threading.Thread(target=_read_pipe, args=(pipe, wake, stop), name="notifications")
         stack.callback(thread.join)
         stack.callback(stop.set)
         thread.start()
@@ -103,10 +104,10 @@ def _pipe() -> Iterator[int]:
     with contextlib.suppress(FileNotFoundError):
         name.unlink()
     os.mkfifo(name, 0o660)  # the umask decides about the group: DATA_DIR_GROUP
-    # Open for writing too, so that it stays open when the last ringer closes it.
+    # Opened for writing too, so that it stays open when the last writer closes it.
     pipe = os.open(name, os.O_RDWR | os.O_NONBLOCK)
-    # Rung under this name only: one that nobody reads yet would be taken for a dead worker's.
-    ready = name.with_suffix(".bell")
+    # Renamed only now, because a pipe that nobody reads yet would be taken for that of a dead worker.
+    ready = name.with_suffix(".pipe")
     name.rename(ready)
     try:
         yield pipe
@@ -117,34 +118,34 @@ def _pipe() -> Iterator[int]:
 
 def _read_pipe(pipe: int, wake: Callable[[], None], stop: threading.Event) -> None:
     while not stop.is_set():
-        if select.select([pipe], [], [], PATIENCE)[0]:
+        if select.select([pipe], [], [], STOP_CHECK_INTERVAL)[0]:
             os.read(pipe, 4096)
             wake()
 
 
 def _listen(wake: Callable[[], None], stop: threading.Event) -> None:
-    """LISTEN on a connection of this thread's own, through outages of the database."""
+    """LISTEN on a connection of this thread's own, and reconnect after outages of the database."""
     try:
         while not stop.is_set():
             try:
                 with connection.cursor() as cursor:
                     cursor.execute(f"LISTEN {CHANNEL}")
                 raw: Any = connection.connection
-                # What was written between the last look and LISTEN has rung unheard.
+                # Nobody has heard the notifications between the worker's last look at the outbox and LISTEN.
                 wake()
                 while not stop.is_set():
-                    if any(True for _ in raw.notifies(timeout=PATIENCE, stop_after=1)):
+                    if any(True for _ in raw.notifies(timeout=STOP_CHECK_INTERVAL, stop_after=1)):
                         wake()
             except _database_errors() as error:
-                logger.warning("the bell is not heard while the database is away: %s", type(error).__name__)
+                logger.warning("no notifications arrive while the database is not available: %s", type(error).__name__)
                 connection.close()
-                stop.wait(PATIENCE)
+                stop.wait(STOP_CHECK_INTERVAL)
     finally:
         connection.close()
 
 
 def _database_errors() -> tuple[type[Exception], ...]:
-    # notifies() is psycopg's own, and so are its errors; Django wraps those of its cursors only.
+    # notifies() is psycopg's own and raises psycopg's errors; Django wraps only those of its cursors.
     import psycopg
 
     return (DatabaseError, psycopg.Error)

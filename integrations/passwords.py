@@ -89,7 +89,7 @@ def client_address(request: HttpRequest | None) -> str:
     return forwarded.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
 
 
-def forget_old_failures() -> None:
+def delete_old_failures() -> None:
     now = timezone.now()
     PasswordFailures.objects.filter(is_known_place=False, last_at__lt=now - FORGOTTEN_AFTER).delete()
     PasswordFailures.objects.filter(last_at__lt=now - KNOWN_FOR).delete()

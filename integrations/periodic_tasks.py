@@ -1,4 +1,4 @@
-"""What is due by the clock while a worker runs: where there is none, cron calls the commands of the same names."""
+"""Tasks that a worker runs periodically. Without a worker, cron calls the commands of the same names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from . import retention, source_checks
 from .flowdock.client import Flowdock
 from .flowdock.errors import FlowdockUnavailable
 from .models import Delivery
-from .outages import outage
+from .outages import outage_reason
 
 logger = logging.getLogger(__name__)
 
@@ -22,10 +22,10 @@ MINUTE, HOUR = 60.0, 3600.0  # seconds
 
 
 @contextlib.contextmanager
-def running() -> Iterator[None]:
-    """Do what is due in a thread of its own, beside the deliveries."""
+def run() -> Iterator[None]:
+    """Run the tasks in a thread of their own, while the caller delivers."""
     stop = threading.Event()
-    thread = threading.Thread(target=_run, args=(stop,), name="clock")
+    thread = threading.Thread(target=_run, args=(stop,), name="periodic tasks")
     thread.start()
     try:
         yield
@@ -36,12 +36,12 @@ def running() -> Iterator[None]:
 
 def _run(stop: threading.Event) -> None:
     tasks: list[tuple[float, Callable[[threading.Event], None]]] = [
-        (MINUTE, line_up),
+        (MINUTE, schedule_stranded),
         (HOUR, check_integrations),
-        (HOUR, forget_sign_ins),
+        (HOUR, delete_old_sign_ins),
         (24 * HOUR, prune_events),
     ]
-    # A start has enough to do, and of several workers that start at once none is the only one to do it.
+    # Not at once: a starting worker delivers first. Every worker runs the tasks, so none depends on another.
     due = [time.monotonic() + MINUTE] * len(tasks)
     while not stop.wait(max(min(due) - time.monotonic(), 0.0)):
         for number, (period, task) in enumerate(tasks):
@@ -50,9 +50,9 @@ def _run(stop: threading.Event) -> None:
             due[number] = time.monotonic() + period
             try:
                 task(stop)
-            # The last stop of any error: one that ended the thread would end all that is due later, unnoticed.
+            # Every error ends here: one that ended the thread would silently end all later tasks too.
             except Exception as error:
-                reason = outage(error) if isinstance(error, DatabaseError | InterfaceError) else ""
+                reason = outage_reason(error) if isinstance(error, DatabaseError | InterfaceError) else ""
                 if reason:
                     logger.warning("%s was not done: %s", task.__name__, reason)
                 else:
@@ -61,11 +61,11 @@ def _run(stop: threading.Event) -> None:
     connection.close()
 
 
-def line_up(stop: threading.Event) -> None:
-    """Find threads in which nobody is in line though somebody waits: whatever changed the table by another way."""
-    found = Delivery.objects.all().line_up_stranded()
+def schedule_stranded(stop: threading.Event) -> None:
+    """Schedule threads in which deliveries wait and none is scheduled, as after SQL that somebody ran by hand."""
+    found = Delivery.objects.all().schedule_stranded()
     if found:
-        logger.warning("%d threads had nobody in line", found)
+        logger.warning("%d threads had waiting deliveries and none that was scheduled", found)
 
 
 def check_integrations(stop: threading.Event) -> None:
@@ -77,12 +77,12 @@ def check_integrations(stop: threading.Event) -> None:
                 if stop.is_set():
                     return
     except FlowdockUnavailable as error:
-        logger.warning("integrations are checked later, because Flowdock is away: %s", error)
-    source_checks.abandoned().delete()
+        logger.warning("integrations are checked later, because Flowdock is not responding: %s", error)
+    source_checks.unfinished().delete()
 
 
-def forget_sign_ins(stop: threading.Event) -> None:
-    retention.forget_sign_ins()
+def delete_old_sign_ins(stop: threading.Event) -> None:
+    retention.delete_old_sign_ins()
 
 
 def prune_events(stop: threading.Event) -> None:

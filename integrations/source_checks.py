@@ -1,4 +1,4 @@
-"""Asking Flowdock about each integration: what nobody would notice while nothing is posted."""
+"""Asking Flowdock about each integration, to find problems that would show only when something is posted."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from .connecting import ABANDONED_AFTER
+from .connecting import UNFINISHED_AFTER
 from .delivery.attempts import KEY_MISSING, NOT_ALLOWED, PROBLEMS, TOKEN_REFUSED
-from .delivery.outcomes import heal, hold
-from .delivery.sender import tell
+from .delivery.outcomes import clear_problem, set_problem
+from .delivery.sender import report_problem
 from .fields import UndecipherableSecret
 from .flowdock.client import Flowdock, Source
-from .flowdock.errors import FlowdockAway, FlowdockUnavailable, FlowNotAccessible, SourceGone, TokenRefused
+from .flowdock.errors import FlowdockUnavailable, FlowdockUnreachable, FlowNotAccessible, SourceGone, TokenRefused
 from .models import Integration, Origin
-from .transactions import writing
+from .transactions import write_transaction
 
 logger = logging.getLogger(__name__)
 
 BATCH = 200
-IN_VAIN = 5  # integrations in a row that nobody answered about: then Flowdock as a whole is away
+MAX_UNANSWERED = 5  # integrations in a row; then Flowdock as a whole is taken to be unavailable
 
 
 class Finding(enum.Enum):
     WELL = "OK"
-    HEALED = "OK again"
+    SOLVED = "OK again"
     REFUSED = "needs attention: Flowdock refuses its token"
     NOT_ALLOWED = "needs attention: Flowdock does not allow it to post"
     KEY_MISSING = "needs attention: its token cannot be decrypted"
@@ -36,19 +36,19 @@ class Finding(enum.Enum):
     UNANSWERED = "not checked: Flowdock did not answer"
 
 
-def abandoned() -> QuerySet[Integration]:
-    """Places taken for a source that never came: whoever was about to create it is no more."""
-    return Integration.objects.filter(flow_token="", removed_at=None, created_at__lt=timezone.now() - ABANDONED_AFTER)
+def unfinished() -> QuerySet[Integration]:
+    """Placeholders whose source was never created: the process that was connecting them has ended."""
+    return Integration.objects.filter(flow_token="", removed_at=None, created_at__lt=timezone.now() - UNFINISHED_AFTER)
 
 
 def check_all(flowdock: Flowdock, *, change: bool = True) -> Iterator[tuple[Integration, Finding]]:
-    """Ask about each connected integration and, with `change`, do what the answer calls for.
+    """Ask Flowdock about each connected integration and, with `change`, do what its answer calls for.
 
-    One that Flowdock cannot answer about does not keep the others from being asked about: a limit or an error may be
-    its own. Raises FlowdockUnavailable where nobody answers about IN_VAIN of them in a row.
+    One that Flowdock cannot answer about is skipped: a rate limit or an error may concern only this one. Raises
+    FlowdockUnavailable if Flowdock gives no answer about MAX_UNANSWERED of them in a row.
     """
-    last, in_vain = 0, 0
-    # A batch at a time: a cursor held open over thousands of calls to Flowdock would hold the database up.
+    last, unanswered = 0, 0
+    # A batch at a time: a cursor that stays open during thousands of calls to Flowdock would block the database.
     while batch := Integration.objects.connected().filter(pk__gt=last).order_by("pk")[:BATCH]:
         for integration in batch:
             last = integration.pk
@@ -56,15 +56,15 @@ def check_all(flowdock: Flowdock, *, change: bool = True) -> Iterator[tuple[Inte
                 finding, source = _ask(flowdock, integration)
             except FlowdockUnavailable as error:
                 logger.info("%s was not checked: %s", integration, error)
-                is_away = error.status is None or isinstance(error, FlowdockAway)
-                in_vain = in_vain + 1 if is_away else 0
-                if in_vain == IN_VAIN:
+                is_unreachable = error.status is None or isinstance(error, FlowdockUnreachable)
+                unanswered = unanswered + 1 if is_unreachable else 0
+                if unanswered == MAX_UNANSWERED:
                     raise
                 yield integration, Finding.UNANSWERED
                 continue
-            in_vain = 0
+            unanswered = 0
             if change:
-                _settle(flowdock, integration, finding, source)
+                _apply(flowdock, integration, finding, source)
             yield integration, finding
 
 
@@ -79,33 +79,33 @@ def _ask(flowdock: Flowdock, integration: Integration) -> tuple[Finding, Source 
         return Finding.NOT_ALLOWED, None
     except UndecipherableSecret:
         return Finding.KEY_MISSING, None
-    return (Finding.HEALED if integration.problem in PROBLEMS else Finding.WELL), source
+    return (Finding.SOLVED if integration.problem in PROBLEMS else Finding.WELL), source
 
 
-def _settle(flowdock: Flowdock, integration: Integration, finding: Finding, source: Source | None) -> None:
+def _apply(flowdock: Flowdock, integration: Integration, finding: Finding, source: Source | None) -> None:
     token = "" if finding is Finding.KEY_MISSING else integration.flow_token
-    told = None
-    with writing():
+    report = None
+    with write_transaction():
         Origin.objects.lock([integration.origin_id])
         match finding:
             case Finding.REMOVED:
                 integration.remove()
             case Finding.REFUSED:
-                told = TOKEN_REFUSED if hold(integration, TOKEN_REFUSED) else None
+                report = TOKEN_REFUSED if set_problem(integration, TOKEN_REFUSED) else None
             case Finding.NOT_ALLOWED:
-                told = NOT_ALLOWED if hold(integration, NOT_ALLOWED) else None
+                report = NOT_ALLOWED if set_problem(integration, NOT_ALLOWED) else None
             case Finding.KEY_MISSING:
-                hold(integration, KEY_MISSING)  # without its token, Flowdock cannot be told
-            case Finding.HEALED:
-                told = "" if heal(integration) else None
+                set_problem(integration, KEY_MISSING)  # without its token, nothing can be reported
+            case Finding.SOLVED:
+                report = "" if clear_problem(integration) else None
     if source and not integration.flowdock_id:
-        _remember(integration, source)
-    if told is not None:
-        tell(flowdock, token, told)
+        _store_source(integration, source)
+    if report is not None:
+        report_problem(flowdock, token, report)
 
 
-def _remember(integration: Integration, source: Source) -> None:
-    """What a pasted flow token did not tell: with the source's id, "Configure" in the flow finds the integration."""
+def _store_source(integration: Integration, source: Source) -> None:
+    """Store the id of a source whose flow token was pasted: with it, "Configure" in the flow finds the integration."""
     integration.flowdock_id, integration.source_url = source.id, source.url[:500]
     try:
         with transaction.atomic():

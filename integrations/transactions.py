@@ -1,4 +1,4 @@
-"""Transactions of the hot paths that write: the accept and the worker."""
+"""Transactions that write on the hot paths: accepting webhook requests, and the worker."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 
 from django.db import connection, transaction
 
-# Of PostgreSQL's. Services wait 10 seconds for the answer to a webhook, and it should be one.
+# PostgreSQL's. Services wait 10 seconds for the answer to a webhook request: better an error than no answer.
 LOCK_TIMEOUT = "8s"
 STATEMENT_TIMEOUT = "30s"
 
 
 @contextlib.contextmanager
-def writing() -> Iterator[None]:
-    """A transaction that writes. Those of all threads and processes on a SQLite file come one after the other.
+def write_transaction() -> Iterator[None]:
+    """A transaction that writes. On a SQLite file, those of all threads and processes run one after the other.
 
-    SQLite lets writers that meet sleep for longer and longer, so that under load one of them starves for half a second
+    SQLite lets competing writers sleep for longer and longer, so that under load one of them waits for half a second
     and more. The lock on a file beside the database queues them instead: the slowest accept in a hundred takes 21 ms
-    where it took 490. Writers that do not come through here are still kept apart, by SQLite itself.
+    where it took 490. Writers that do not use this function are still kept apart, by SQLite itself.
 
     On PostgreSQL a statement that waits for a lock longer than LOCK_TIMEOUT, or runs longer than STATEMENT_TIMEOUT,
-    raises OperationalError: one transaction that hangs must not take all threads with it.
+    raises OperationalError: one transaction that hangs must not occupy all threads.
     """
     with _queue(), transaction.atomic():
         if connection.vendor == "postgresql":
@@ -38,12 +38,12 @@ def writing() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _queue() -> Iterator[None]:
-    # Inside of a transaction SQLite's own lock is held already: to wait for the file then would be a deadlock.
+    # Inside a transaction SQLite's own lock is already held: waiting for the file could then be a deadlock.
     database: Any = connection
     if database.vendor != "sqlite" or database.in_atomic_block or database.is_in_memory_db():
         yield
         return
-    # Opened anew each time: threads that shared a descriptor would share its lock.
+    # Opened again each time: threads that shared a descriptor would share its lock.
     file = os.open(f"{connection.settings_dict['NAME']}-queue", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,7 +1,8 @@
-"""The one door out: from the outbox to Flowdock. `worker` and `deliver_activities` share it.
+"""What goes out: from the outbox to Flowdock. The commands `worker` and `deliver_activities` share it.
 
-One thread, the dispatcher's, claims, marks and is alone in touching the database; the senders speak HTTP and nothing
-else. A hand is a few deliveries of one thread, posted by one sender one after the other. While it is out, the first of
-them is leased: its time lies in the future, so that nobody else takes the thread. If the worker dies the lease ends,
-and the next one posts the same messages with the same uuids, by which Flowdock recognises what it has already.
+One thread, the dispatcher's, claims deliveries, records what came of them, and is the only one that uses the database;
+the senders only speak HTTP. A claim holds a few deliveries of one thread, which one sender posts one after the other.
+The first of them is leased meanwhile: its next attempt lies in the future, so no other worker takes the thread. If the
+worker dies, the lease ends and the next worker posts the same messages with the same uuids, by which Flowdock
+recognizes those that it already has.
 """

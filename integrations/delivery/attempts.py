@@ -1,4 +1,4 @@
-"""One attempt to post a delivery, and what came of it."""
+"""One attempt to post a delivery, and how it ended."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from http import HTTPStatus
 from integrations.models import Delivery
 
 FIRST_RETRY = 1.0  # seconds; twice as many with each attempt
-LAST_RETRY = 15 * 60.0  # seconds; also how often an integration whose token is refused is tried
-LONGEST_WISH = 3600.0  # seconds; what Flowdock asks for beyond it is asked again
+MAX_RETRY = 15 * 60.0  # seconds; also how often an integration whose token is refused is tried
+MAX_RETRY_AFTER = 3600.0  # seconds; where Flowdock asks for more, it is asked again after these
 
 TOKEN_REFUSED = "Flowdock refuses this integration's token. Remove the integration and connect it again."  # noqa: S105
-NOT_ALLOWED = "Flowdock does not let this integration post. Look at its source in Flowdock, or connect it again."
+NOT_ALLOWED = (
+    "Flowdock does not allow this integration to post. Check its source in Flowdock, or connect the integration again."
+)
 KEY_MISSING = (
     "This integration's token cannot be decrypted: its key is missing from FIELD_KEYS. Ask the administrator of the"
     " bridge to add that key again, or remove the integration and connect it again."
@@ -23,46 +25,46 @@ KEY_MISSING = (
 PROBLEMS = (TOKEN_REFUSED, NOT_ALLOWED, KEY_MISSING)
 
 
-class Fate(enum.Enum):
-    """What came of an attempt."""
+class Outcome(enum.Enum):
+    """How an attempt ended. The values are what `deliver_activities` prints."""
 
     DELIVERED = "posted"
-    FAILED = "failed"  # the message is refused for good
-    LATER = "put off"
-    REFUSED = "refused"  # the integration is, and all else it has
-    GONE = "gone"  # the source was removed
+    FAILED = "failed"  # Flowdock will never take this message
+    RETRY = "to be retried"
+    REFUSED = "refused"  # Flowdock takes no message of this integration
+    SOURCE_REMOVED = "of a removed source"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """One attempt. `status` is what Flowdock answered, `words` what people read."""
+class Attempt:
+    """One attempt. `status` is Flowdock's HTTP status, if it answered; `message` is for people."""
 
     delivery: Delivery
-    fate: Fate
-    words: str
+    outcome: Outcome
+    message: str
     at: dt.datetime
     ms: int = 0
     status: int | None = None
     retry_after: float | None = None
     flowdock_thread_id: str = ""
-    found_nobody: bool = False  # no connection, or the answer of a gateway
+    is_unreachable: bool = False  # no connection, or a gateway answered in Flowdock's place
 
     @property
-    def is_rate_limit(self) -> bool:
-        return self.fate is Fate.LATER and self.status == HTTPStatus.TOO_MANY_REQUESTS
+    def is_rate_limited(self) -> bool:
+        return self.outcome is Outcome.RETRY and self.status == HTTPStatus.TOO_MANY_REQUESTS
 
     @property
-    def is_no_answer(self) -> bool:
-        """Nothing sensible came. A 500, or another refusal, is about the message, and somebody was there to say so."""
-        return self.fate is Fate.LATER and (self.found_nobody or self.status is None)
+    def has_no_usable_answer(self) -> bool:
+        """Whether Flowdock did not answer, or not in a readable way. A 500 is an answer: it is about this message."""
+        return self.outcome is Outcome.RETRY and (self.is_unreachable or self.status is None)
 
 
-def backoff(outcome: Outcome) -> dt.timedelta:
-    """How long to wait after it: as Flowdock wished, else longer each time, and never all at the same moment."""
-    if outcome.fate is Fate.REFUSED:
-        return dt.timedelta(seconds=LAST_RETRY)
-    if outcome.retry_after is not None:
-        wait, spread = min(outcome.retry_after, LONGEST_WISH), (1.0, 1.1)
+def backoff(attempt: Attempt) -> dt.timedelta:
+    """How long to wait after `attempt`: as Flowdock asked, else longer each time. Jitter spreads the retries."""
+    if attempt.outcome is Outcome.REFUSED:
+        return dt.timedelta(seconds=MAX_RETRY)
+    if attempt.retry_after is not None:
+        wait, spread = min(attempt.retry_after, MAX_RETRY_AFTER), (1.0, 1.1)
     else:
-        wait, spread = min(FIRST_RETRY * 2 ** len(outcome.delivery.attempts), LAST_RETRY), (0.5, 1.0)
+        wait, spread = min(FIRST_RETRY * 2 ** len(attempt.delivery.attempts), MAX_RETRY), (0.5, 1.0)
     return dt.timedelta(seconds=wait * random.uniform(*spread))  # noqa: S311  no secret

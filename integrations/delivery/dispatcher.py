@@ -1,9 +1,8 @@
-"""The dispatcher's part: to claim what is due, to give it to the senders, and to mark what came of it."""
+"""The dispatcher: claims what is due, gives it to the senders, and records what came of it."""
 
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections import Counter
@@ -13,36 +12,29 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
-from django.db.models import F, QuerySet, Subquery
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations.flowdock.client import Flowdock
-from integrations.models import Delivery, DeliveryQuerySet, Integration
-from integrations.outages import outage
-from integrations.transactions import writing
+from integrations.models import Delivery, DeliveryQuerySet
+from integrations.outages import ROW_ERRORS, is_row_error, outage_reason
+from integrations.transactions import write_transaction
 
-from .attempts import Fate, Outcome, backoff
+from .attempts import Attempt, Outcome, backoff
 from .breaker import Breaker
-from .claims import Hand, _to_post, lease_length, read
-from .fair_share import Shares
-from .outcomes import Problem, give_up, mark
-from .sender import deliver, tell
+from .claims import UNUSABLE, Claim, claim, give_up
+from .fair_share import FairShare
+from .outcomes import ProblemReport, record
+from .sender import deliver, report_problem
 
 logger = logging.getLogger(__name__)
 
-MESSAGES_IN_HAND = 20
-SWEEP = 5.0  # seconds until what no bell has announced is found
-FIRST_IN_LINE = 64  # deliveries that are looked at to choose from
-FAR_LOOK = 0.2  # seconds between looks at what stands behind them
+POLL_INTERVAL = 5.0  # seconds until deliveries are found that no notification has announced
+CANDIDATES = 64  # due deliveries that are read at a time, to choose from
+FAR_LOOK_INTERVAL = 0.2  # seconds between looks at the due deliveries after these
 FAR_LOOKS = 4
-
-# What may go wrong with a single row: the database does not take it, or a column of it cannot be read.
-ROW_ERRORS = (DatabaseError, ValueError, RecursionError)
-# PostgreSQL's class of codes for tables, columns and permissions that are missing.
-ACCESS_RULE_VIOLATION = "42"
-DAMAGED = "the bridge cannot read or write what it keeps of this delivery"
 
 
 class Dispatcher:
@@ -50,344 +42,312 @@ class Dispatcher:
 
     def __init__(self, senders: int | None = None) -> None:
         self.senders = senders or settings.WORKER_SENDERS
-        self.tally: Counter[Fate] = Counter()
+        self.tally: Counter[Outcome] = Counter()
         self.breaker = Breaker()
-        self.shares = Shares(self.senders)
+        self.fair_share = FairShare(self.senders)
         self._stopping = False
-        self._own = threading.local()
+        self._local = threading.local()
         self._connections: list[Flowdock] = []
         self._executor = ThreadPoolExecutor(self.senders, "sender", self._open_connection)
-        self._out: dict[Future[None], Hand] = {}
-        self._back: list[Hand] = []  # not marked yet
-        self._holds: dict[int, float] = {}  # integration: seconds; not marked yet
-        self._to_tell: list[Problem] = []
-        self._telling: dict[Future[None], int] = {}  # for which integration
+        self._sending: dict[Future[None], Claim] = {}
+        self._unrecorded: list[Claim] = []
+        self._holds: dict[int, float] = {}  # integration: seconds; not recorded yet
+        self._reports: list[ProblemReport] = []
+        self._reporting: dict[Future[None], int] = {}  # for which integration
         self._next_far_look = 0.0  # time.monotonic()
-        self._unusable: set[int] = set()  # deliveries that the database does not even let us give up
-        self._mail: SimpleQueue[Future[None] | None] = SimpleQueue()
+        self._unusable: set[int] = set()  # deliveries that the database does not even let us mark as failed
+        self._wakeups: SimpleQueue[Future[None] | None] = SimpleQueue()  # a future that is done, or None: look now
 
     @property
-    def found_nobody(self) -> bool:
-        """Whether it has given up for now: nobody answers at Flowdock."""
-        return self.breaker.is_open or (self.breaker.nobody_there and bool(self.shares.held))
+    def is_flowdock_unreachable(self) -> bool:
+        """Whether the dispatcher has given up for now, because Flowdock as a whole does not respond."""
+        return self.breaker.is_open or (self.breaker.has_only_failed and bool(self.fair_share.held_until))
 
     def wake(self) -> None:
         """Look at the outbox now. Safe in a signal handler."""
-        self._mail.put(None)
+        self._wakeups.put(None)
 
     def stop(self) -> None:
-        """Finish what is in hand and take nothing more. Safe in a signal handler."""
+        """Finish what is being sent and claim nothing more. Safe in a signal handler."""
         self._stopping = True
         self.wake()
 
     def run(self, *, until_idle: bool = False) -> None:
-        """Deliver until stopped or, with `until_idle`, until nothing is due or Flowdock is away.
+        """Deliver until stopped or, with `until_idle`, until nothing is due or Flowdock does not respond.
 
-        An outage of the database is waited out, but with `until_idle` it is raised: DatabaseError or InterfaceError.
+        Waits while the database is not available; with `until_idle` it raises DatabaseError or InterfaceError instead.
         """
         try:
             while not self._stopping:
                 try:
-                    if self._turn():
+                    if self._work():
                         continue
-                    if until_idle and not self._out and not self._telling:
+                    if until_idle and not self._sending and not self._reporting:
                         break
-                    patience = self._patience()
+                    seconds = self._seconds_to_wait()
                 except (DatabaseError, InterfaceError) as error:
                     if until_idle:
                         raise
-                    # What is back stays here and is marked when the database is back, too.
-                    logger.warning("%s", outage(error) or f"the database refuses: {type(error).__name__}: {error}")
+                    # Finished claims stay in memory, and are recorded once the database is available again.
+                    logger.warning(
+                        "%s", outage_reason(error) or f"the database refuses: {type(error).__name__}: {error}"
+                    )
                     connection.close()
-                    patience = SWEEP
-                self._wait(patience)
+                    seconds = POLL_INTERVAL
+                self._wait(seconds)
             self._finish()
         finally:
             self._executor.shutdown()
             for flowdock in self._connections:
                 flowdock.close()
 
-    def _turn(self) -> bool:
-        """Mark what is back and claim what is due, in one transaction. Whether there was anything to do."""
+    def _work(self) -> bool:
+        """Record finished claims and claim what is due, in one transaction. Returns whether there was any of both."""
         self._wait(0)
-        self._tell_problems()
-        due = self._due()
-        if not self._back and not due:
+        self._send_reports()
+        due = self._choose_due()
+        if not self._unrecorded and not due:
             return False
         try:
-            with writing():
-                problems = mark(self._back, self._holds) if self._back else []
-                hands = self._claim(due) if due else []
+            with write_transaction():
+                reports = record(self._unrecorded, self._holds) if self._unrecorded else []
+                claims = claim(due) if due else []
         except ROW_ERRORS as error:
-            if not is_of_a_row(error):
+            if not is_row_error(error):
                 raise
-            logger.warning("a row cannot be used, and is looked for: %s: %s", type(error).__name__, error)
-            problems, hands = self._mark_one_by_one(), self._claim_one_by_one(due)
+            logger.warning("searching for a row that cannot be used: %s: %s", type(error).__name__, error)
+            reports, claims = self._record_one_by_one(), self._claim_one_by_one(due)
         else:
-            self._count(self._back)
-        self._to_tell += problems
-        for hand in hands:
-            self._out[self._send(deliver, hand)] = hand
-        self._tell_problems()
+            self._forget_recorded(self._unrecorded)
+        self._reports += reports
+        for claimed in claims:
+            self._sending[self._submit(deliver, claimed)] = claimed
+        self._send_reports()
         return True
 
-    def _mark_one_by_one(self) -> list[Problem]:
-        """Mark each outcome by itself; give up what cannot be marked, so that the others are."""
-        problems: list[Problem] = []
-        for hand in list(self._back):
-            for part in [replace(hand, outcomes=[outcome]) for outcome in hand.outcomes] or [hand]:
+    def _record_one_by_one(self) -> list[ProblemReport]:
+        """Record each attempt in a transaction of its own; give up only the deliveries that this fails for."""
+        reports: list[ProblemReport] = []
+        for claimed in list(self._unrecorded):
+            for part in [replace(claimed, attempts=[attempt]) for attempt in claimed.attempts] or [claimed]:
                 try:
-                    with writing():
-                        problems += mark([part], self._holds)
+                    with write_transaction():
+                        reports += record([part], self._holds)
                 except ROW_ERRORS as error:
-                    if not is_of_a_row(error):
+                    if not is_row_error(error):
                         raise
-                    self._give_up(part.deliveries[0] if not part.outcomes else part.outcomes[0].delivery, error)
-            self._count([hand])
-        return problems
+                    self._give_up(part.deliveries[0] if not part.attempts else part.attempts[0].delivery, error)
+            self._forget_recorded([claimed])
+        return reports
 
-    def _claim_one_by_one(self, ids: list[int]) -> list[Hand]:
-        """Claim each by itself, with nothing of what stands behind it; give up what cannot be claimed."""
-        hands: list[Hand] = []
+    def _claim_one_by_one(self, ids: list[int]) -> list[Claim]:
+        """Claim each delivery by itself, without those that it blocks; give up the ones that this fails for."""
+        claims: list[Claim] = []
         for delivery in Delivery.objects.filter(pk__in=ids).only("pk", "integration"):
             try:
-                with writing():
-                    hands += self._claim([delivery.pk], most=1)
+                with write_transaction():
+                    claims += claim([delivery.pk], limit=1)
             except ROW_ERRORS as error:
-                if not is_of_a_row(error):
+                if not is_row_error(error):
                     raise
                 self._give_up(delivery, error)
-        return hands
+        return claims
 
     def _give_up(self, delivery: Delivery, error: Exception) -> None:
-        """Fail a delivery whose row cannot be used, and touch nothing else of it: its thread goes on."""
-        words = f"{DAMAGED} ({type(error).__name__})"
-        logger.error("delivery %s is given up: %s: %s", delivery.pk, words, error)
+        """Mark a delivery whose row cannot be used as failed, and change nothing else of it: its thread goes on."""
+        reason = f"{UNUSABLE} ({type(error).__name__})"
+        logger.error("delivery %s is marked as failed: %s: %s", delivery.pk, reason, error)
         try:
-            with writing():
-                give_up(delivery.pk, words)
+            with write_transaction():
+                give_up(delivery.pk, reason)
         except ROW_ERRORS as error:
-            if not is_of_a_row(error):
+            if not is_row_error(error):
                 raise
-            logger.exception("delivery %s cannot be given up either, and is left alone", delivery.pk)
+            logger.exception("delivery %s cannot be marked as failed either, and is skipped", delivery.pk)
             self._unusable.add(delivery.pk)
 
-    def _tell_problems(self) -> None:
-        """Send what Flowdock is to be told of problems, as a sender becomes free for their integrations."""
-        for problem in list(self._to_tell):
-            if self.shares.may_tell(problem.integration, self._senders_by_integration()):
-                self._to_tell.remove(problem)
-                self._telling[self._send(tell, problem.flow_token, problem.words)] = problem.integration
+    def _send_reports(self) -> None:
+        """Report problems to Flowdock, as senders become free for their integrations."""
+        for report in list(self._reports):
+            if self.fair_share.may_report_problem(report.integration_id, self._busy_senders()):
+                self._reports.remove(report)
+                future = self._submit(report_problem, report.flow_token, report.problem)
+                self._reporting[future] = report.integration_id
 
-    def _senders_by_integration(self) -> Counter[int]:
-        counts = Counter(hand.integration.pk for hand in self._out.values())
-        counts.update(self._telling.values())
+    def _busy_senders(self) -> Counter[int]:
+        """How many senders each integration occupies."""
+        counts = Counter(claimed.integration.pk for claimed in self._sending.values())
+        counts.update(self._reporting.values())
         return counts
 
     def _wait(self, seconds: float) -> None:
-        """Until a hand is back or somebody wakes us, for `seconds` at most; take back all that are."""
+        """Wait until a sender is done or `wake` is called, for `seconds` at most; collect every sender that is done."""
         try:
-            future = self._mail.get(seconds > 0, seconds)
+            future = self._wakeups.get(seconds > 0, seconds)
             while True:
                 if future is not None:
-                    self._take_back(future)
-                future = self._mail.get_nowait()
+                    self._collect(future)
+                future = self._wakeups.get_nowait()
         except Empty:
             return
 
-    def _take_back(self, future: Future[None]) -> None:
-        hand = self._out.pop(future, None)
-        self._telling.pop(future, None)
+    def _collect(self, future: Future[None]) -> None:
+        claimed = self._sending.pop(future, None)
+        self._reporting.pop(future, None)
         error = None if future.cancelled() else future.exception()
         if error is not None:
             logger.error("a sender failed", exc_info=error)
-        if hand is None:
+        if claimed is None:
             return
         if error is not None:
-            # An error of ours. Tried again it would happen again: it is shown, and the thread goes on.
-            culprit = hand.deliveries[len(hand.outcomes)]
-            words = f"an error in the bridge: {type(error).__name__}"
-            hand.outcomes.append(Outcome(culprit, Fate.FAILED, words, timezone.now()))
-        for outcome in hand.outcomes:
-            self._learn(outcome)  # at once, before more is claimed
-        self._back.append(hand)
+            # A bug of ours. It would happen again, so the delivery is shown as failed and its thread goes on.
+            delivery = claimed.deliveries[len(claimed.attempts)]
+            message = f"an error in the bridge: {type(error).__name__}"
+            claimed.attempts.append(Attempt(delivery, Outcome.FAILED, message, timezone.now()))
+        for attempt in claimed.attempts:
+            self._learn_from(attempt)  # before more is claimed
+        self._unrecorded.append(claimed)
 
-    def _learn(self, outcome: Outcome) -> None:
-        """What an outcome says about its integration, and about Flowdock as a whole."""
-        integration, seconds = outcome.delivery.integration_id, outcome.ms / 1000
-        if outcome.found_nobody:
-            self.breaker.away(integration, outcome.words, outcome.retry_after)
-        elif outcome.status is not None:
-            self.breaker.answered()
+    def _learn_from(self, attempt: Attempt) -> None:
+        """Tell the breaker and the fair share how Flowdock has answered."""
+        integration, seconds = attempt.delivery.integration_id, attempt.ms / 1000
+        if attempt.is_unreachable:
+            self.breaker.record_unreachable(integration, attempt.message, attempt.retry_after)
+        elif attempt.status is not None:
+            self.breaker.record_answer()
         hold: float | None = None
-        if outcome.is_rate_limit:
-            hold = backoff(outcome).total_seconds()
-            self.shares.hold(integration, hold)
-        elif outcome.is_no_answer:
-            hold = self.shares.failed(integration, outcome.delivery.thread_id, seconds)
-        elif outcome.status is not None:
-            self.shares.answered(integration, seconds)
+        if attempt.is_rate_limited:
+            hold = backoff(attempt).total_seconds()
+            self.fair_share.hold(integration, hold)
+        elif attempt.has_no_usable_answer:
+            hold = self.fair_share.record_failure(integration, attempt.delivery.thread_id, seconds)
+        elif attempt.status is not None:
+            self.fair_share.record_answer(integration, seconds)
         if hold is not None:
-            logger.info("%s: nothing is posted for %.0f s: %s", outcome.delivery.integration, hold, outcome.words)
-            # A short one is kept here only. To write it to thousands of deliveries, again each second, would cost the
-            # others more than it saves; another worker finds out with one message.
-            if hold >= SWEEP:
+            logger.info("%s: nothing is posted for %.0f s: %s", attempt.delivery.integration, hold, attempt.message)
+            # A short hold is kept in memory only: writing it to thousands of deliveries every second would cost the
+            # other integrations more than it saves. Another worker finds out with one message.
+            if hold >= POLL_INTERVAL:
                 self._holds[integration] = max(hold, self._holds.get(integration, 0.0))
 
-    def _patience(self) -> float:
-        """For how many seconds there is nothing to do, as far as can be known."""
-        if len(self._out) + len(self._telling) >= self.senders:
-            return SWEEP
+    def _seconds_to_wait(self) -> float:
+        """For how long there is nothing to do, as far as can be known."""
+        if len(self._sending) + len(self._reporting) >= self.senders:
+            return POLL_INTERVAL
         if self.breaker.is_probing:
             wait = self.breaker.next_probe - time.monotonic()
             if wait > 0:
-                return min(wait, SWEEP)
-            if self.breaker.is_open:  # and whoever may be probed now has nothing that is due
-                return min(self.breaker.until - time.monotonic(), SWEEP)
-        waits = self._line().order_by("next_attempt_at", "id").values_list(F("next_attempt_at") - Now(), flat=True)
+                return min(wait, POLL_INTERVAL)
+            if self.breaker.is_open:  # and no integration that may be probed now has anything that is due
+                return min(self.breaker.open_until - time.monotonic(), POLL_INTERVAL)
+        waits = self._scheduled().order_by("next_attempt_at", "id").values_list(F("next_attempt_at") - Now(), flat=True)
         first = waits.first()
-        seconds = SWEEP if first is None else first.total_seconds()
-        return min(max(seconds, 0.0), self.shares.until_a_release(), SWEEP)
+        seconds = POLL_INTERVAL if first is None else first.total_seconds()
+        return min(max(seconds, 0.0), self.fair_share.seconds_until_release(), POLL_INTERVAL)
 
-    def _line(self) -> DeliveryQuerySet:
-        """What stands in line, but for integrations that may have no other sender now."""
-        line = Delivery.objects.in_line()
-        if full := self.shares.full(self._senders_by_integration()):
-            line = line.exclude(integration__in=full)
-        return line.exclude(pk__in=self._unusable) if self._unusable else line
+    def _scheduled(self) -> DeliveryQuerySet:
+        """The scheduled deliveries, except those of integrations that may not use another sender now."""
+        scheduled = Delivery.objects.scheduled()
+        if at_limit := self.fair_share.at_limit(self._busy_senders()):
+            scheduled = scheduled.exclude(integration__in=at_limit)
+        return scheduled.exclude(pk__in=self._unusable) if self._unusable else scheduled
 
-    def _due(self) -> list[int]:
-        """The ids of what to claim, the integrations in turn."""
-        out = self._senders_by_integration()
-        room = self.senders - out.total()
-        if self._stopping or room <= 0:
+    def _choose_due(self) -> list[int]:
+        """The ids of the deliveries to claim, the integrations in turn."""
+        busy = self._busy_senders()
+        if self._stopping or busy.total() >= self.senders:
             return []
-        line = self._line().next_up().values_list("id", "integration_id")
+        due = self._scheduled().due().values_list("id", "integration_id")
         if self.breaker.is_probing:
-            return self._probe(line)
-        return self.shares.choose(self._candidates(line), out)
+            return self._choose_probe(due)
+        return self.fair_share.choose(self._candidates(due), busy)
 
-    def _candidates(self, line: QuerySet[Delivery, tuple[int, int]]) -> list[tuple[int, int]]:
-        """The first of the line and, every now and then, the first of integrations that stand far behind in it.
+    def _candidates(self, due: QuerySet[Delivery, tuple[int, int]]) -> list[tuple[int, int]]:
+        """The first due deliveries and, now and then, the first of integrations that come long after those.
 
-        To look behind all that busy integrations have waiting is to go through it.
+        Reading past the backlog of busy integrations each time would mean reading all of it.
         """
-        rows = list(line[:FIRST_IN_LINE])
-        if len(rows) < FIRST_IN_LINE or time.monotonic() < self._next_far_look:
+        rows = list(due[:CANDIDATES])
+        if len(rows) < CANDIDATES or time.monotonic() < self._next_far_look:
             return rows
-        self._next_far_look = time.monotonic() + FAR_LOOK
+        self._next_far_look = time.monotonic() + FAR_LOOK_INTERVAL
         for _ in range(FAR_LOOKS):
-            behind = list(line.exclude(integration__in={integration for _, integration in rows})[:FIRST_IN_LINE])
-            rows += behind
-            if len(behind) < FIRST_IN_LINE:
+            further = list(due.exclude(integration__in={integration for _, integration in rows})[:CANDIDATES])
+            rows += further
+            if len(further) < CANDIDATES:
                 break
         return rows
 
-    def _probe(self, line: QuerySet[Delivery, tuple[int, int]]) -> list[int]:
-        """What to find out with whether Flowdock is back: one delivery, of another integration each time."""
+    def _choose_probe(self, due: QuerySet[Delivery, tuple[int, int]]) -> list[int]:
+        """The delivery that is sent to find out whether Flowdock responds again: of another integration each time."""
         if time.monotonic() < self.breaker.next_probe:
             return []
-        first = line.exclude(integration__in=self.breaker.not_to_probe()).first()
+        first = due.exclude(integration__in=self.breaker.not_to_probe()).first()
         if first is None and not self.breaker.is_open:
-            self.breaker.begin_turn()
-            first = line.first()
+            self.breaker.start_round()
+            first = due.first()
         if first is None:
             return []
         pk, integration = first
-        self.breaker.probe(integration)
+        self.breaker.record_probe(integration)
         return [pk]
 
-    def _claim(self, ids: list[int], most: int = MESSAGES_IN_HAND) -> list[Hand]:
-        """Lease these deliveries, as far as nobody else has, and gather for each what stands behind it."""
-        # A join on Exists might go through the whole outbox for each head, where the statistics are of quieter times.
-        next_behind = Subquery(Delivery.objects.behind().of_the_thread().values("id")[:1])
-        heads, damaged = read(_to_post().next_up().filter(id__in=ids).select_for_update(skip_locked=True, of=("self",)))
-        for pk in damaged:
-            logger.error("delivery %s is given up: %s", pk, DAMAGED)
-            give_up(pk, DAMAGED)
-        expires = time.monotonic() + lease_length().total_seconds()
-        leased = Delivery.objects.filter(id__in=[head.pk for head in heads])
-        leased.update(next_attempt_at=Now() + lease_length())
-        rows = leased.values_list("id", "next_attempt_at", next_behind)
-        leases = {pk: (lease, behind) for pk, lease, behind in rows}
-        integrations = Integration.objects.in_bulk({head.integration_id for head in heads})
-        hands = []
-        for head in heads:
-            deliveries = [head]
-            lease, behind = leases[head.pk]
-            if behind and most > 1:
-                more = _to_post().behind().filter(integration=head.integration_id, thread_id=head.thread_id)
-                behind_it, damaged = read(more.order_by("id")[: most - 1])
-                # One that is damaged is given up when it is the first of its thread; those behind it wait for that.
-                deliveries += [each for each in behind_it if each.pk < min(damaged, default=math.inf)]
-            for delivery in deliveries:
-                delivery.integration = integrations[delivery.integration_id]
-            hands.append(Hand(tuple(deliveries), lease, expires))
-        return hands
-
-    def _send(self, work: Any, *arguments: object) -> Future[None]:
+    def _submit(self, work: Any, *arguments: object) -> Future[None]:
         future = self._executor.submit(self._with_connection, work, *arguments)
-        future.add_done_callback(self._mail.put)
+        future.add_done_callback(self._wakeups.put)
         return future
 
     def _open_connection(self) -> None:
-        self._own.flowdock = Flowdock()
-        self._connections.append(self._own.flowdock)
+        self._local.flowdock = Flowdock()
+        self._connections.append(self._local.flowdock)
 
     def _with_connection(self, work: Any, *arguments: object) -> None:
-        work(self._own.flowdock, *arguments)
+        work(self._local.flowdock, *arguments)
 
     def _finish(self) -> None:
-        """Take back what is out and mark it. What no sender has begun with is given back untried."""
-        for future in list(self._out):
+        """Collect and record what is being sent. Claims that no sender has started with are released."""
+        for future in list(self._sending):
             future.cancel()
-        while self._out:
-            self._wait(SWEEP)
+        while self._sending:
+            self._wait(POLL_INTERVAL)
         try:
-            self._mark_the_last()
+            self._record_last()
         except (DatabaseError, InterfaceError) as error:
-            # Their leases end; whoever takes them over posts them again, and Flowdock knows them by their uuids.
-            logger.warning("%d hands could not be marked: %s", len(self._back), error)
-        for problem in self._to_tell:
-            self._send(tell, problem.flow_token, problem.words)
+            # Their leases end. Whoever takes them over posts them again, and Flowdock recognizes their uuids.
+            logger.warning("%d claims could not be recorded: %s", len(self._unrecorded), error)
+        for report in self._reports:
+            self._submit(report_problem, report.flow_token, report.problem)
 
-    def _mark_the_last(self) -> None:
-        if not self._back:
+    def _record_last(self) -> None:
+        if not self._unrecorded:
             return
         try:
-            with writing():
-                problems = mark(self._back, self._holds)
+            with write_transaction():
+                reports = record(self._unrecorded, self._holds)
         except ROW_ERRORS as error:
-            if not is_of_a_row(error):
+            if not is_row_error(error):
                 raise
-            problems = self._mark_one_by_one()
+            reports = self._record_one_by_one()
         else:
-            self._count(self._back)
-        self._to_tell += problems
+            self._forget_recorded(self._unrecorded)
+        self._reports += reports
 
-    def _count(self, hands: list[Hand]) -> None:
-        """What was marked is committed: from here on it is true."""
-        for hand in list(hands):
-            for outcome in hand.outcomes:
-                self.tally[outcome.fate] += 1
-                log(outcome)
-            self._back.remove(hand)
-            self._holds.pop(hand.integration.pk, None)
-
-
-def is_of_a_row(error: Exception) -> bool:
-    """Whether one of ROW_ERRORS is a row's fault: not where the database is away, was not migrated or refuses us."""
-    if isinstance(error, OperationalError | InterfaceError):
-        return False
-    return not str(getattr(error.__cause__, "sqlstate", "")).startswith(ACCESS_RULE_VIOLATION)
+    def _forget_recorded(self, claims: list[Claim]) -> None:
+        """Count and log what is recorded, now that its transaction has committed."""
+        for claimed in list(claims):
+            for attempt in claimed.attempts:
+                self.tally[attempt.outcome] += 1
+                log(attempt)
+            self._unrecorded.remove(claimed)
+            self._holds.pop(claimed.integration.pk, None)
 
 
-def log(outcome: Outcome) -> None:
-    match outcome.fate:
-        case Fate.DELIVERED | Fate.LATER:
+def log(attempt: Attempt) -> None:
+    match attempt.outcome:
+        case Outcome.DELIVERED | Outcome.RETRY:
             level = logging.DEBUG
-        case Fate.GONE:
+        case Outcome.SOURCE_REMOVED:
             level = logging.INFO
         case _:
             level = logging.WARNING
-    logger.log(level, "delivery %s, %s: %s", outcome.delivery.pk, outcome.delivery.integration, outcome.words)
+    logger.log(level, "delivery %s, %s: %s", attempt.delivery.pk, attempt.delivery.integration, attempt.message)

@@ -1,6 +1,6 @@
-"""How the senders of a worker are shared: one integration's trouble is its own.
+"""How a worker's senders are shared between integrations, so that the trouble of one does not slow down the others.
 
-What is kept here is what this process has seen of each integration. It is alone in one thread, the dispatcher's.
+It remembers what this process has seen of each integration, and is used by one thread only, the dispatcher's.
 """
 
 from __future__ import annotations
@@ -12,123 +12,122 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-SLOW = 1.0  # seconds; an attempt that takes longer holds a sender that others may need
-THREADS = 5  # that failed in a row: the next will, too
+SLOW = 1.0  # seconds; an attempt that takes longer occupies a sender that others may need
+MAX_FAILED_THREADS = 5  # in a row; then the next thread is expected to fail too
 FIRST_PAUSE = 2.0  # seconds
-LAST_PAUSE = 60.0  # seconds
+MAX_PAUSE = 60.0  # seconds
 
 
 @dataclass
-class Trouble:
-    """The threads of an integration that got no sensible answer since its last one, and how often it was held back."""
+class Failures:
+    """The threads of an integration that failed since Flowdock last answered it, and how often it was held back."""
 
     threads: set[str] = field(default_factory=set)
     pauses: int = 0
 
 
 @dataclass
-class Shares:
-    """Who may have another of `senders`.
+class FairShare:
+    """Decides which integrations may use one more of `senders`.
 
-    An integration that was slow, failed or has not been tried yet gets one sender at a time; an answer in good time
-    makes it a trusted one, which may have several. Slow ones have half of the senders at most, all together. A quarter
-    is kept for first messages of integrations that are not slow, so that these find a sender however many others are
-    held by integrations that were trusted and have become slow at this moment.
+    An integration that was slow, failed or has not been tried yet gets one sender at a time; a quick answer makes it
+    trusted, and a trusted one may have several. Slow ones have half of the senders at most, all together. A quarter is
+    kept for integrations that are not slow and have no sender yet, so that they find one even if all trusted
+    integrations become slow at the same moment.
+
+    In all methods, `busy` counts the senders that each integration occupies.
     """
 
     senders: int
     trusted: set[int] = field(default_factory=set)
     slow: set[int] = field(default_factory=set)
-    troubles: dict[int, Trouble] = field(default_factory=dict)
-    held: dict[int, float] = field(default_factory=dict)  # integration: until when, by time.monotonic()
-    served: dict[int, float] = field(default_factory=dict)  # integration: when it last got a sender
+    failures: dict[int, Failures] = field(default_factory=dict)
+    held_until: dict[int, float] = field(default_factory=dict)  # integration: time.monotonic()
+    served_at: dict[int, float] = field(default_factory=dict)  # integration: when it last got a sender
 
-    def choose(self, rows: Iterable[tuple[int, int]], out: Counter[int]) -> list[int]:
-        """Those that get a sender now, of rows of (id, integration).
+    def choose(self, rows: Iterable[tuple[int, int]], busy: Counter[int]) -> list[int]:
+        """The ids of the deliveries that get a sender now, from rows of (id, integration).
 
-        The integration with the fewest senders comes first, and of those that have equally many the one that has waited
-        longest for its turn: a quiet one is not behind all that busy ones had waiting before.
+        The integration with the fewest senders comes first and, of those with equally many, the one that has waited
+        longest: so an integration with little to post does not wait for the backlog of another.
         """
-        turns = out.copy()
+        turns = busy.copy()
         places = []
         for position, (pk, integration) in enumerate(rows):
             turns[integration] += 1
-            places.append((turns[integration], self.served.get(integration, 0.0), position, pk, integration))
-        taken = out.copy()
+            places.append((turns[integration], self.served_at.get(integration, 0.0), position, pk, integration))
+        busy = busy.copy()
         chosen = []
         for *_, pk, integration in sorted(places):
-            if self.may_have_another(integration, taken):
-                taken[integration] += 1
-                self.served[integration] = time.monotonic()
+            if self.may_have_another(integration, busy):
+                busy[integration] += 1
+                self.served_at[integration] = time.monotonic()
                 chosen.append(pk)
         return chosen
 
-    def may_have_another(self, integration: int, out: Counter[int]) -> bool:
-        """Whether `integration` may have one more sender, where those in `out` have that many already."""
+    def may_have_another(self, integration: int, busy: Counter[int]) -> bool:
+        """Whether the integration may use one more sender."""
         if self._is_held(integration):
             return False
-        free = self.senders - out.total()
-        is_first = not out[integration]
-        kept = self.senders // 4
+        free = self.senders - busy.total()
+        is_first = not busy[integration]
+        reserved = self.senders // 4
         if integration in self.slow:
-            with_slow = sum(count for each, count in out.items() if each in self.slow)
-            return is_first and with_slow < max(self.senders // 2, 1) and free > kept
+            used_by_slow = sum(count for each, count in busy.items() if each in self.slow)
+            return is_first and used_by_slow < max(self.senders // 2, 1) and free > reserved
         if is_first:
             return free > 0
-        return integration in self.trusted and free > kept
+        return integration in self.trusted and free > reserved
 
-    def may_tell(self, integration: int, out: Counter[int]) -> bool:
-        """Whether a sender may tell Flowdock of a problem of `integration`: as a slow one's, since nobody waits."""
-        return not out[integration] and self.senders - out.total() > self.senders // 4
+    def may_report_problem(self, integration: int, busy: Counter[int]) -> bool:
+        """Whether a sender may report a problem of the integration to Flowdock: like a slow one's, it is not urgent."""
+        return not busy[integration] and self.senders - busy.total() > self.senders // 4
 
-    def full(self, out: Counter[int]) -> set[int]:
-        """The integrations, of those that are known here, that may have no other sender now."""
-        known = {integration for integration, count in out.items() if count} | self.slow | set(self.held)
-        return {integration for integration in known if not self.may_have_another(integration, out)}
+    def at_limit(self, busy: Counter[int]) -> set[int]:
+        """The integrations, of those that are known here, that may not use another sender now."""
+        known = {integration for integration, count in busy.items() if count} | self.slow | set(self.held_until)
+        return {integration for integration in known if not self.may_have_another(integration, busy)}
 
-    def answered(self, integration: int, seconds: float) -> None:
-        """Flowdock has answered in a sensible way, after `seconds`."""
-        self.troubles.pop(integration, None)
+    def record_answer(self, integration: int, seconds: float) -> None:
+        """Flowdock has answered in a usable way, after `seconds`."""
+        self.failures.pop(integration, None)
         if seconds >= SLOW:
-            self._distrust(integration)
+            self.trusted.discard(integration)
             self.slow.add(integration)
         else:
             self.slow.discard(integration)
             self.trusted.add(integration)
 
-    def failed(self, integration: int, thread: str, seconds: float) -> float | None:
-        """There was no sensible answer to a message of `thread`. For how many seconds to hold all others, if at all."""
-        self._distrust(integration)
+    def record_failure(self, integration: int, thread_id: str, seconds: float) -> float | None:
+        """Flowdock has not answered in a usable way. Returns for how long to hold back the integration, if at all."""
+        self.trusted.discard(integration)
         if seconds >= SLOW:
             self.slow.add(integration)
         else:
             self.slow.discard(integration)
-        trouble = self.troubles.setdefault(integration, Trouble())
-        trouble.threads.add(thread)
-        if len(trouble.threads) < THREADS or self._is_held(integration):
+        failures = self.failures.setdefault(integration, Failures())
+        failures.threads.add(thread_id)
+        if len(failures.threads) < MAX_FAILED_THREADS or self._is_held(integration):
             return None
-        pause: float = min(FIRST_PAUSE * 2**trouble.pauses, LAST_PAUSE) * random.uniform(1.0, 1.2)  # noqa: S311
-        trouble.pauses += 1
+        pause: float = min(FIRST_PAUSE * 2**failures.pauses, MAX_PAUSE) * random.uniform(1.0, 1.2)  # noqa: S311
+        failures.pauses += 1
         self.hold(integration, pause)
         return pause
 
     def hold(self, integration: int, seconds: float) -> None:
-        """Nothing of `integration` is sent for so long; then one message is, to find out."""
-        self._distrust(integration)
-        self.held[integration] = max(time.monotonic() + seconds, self.held.get(integration, 0.0))
+        """Send nothing of the integration for so long; afterwards it gets one sender at first."""
+        self.trusted.discard(integration)
+        self.held_until[integration] = max(time.monotonic() + seconds, self.held_until.get(integration, 0.0))
 
-    def until_a_release(self) -> float:
-        """For how many seconds all that are held still are."""
-        return max(min(self.held.values(), default=math.inf) - time.monotonic(), 0.0)
+    def seconds_until_release(self) -> float:
+        """For how long every integration that is held back still is."""
+        return max(min(self.held_until.values(), default=math.inf) - time.monotonic(), 0.0)
 
     def _is_held(self, integration: int) -> bool:
-        until = self.held.get(integration)
+        until = self.held_until.get(integration)
         if until is None:
             return False
         if until <= time.monotonic():
-            del self.held[integration]
+            del self.held_until[integration]
             return False
         return True
-
-    def _distrust(self, integration: int) -> None:
-        self.trusted.discard(integration)

@@ -28,9 +28,9 @@ from integrations.storable import storable_json
 from . import payload
 from .errors import (
     ActivityRejected,
-    FlowdockAway,
     FlowdockError,
     FlowdockUnavailable,
+    FlowdockUnreachable,
     FlowNotAccessible,
     SourceGone,
     SourceRejected,
@@ -322,15 +322,15 @@ class Flowdock:
                 return Answer(response.status_code, response.headers, body)
         # "from None": the texts of these errors hold the whole address, and with it, at times, a flow_token.
         except requests.exceptions.SSLError:
-            raise FlowdockAway("Flowdock's certificate could not be verified") from None
+            raise FlowdockUnreachable("Flowdock's certificate could not be verified") from None
         except requests.ConnectTimeout:
-            raise FlowdockAway(f"Flowdock could not be reached within {self.timeout:g} s") from None
+            raise FlowdockUnreachable(f"Flowdock could not be reached within {self.timeout:g} s") from None
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
             raise FlowdockUnavailable(f"Flowdock did not answer within {self.timeout:g} s") from None
         except requests.ConnectionError as error:
             if _was_connected(error):
                 raise FlowdockUnavailable("Flowdock broke the connection off, or its answer was not HTTP") from None
-            raise FlowdockAway("Flowdock could not be reached") from None
+            raise FlowdockUnreachable("Flowdock could not be reached") from None
         except urllib3.exceptions.HTTPError:
             raise FlowdockUnavailable("Flowdock's answer could not be read to its end") from None
         # OSError: a file of certificates that cannot be read, for one. All errors of requests are OSErrors.
@@ -353,7 +353,7 @@ class Flowdock:
             case 410:
                 error = SourceGone(said)
             case 502 | 503 | 504:
-                error = FlowdockAway(said, retry_after=_retry_after(answer.headers.get("Retry-After", "")))
+                error = FlowdockUnreachable(said, retry_after=_retry_after(answer.headers.get("Retry-After", "")))
             case _:
                 error = FlowdockUnavailable(said, retry_after=_retry_after(answer.headers.get("Retry-After", "")))
         error.status = answer.status

@@ -40,5 +40,5 @@ class FlowdockUnavailable(FlowdockError):
         self.retry_after = retry_after
 
 
-class FlowdockAway(FlowdockUnavailable):
+class FlowdockUnreachable(FlowdockUnavailable):
     """No connection, 502, 503 or 504: it may concern the whole server, and so everybody who calls it."""

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from integrations import ingest
 from integrations.fields import UndecipherableSecret
 from integrations.models import Origin
-from integrations.outages import outage
+from integrations.outages import outage_reason
 from integrations.services.base import SignatureMismatch, UnreadablePayload
 
 logger = logging.getLogger(__name__)
@@ -53,14 +53,14 @@ def receive(request: HttpRequest, hook_id: str) -> HttpResponse:
     except UnreadablePayload as error:
         logger.info("refused an unreadable webhook request: %s: %s", origin, error)
         return answer(400, str(error))
-    except ingest.NoHook:
+    except ingest.UnknownWebhook:
         return answer(404, "Unknown webhook address.")
-    except ingest.NobodyListens:
+    except ingest.NotConnected:
         return answer(410, "This webhook is not connected to any flow.")
     except UndecipherableSecret as error:
         return unavailable(request, str(error))
     except (DatabaseError, InterfaceError) as error:
-        if not (reason := outage(error)):
+        if not (reason := outage_reason(error)):
             raise
         return unavailable(request, reason)
     return answer(202, "Accepted.") if accepted.is_new else answer(200, "Already received.")

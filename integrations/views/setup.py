@@ -238,7 +238,7 @@ def send_test(request: HttpRequest, pk: int) -> HttpResponse:
     )
     try:
         ingest.post(integration.origin, activity, integration=integration, kind=TEST)
-    except ingest.NobodyListens:
+    except ingest.NotConnected:
         messages.warning(request, f"{integration.name} is no longer connected, so no test activity was sent.")
         return redirect(integration)
     messages.success(request, f"A test activity is on its way to {integration.flow_name}.")

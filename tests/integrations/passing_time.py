@@ -22,6 +22,6 @@ def pass_time(time_machine) -> Callable[[float], None]:
     def move(seconds: float) -> None:
         time_passed = dt.timedelta(seconds=seconds)
         time_machine.move_to(timezone.now() + time_passed, tick=True)
-        Delivery.objects.in_line().update(next_attempt_at=F("next_attempt_at") - time_passed)
+        Delivery.objects.scheduled().update(next_attempt_at=F("next_attempt_at") - time_passed)
 
     return move

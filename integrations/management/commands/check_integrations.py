@@ -12,7 +12,7 @@ from tqdm import tqdm
 from integrations.flowdock.client import Flowdock
 from integrations.flowdock.errors import FlowdockUnavailable
 from integrations.models import Integration
-from integrations.source_checks import Finding, abandoned, check_all
+from integrations.source_checks import Finding, check_all, unfinished
 
 
 class Command(BaseCommand):
@@ -40,8 +40,7 @@ class Command(BaseCommand):
                         self.stdout.write(f"{integration.pk}  {integration}: {finding.value}")
             except FlowdockUnavailable as error:
                 away = error
-        unfinished = abandoned()
-        count = unfinished.count() if dry_run else unfinished.delete()[0]
+        count = unfinished().count() if dry_run else unfinished().delete()[0]
         if count and (dry_run or verbosity > 1):
             self.stdout.write(f"{count} unfinished set-ups {'found' if dry_run else 'deleted'}")
         unanswered = found[Finding.UNANSWERED]

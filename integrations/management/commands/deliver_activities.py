@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from integrations.delivery.attempts import Fate
+from integrations.delivery.attempts import Outcome
 from integrations.delivery.dispatcher import Dispatcher
 from integrations.models import Delivery
 
@@ -32,15 +32,15 @@ class Command(BaseCommand):
 
     def handle(self, *, senders: int, dry_run: bool, verbosity: int, **options: Any) -> None:
         if dry_run:
-            due = Delivery.objects.next_up().count()
+            due = Delivery.objects.due().count()
             waiting = Delivery.objects.pending().count()
             self.stdout.write(f"{due} threads have a due activity; {waiting} activities are waiting in total")
             return
         dispatcher = Dispatcher(senders)
         dispatcher.run(until_idle=True)
         if verbosity > 1:
-            said = [f"{count} {fate.value}" for fate in Fate if (count := dispatcher.tally[fate])]
-            self.stdout.write(", ".join(said) or "nothing was due")
-        if dispatcher.found_nobody:
+            counts = [f"{count} {outcome.value}" for outcome in Outcome if (count := dispatcher.tally[outcome])]
+            self.stdout.write(", ".join(counts) or "nothing was due")
+        if dispatcher.is_flowdock_unreachable:
             self.stderr.write("Flowdock is not responding; the rest stays in the outbox")
             sys.exit(1)

@@ -71,7 +71,7 @@ class Command(BaseCommand):
             return
         try:
             accepted = ingest.post(target.origin, activity, idempotency_key, integration=target)
-        except ingest.NobodyListens:
+        except ingest.NotConnected:
             raise CommandError(f"Integration {integration} has just been removed.") from None
         delivery = Delivery.objects.filter(event=accepted.event, integration=target).first()
         if delivery is None:

@@ -33,6 +33,6 @@ class Command(BaseCommand):
             for batch in retention.prune():
                 deleted += batch
                 bar.update(batch)
-        retention.forget_sign_ins()
+        retention.delete_old_sign_ins()
         if verbosity > 1:
             self.stdout.write(f"{deleted} events deleted")

@@ -41,6 +41,6 @@ class Command(BaseCommand):
             signal.signal(number, finish)
         self.stdout.write(f"Delivering to {settings.FLOWDOCK_API_URL} with {senders} connections")
         self.stdout.flush()  # a pipe is buffered: without this, the line would appear only when the worker ends
-        with notifications.listening(dispatcher.wake), periodic_tasks.running():
+        with notifications.listen(dispatcher.wake), periodic_tasks.run():
             dispatcher.run()
         self.stdout.write("Worker stopped")

@@ -56,7 +56,7 @@ def drip(names: list[str], count: int, pause: float) -> dict[str, float]:
     """Post `count` activities of the healthy one, each with one of a troubled one before it: when each was posted."""
     posted = {}
     for number in range(count):
-        with contextlib.suppress(ingest.NobodyListens):  # removed meanwhile: its trouble is a 410
+        with contextlib.suppress(ingest.NotConnected):  # removed meanwhile: its trouble is a 410
             post(names[number % len(names)], f"new {number}")
         title = str(number)
         posted[title] = time.time()

@@ -166,7 +166,7 @@ def test_flowdock_says_when_to_come_again(send, integration, flowdock, as_date):
 
     delivery = Delivery.objects.get()
     assert 115 <= seconds_until_due(delivery) <= 135
-    assert delivery.reason == "Flowdock asks to wait"
+    assert delivery.reason == "Flowdock limits the rate of requests"
     assert delivery.attempts[0]["status"] == 429
 
 
@@ -652,20 +652,20 @@ def wait(monkeypatch) -> Callable[[float], None]:
 def test_the_breaker_opens_for_several_integrations_and_closes_at_the_first_answer(wait):
     trip = breaker.Breaker()
     for _ in range(10):
-        for integration in range(breaker.INTEGRATIONS - 1):
-            trip.away(integration, "away", None)
+        for integration in range(breaker.MIN_INTEGRATIONS - 1):
+            trip.record_unreachable(integration, "away", None)
     assert not trip.is_open
-    trip.away(77, "away", None)
+    trip.record_unreachable(77, "away", None)
     assert trip.is_open
-    first = trip.until
-    trip.away(78, "one that was on its way", None)
-    assert trip.until == first
+    first = trip.open_until
+    trip.record_unreachable(78, "one that was on its way", None)
+    assert trip.open_until == first
 
     wait(3)  # the pause is over, and the one that goes out to see finds nobody
     assert not trip.is_open
-    trip.away(77, "away", None)
-    assert trip.until > first
-    trip.answered()
+    trip.record_unreachable(77, "away", None)
+    assert trip.open_until > first
+    trip.record_answer()
 
     assert not trip.is_open
     assert not trip.is_probing
@@ -674,11 +674,11 @@ def test_the_breaker_opens_for_several_integrations_and_closes_at_the_first_answ
 def test_the_breaker_stays_closed_while_somebody_is_answered(wait):
     trip = breaker.Breaker()
     for integration in range(20):
-        trip.answered()
+        trip.record_answer()
         wait(0.9)
-        trip.away(integration, "away", None)
-        trip.away(integration + 100, "away", None)
-        trip.away(integration + 200, "away", None)
+        trip.record_unreachable(integration, "away", None)
+        trip.record_unreachable(integration + 100, "away", None)
+        trip.record_unreachable(integration + 200, "away", None)
 
     assert not trip.is_probing
 
@@ -686,7 +686,7 @@ def test_the_breaker_stays_closed_while_somebody_is_answered(wait):
 def test_probes_go_to_one_integration_after_the_other(wait):
     trip = breaker.Breaker()
     for integration in (1, 2, 3):
-        trip.away(integration, "away", None)
+        trip.record_unreachable(integration, "away", None)
     assert trip.not_to_probe() == {1, 2, 3}  # another one may find out at once
 
     probed = []
@@ -694,10 +694,10 @@ def test_probes_go_to_one_integration_after_the_other(wait):
         wait(120)
         candidates = {1, 2, 3} - trip.not_to_probe()
         if not candidates:
-            trip.begin_turn()
+            trip.start_round()
             candidates = {1, 2, 3}
         probed.append(min(candidates))
-        trip.probe(probed[-1])
-        trip.away(probed[-1], "away", None)
+        trip.record_probe(probed[-1])
+        trip.record_unreachable(probed[-1], "away", None)
 
     assert probed == [1, 2, 3, 1, 2, 3]

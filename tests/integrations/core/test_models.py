@@ -92,7 +92,7 @@ def test_a_thread_in_which_nobody_is_in_line_is_found_by_the_clock(send, integra
         send(integration.origin, issue(number))
     Delivery.objects.update(next_attempt_at=None)  # as somebody's own SQL might
 
-    periodic_tasks.line_up(threading.Event())
+    periodic_tasks.schedule_stranded(threading.Event())
     call_command("deliver_activities", stdout=io.StringIO())
 
     assert {state for state, _ in log()} == {"delivered"}
@@ -102,7 +102,7 @@ def test_the_clock_leaves_those_alone_who_wait_for_their_integration(send, integ
     send(integration.origin, issue(1))
     integration.pause()
 
-    periodic_tasks.line_up(threading.Event())
+    periodic_tasks.schedule_stranded(threading.Event())
 
     assert Delivery.objects.get().next_attempt_at is None
 
@@ -112,7 +112,7 @@ def test_an_event_of_a_thread_in_which_nobody_is_in_line_does_not_overtake_it(se
     Delivery.objects.update(next_attempt_at=None)  # as while many threads are lined up after a pause
 
     send(integration.origin, issue(1, title="younger"))
-    periodic_tasks.line_up(threading.Event())
+    periodic_tasks.schedule_stranded(threading.Event())
     call_command("deliver_activities", stdout=io.StringIO())
 
     assert flowdock.titles == ["older", "younger"]
@@ -152,7 +152,7 @@ def test_the_clock_locks_no_origin_while_each_thread_has_somebody_in_line(integr
         integration.pause()
 
     with CaptureQueriesContext(connection) as queries:
-        periodic_tasks.line_up(threading.Event())
+        periodic_tasks.schedule_stranded(threading.Event())
 
     assert len(queries) == 1
     assert queries[0]["sql"].startswith("SELECT")
@@ -160,7 +160,7 @@ def test_the_clock_locks_no_origin_while_each_thread_has_somebody_in_line(integr
 
 
 def test_many_threads_are_lined_up_in_several_short_transactions(integration, monkeypatch):
-    monkeypatch.setattr("integrations.models.LINED_UP_AT_ONCE", 10)
+    monkeypatch.setattr("integrations.models.MAX_THREADS_LOCKED", 10)
     back_up(integration, 100, threads=50)
     integration.pause()
 
@@ -168,7 +168,7 @@ def test_many_threads_are_lined_up_in_several_short_transactions(integration, mo
         integration.resume()
 
     assert sum(query["sql"].startswith("UPDATE") and "next_attempt_at" in query["sql"] for query in queries) == 5
-    assert Delivery.objects.in_line().count() == 50
+    assert Delivery.objects.scheduled().count() == 50
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="what SQLite takes for the best index")
@@ -198,7 +198,7 @@ def test_postgresql_lines_a_thread_up_without_reading_the_backlog(integration, t
     back_up(integration, 5000, threads)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE integrations_delivery")
-    delivery = Delivery.objects.in_line().order_by("id").last()
+    delivery = Delivery.objects.scheduled().order_by("id").last()
     before = blocks_read()
 
     delivery.drop("by somebody")
@@ -214,10 +214,10 @@ def test_postgresql_reads_a_backlog_once_when_the_clock_looks_at_it(integration,
     Delivery.objects.filter(thread_id="issue:1").update(next_attempt_at=None)
     before = blocks_read()
 
-    periodic_tasks.line_up(threading.Event())
+    periodic_tasks.schedule_stranded(threading.Event())
 
     assert blocks_read() - before < 10_000
-    assert Delivery.objects.in_line().count() == threads
+    assert Delivery.objects.scheduled().count() == threads
 
 
 @pytest.mark.django_db(transaction=True)
@@ -228,7 +228,7 @@ def test_the_clock_goes_on_after_an_error_of_any_kind(send, integration, flowdoc
     send(integration.origin, issue(), kind="ping")
     settings.EVENT_RETENTION_DAYS = None  # an error of ours: it cannot be counted with
 
-    with periodic_tasks.running():
+    with periodic_tasks.run():
         until(lambda: "prune_events failed" in caplog.text, "the error")
         settings.EVENT_RETENTION_DAYS = -1
         until(lambda: not Event.objects.exists(), "the next time that the clock prunes")

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from integrations.delivery.dispatcher import SWEEP
+from integrations.delivery.dispatcher import POLL_INTERVAL
 
 from .processes import DATABASES, PATIENCE, Bridge, bridge_over, until
 
@@ -60,14 +60,14 @@ def bridge(request, tmp_path, receiver) -> Iterator[Bridge]:
 
 def test_an_idle_worker_posts_at_once_and_stops_when_told(bridge, receiver):
     worker = bridge.start_worker()
-    time.sleep(0.5)  # it has looked, found nothing, and waits for the bell
+    time.sleep(0.5)  # it has polled, found nothing, and waits for a notification
 
     bridge.race("post", "a")
 
     (delivery,) = bridge.deliveries()
     until(lambda: bridge.deliveries()[0]["state"] == "delivered", "the delivery")
     (delivery,) = bridge.deliveries()
-    assert delivery["took"] < SWEEP, "the bell was not heard: the worker found it when it looked by itself"
+    assert delivery["took"] < POLL_INTERVAL, "the notification was lost: the worker found it when it polled"
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(PATIENCE) == 0
 

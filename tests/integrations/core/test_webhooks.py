@@ -253,7 +253,7 @@ def test_the_database_keeps_two_of_a_thread_from_being_in_line(send, integration
     send(integration.origin, issue(1))
 
     with pytest.raises(IntegrityError):
-        Delivery.objects.behind().update(next_attempt_at=timezone.now())
+        Delivery.objects.blocked().update(next_attempt_at=timezone.now())
 
 
 def test_headers_are_kept_without_secrets(send, integration):
@@ -394,21 +394,21 @@ def test_a_hook_whose_secret_no_key_opens_asks_for_it_to_be_sent_again(send, int
     assert "FIELD_KEYS" in answered_503(send, integration.origin, caplog)
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="on PostgreSQL the bell is NOTIFY")
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL uses NOTIFY instead of pipes")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("trouble", ["the folder", "a pipe", "a pipe that nobody reads"])
-def test_a_webhook_that_was_kept_is_answered_202_though_no_worker_can_be_woken(
+def test_accepted_webhook_is_answered_202_even_if_no_worker_can_be_notified(
     send, integration, settings, tmp_path, caplog, monkeypatch, trouble
 ):
     settings.DATA_DIR = tmp_path
-    bells = tmp_path / "bells"
-    bells.mkdir()
+    pipes = tmp_path / "notifications"
+    pipes.mkdir()
     real = getattr(os, refused := {"the folder": "scandir", "a pipe": "open"}.get(trouble, "unlink"))
-    os.mkfifo(bells / "1-0.bell")
+    os.mkfifo(pipes / "1-0.pipe")
 
     # As for another user. The tests may run as root, who may do everything.
     def refuse(path, *arguments, **more):
-        if str(path).startswith(str(bells)):
+        if str(path).startswith(str(pipes)):
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return real(path, *arguments, **more)
 
@@ -418,5 +418,5 @@ def test_a_webhook_that_was_kept_is_answered_202_though_no_worker_can_be_woken(
 
     assert answers == [202, 202]
     assert Event.objects.count() == 2
-    warnings = [record for record in caplog.records if "cannot be woken" in record.message]
+    warnings = [record for record in caplog.records if "cannot be notified" in record.message]
     assert len(warnings) == (trouble != "a pipe that nobody reads")

@@ -28,9 +28,9 @@ from integrations.activity import Activity, Author, Thread
 from integrations.flowdock.client import MAX_ANSWER_BYTES, Flow, Flowdock
 from integrations.flowdock.errors import (
     ActivityRejected,
-    FlowdockAway,
     FlowdockError,
     FlowdockUnavailable,
+    FlowdockUnreachable,
     FlowNotAccessible,
     SourceGone,
     SourceRejected,
@@ -208,9 +208,9 @@ def test_a_stored_message_tells_its_thread(api, flowdock, said, thread):
         (422, ActivityRejected),
         (429, FlowdockUnavailable),
         (500, FlowdockUnavailable),
-        (502, FlowdockAway),
-        (503, FlowdockAway),
-        (504, FlowdockAway),
+        (502, FlowdockUnreachable),
+        (503, FlowdockUnreachable),
+        (504, FlowdockUnreachable),
         (301, FlowdockUnavailable),
     ],
 )
@@ -402,7 +402,7 @@ def test_a_connection_is_used_again_after_an_answer_and_each_call_has_its_own_ti
 
 def test_a_private_certificate_authority_is_trusted_where_it_is_configured(tls, authority, settings):
     with serving(lambda connection: connection.sendall(EMPTY_LIST), tls) as settings.FLOWDOCK_API_URL:
-        with Flowdock("x") as flowdock, pytest.raises(FlowdockAway, match="certificate"):
+        with Flowdock("x") as flowdock, pytest.raises(FlowdockUnreachable, match="certificate"):
             flowdock.flows()
 
         settings.FLOWDOCK_CA_FILE = str(authority)
@@ -425,7 +425,7 @@ def test_certificates_that_are_missing_are_an_outage_in_words(settings, tmp_path
         (HEAD + b"Content-Length: 9\r\n\r\n[", FlowdockUnavailable),
         (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n[]", FlowdockUnavailable),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", FlowdockUnavailable),
-        (b"HTTP/1.1 503 Away\r\nContent-Length: 0\r\n\r\n", FlowdockAway),
+        (b"HTTP/1.1 503 Away\r\nContent-Length: 0\r\n\r\n", FlowdockUnreachable),
     ],
 )
 def test_a_broken_answer_is_not_taken_for_a_server_that_is_away(answer, error, settings):
@@ -443,7 +443,7 @@ def test_a_server_that_takes_no_connection_is_away(settings):
     with socket.create_server(("127.0.0.1", 0)) as server:
         settings.FLOWDOCK_API_URL = f"http://127.0.0.1:{server.getsockname()[1]}"
 
-    with Flowdock("x") as flowdock, pytest.raises(FlowdockAway):
+    with Flowdock("x") as flowdock, pytest.raises(FlowdockUnreachable):
         flowdock.flows()
 
 
