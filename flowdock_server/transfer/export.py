@@ -15,7 +15,7 @@ from django.utils import timezone
 from flowdock_server.models import Application, Flow, Membership, Source, ThreadMark, User
 
 from . import FORMAT
-from .kinds import (
+from .record_types import (
     APPLICATION,
     ATTACHMENT,
     COLLEAGUE,

@@ -35,7 +35,7 @@ from flowdock_server.models import (
 )
 from flowdock_server.posting import chat_threads, messages
 from flowdock_server.posting.drafts import Draft
-from flowdock_server.transfer.kinds import FLOW, KINDS, MESSAGE, Kind
+from flowdock_server.transfer.record_types import FLOW, KINDS, MESSAGE, Kind
 
 from .conftest import activity, basic, post
 from .serving import migrated

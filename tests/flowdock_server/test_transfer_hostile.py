@@ -30,7 +30,7 @@ from flowdock_server.models import (
     User,
 )
 from flowdock_server.secrets.tokens import digest, new_token
-from flowdock_server.transfer import packed
+from flowdock_server.transfer.archive import files as packed
 
 from .conftest import activity, basic
 from .test_transfer import ORIGINAL, contents, exported, no_files_of_other_tests, refused, rich, run

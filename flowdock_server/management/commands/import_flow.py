@@ -17,10 +17,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from flowdock_server.management import lookups
-from flowdock_server.transfer import Unfit, reading
+from flowdock_server.transfer import Unfit
+from flowdock_server.transfer import untrusted_json as reading
 from flowdock_server.transfer.archive import Archive
-from flowdock_server.transfer.kinds import Record
-from flowdock_server.transfer.load import Loader
+from flowdock_server.transfer.loading import Loader
+from flowdock_server.transfer.record_types import Record
 
 MAX_USERS = 32 * 1024 * 1024  # bytes of --users
 # What counts are called for people, where the type of record says too little.

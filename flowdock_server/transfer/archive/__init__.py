@@ -23,11 +23,21 @@ from flowdock_server.models import Message
 from flowdock_server.parsing import strict_json
 from flowdock_server.posting.drafts import COLORS
 from flowdock_server.secrets.tokens import digest
+from flowdock_server.transfer import FORMAT, Unfit
+from flowdock_server.transfer.export import PART
+from flowdock_server.transfer.record_types import Record
+from flowdock_server.transfer.untrusted_json import (
+    MAX_LINE,
+    TOO_DEEP,
+    is_storable,
+    mapping,
+    number,
+    sequence,
+    text,
+    weigh,
+)
 
-from . import FORMAT, Unfit, packed
-from .export import PART
-from .kinds import Record
-from .reading import MAX_LINE, TOO_DEEP, is_storable, mapping, number, sequence, text, weigh
+from . import files as packed
 
 MESSAGES = "messages.json"
 NOBODY = "0"

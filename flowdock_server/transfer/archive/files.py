@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import unquote
 
-from . import Unfit
+from flowdock_server.transfer import Unfit
 
 MAX_FILES = 200_000
 MAX_DIRECTORY = 32 * 1024 * 1024  # bytes of a zip's table of contents, which is read at once

@@ -45,7 +45,7 @@ from flowdock_server.models.people import PARAMETERIZED
 from flowdock_server.posting.drafts import Action
 
 from . import Unfit
-from .reading import is_storable
+from .untrusted_json import is_storable
 
 Record = dict[str, Any]
 

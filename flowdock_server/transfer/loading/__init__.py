@@ -37,9 +37,9 @@ from flowdock_server.parsing.slugs import RESERVED
 from flowdock_server.posting import chat_threads, search
 from flowdock_server.posting.files import THUMBNAIL_ENDING
 from flowdock_server.secrets.tokens import THREAD_ID_LENGTH, digest, new_token
-
-from . import FORMAT, Unfit, reading
-from .kinds import (
+from flowdock_server.transfer import FORMAT, Unfit
+from flowdock_server.transfer import untrusted_json as reading
+from flowdock_server.transfer.record_types import (
     APPLICATION,
     ATTACHMENT,
     COLLEAGUE,
