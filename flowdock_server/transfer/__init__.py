@@ -1,23 +1,23 @@
-"""A flow as a file, and a file as a flow.
+"""Export a flow to a file, and import it from one.
 
-    kinds.py    what a line of the file may be, and how rows and lines become each other
-    export.py   from the database to lines
-    load.py     from lines to the database, any number of times
-    archive.py  from an archive that Flowdock let people download to the same lines
-    packed.py   the files in such an archive: a zip, or a folder that links lead out of
-    reading.py  JSON of strangers, within limits
+    record_types.py    the types of records in the file, and how each becomes a row and a row becomes one
+    export.py          from the database to records
+    loading/           from records to the database; importing the same file again changes nothing
+    archive/           from an archive that Flowdock let people download to the same records
+    untrusted_json.py  JSON from an untrusted file: parsed within limits, and read as values of the expected type
 
-A file may come from anybody. It grants no rights in what was on this server before (see `load.Loader`), its archive
-leads to no file outside of it, and it is read in bounded memory. What is wrong with it raises `Unfit`; any other error
-is a fault of this server's, or of its database.
+The file is JSON lines in UTF-8: each line is one record, an object whose `type` is one of
+`record_types.RECORD_TYPES`, "export" (the first), "bytes" or "end" (the last). A record comes after those that it
+refers to. docs/flowdock-server.md documents the format.
 
-The file is JSON lines in UTF-8: one object a line, whose `type` is one of `kinds.KINDS`, "export" (the first), "bytes"
-or "end" (the last). What a line refers to stands above it. The form is documented in docs/flowdock-server.md.
+An imported file is untrusted. It grants no access to what the server held before (see `loading.Loader`), it cannot make
+the import read a file outside of the archive, and it is read in bounded memory. What is wrong with it raises
+InvalidArchive. Any other error is a bug of this server or a failure of its database or storage, and is not caught.
 """
 
 FORMAT = 1
-"""Grows with a change that older versions would misread. New fields and new types of lines are no such change."""
+"""Incremented by a change that older versions would misread. New fields and new types of records do not need it."""
 
 
-class Unfit(Exception):
-    """The file cannot be imported, or not into this flow: the text says what is wrong, and where."""
+class InvalidArchive(Exception):
+    """The file cannot be imported, or not into this flow. The message says what is wrong, and where in the file."""

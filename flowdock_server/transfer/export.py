@@ -1,4 +1,4 @@
-"""A flow as lines, read in constant memory from one moment's state of the database."""
+"""A flow as records, read in constant memory from one snapshot of the database."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from django.db.models import Q
 from django.utils import timezone
 
 from flowdock_server.models import Application, Flow, Membership, Source, ThreadMark, User
+from flowdock_server.posting.files import THUMBNAIL_ENDING
 
 from . import FORMAT
 from .record_types import (
     APPLICATION,
     ATTACHMENT,
-    COLLEAGUE,
     FLOW,
+    FLOW_MEMBER,
     INVITATION,
-    MARK,
-    MEMBER,
     MESSAGE,
     ORGANIZATION,
+    ORGANIZATION_MEMBER,
     SOURCE,
     THREAD,
+    THREAD_MARK,
     USER,
     Record,
 )
 
-PART = 512 * 1024  # bytes of a file in one line
+PART = 512 * 1024  # bytes of a file in one record
 
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """One state of the database for all that is read, while others go on writing.
+    """A read-only transaction that sees one state of the database while others go on writing.
 
-    A transaction of Django's would be IMMEDIATE on SQLite, and hold up every post until its end.
+    Django's own transaction would be IMMEDIATE on SQLite, and block every post until its end.
     """
     if connection.in_atomic_block:
         yield
@@ -53,10 +54,10 @@ def snapshot() -> Iterator[None]:
             cursor.execute("ROLLBACK")
 
 
-def lines(flow: Flow, *, passwords: bool = False, files: bool = True) -> Iterator[Record]:
-    """All that belongs to `flow`, in the order in which it can be read back.
+def records(flow: Flow, *, passwords: bool = False, files: bool = True) -> Iterator[Record]:
+    """The records of `flow`, in the order in which they can be imported.
 
-    `passwords` adds what the database keeps of people's passwords, `files` the contents of attachments.
+    `passwords` adds the digests of people's passwords, `files` the contents of attachments.
     """
     with snapshot():
         messages = flow.messages.count()
@@ -69,13 +70,13 @@ def lines(flow: Flow, *, passwords: bool = False, files: bool = True) -> Iterato
         }
         yield from ORGANIZATION.records(type(flow.organization).objects.filter(pk=flow.organization_id))
         yield from FLOW.records(Flow.objects.filter(pk=flow.pk))
-        people = User.objects.filter(pk__in=_people_of(flow)).order_by("pk")
-        kept = dict(people.values_list("pk", "password")) if passwords else {}
-        for record in USER.records(people):
-            yield record | ({"password": kept[record["id"]]} if passwords else {})
-        colleagues = Membership.objects.filter(organization=flow.organization_id, user__in=people)
-        yield from COLLEAGUE.records(colleagues.order_by("pk"))
-        yield from MEMBER.records(flow.memberships.order_by("pk"))
+        users = User.objects.filter(pk__in=_user_ids(flow)).order_by("pk")
+        digests = dict(users.values_list("pk", "password")) if passwords else {}
+        for record in USER.records(users):
+            yield record | ({"password": digests[record["id"]]} if passwords else {})
+        members = Membership.objects.filter(organization=flow.organization_id, user__in=users)
+        yield from ORGANIZATION_MEMBER.records(members.order_by("pk"))
+        yield from FLOW_MEMBER.records(flow.memberships.order_by("pk"))
         applications = Source.objects.filter(flow=flow).values("application")
         yield from APPLICATION.records(Application.objects.filter(pk__in=applications).order_by("pk"))
         yield from SOURCE.records(flow.sources.order_by("pk"))
@@ -85,15 +86,15 @@ def lines(flow: Flow, *, passwords: bool = False, files: bool = True) -> Iterato
         for record in ATTACHMENT.records(flow.attachments.order_by("pk")):
             yield record
             if files:
-                yield from _bytes(record["key"])
-                yield from _bytes(f"{record['key']}.thumbnail")
-        yield from MARK.records(ThreadMark.objects.filter(thread__flow=flow).order_by("pk"))
+                yield from _content(record["key"])
+                yield from _content(record["key"] + THUMBNAIL_ENDING)
+        yield from THREAD_MARK.records(ThreadMark.objects.filter(thread__flow=flow).order_by("pk"))
         yield {"type": "end", "messages": messages}
 
 
-def _people_of(flow: Flow) -> set[int]:
-    """Who is in the flow, and everybody else whom a line names: people leave, and what they said stays."""
-    named = (
+def _user_ids(flow: Flow) -> set[int]:
+    """The members of the flow, and all others that a record refers to: messages of former members stay."""
+    referenced = (
         flow.memberships.values_list("user"),
         flow.messages.exclude(user=None).order_by().values_list("user").distinct(),
         flow.sources.exclude(creator=None).order_by().values_list("creator"),
@@ -102,10 +103,10 @@ def _people_of(flow: Flow) -> set[int]:
         ThreadMark.objects.filter(thread__flow=flow).values_list("user").distinct(),
         Application.objects.filter(Q(sources__flow=flow), user__isnull=False).values_list("user").distinct(),
     )
-    return {pk for rows in named for (pk,) in rows}
+    return {pk for rows in referenced for (pk,) in rows}
 
 
-def _bytes(key: str) -> Iterator[Record]:
+def _content(key: str) -> Iterator[Record]:
     storage = storages["attachments"]
     if not storage.exists(key):
         return

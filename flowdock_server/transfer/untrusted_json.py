@@ -1,4 +1,4 @@
-"""JSON of strangers: how much of it is read at a time, how deep it may be nested, and values of the expected type."""
+"""JSON from an untrusted file: parsed within limits of length and depth, and read as values of the expected type."""
 
 from __future__ import annotations
 
@@ -6,30 +6,31 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from flowdock_server.parsing import strict_json
+from flowdock_server.parsing.storable import is_storable
 
-from . import Unfit
+from . import InvalidArchive
 
 MAX_LINE = 8 * 1024 * 1024  # bytes of one line, characters of one message in messages.json
 MAX_DEPTH = 32  # lists and objects inside one another
-TOO_DEEP = "nested too deeply"
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 
 def parse(text: str | bytes) -> Any:
-    """The JSON value in `text`, at most MAX_DEPTH deep. Raises Unfit."""
+    """The JSON value in `text`. Raises InvalidArchive if it is not JSON or nested deeper than MAX_DEPTH."""
     try:
         value = strict_json.loads(text)
     except RecursionError:
-        raise Unfit(TOO_DEEP) from None
+        raise InvalidArchive(TOO_DEEP) from None
     except strict_json.NotFinite as error:
-        raise Unfit(str(error)) from None
+        raise InvalidArchive(str(error)) from None
     except ValueError:
-        raise Unfit("this is not valid JSON") from None
-    weigh(value)
+        raise InvalidArchive("this is not valid JSON") from None
+    measure(value)
     return value
 
 
-def weigh(value: Any) -> int:
-    """About how many bytes of memory `value` takes. Raises Unfit if it is nested too deeply."""
+def measure(value: Any) -> int:
+    """The approximate number of bytes of memory that `value` takes. Raises InvalidArchive if nested too deeply."""
     total = 0
     level = [value]
     for _ in range(MAX_DEPTH + 1):
@@ -46,51 +47,40 @@ def weigh(value: Any) -> int:
         if not inner:
             return total
         level = inner
-    raise Unfit(TOO_DEEP)
+    raise InvalidArchive(TOO_DEEP)
 
 
-def lines(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of `file`, none of them longer than MAX_LINE. Raises Unfit."""
+def read_lines(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of `file`. Raises InvalidArchive for one that is longer than MAX_LINE."""
     number = 0
     while line := file.readline(MAX_LINE + 1):
         number += 1
         if len(line) > MAX_LINE:
-            raise Unfit(f"line {number}: longer than {MAX_LINE} bytes")
+            raise InvalidArchive(f"line {number}: longer than {MAX_LINE} bytes")
         yield line
 
 
-def is_storable(value: Any) -> bool:
-    """Whether all its texts can be stored: PostgreSQL takes no NUL, and nothing takes half of a character."""
-    if isinstance(value, str):
-        try:
-            return b"\0" not in value.encode()
-        except UnicodeEncodeError:
-            return False
-    if isinstance(value, dict):
-        return all(is_storable(name) and is_storable(part) for name, part in value.items())
-    return all(map(is_storable, value)) if isinstance(value, list) else True
-
-
-# Each raises Unfit, with `name` in its text, for a value of another type. Null is the empty value.
+# These return `value` if it has the expected type, else they raise InvalidArchive with `name`, what the file calls it.
+# Null is the empty value.
 
 
 def text(value: Any, name: str) -> str:
-    """Numbers count as texts, as they do in the API."""
+    """A number counts as text, as it does in the API."""
     if value is None:
         return ""
     if not isinstance(value, str | int | float):
-        raise Unfit(f"{name} must be a string")
-    if not is_storable(value):
-        raise Unfit(f"{name} contains a character that cannot be stored")
+        raise InvalidArchive(f"{name} must be a string")
+    if isinstance(value, str) and not is_storable(value):
+        raise InvalidArchive(f"{name} contains a character that cannot be stored")
     return str(value)
 
 
 def number(value: Any, name: str) -> int:
-    """A whole number from 0 up to what a database can store; in an archive it may be written as a text."""
+    """A whole number from 0 to what a database can store. Flowdock's archives write some as text."""
     if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdecimal():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-        raise Unfit(f"{name} must be a whole number")
+        raise InvalidArchive(f"{name} must be a whole number")
     return value
 
 
@@ -98,7 +88,7 @@ def mapping(value: Any, name: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise Unfit(f"{name} must be an object")
+        raise InvalidArchive(f"{name} must be an object")
     return value
 
 
@@ -106,5 +96,5 @@ def sequence(value: Any, name: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise Unfit(f"{name} must be a list")
+        raise InvalidArchive(f"{name} must be a list")
     return value

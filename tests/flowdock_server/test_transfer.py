@@ -1,4 +1,4 @@
-"""A flow as a file, and a file as a flow."""
+"""Exporting a flow to a file, and importing it."""
 
 import gzip
 import io
@@ -35,11 +35,11 @@ from flowdock_server.models import (
 )
 from flowdock_server.posting import chat_threads, messages
 from flowdock_server.posting.drafts import Draft
-from flowdock_server.transfer.record_types import FLOW, KINDS, MESSAGE, Kind
+from flowdock_server.transfer.loading.batches import MAX_RECORDS
+from flowdock_server.transfer.record_types import FLOW, MESSAGE, RECORD_TYPES, RecordType
 
 from .conftest import activity, basic, post
 from .serving import migrated
-from .test_startup import manage
 
 
 def run(*arguments: str) -> str:
@@ -62,7 +62,7 @@ def no_files_of_other_tests():
 
 @pytest.fixture
 def rich(world, connect):
-    """Main, with something of every kind in it."""
+    """Main, with a record of every type in it."""
     source, token = connect()
     gone, _ = connect(name="octo/gone")
     gone.remove()
@@ -74,7 +74,7 @@ def rich(world, connect):
     messages.post(
         Draft(event="message", content="On it", uuid="u-1", thread_id=thread.pk), flow=world.main, user=world.ines
     )
-    # One who spoke and left.
+    # Posted and left the flow.
     left = User.objects.create_user("left@example.com", "Long Gone")
     messages.post(Draft(event="message", content="Farewell"), flow=world.main, user=left)
     upload = Attachment.objects.create(
@@ -91,10 +91,10 @@ def rich(world, connect):
 
 
 def contents(flow: Flow) -> list[dict]:
-    """All that an export says of a flow, less when and where it was made."""
+    """The records of an export, without the first, which says when and where it was made."""
     from flowdock_server.transfer import export
 
-    return list(export.lines(flow, passwords=True))[1:]
+    return list(export.records(flow, passwords=True))[1:]
 
 
 def exported(flow: Flow, path: Path, *options: str) -> Path:
@@ -121,11 +121,11 @@ def empty_the_server() -> None:
     assert not Tag.objects.exists()
 
 
-class TestRoundTrip:
-    def test_nothing_is_lost(self, rich, tmp_path):
+class TestExportAndImport:
+    def test_imported_flow_equals_the_exported_one(self, rich, tmp_path):
         before = contents(rich)
         kinds = {record["type"] for record in before}
-        assert kinds >= {kind.name for kind in KINDS} | {"bytes", "end"}
+        assert kinds >= {kind.name for kind in RECORD_TYPES} | {"bytes", "end"}
         path = exported(rich, tmp_path / "main.jsonl", "--passwords")
         key = rich.attachments.get().key
         storages["attachments"].delete(key)
@@ -138,7 +138,7 @@ class TestRoundTrip:
         assert "5 messages" in said
         assert stored(key) == b"tide " * 120_000
 
-    def test_people_and_programs_go_on_as_before(self, rich, tmp_path):
+    def test_users_and_sources_keep_their_access(self, rich, tmp_path):
         path = exported(rich, tmp_path / "main.jsonl", "--passwords")
         token, number = rich.flow_token, rich.last_number
         empty_the_server()
@@ -159,14 +159,14 @@ class TestRoundTrip:
             client.post("/flows/acme/main/messages", {"event": "message", "content": "Hi"}).json()["id"] == number + 7
         )
 
-    def test_the_same_again_changes_nothing(self, rich, tmp_path):
+    def test_importing_the_same_file_again_changes_nothing(self, rich, tmp_path):
         path = exported(rich, tmp_path / "main.jsonl", "--passwords")
         before = contents(rich)
 
         assert "nothing new" in run("import_flow", str(path))
         assert contents(Flow.objects.get(pk=rich.pk)) == before
 
-    def test_what_was_said_since_is_added(self, rich, world, tmp_path):
+    def test_later_export_adds_new_and_edited_messages(self, rich, world, tmp_path):
         early = exported(rich, tmp_path / "early.jsonl")
         messages.post(
             Draft(**activity(title="merged", thread={"title": "Now merged"})), flow=rich, source=rich.sources.first()
@@ -188,7 +188,7 @@ class TestRoundTrip:
         ]
         assert now == without_passwords
 
-    def test_a_message_that_was_replied_to_since_joins_its_thread(self, world, tmp_path):
+    def test_message_with_a_reply_since_joins_its_thread(self, world, tmp_path):
         first = messages.post(Draft(event="message", content="Low tide?"), flow=world.main, user=world.ines)
         early = exported(world.main, tmp_path / "early.jsonl")
         reply = Draft(event="message", content="At noon", thread_id=chat_threads.thread_id(world.main.pk, 1))
@@ -203,7 +203,7 @@ class TestRoundTrip:
         assert flow.messages.get(number=first.number).thread_id == thread.pk
         assert not chat_threads.unanswered(flow).exists()
 
-    def test_a_copy_beside_the_original(self, rich, tmp_path):
+    def test_copy_beside_the_original_has_its_own_ids_and_files(self, rich, tmp_path):
         path = exported(rich, tmp_path / "main.jsonl")
 
         for _ in range(2):
@@ -216,11 +216,11 @@ class TestRoundTrip:
         assert list(titles[0]) == list(titles[1])
         assert not copy.threads.filter(pk__in=rich.threads.values("pk")).exists()
         assert stored(copy.attachments.get().key) == b"tide " * 120_000
-        # The tokens open the original, as before.
+        # The tokens still belong to the original.
         assert Source.objects.filter(flow=rich, token_digest=rich.sources.first().token_digest).exists()
         assert copy.api_token_digest is None
 
-    def test_people_who_are_here_already_under_another_number(self, rich, world, tmp_path):
+    def test_existing_users_are_recognized_by_email_address(self, rich, world, tmp_path):
         Message.objects.filter(flow=rich, number=2).update(tags=[f":user:{world.otto.pk}", "tide"])
         path = exported(rich, tmp_path / "main.jsonl")
         lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -243,7 +243,7 @@ class TestRoundTrip:
         assert mention.tags == [f":user:{world.otto.pk}", "tide"]
         assert mention.tag_rows.filter(name=f":user:{world.otto.pk}").exists()
 
-    def test_a_picture_and_its_thumbnail_stay_two_files(self, rich, tmp_path):
+    def test_image_and_its_thumbnail_stay_separate_files(self, rich, tmp_path):
         picture = rich.attachments.get()
         picture.thumbnail_width, picture.thumbnail_height = 32, 32
         picture.save()
@@ -255,14 +255,14 @@ class TestRoundTrip:
         copy = Flow.objects.get(parameterized_name="copy").attachments.get()
         assert (stored(copy.key), stored(copy.thumbnail_key)) == (b"tide " * 120_000, b"small")
 
-    def test_compressed(self, rich, tmp_path):
+    def test_compressed_file_is_readable_by_its_owner_only(self, rich, tmp_path):
         path = exported(rich, tmp_path / "main.jsonl.gz")
 
         assert json.loads(gzip.decompress(path.read_bytes()).splitlines()[0])["format"] == 1
         assert path.stat().st_mode & 0o077 == 0
         assert "nothing new" in run("import_flow", str(path))
 
-    def test_passwords_are_left_out_unless_asked_for(self, rich, tmp_path):
+    def test_passwords_are_exported_only_on_request(self, rich, tmp_path):
         assert "password" not in exported(rich, tmp_path / "main.jsonl").read_text()
         path = tmp_path / "main.jsonl"
         empty_the_server()
@@ -271,7 +271,7 @@ class TestRoundTrip:
 
         assert not User.objects.get(email="ines@example.com").has_usable_password()
 
-    def test_without_files(self, rich, tmp_path):
+    def test_export_without_files(self, rich, tmp_path):
         types = [
             json.loads(line)["type"] for line in exported(rich, tmp_path / "a", "--no-files").read_text().splitlines()
         ]
@@ -279,14 +279,15 @@ class TestRoundTrip:
         assert "attachment" in types
         assert "bytes" not in types
 
-    def test_a_flow_of_ten_thousand_takes_few_queries_and_little_memory(self, world, tmp_path):
+    def test_import_takes_few_queries_for_each_batch_of_messages(self, world, tmp_path):
         path = tmp_path / "long.jsonl"
         head = exported(world.main, tmp_path / "head.jsonl").read_text().splitlines()
+        batches = 4
         with path.open("w") as file:
             file.write("\n".join(head[:-1]) + "\n")
-            for number in range(1, 10_001):
+            for number in range(1, MAX_RECORDS * batches + 1):
                 message = {
-                    "type": "message", "number": number, "event": "message", "content": "tide " * 50, "tags": ["tide"],
+                    "type": "message", "number": number, "event": "message", "content": "tide", "tags": ["tide"],
                     "user": world.ines.pk, "created_at": "2026-01-02T03:04:05.678+00:00", "parent": number - 1 or None,
                 }  # fmt: skip
                 file.write(json.dumps(message) + "\n")
@@ -295,65 +296,64 @@ class TestRoundTrip:
         with CaptureQueriesContext(connection) as queries:
             run("import_flow", str(path))
 
-        assert world.main.messages.count() == 10_000
-        assert Tag.objects.filter(name="tide").count() == 10_000
-        assert world.main.messages.get(number=501).parent.number == 500
-        assert len(queries) < 20 * 40 + 100
+        assert world.main.messages.count() == Tag.objects.filter(name="tide").count() == MAX_RECORDS * batches
+        assert world.main.messages.get(number=MAX_RECORDS + 1).parent.number == MAX_RECORDS
+        assert len(queries) < batches * 40 + 60
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_every_field_is_in_the_file_or_left_out_by_name(kind: Kind):
+@pytest.mark.parametrize("kind", RECORD_TYPES, ids=lambda kind: kind.name)
+def test_every_field_is_exported_or_excluded_by_name(kind: RecordType):
     names = {field.name for field in kind.model._meta.concrete_fields}
 
-    assert kind.left_out <= names
-    assert set(kind.known_by) <= names
+    assert kind.excluded <= names
+    assert set(kind.references) <= names
     for field in kind.fields:
-        # A row of the flow's own is told apart by what is in the file, never by a number of this database alone.
+        # A message is identified by its number in the flow, not by its id in this database.
         assert not (field.primary_key and kind in (MESSAGE,)), field.name
-    assert "organization" in FLOW.left_out
+    assert "organization" in FLOW.excluded
 
 
-def test_every_model_of_a_flow_is_in_the_file():
+def test_every_model_of_a_flow_is_exported():
     of_a_flow = {
         related.related_model
         for model in (Flow, Thread, Message, Source, Attachment)
         for related in model._meta.related_objects
     }
 
-    left_out = {model.__name__ for model in of_a_flow - {kind.model for kind in KINDS}}
-    assert left_out == {"Tag", "Indexed"}  # both follow from the messages
+    not_exported = {model.__name__ for model in of_a_flow - {kind.model for kind in RECORD_TYPES}}
+    assert not_exported == {"Tag", "Indexed"}  # both are derived from the messages
 
 
 class TestRefusals:
-    def test_the_address_is_another_flows(self, rich, tmp_path):
+    def test_address_of_another_flow_is_refused(self, rich, tmp_path):
         path = exported(rich, tmp_path / "main.jsonl")
         rich.parameterized_name = "elsewhere"
         rich.save()
 
         said, code = refused("import_flow", str(path))
-        assert (code, "at another address: acme/elsewhere" in said) == (1, True)
+        assert (code, "another address on this server: acme/elsewhere" in said) == (1, True)
 
         rich.organization.flows.create(name="Main", parameterized_name="main")
         assert "acme/main is another flow" in refused("import_flow", str(path))[0]
 
-    def test_another_message_has_the_number(self, rich, world, tmp_path):
+    def test_file_of_another_flow_is_refused(self, rich, world, tmp_path):
         path = exported(rich, tmp_path / "main.jsonl")
         messages.post(Draft(event="message", content="Mine"), flow=world.lobby, user=world.otto)
         before = world.lobby.messages.count()
 
         said, code = refused("import_flow", str(path), "--into", "acme/lobby")
 
-        assert (code, "a different message 1" in said) == (1, True)
+        assert (code, "message 1 differs" in said) == (1, True)
         assert world.lobby.messages.count() == before
 
-    def test_a_file_that_was_cut_off(self, rich, tmp_path):
+    def test_truncated_file_is_refused(self, rich, tmp_path):
         path = exported(rich, tmp_path / "main.jsonl")
         whole = path.read_text().splitlines()
         path.write_text("\n".join(whole[:-3]))
         empty_the_server()
 
-        assert "the file is incomplete" in refused("import_flow", str(path))[0]
-        assert Message.objects.count() == 5  # what is there stays, and a whole file goes on from it
+        assert "without its end record" in refused("import_flow", str(path))[0]
+        assert Message.objects.count() == 5  # these stay, and importing the whole file adds the rest
 
         path.write_text("\n".join(whole))
         run("import_flow", str(path))
@@ -368,17 +368,17 @@ class TestRefusals:
             ('{"type": "flow", "id": "x"}', "flow.id"),
             (
                 '{"type": "message", "number": 1, "event": "message", "created_at": "2026-01-02"}',
-                "the line of the flow is missing",
+                "the flow's record must come first",
             ),
             ('{"type": "organization", "name": "x"}', "parameterized_name"),
-            ('{"type": "organization", "parameterized_name": "private", "name": "x"}', "is reserved in URLs"),
-            ('{"type": "organization", "parameterized_name": "x", "name": null}', "organization.name is null"),
+            ('{"type": "organization", "parameterized_name": "private", "name": "x"}', "is the address of a page"),
+            ('{"type": "organization", "parameterized_name": "x", "name": null}', "organization.name must not be null"),
             ('{"type": "user", "id": 1, "email": "a@b.cc", "name": "' + "x" * 101 + '"}', "longer than 100"),
-            ('{"type": "member", "user": 99}', "99 is missing"),
-            ('{"type": "bytes", "key": "' + "k" * 32 + '", "data": "="}', "the line of the flow is missing"),
+            ('{"type": "member", "user": 99}', "refers to user 99"),
+            ('{"type": "bytes", "key": "' + "k" * 32 + '", "data": "="}', "the flow's record must come first"),
         ],
     )
-    def test_a_line_that_is_wrong_is_named(self, db, tmp_path, line, reason):
+    def test_error_names_the_line(self, db, tmp_path, line, reason):
         path = tmp_path / "wrong.jsonl"
         path.write_text(line + "\n")
 
@@ -390,18 +390,18 @@ class TestRefusals:
         ("change", "reason"),
         [
             ({"created_at": "yesterday"}, "message.created_at"),
-            ({"user": 4711}, "4711 is missing"),
+            ({"user": 4711}, "refers to user 4711"),
             ({"number": 10**30}, "message.number"),
-            ({"number": -4}, "message.number must be 1 or more"),
-            ({"number": None}, "message.number is null"),
+            ({"number": -4}, "message.number must be at least 1"),
+            ({"number": None}, "message.number must not be null"),
             ({"event": "telepathy"}, "message.event has the unknown value 'telepathy'"),
             ({"content": "a\0b"}, "message.content contains a character that cannot be stored"),
             ({"data": {"a": ["\ud800"]}}, "message.data contains a character that cannot be stored"),
             ({"tags": 5}, "message.tags must be a list of strings"),
-            ({"thread": "x" * 27}, "the thread of message 4 is missing"),
+            ({"thread": "x" * 27}, "message 4 refers to a thread that no earlier line defines"),
         ],
     )
-    def test_a_message_among_many_that_is_wrong_is_named(self, world, as_person, tmp_path, change, reason):
+    def test_error_in_a_message_names_its_line(self, world, as_person, tmp_path, change, reason):
         for number in range(9):
             post(as_person(world.ines), "/flows/acme/main/messages", {"event": "message", "content": f"{number}"})
         path = exported(world.main, tmp_path / "wrong.jsonl")
@@ -424,44 +424,41 @@ class TestRefusals:
         run("import_flow", str(path))
         assert Message.objects.count() == 9
 
-    def test_nothing_at_all(self, db, tmp_path):
+    def test_empty_file_is_refused(self, db, tmp_path):
         (tmp_path / "nothing").touch()
 
         assert "the file is empty" in refused("import_flow", str(tmp_path / "nothing"))[0]
 
-    def test_what_is_not_there(self, world, tmp_path):
+    def test_missing_flow_and_file_are_errors(self, world, tmp_path):
         assert refused("export_flow", "acme/none") == ("There is no flow acme/none", 1)
         assert refused("import_flow", str(tmp_path / "none"))[1] == 1
         assert refused("export_flow", "acme/main", "--output", str(tmp_path / "no" / "folder"))[1] == 1
 
 
-def test_as_processes_through_a_pipe(tmp_path):
-    def server(name, *arguments, **more):
-        return manage(*arguments, DATA_DIR=str(tmp_path / name), FLOWDOCK_SERVER_SECRET_KEY="x", **more)
+def test_export_and_import_through_pipes(rich, tmp_path):
+    """The processes that operators connect: their input, output and exit codes."""
+    written = exported(rich, tmp_path / "main.jsonl").read_bytes()
+    migrated(tmp_path / "there")
 
-    for name in ("here", "there"):
-        migrated(tmp_path / name)
-    server("here", "create_organization", "Acme")
-    server("here", "create_flow", "acme", "Main")
-    server("here", "create_user", "lea@example.com", "Léa", "--no-password", "--flow", "acme/main")
+    def server(*arguments, given=b""):
+        settings = {"DATA_DIR": str(tmp_path / "there"), "FLOWDOCK_SERVER_SECRET_KEY": "x"}
+        return subprocess.run(
+            [sys.executable, "-m", "flowdock_server", *arguments],
+            env=os.environ | settings | {"FLOWDOCK_SERVER_DATABASE_URL": ""},
+            input=given, capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
 
-    written = server("here", "export_flow", "acme/main")
-    read = server("there", "import_flow", "-", input=written.stdout)
+    read = server("import_flow", "-", given=written)
+    again = server("import_flow", "-", given=gzip.compress(written))
+    exported_again = server("export_flow", "acme/main")
+    refused_file = server("import_flow", "-", given=b'{"type": "export", "format": 9}\n')
 
-    assert (written.returncode, read.returncode) == (0, 0), written.stderr + read.stderr
-    # The message tells that she has joined.
-    assert "1 flow, 1 user, 1 organization member, 1 flow member, 1 message\n" in read.stdout
-    compressed = subprocess.run(
-        [sys.executable, "-m", "flowdock_server", "import_flow", "-"],
-        env=os.environ | {"DATA_DIR": str(tmp_path / "there"), "FLOWDOCK_SERVER_SECRET_KEY": "x"}
-        | {"FLOWDOCK_SERVER_DATABASE_URL": ""},
-        input=gzip.compress(written.stdout.encode()), capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert compressed.stdout.endswith(b": nothing new\n"), compressed.stderr
-    assert server("there", "export_flow", "acme/none").returncode == 1
-    assert server("there", "export_flow", "acme").returncode == 2
-    assert server("there", "import_flow", "-", input='{"type": "export", "format": 9}\n').returncode == 1
-    assert sys.getdefaultencoding() == "utf-8"
+    assert (read.returncode, again.returncode) == (0, 0), read.stderr + again.stderr
+    assert b"1 flow, 2 users" in read.stdout
+    assert again.stdout.endswith(b": nothing new\n")
+    assert exported_again.stdout.splitlines()[1:] == written.splitlines()[1:]
+    assert refused_file.returncode == 1
+    assert b"Standard input: line 1: the file has format 9" in refused_file.stderr
 
 
 FLOW_ID = "6f67fd0b-b764-4661-9e53-c38293d1e997"
@@ -519,7 +516,7 @@ PEOPLE = [
 ]
 
 
-class TestArchives:
+class TestFlowdockArchives:
     @pytest.fixture
     def archive(self, tmp_path):
         path = tmp_path / "main-2023-08-01.zip"
@@ -532,18 +529,18 @@ class TestArchives:
     def read(self, path, *options: str) -> str:
         return run("import_flow", str(path), "--into", "acme/old", "--users", str(path.parent / "users.json"), *options)
 
-    def test_all_that_was_said_is_there(self, world, archive):
+    def test_messages_are_imported_as_the_api_had_them(self, world, archive):
         said = self.read(archive, "--members")
 
         assert "8 messages" in said
-        assert "Left out 1 messages that only client programs use" in said
+        assert "Left out 1 message that only client programs use" in said
         flow = Flow.objects.get(parameterized_name="old")
         assert (str(flow.pk), flow.last_number) == (FLOW_ID, 15)
         listed = basic("ines@example.com", "a password").get("/flows/acme/old/messages").json()
         assert [message["id"] for message in listed] == [7, 8, 9, 10, 11, 13, 14, 15]
         by_id = {message["id"]: message for message in listed}
         assert by_id[7]["content"] == "Käse ☂ @tom #tide"
-        assert by_id[7]["user"] == str(world.ines.pk)  # who is here already, by their e-mail address
+        assert by_id[7]["user"] == str(world.ines.pk)  # recognized by her e-mail address
         assert by_id[7]["sent"] == 1317397485508
         assert by_id[8]["content"] == {"title": "Käse ☂ @tom #tide", "text": "Where?"}
         assert by_id[10]["thread_id"] == THREAD_ID
@@ -551,7 +548,7 @@ class TestArchives:
         assert by_id[11]["edited"] == 1417397497000
         assert (by_id[15]["user"], by_id[15]["external_user_name"]) == ("0", "ci")
 
-    def test_what_no_text_here_can_have_and_kinds_that_nobody_knows_do_not_stop_it(self, world, tmp_path):
+    def test_unstorable_characters_and_unknown_events_are_replaced(self, world, tmp_path):
         path = tmp_path / "messages.json"
         messages = [
             {"id": 1, "event": "message", "content": "half a \ud83d and a \0", "user": "11", "sent": 1, "app": "chat"},
@@ -566,16 +563,16 @@ class TestArchives:
             ("mail", "", "coo"),
         ]
 
-    def test_people_are_named_where_their_names_are_known(self, world, archive):
+    def test_authors_without_a_known_name_cannot_sign_in(self, world, archive):
         self.read(archive)
 
         unknown = User.objects.get(email="user-12@flowdock.invalid")
         assert (unknown.name, unknown.is_active, unknown.has_usable_password()) == ("User 12", False, False)
         assert not User.objects.filter(email="quiet@example.com").exists()
         assert Message.objects.get(number=7).tags == ["tide", f":user:{unknown.pk}"]
-        assert not Flow.objects.get(parameterized_name="old").memberships.exists()  # who is let in, is for you to say
+        assert not Flow.objects.get(parameterized_name="old").memberships.exists()  # only with --members
 
-    def test_threads_are_as_they_were_in_the_end(self, world, archive):
+    def test_threads_have_their_last_state(self, world, archive):
         self.read(archive)
 
         thread = Thread.objects.get(pk=THREAD_ID)
@@ -586,7 +583,7 @@ class TestArchives:
         chat = Thread.objects.get(pk="abcdefghijklmnopqrstuvwxyz0")
         assert (chat.source, chat.title) == (None, "Käse ☂ @tom #tide")
 
-    def test_kinds_of_old_are_read_as_mail_and_kept_whole(self, world, archive):
+    def test_former_kinds_of_messages_become_mail_with_the_original_content(self, world, archive):
         self.read(archive)
 
         push, storm = Message.objects.filter(event="mail").order_by("number")
@@ -596,14 +593,14 @@ class TestArchives:
         assert storm.thread.title == "Storm"
         assert (storm.data["source"], storm.data["reply_to"], push.data["source"]) == ("Buoy", "re@x.test", "vcs")
 
-    def test_files_are_found_in_the_zip(self, world, archive):
+    def test_attachments_are_read_from_the_zip(self, world, archive):
         self.read(archive)
 
         attachment = Attachment.objects.get()
         assert attachment.message.number == 9
         assert stored(attachment.key) == b"03:12 low\n"
 
-    def test_the_same_again_changes_nothing(self, world, archive):
+    def test_importing_the_same_archive_again_changes_nothing(self, world, archive):
         self.read(archive)
         before = contents(Flow.objects.get(parameterized_name="old"))
 
@@ -611,7 +608,7 @@ class TestArchives:
         assert contents(Flow.objects.get(parameterized_name="old")) == before
 
     @pytest.mark.parametrize("form", ["folder", "messages.json"])
-    def test_unpacked(self, world, archive, form, tmp_path):
+    def test_unpacked_archive_is_imported(self, world, archive, form, tmp_path):
         with zipfile.ZipFile(archive) as file:
             file.extractall(tmp_path / "unpacked")
         path = tmp_path / "unpacked" / "main" if form == "folder" else tmp_path / "unpacked" / "main" / "messages.json"
@@ -621,7 +618,7 @@ class TestArchives:
         assert "8 messages" in said
         assert ("1 file" in said) == (form == "folder")
 
-    def test_the_last_first_as_well(self, world, tmp_path):
+    def test_messages_in_descending_order_are_imported(self, world, tmp_path):
         path = tmp_path / "messages.json"
         path.write_text(json.dumps(ORIGINAL[::-1]))
 
@@ -630,7 +627,7 @@ class TestArchives:
         assert Message.objects.get(number=8).parent.number == 7
         assert Thread.objects.get(pk=THREAD_ID).last_title == "Nice"
 
-    def test_a_message_longer_than_what_is_read_at_a_time(self, world, tmp_path):
+    def test_message_longer_than_one_read_is_imported(self, world, tmp_path):
         path = tmp_path / "messages.json"
         long = "☂" * 700_000
         path.write_text(json.dumps([ORIGINAL[0] | {"content": long}, *ORIGINAL[1:]], ensure_ascii=False, indent=2))
@@ -642,20 +639,20 @@ class TestArchives:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            ('[{"id": 1, "event": "message", "content": "Hi", "sent": 1}', "ends too early"),
-            ('[{"id": 1, "event": ', "ends too early"),
+            ('[{"id": 1, "event": "message", "content": "Hi", "sent": 1}', "ends before the end"),
+            ('[{"id": 1, "event": ', "ends inside a message"),
             ("[1]", "not an array of messages"),
-            ('[{"hello": 1}]', "this is not a message"),
-            ('[{"id": "x", "event": "message"}]', "this is not a message"),
+            ('[{"hello": 1}]', "not a message with id and event"),
+            ('[{"id": "x", "event": "message"}]', "not a message with id and event"),
             ('[{"id": 1, "event": "message", "sent": "noon"}]', "message 1 cannot be read"),
             (
                 '[{"id": 1, "event": "activity", "thread_id": "x", "thread": {"fields": [1]}}]',
                 "message 1 cannot be read",
             ),
-            ('["\udcff"]', "not valid UTF-8"),
+            ('["\udcff"]', "not UTF-8"),
         ],
     )
-    def test_what_is_no_archive(self, world, tmp_path, text, reason):
+    def test_invalid_archive_is_refused(self, world, tmp_path, text, reason):
         path = tmp_path / "messages.json"
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
 
@@ -663,13 +660,12 @@ class TestArchives:
 
         assert (code, reason in said) == (1, True), said
 
-    def test_what_is_missing_is_said(self, world, archive, tmp_path):
+    def test_missing_arguments_and_files_are_errors(self, world, archive, tmp_path):
         assert refused("import_flow", str(archive))[1] == 2
         with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
             pass
         assert (
-            "does not contain messages.json"
-            in refused("import_flow", str(tmp_path / "empty.zip"), "--into", "acme/old")[0]
+            "contains no messages.json" in refused("import_flow", str(tmp_path / "empty.zip"), "--into", "acme/old")[0]
         )
         (tmp_path / "users.json").write_text("{}")
         assert refused("import_flow", str(archive), "--into", "acme/x", "--users", str(tmp_path / "users.json"))[1] == 2

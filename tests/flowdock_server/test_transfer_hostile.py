@@ -1,5 +1,6 @@
-"""Files and archives that somebody made to harm the server that imports them."""
+"""Importing files and archives that were made to harm the server."""
 
+import errno
 import gzip
 import itertools
 import json
@@ -25,15 +26,15 @@ from flowdock_server.models import (
     Invitation,
     Membership,
     Message,
-    Organization,
     Source,
     User,
 )
 from flowdock_server.secrets.tokens import digest, new_token
-from flowdock_server.transfer.archive import files as packed
+from flowdock_server.transfer.archive import conversion
+from flowdock_server.transfer.archive import files as archive_files
 
 from .conftest import activity, basic
-from .test_transfer import ORIGINAL, contents, exported, no_files_of_other_tests, refused, rich, run
+from .test_transfer import ORIGINAL, empty_the_server, exported, no_files_of_other_tests, refused, rich, run
 
 __all__ = ["no_files_of_other_tests", "rich"]
 
@@ -44,7 +45,7 @@ MOMENT = "2026-01-02T03:04:05+00:00"
 
 
 def file_of(path: Path, *records: dict, organization: str = "acme", flow: str = FLOW, name: str = "new") -> str:
-    """An export with `records` in the flow, as somebody could write it by hand."""
+    """A file with `records` in the flow, written by hand."""
     head = [
         {"type": "export", "format": 1},
         {"type": "organization", "name": organization, "parameterized_name": organization},
@@ -56,9 +57,9 @@ def file_of(path: Path, *records: dict, organization: str = "acme", flow: str = 
 
 
 class TestAccess:
-    """What an import grants to whom."""
+    """What access an import grants."""
 
-    LET_IN = (
+    GUEST_ACCESS = (
         {"type": "colleague", "user": 900, "admin": True},
         {"type": "member", "user": 900},
         {
@@ -67,10 +68,10 @@ class TestAccess:
         },
     )  # fmt: skip
 
-    def test_nobody_gets_into_an_organization_that_exists(self, world, tmp_path):
+    def test_file_adds_nobody_to_an_existing_organization(self, world, tmp_path):
         before = list(Membership.objects.values_list("organization", "user", "admin"))
 
-        said = run("import_flow", file_of(tmp_path / "file", *self.LET_IN))
+        said = run("import_flow", file_of(tmp_path / "file", *self.GUEST_ACCESS))
 
         assert list(Membership.objects.values_list("organization", "user", "admin")) == before
         assert not FlowMembership.objects.filter(user__email="guest@example.com").exists()
@@ -78,19 +79,19 @@ class TestAccess:
         assert Flow.objects.get(pk=FLOW).access_mode == "invitation"
         assert "Access not granted: 1 organization member, 1 flow member, 1 invitation" in said
 
-    def test_nobody_gets_into_a_flow_that_exists(self, world, tmp_path):
-        run("import_flow", file_of(tmp_path / "file", *self.LET_IN, flow=str(world.main.pk), name="main"))
+    def test_file_adds_nobody_to_an_existing_flow(self, world, tmp_path):
+        run("import_flow", file_of(tmp_path / "file", *self.GUEST_ACCESS, flow=str(world.main.pk), name="main"))
 
         assert not FlowMembership.objects.filter(user__email="guest@example.com").exists()
 
-    def test_members_come_in_when_the_operator_says_so_and_are_no_admins(self, world, tmp_path):
-        run("import_flow", file_of(tmp_path / "file", *self.LET_IN), "--members")
+    def test_members_option_adds_members_but_no_admins(self, world, tmp_path):
+        run("import_flow", file_of(tmp_path / "file", *self.GUEST_ACCESS), "--members")
 
         assert not Membership.objects.get(user__email="guest@example.com").admin
         assert FlowMembership.objects.filter(user__email="guest@example.com", flow=FLOW).exists()
         assert Invitation.objects.filter(email="other@example.com").exists()
 
-    def test_an_existing_member_does_not_become_an_admin(self, world, tmp_path):
+    def test_existing_member_does_not_become_an_admin(self, world, tmp_path):
         otto = {"type": "user", "id": 901, "email": "otto@example.com", "name": "O", "nick": "o"}
         admin = {"type": "colleague", "user": 901, "admin": True}
 
@@ -98,13 +99,13 @@ class TestAccess:
 
         assert not Membership.objects.get(organization=world.acme, user=world.otto).admin
 
-    def test_an_organization_that_the_import_creates_is_as_the_file_says(self, world, tmp_path):
-        run("import_flow", file_of(tmp_path / "file", *self.LET_IN, organization="fresh"))
+    def test_organization_created_by_the_import_has_the_members_of_the_file(self, world, tmp_path):
+        run("import_flow", file_of(tmp_path / "file", *self.GUEST_ACCESS, organization="fresh"))
 
         assert Membership.objects.get(organization__parameterized_name="fresh").admin
         assert FlowMembership.objects.get(flow=FLOW).user.email == "guest@example.com"
 
-    def test_a_token_of_the_file_does_not_open_a_flow_that_exists(self, world, tmp_path):
+    def test_flow_token_of_the_file_cannot_post_to_an_existing_flow(self, world, tmp_path):
         token = new_token()
         source = {
             "type": "source", "id": 77, "application": "guest-app", "creator": None, "name": "octo/hello",
@@ -120,7 +121,7 @@ class TestAccess:
         assert not world.main.messages.exists()
         assert Source.objects.get(flow=world.main).name == "octo/hello"
 
-    def test_a_password_of_the_file_signs_nobody_in(self, world, tmp_path):
+    def test_password_of_the_file_signs_nobody_in(self, world, tmp_path):
         guest = GUEST | {"id": 902, "email": "boss@example.com", "password": world.ines.password}
 
         said = run("import_flow", file_of(tmp_path / "file", guest))
@@ -129,7 +130,7 @@ class TestAccess:
         assert basic("boss@example.com", "a password").get("/user").status_code == 401
         assert "1 password" in said
 
-    def test_an_application_acts_for_nobody_and_is_offered_nowhere(self, world, tmp_path):
+    def test_application_is_not_published_and_asks_for_consent(self, world, tmp_path):
         greedy = {
             "published": True, "skip_authorization": True, "authorization_grant_type": "password",
             "client_type": "public", "client_secret": "!",
@@ -141,7 +142,7 @@ class TestAccess:
         assert (made.published, made.skip_authorization) == (False, False)
         assert (made.client_type, made.authorization_grant_type) == ("confidential", "authorization-code")
 
-    def test_people_and_applications_that_exist_stay_as_they_are(self, world, tmp_path):
+    def test_existing_users_and_applications_are_not_changed(self, world, tmp_path):
         ines = GUEST | {"id": 903, "email": "Ines@example.com", "name": "Fool", "password": "!", "is_active": False}
         lights = APPLICATION | {"client_id": "build-lights", "redirect_uris": "https://evil.test/"}
         before = User.objects.filter(pk=world.ines.pk).values().get()
@@ -153,16 +154,16 @@ class TestAccess:
 
 
 class TestOtherFlows:
-    """A file reaches into no flow but its own."""
+    """A file has no access to flows other than its own."""
 
-    def test_a_second_organization_or_flow(self, world, tmp_path):
+    def test_second_organization_or_flow_is_refused(self, world, tmp_path):
         fresh = {"type": "organization", "name": "Fresh", "parameterized_name": "fresh"}
         acme = fresh | {"parameterized_name": "acme"}
         main = {"type": "flow", "id": str(world.main.pk), "name": "Main", "parameterized_name": "main"}
 
         for number, (organization, lines) in enumerate((("acme", [fresh]), ("new", [acme]), ("other", [main]))):
             flow = FLOW[:-1] + str(number)
-            path = file_of(tmp_path / "file", *lines, *TestAccess.LET_IN, organization=organization, flow=flow)
+            path = file_of(tmp_path / "file", *lines, *TestAccess.GUEST_ACCESS, organization=organization, flow=flow)
             assert "line 5: the file has a second" in refused("import_flow", path)[0]
         assert not FlowMembership.objects.filter(user__email="guest@example.com").exists()
 
@@ -173,18 +174,18 @@ class TestOtherFlows:
             {"type": "organization", "name": "x", "parameterized_name": "../x"},
         ],
     )
-    def test_an_address_that_is_none(self, db, tmp_path, line):
+    def test_invalid_address_is_refused(self, db, tmp_path, line):
         (tmp_path / "file").write_text(json.dumps(line))
 
         assert "line 1" in refused("import_flow", str(tmp_path / "file"))[0]
 
-    def test_a_mark_on_another_flows_thread(self, rich, tmp_path):
+    def test_mark_on_a_thread_of_another_flow_is_refused(self, rich, tmp_path):
         mark = {"type": "mark", "user": 900, "thread": rich.threads.first().pk, "read_number": 5}
 
-        assert "line 5: the thread" in refused("import_flow", file_of(tmp_path / "file", mark))[0]
+        assert "line 5: it refers to thread" in refused("import_flow", file_of(tmp_path / "file", mark))[0]
 
     @pytest.mark.parametrize("ending", ["", ".thumbnail"])
-    def test_another_flows_file(self, rich, tmp_path, ending):
+    def test_attachment_of_another_flow_is_refused(self, rich, tmp_path, ending):
         key = rich.attachments.get().key + ending
         stolen = {
             "type": "attachment", "key": key, "message": None, "file_name": "mine", "content_type": "text/plain",
@@ -195,7 +196,7 @@ class TestOtherFlows:
         assert Attachment.objects.get().flow == rich
 
     @pytest.mark.parametrize("key", ["../../../../etc/escaped", "/etc/escaped", "..", "a/b", "a" * 15, "\0" * 20])
-    def test_a_file_outside_of_the_storage(self, world, tmp_path, key):
+    def test_key_that_leads_out_of_the_storage_is_refused(self, world, tmp_path, key):
         lines = (
             {"type": "message", "number": 1, "event": "message", "content": "x", "created_at": MOMENT},
             {
@@ -214,22 +215,22 @@ class TestOtherFlows:
 class TestLinks:
     @pytest.fixture
     def folder(self, tmp_path):
-        """An unpacked archive whose message 9 has a file "tide table.txt", which is a secret elsewhere."""
+        """An unpacked archive without the file of its message 9, "tide table.txt", and a secret beside it."""
         (tmp_path / "secret").write_text("a secret of the server")
         place = tmp_path / "unpacked" / "files" / "ec53a7aa"
         place.mkdir(parents=True)
         (tmp_path / "unpacked" / "messages.json").write_text(json.dumps(ORIGINAL))
         return tmp_path / "unpacked"
 
-    def test_a_symbolic_link_is_not_followed(self, world, folder, tmp_path):
+    def test_symbolic_link_is_not_followed(self, world, folder, tmp_path):
         (folder / "files" / "ec53a7aa" / "tide table.txt").symlink_to(tmp_path / "secret")
 
         said = run("import_flow", str(folder), "--into", "acme/old")
 
-        assert "Left out 1 symbolic or hard links in the folder" in said
+        assert "Left out 1 symbolic or hard link in the folder" in said
         assert not storages["attachments"].exists(Attachment.objects.get().key)
 
-    def test_a_folder_behind_a_symbolic_link_is_not_entered(self, world, folder, tmp_path):
+    def test_symbolic_link_to_a_folder_is_not_followed(self, world, folder, tmp_path):
         (tmp_path / "elsewhere").mkdir()
         (tmp_path / "elsewhere" / "tide table.txt").write_text("a secret of the server")
         (folder / "more").symlink_to(tmp_path / "elsewhere")
@@ -238,26 +239,26 @@ class TestLinks:
 
         assert not storages["attachments"].exists(Attachment.objects.get().key)
 
-    def test_a_hard_link_is_not_read(self, world, folder, tmp_path):
+    def test_hard_link_is_not_read(self, world, folder, tmp_path):
         os.link(tmp_path / "secret", folder / "files" / "ec53a7aa" / "tide table.txt")
 
         run("import_flow", str(folder), "--into", "acme/old")
 
         assert not storages["attachments"].exists(Attachment.objects.get().key)
 
-    def test_a_pipe_is_not_waited_for(self, world, folder):
+    def test_pipe_does_not_block_the_import(self, world, folder):
         os.mkfifo(folder / "files" / "ec53a7aa" / "tide table.txt")
 
         assert "8 messages" in run("import_flow", str(folder), "--into", "acme/old")
 
-    def test_messages_behind_a_link_are_none(self, world, folder, tmp_path):
+    def test_messages_json_that_is_a_link_is_not_read(self, world, folder, tmp_path):
         os.replace(folder / "messages.json", tmp_path / "secret")
         (folder / "messages.json").symlink_to(tmp_path / "secret")
 
-        assert "does not contain messages.json" in refused("import_flow", str(folder), "--into", "acme/old")[0]
+        assert "contains no messages.json" in refused("import_flow", str(folder), "--into", "acme/old")[0]
 
     @pytest.mark.parametrize("path", ["/files/1/../../secret", "/../secret", "/etc/passwd", "../../secret"])
-    def test_a_path_in_a_message_leads_to_no_file_outside(self, world, folder, tmp_path, path):
+    def test_path_of_an_attachment_cannot_lead_outside(self, world, folder, tmp_path, path):
         message = ORIGINAL[2] | {"attachments": [{"file_name": Path(path).name, "path": path}]}
         (folder / "messages.json").write_text(json.dumps([message]))
 
@@ -265,7 +266,7 @@ class TestLinks:
 
         assert not storages["attachments"].exists(Attachment.objects.get().key)
 
-    def test_names_in_a_zip_lead_to_no_file_outside(self, world, tmp_path):
+    def test_names_in_a_zip_cannot_lead_outside(self, world, tmp_path):
         (tmp_path / "secret").write_text("a secret of the server")
         name = str(tmp_path / "secret")
         message = ORIGINAL[2] | {"attachments": [{"file_name": "secret", "path": name}]}
@@ -277,7 +278,7 @@ class TestLinks:
 
         run("import_flow", str(tmp_path / "a.zip"), "--into", "acme/old")
 
-        # The zip's own bytes, which are where the link leads to and not what is there.
+        # The link's own content, the path, and not that of the file that it points to.
         with storages["attachments"].open(Attachment.objects.get().key) as stored:
             assert stored.read() == name.encode()
 
@@ -302,7 +303,7 @@ class TestSizes:
                 file.writestr(name, data)
         return path
 
-    def test_a_small_zip_that_unpacks_to_much_is_refused_unread(self, world, tmp_path):
+    def test_zip_bomb_is_refused_before_it_is_unpacked(self, world, tmp_path):
         path = self.zipped(tmp_path / "a.zip", '[{"id": 1, "content": "', *["x" * 2**20] * 100, '"}]')
         assert path.stat().st_size < 2**20
 
@@ -312,7 +313,7 @@ class TestSizes:
         assert (code, "unpacks to" in said) == (1, True), said
 
     @pytest.mark.parametrize("packing", ["zip", "plain"])
-    def test_a_message_that_does_not_end_is_read_up_to_a_limit(self, world, tmp_path, packing):
+    def test_message_of_an_archive_is_read_up_to_a_limit(self, world, tmp_path, packing):
         parts = ['[{"id": 1, "content": "', *["x" * 2**20] * 50, '"}]']
         path = tmp_path / "messages.json"
         path.write_text("".join(parts))
@@ -324,7 +325,7 @@ class TestSizes:
 
         assert "message 1 in it is longer than" in said
 
-    def test_a_line_that_does_not_end_is_read_up_to_a_limit(self, world, tmp_path):
+    def test_line_is_read_up_to_a_limit(self, world, tmp_path):
         path = tmp_path / "bomb.jsonl.gz"
         with gzip.open(path, "wb") as file:
             for part in (b'{"type": "export", "format": 1}\n{"type": "', *[b"x" * 2**20] * 100):
@@ -336,20 +337,20 @@ class TestSizes:
 
         assert "line 2: longer than" in said
 
-    def test_many_large_lines_are_stored_a_few_at_a_time(self, world, tmp_path):
+    def test_many_large_messages_are_stored_a_few_at_a_time(self, world, tmp_path):
         message = {"type": "message", "event": "message", "content": "x" * 2**20, "created_at": MOMENT}
-        path = file_of(tmp_path / "file", *(message | {"number": number} for number in range(1, 41)))
+        path = file_of(tmp_path / "file", *(message | {"number": number} for number in range(1, 31)))
 
-        with memory_under(40):
+        with memory_under(30):
             run("import_flow", path)
 
-        assert Message.objects.count() == 40
+        assert Message.objects.count() == 30
 
-    def test_a_thread_for_each_message_in_the_wrong_order_takes_little_memory(self, world, tmp_path):
-        thread = {"title": "t" * 8000}
+    def test_unordered_messages_with_a_thread_each_take_little_memory(self, world, tmp_path):
+        thread = {"title": "t" * 80_000}
         messages = [
             {"id": number, "event": "discussion", "sent": 1, "thread_id": f"{number}", "thread": thread}
-            for number in range(3000, 0, -1)
+            for number in range(300, 0, -1)
         ]
         path = tmp_path / "messages.json"
         path.write_text(json.dumps(messages))
@@ -360,8 +361,8 @@ class TestSizes:
 
         assert list(Flow.objects.get(parameterized_name="old").messages.values_list("number", flat=True)[:2]) == [1, 2]
 
-    def test_too_many_files(self, world, tmp_path, monkeypatch):
-        monkeypatch.setattr(packed, "MAX_FILES", 3)
+    def test_archive_with_too_many_files_is_refused(self, world, tmp_path, monkeypatch):
+        monkeypatch.setattr(archive_files, "MAX_FILES", 3)
         path = self.zipped(tmp_path / "a.zip", "[]", more={f"{number}": b"" for number in range(4)})
         (tmp_path / "folder").mkdir()
         with zipfile.ZipFile(path) as file:
@@ -370,14 +371,14 @@ class TestSizes:
         for each in (path, tmp_path / "folder"):
             assert "more than 3 files" in refused("import_flow", str(each), "--into", "acme/old")[0]
 
-    def test_a_table_of_contents_that_is_too_large(self, world, tmp_path, monkeypatch):
-        monkeypatch.setattr(packed, "MAX_DIRECTORY", 4000)
+    def test_zip_with_a_large_table_of_contents_is_refused(self, world, tmp_path, monkeypatch):
+        monkeypatch.setattr(archive_files, "MAX_TABLE_OF_CONTENTS", 4000)
         path = self.zipped(tmp_path / "a.zip", "[]", more={f"{number}": b"" for number in range(100)})
 
         assert "table of contents is larger" in refused("import_flow", str(path), "--into", "acme/old")[0]
 
     @pytest.mark.parametrize("said", [3, 2**31])
-    def test_a_size_that_is_not_the_real_one(self, world, tmp_path, said):
+    def test_zip_with_a_wrong_size_is_refused(self, world, tmp_path, said):
         path = self.zipped(tmp_path / "a.zip", json.dumps(ORIGINAL))
         with zipfile.ZipFile(path) as file:
             real = file.getinfo("messages.json").file_size
@@ -389,15 +390,12 @@ class TestSizes:
 
         said_of_it, code = refused("import_flow", str(path), "--into", "acme/old")
 
-        assert (code, "unpacks to" in said_of_it or "damaged" in said_of_it or "ends too early" in said_of_it) == (
-            1,
-            True,
-        )
+        assert (code, "unpacks to" in said_of_it or "damaged" in said_of_it or "ends" in said_of_it) == (1, True)
 
     @pytest.mark.parametrize(
-        ("place", "bits", "reason"), [(8, 0x1, "is encrypted"), (10, zipfile.ZIP_LZMA, "compressed by a method")]
+        ("place", "bits", "reason"), [(8, 0x1, "is encrypted"), (10, zipfile.ZIP_LZMA, "has a compression method")]
     )
-    def test_a_zip_that_cannot_be_read(self, world, tmp_path, place, bits, reason):
+    def test_encrypted_zip_and_unusual_compression_are_refused(self, world, tmp_path, place, bits, reason):
         path = self.zipped(tmp_path / "a.zip", "[]")
         whole = path.read_bytes()
         at = whole.rindex(b"PK\1\2") + place
@@ -405,7 +403,7 @@ class TestSizes:
 
         assert reason in refused("import_flow", str(path), "--into", "acme/old")[0]
 
-    def test_a_damaged_zip(self, world, tmp_path):
+    def test_damaged_zip_is_refused(self, world, tmp_path):
         path = self.zipped(tmp_path / "a.zip", json.dumps(ORIGINAL))
         whole = bytearray(path.read_bytes())
         whole[100:200] = bytes(100)
@@ -420,26 +418,26 @@ def nested(depth: int) -> str:
 
 @pytest.mark.parametrize("depth", [40, 2000, 100_000])
 class TestNesting:
-    def test_a_line_that_is_nested_too_deeply_is_named(self, world, tmp_path, depth):
+    def test_error_names_the_line(self, world, tmp_path, depth):
         path = tmp_path / "deep.jsonl"
         path.write_text('{"type": "export", "format": 1}\n{"type": "message", "data": {"a": ' + nested(depth) + "}}\n")
 
         said, code = refused("import_flow", str(path))
 
-        assert (code, "line 2: nested too deeply" in said) == (1, True), said
+        assert (code, "line 2: nested more than 32 levels deep" in said) == (1, True), said
 
-    def test_a_message_of_an_archive_that_is_nested_too_deeply_is_named(self, world, tmp_path, depth):
+    def test_error_names_the_message_of_an_archive(self, world, tmp_path, depth):
         path = tmp_path / "messages.json"
         path.write_text('[{"id": 1, "event": "message"}, {"id": 2, "event": "vcs", "content": ' + nested(depth) + "}]")
 
         said, code = refused("import_flow", str(path), "--into", "acme/old")
 
-        assert (code, "message 2 in it is nested too deeply" in said) == (1, True), said
+        assert (code, "message 2 in it is nested more than 32 levels deep" in said) == (1, True), said
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1E+400"])
 class TestNumbersThatAreNotFinite:
-    def test_its_line_is_named(self, world, tmp_path, number):
+    def test_error_names_the_line(self, world, tmp_path, number):
         path = tmp_path / "endless.jsonl"
         path.write_text('{"type": "export", "format": 1}\n{"type": "message", "data": {"a": [' + number + "]}}\n")
 
@@ -447,7 +445,7 @@ class TestNumbersThatAreNotFinite:
 
         assert (code, f"line 2: {number} is not a finite number" in said) == (1, True), said
 
-    def test_its_message_of_an_archive_is_named(self, world, tmp_path, number):
+    def test_error_names_the_message_of_an_archive(self, world, tmp_path, number):
         path = tmp_path / "messages.json"
         path.write_text('[{"id": 1, "event": "message"}, {"id": 2, "event": "vcs", "content": {"a": ' + number + "}}]")
 
@@ -460,13 +458,13 @@ HOSTILE = (None, True, -1, 2**70, 1.5, "", "\0", "\ud800", "x" * 3000, [], [[]],
 
 
 def import_or_refuse(*arguments: str) -> None:
-    """Fails with any error but one that a person is told of."""
+    """Lets only an error pass that the command reports in a sentence."""
     with suppress(CommandError):
         run("import_flow", *arguments)
 
 
-def test_a_value_of_any_type_in_any_field_is_refused_or_stored(rich, tmp_path):
-    """Never a traceback. Each field of each kind of line gets one of the hostile values, in turn."""
+def test_any_value_in_any_field_is_refused_or_stored(rich, tmp_path):
+    """Each field of each type of record gets one of the hostile values, in turn; none causes a traceback."""
     path = exported(rich, tmp_path / "main.jsonl", "--passwords")
     records = [json.loads(line) for line in path.read_text().splitlines()]
     records = [record | {"data": "YQ=="} if record["type"] == "bytes" else record for record in records]
@@ -483,7 +481,7 @@ def test_a_value_of_any_type_in_any_field_is_refused_or_stored(rich, tmp_path):
     assert tried > 100
 
 
-def test_a_value_of_any_type_in_any_field_of_an_archive_is_refused_or_imported(world, tmp_path):
+def test_any_value_in_any_field_of_an_archive_is_refused_or_imported(world, tmp_path):
     path = tmp_path / "messages.json"
     values = itertools.cycle(HOSTILE)
 
@@ -504,21 +502,56 @@ def test_a_value_of_any_type_in_any_field_of_an_archive_is_refused_or_imported(w
             import_or_refuse(str(path), "--into", f"other/flow{number}")
 
 
-class TestOwnFaults:
-    """What goes wrong in the server is not blamed on the file."""
+TABLES = (
+    "organization", "flow", "user", "membership", "flowmembership", "application", "source", "invitation", "thread",
+    "message", "tag", "attachment", "threadmark",
+)  # fmt: skip
 
-    def test_a_fault_in_the_storage(self, rich, tmp_path, monkeypatch):
+
+class TestBugsAndFailures:
+    """An error that the file does not cause surfaces as itself, and is not reported as an error in a line."""
+
+    @pytest.mark.parametrize(
+        ("table", "error"),
+        list(zip(TABLES, itertools.cycle((TypeError, KeyError, AttributeError, ValueError)), strict=False)),
+    )
+    def test_bug_while_a_record_is_stored(self, rich, tmp_path, table, error):
+        path = exported(rich, tmp_path / "main.jsonl")
+        empty_the_server()
+
+        def broken(execute, sql, params, many, context):
+            if f'INTO "flowdock_server_{table}"' in sql:
+                raise error("a bug")
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(broken), pytest.raises(error, match="a bug"):
+            run("import_flow", str(path))
+
+    def test_bug_while_a_file_is_stored(self, rich, tmp_path, monkeypatch):
         path = exported(rich, tmp_path / "main.jsonl")
 
         def broken(name):
-            raise AttributeError("a fault of ours")
+            raise AttributeError("a bug")
 
         monkeypatch.setattr(storages["attachments"], "exists", broken)
 
-        with pytest.raises(AttributeError, match="a fault of ours"):
+        with pytest.raises(AttributeError, match="a bug"):
             run("import_flow", str(path))
 
-    def test_a_database_that_is_away(self, rich, tmp_path):
+    @pytest.mark.parametrize("error", [TypeError, KeyError, AttributeError, ValueError])
+    def test_bug_while_a_message_of_an_archive_is_converted(self, world, tmp_path, monkeypatch, error):
+        path = tmp_path / "messages.json"
+        path.write_text(json.dumps(ORIGINAL))
+
+        def broken(original):
+            raise error("a bug")
+
+        monkeypatch.setattr(conversion, "title", broken)
+
+        with pytest.raises(error, match="a bug"):
+            run("import_flow", str(path), "--into", "acme/old")
+
+    def test_database_that_is_away(self, rich, tmp_path):
         path = exported(rich, tmp_path / "main.jsonl")
 
         def away(execute, sql, params, many, context):
@@ -529,11 +562,13 @@ class TestOwnFaults:
         with connection.execute_wrapper(away), pytest.raises(OperationalError, match="away"):
             run("import_flow", str(path), "--into", "acme/copy")
 
+    def test_full_disk_is_not_reported_as_an_unreadable_file(self, rich, tmp_path, monkeypatch):
+        path = exported(rich, tmp_path / "main.jsonl")
 
-def test_an_import_into_the_same_server_still_changes_nothing(rich, tmp_path):
-    path = exported(rich, tmp_path / "main.jsonl", "--passwords")
-    before = contents(rich)
+        def full(name, content):
+            raise OSError(errno.ENOSPC, "No space left on device", "/data/files/x")
 
-    assert "nothing new" in run("import_flow", str(path))
-    assert contents(Flow.objects.get(pk=rich.pk)) == before
-    assert Organization.objects.count() == 2
+        monkeypatch.setattr(storages["attachments"], "save", full)
+
+        said, _ = refused("import_flow", str(path), "--into", "acme/copy")
+        assert said == "/data/files/x cannot be written: No space left on device"

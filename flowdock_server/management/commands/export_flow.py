@@ -59,14 +59,14 @@ class Command(BaseCommand):
         found = lookups.flow(*flow)
         written = 0
         try:
-            with _opened(output) as file, tqdm(unit="line", disable=None, leave=False) as bar:
-                for record in export.lines(found, passwords=passwords, files=not no_files):
+            with _opened(output) as file, tqdm(unit="record", disable=None, leave=False) as bar:
+                for record in export.records(found, passwords=passwords, files=not no_files):
                     file.write(json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n")
                     written += record["type"] == "message"
                     bar.update()
         except OSError as error:
             name = "Standard output" if output == "-" else output
-            raise CommandError(f"{name} cannot be written: {error.strerror}") from error
+            raise CommandError(f"{error.filename or name}: {error.strerror or error}") from error
         if output != "-":
             messages = f"{written} message{'' if written == 1 else 's'}"
             self.stdout.write(f"Exported {'/'.join(flow)} with {messages} to {output}")

@@ -8,7 +8,7 @@ import sys
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from flowdock_server.management import lookups
-from flowdock_server.transfer import Unfit
-from flowdock_server.transfer import untrusted_json as reading
-from flowdock_server.transfer.archive import Archive
+from flowdock_server.transfer import InvalidArchive, untrusted_json
+from flowdock_server.transfer.archive import FlowdockArchive
 from flowdock_server.transfer.loading import Loader
 from flowdock_server.transfer.record_types import Record
 
 MAX_USERS = 32 * 1024 * 1024  # bytes of --users
-# What counts are called for people, where the type of record says too little.
+
+# What people call the types of records whose names in the file say too little.
 LABELS = {"colleague": "organization member", "member": "flow member", "mark": "thread mark"}
 
 EXAMPLE = """
@@ -96,69 +96,91 @@ class Command(BaseCommand):
                     raise CommandError(
                         "An archive does not contain the name of its flow. Give it with --into", returncode=2
                     )
-                archive = Archive(Path(file), into, _people(users), members=members)
+                archive = FlowdockArchive(Path(file), into, _users(users), members=members)
                 records = archive.records()
             elif users:
                 raise CommandError("--users can only be used with an archive from Flowdock", returncode=2)
             else:
-                records = _lines(file)
-            flow = loader.load(tqdm(records, unit="line", disable=None, leave=False))
-        except Unfit as error:
-            again = ". Everything before it was imported. Fix it and run this again" if loader.made.total() else ""
-            name = "standard input" if file == "-" else file
-            raise CommandError(f"{name}: {str(error).removesuffix('.')}{again}") from None
+                records = _records(file)
+            flow = loader.load(tqdm(_readable(records, file), unit="record", disable=None, leave=False))
+        except InvalidArchive as error:
+            name = "Standard input" if file == "-" else file
+            advice = ". Everything before it was imported. Fix it and run this again" if loader.created.total() else ""
+            raise CommandError(f"{name}: {str(error).removesuffix('.')}{advice}") from error
         except OSError as error:
-            raise CommandError(f"{error.filename or file} cannot be read: {error.strerror or error}") from None
-        self.stdout.write(f"Imported into {flow.web_url}: {_counts(loader.made) or 'nothing new'}")
+            name = error.filename or "The storage of files"
+            raise CommandError(f"{name} cannot be written: {error.strerror or error}") from error
+        self.stdout.write(f"Imported into {flow.web_url}: {_counts(loader.created) or 'nothing new'}")
         if withheld := _counts(loader.withheld):
             self.stdout.write(f"Access not granted: {withheld}. To grant it, use --members or --passwords: see --help")
-        if archive and archive.left_out:
-            self.stdout.write(f"Left out {archive.left_out.total()} messages that only client programs use")
+        if archive and archive.skipped:
+            self.stdout.write(f"Left out {_count(archive.skipped.total(), 'message')} that only client programs use")
         if archive and archive.links:
-            self.stdout.write(f"Left out {archive.links} symbolic or hard links in the folder")
+            self.stdout.write(f"Left out {_count(archive.links, 'symbolic or hard link')} in the folder")
 
 
 def _counts(counter: Counter[str]) -> str:
     """1 user, 3 messages."""
-    named = ((count, LABELS.get(kind, kind)) for kind, count in counter.items() if count)
-    return ", ".join(f"{count} {label}{'s' if count > 1 else ''}" for count, label in named)
+    return ", ".join(_count(count, LABELS.get(name, name)) for name, count in counter.items() if count)
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _is_archive(path: Path) -> bool:
-    if path.is_dir() or zipfile.is_zipfile(path):
-        return True
-    with path.open("rb") as file:
-        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+    try:
+        if path.is_dir() or zipfile.is_zipfile(path):
+            return True
+        with path.open("rb") as file:
+            return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+    except OSError as error:
+        raise _unreadable(str(path), error) from error
 
 
-def _people(name: str | None) -> list[dict[str, Any]]:
+def _users(name: str | None) -> list[dict[str, Any]]:
     """The users in a file: a list of the API's user objects, or an object with such a list in `users`, like a flow."""
     if name is None:
         return []
-    with Path(name).open("rb") as file:
-        data = file.read(MAX_USERS + 1)
-    if len(data) > MAX_USERS:
+    try:
+        with Path(name).open("rb") as file:
+            content = file.read(MAX_USERS + 1)
+    except OSError as error:
+        raise _unreadable(name, error) from error
+    if len(content) > MAX_USERS:
         raise CommandError(f"{name} is larger than {MAX_USERS} bytes", returncode=2)
     try:
-        value = reading.parse(data)
-    except Unfit as error:
-        raise CommandError(f"{name}: {error}", returncode=2) from None
-    people = value.get("users") if isinstance(value, dict) else value
-    if not isinstance(people, list) or not all(isinstance(each, dict) and "id" in each for each in people):
+        value = untrusted_json.parse(content)
+    except InvalidArchive as error:
+        raise CommandError(f"{name}: {error}", returncode=2) from error
+    users = value.get("users") if isinstance(value, dict) else value
+    if not isinstance(users, list) or not all(isinstance(user, dict) and "id" in user for user in users):
         raise CommandError(f"{name} is not a list of users from Flowdock's API", returncode=2)
-    return people
+    return users
 
 
-def _lines(name: str) -> Iterator[Record]:
+def _records(name: str) -> Iterator[Record]:
     with ExitStack() as stack:
         file: Any = sys.stdin.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))
         if file.peek(2)[:2] == b"\x1f\x8b":
             file = stack.enter_context(gzip.open(file))
         try:
-            for number, line in enumerate(reading.lines(file), 1):
+            for number, line in enumerate(untrusted_json.read_lines(file), 1):
                 try:
-                    yield reading.parse(line)
-                except Unfit as error:
-                    raise Unfit(f"line {number}: {error}") from None
+                    yield untrusted_json.parse(line)
+                except InvalidArchive as error:
+                    raise InvalidArchive(f"line {number}: {error}") from None
         except (EOFError, zlib.error, gzip.BadGzipFile):
-            raise Unfit("the compressed file is damaged or was cut off") from None
+            raise InvalidArchive("the compressed file is damaged or was cut off") from None
+
+
+def _readable(records: Iterable[Record], name: str) -> Iterator[Record]:
+    """`records`; an error while they are read is the file's. One while they are stored is not, and passes by."""
+    try:
+        yield from records
+    except OSError as error:
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: OSError) -> CommandError:
+    return CommandError(f"{error.filename or name} cannot be read: {error.strerror or error}")
