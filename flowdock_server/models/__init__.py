@@ -1,4 +1,4 @@
-"""What the server keeps.
+"""The server's database tables.
 
     people.py        User, Organization, Membership, ApiToken, EmailChange, SignInFailures
     flows.py         Flow, FlowMembership, Invitation
@@ -7,8 +7,8 @@
     private.py       Conversation, PrivateMessage, PrivateTag
     search.py        Indexed
 
-Writing messages is `flowdock_server.posting.messages.post`; nothing else creates a Message or changes a Thread's state.
-Strangers' HTML is stored as it came: show it through the properties that begin with `safe_`.
+`flowdock_server.posting` writes messages and the states of threads; so does `flowdock_server.transfer`, for imports.
+HTML from outside is stored unchanged: show it through the properties that begin with `safe_`.
 """
 
 from .applications import Application, CodeUsed, Source, UsedCode

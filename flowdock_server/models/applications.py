@@ -28,7 +28,7 @@ OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 
 
 def _fill(address: str, values: dict[str, str], otherwise: dict[str, str]) -> str:
-    """Put `values` into the {placeholders} of `address`; where it has none, append `otherwise` to its query."""
+    """Fill the {placeholders} of `address` with `values`. If it has none, add `otherwise` to its query."""
     filled = address
     for name, value in values.items():
         filled = filled.replace("{" + name + "}", quote(value, safe=""))
@@ -39,7 +39,7 @@ def _fill(address: str, values: dict[str, str], otherwise: dict[str, str]) -> st
 
 
 def _is_hashed(secret: str) -> bool:
-    """As the toolkit decides whether it still has to hash a secret."""
+    """Whether the secret is already hashed, as the toolkit decides it."""
     try:
         identify_hasher(secret)
     except ValueError:
@@ -48,16 +48,16 @@ def _is_hashed(secret: str) -> bool:
 
 
 class Application(AbstractApplication):
-    """A program that people let act for them by OAuth, and that connects sources to flows.
+    """An OAuth application. It acts for people who allow it and connects sources to flows.
 
-    `redirect_uris` holds exactly one address, or Flowdock's out-of-band one. `client_secret` is stored hashed: read
-    it from the object that was just created or given `rotate_secret()`, and show it once. `setup_uri` is where "Add"
-    in a flow's settings leads (an application without one is not offered there), `configuration_uri` where
-    "Configure" leads: use `setup_address(flow)` and `configuration_address(source)`. `signing_secret` is the client
-    secret again, for the signature of Flowdock-Token.
+    `redirect_uris` contains exactly one URI, which may be Flowdock's out-of-band URI. `client_secret` is stored as a
+    hash: read it from the object that was just created, or use the result of `rotate_secret()`, and show it once.
+    `setup_uri` is what "Add" in a flow's settings opens (without one, the application is not offered there), and
+    `configuration_uri` what "Configure" opens: use `setup_address(flow)` and `configuration_address(source)`.
+    `signing_secret` is the client secret in plain text, for signing Flowdock-Token.
     """
 
-    # Its developer may leave, and it stays: flows are connected through it.
+    # When its developer is deleted, the application stays, since flows are connected to it.
     user = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="applications")
     client_secret: str
     icon = models.CharField(max_length=2000, blank=True, help_text="Address of a square picture")
@@ -73,10 +73,9 @@ class Application(AbstractApplication):
         pass
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Hash a new client secret, and seal it, so that what is sent to the application can be signed.
+        """Hash a new client secret, and store it encrypted too, for signing requests to the application.
 
-        One that was generated is hashed by SHA-256; one that somebody chose is left to the toolkit, which takes the
-        hasher of passwords.
+        A generated secret is hashed with SHA-256. The toolkit hashes other secrets like passwords.
         """
         fields = kwargs.get("update_fields")
         if (fields is None or "client_secret" in fields) and not _is_hashed(self.client_secret):
@@ -89,7 +88,7 @@ class Application(AbstractApplication):
 
     @property
     def signing_secret(self) -> str:
-        """The client secret; empty where it was set before this server could keep it, or under a key that is lost."""
+        """The client secret; empty if it is not stored, or encrypted with a key that is no longer set."""
         try:
             return unseal(self.sealed_secret) if self.sealed_secret else ""
         except Unsealable:
@@ -112,18 +111,18 @@ class Application(AbstractApplication):
 
     @property
     def icon_url(self) -> str:
-        """The icon's whole address; empty where there is none."""
+        """The full URL of the icon, or empty."""
         return settings.SERVER_URL + self.icon if self.icon.startswith("/") else self.icon
 
     def setup_address(self, flow: Flow) -> str:
-        """Where "Add" leads from `flow`: {flow_id} and {flow_url} are filled; else `flow` is appended."""
+        """The URL that "Add" opens for `flow`: with {flow_id} and {flow_url} filled, or `flow` added to its query."""
         return _fill(self.setup_uri, {"flow_id": str(flow.pk), "flow_url": flow.url}, otherwise={"flow": str(flow.pk)})
 
     def configuration_address(self, source: Source) -> str:
-        """Where "Configure" leads for `source`; empty where there is nothing to configure.
+        """The URL that "Configure" opens for `source`; empty if the application has none.
 
-        {source_id}, {source_url}, {integration_id}, {flow_id} and {flow_url} are filled; else `integration_id` and
-        `flow` are appended.
+        {source_id}, {source_url}, {integration_id}, {flow_id} and {flow_url} are filled. If there are none of them,
+        `integration_id` and `flow` are added to the query.
         """
         if not self.configuration_uri:
             return ""
@@ -140,7 +139,7 @@ class Application(AbstractApplication):
         )
 
     def rotate_secret(self) -> str:
-        """Make the old client secret useless and return the new one: the only time it is seen."""
+        """Replace the client secret and return the new one, which cannot be read again."""
         secret = new_token() + new_token()
         self.client_secret = secret
         self.save(update_fields=["client_secret", "updated"])
@@ -148,13 +147,13 @@ class Application(AbstractApplication):
 
 
 class CodeUsed(Exception):
-    """The authorization code was exchanged before."""
+    """The authorization code was already exchanged."""
 
 
 class UsedCode(models.Model):
-    """An authorization code that was exchanged, and for what: its second use ends what the first one got.
+    """An authorization code that was exchanged. If it is used again, the tokens from the first use are revoked.
 
-    `checksum` is that of the access token, `token_family` that of its refresh tokens, where there are some.
+    `checksum` is that of the access token, `token_family` that of its refresh tokens, if there are any.
     """
 
     KEPT = timedelta(days=14)  # as long as an access token lasts
@@ -170,7 +169,7 @@ class UsedCode(models.Model):
 
     @classmethod
     def keep(cls, code: str, application: Application, access_token: str) -> None:
-        """Remember what `code` was exchanged for. Raises CodeUsed; what the first use got is committed by then."""
+        """Store the tokens of `code`. Raises CodeUsed if it was used before; its first tokens are committed then."""
         cls.objects.filter(used_at__lt=timezone.now() - cls.KEPT).delete()
         tokens = get_refresh_token_model().objects.filter(access_token__token_checksum=digest(access_token))
         got = {
@@ -185,7 +184,7 @@ class UsedCode(models.Model):
     @classmethod
     @transaction.atomic
     def revoke(cls, code: str, application: Application) -> None:
-        """End the tokens that `code` was exchanged for: somebody else has it too (RFC 6749, 4.1.2)."""
+        """Revoke the tokens of `code`, since somebody else has the code too (RFC 6749, section 4.1.2)."""
         used = cls.objects.filter(code_digest=digest(code), application=application).first()
         if used:
             get_refresh_token_model().revoke_family(used.token_family)
@@ -194,15 +193,15 @@ class UsedCode(models.Model):
 
 class SourceQuerySet(models.QuerySet["Source"]):
     def connected(self) -> SourceQuerySet:
-        """Those that have not been removed."""
+        """Sources that have not been removed."""
         return self.filter(removed_at=None)
 
 
 class Source(models.Model):
-    """A connection of an application to a flow: one repository, one project.
+    """What an application connects to a flow, such as a repository or a project.
 
-    Create with `Source.connect(...)`, which returns the row and its flow token: the only time it is seen. `creator`
-    may leave and the source stays. `remove()` keeps the row, so that its token is answered 410 for ever.
+    Create it with `Source.connect(...)`, which returns it and its flow token, which cannot be read again. It stays when
+    its `creator` is deleted. `remove()` keeps the row, so that requests with its token are answered 410.
     """
 
     flow = models.ForeignKey(Flow, models.CASCADE, related_name="sources")
@@ -252,7 +251,7 @@ class Source(models.Model):
         return source, token
 
     def change(self, *, error_message: str | None = None, configuration_url: str | None = None) -> None:
-        """What an application may change of its source; None leaves a field as it is, an empty text clears it."""
+        """Change what an application can change. None leaves a field unchanged, an empty string clears it."""
         if error_message is not None:
             self.error_message = error_message
         if configuration_url is not None:
@@ -261,7 +260,7 @@ class Source(models.Model):
         self._publish()
 
     def remove(self) -> None:
-        """End it: whoever posts with its token learns 410 Gone. Its threads stay in the inbox."""
+        """Remove the source: requests with its token are answered 410. Its threads stay in the inbox."""
         self.removed_at = timezone.now()
         self.error_message = ""
         self.save(update_fields=["removed_at", "error_message"])
@@ -277,5 +276,5 @@ class Source(models.Model):
 
     @property
     def configuration_address(self) -> str:
-        """Where "Configure" leads: the source's own address if it has one, else its application's; may be empty."""
+        """The URL that "Configure" opens: the source's own, or its application's; may be empty."""
         return self.configuration_url or self.application.configuration_address(self)

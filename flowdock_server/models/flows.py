@@ -16,17 +16,17 @@ from .people import PARAMETERIZED, Membership, Organization, User
 
 class FlowQuerySet(models.QuerySet["Flow"]):
     def open_to(self, user: User) -> FlowQuerySet:
-        """The flows that `user` is in and not blocked in: the only ones they can read, post to or connect."""
+        """The flows of which `user` is a member and not blocked. They can read, post to and connect only these."""
         return self.filter(memberships__user=user, memberships__disabled=False)
 
 
 class Flow(models.Model):
     """A team's workspace: chat and team inbox.
 
-    Pages and API look a flow up through `Flow.objects.open_to(user)`, so that a flow one is not in does not exist.
-    `last_number` is the number of its latest message: messages are numbered within their flow. `join_nonce` is what the
-    key of its invite link is made from: another one ends the link. One that is `disabled`
-    is archived: it can be read, and nothing can be posted.
+    Pages and the API look up flows with `Flow.objects.open_to(user)`, so that other flows do not exist for the user.
+    `last_number` is the number of the flow's latest message; messages are numbered within their flow. The key of the
+    invite link is made from `join_nonce`; changing it disables the link. A flow that is `disabled` is archived and
+    read-only.
     """
 
     class AccessMode(models.TextChoices):
@@ -40,7 +40,7 @@ class Flow(models.Model):
     parameterized_name = models.CharField(max_length=100, validators=[PARAMETERIZED])
     access_mode = models.CharField(max_length=12, choices=AccessMode, default=AccessMode.INVITATION)
     disabled = models.BooleanField(default=False, help_text="Archived: it can be read, and nothing can be posted")
-    # None and not "" where there is none, so that many may have none.
+    # None and not "" if there is none, because it is unique.
     api_token_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
     join_nonce = models.CharField(max_length=32, default=new_token, editable=False)
     last_number = models.BigIntegerField(default=0, editable=False)
@@ -65,7 +65,7 @@ class Flow(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        """Its page. Needs `organization`: select_related it in lists."""
+        """The path of its page. Select `organization` in lists."""
         return f"/app/{self.organization.parameterized_name}/{self.parameterized_name}"
 
     @property
@@ -74,11 +74,11 @@ class Flow(models.Model):
 
     @property
     def url(self) -> str:
-        """Its address in the API."""
+        """Its URL in the API."""
         return f"{settings.SERVER_URL}/flows/{self.organization.parameterized_name}/{self.parameterized_name}"
 
     def issue_api_token(self) -> str:
-        """Make the push API's old token for this flow useless and return the new one: the only time it is seen."""
+        """Replace the flow's token for the Push API and return the new one, which cannot be read again."""
         token = new_token()
         self.api_token_digest = digest(token)
         self.save(update_fields=["api_token_digest"])
@@ -86,12 +86,12 @@ class Flow(models.Model):
 
 
 class FlowMembership(models.Model):
-    """What opens a flow to a person.
+    """Makes a person a member of a flow.
 
-    `open` is whether the flow is among those they have open. One who is `disabled` is blocked: sees and posts nothing.
-    `last_read_number` is the number of the latest message of the chat that they have seen, `inbox_read_number` the
-    one up to which they have seen the whole inbox; a ThreadMark says so of one thread. What was there before they
-    came in is nothing they missed.
+    `open` is whether the person has the flow open. A member who is `disabled` is blocked and can neither read nor post.
+    `last_read_number` is the number of the latest chat message that they have seen, `inbox_read_number` the number up
+    to which they have seen the whole inbox; a ThreadMark has the number for one thread. Messages from before they
+    joined count as read.
     """
 
     flow = models.ForeignKey(Flow, models.CASCADE, related_name="memberships")
@@ -117,7 +117,7 @@ class FlowMembership(models.Model):
             self.publish(is_in=not self.disabled)
 
     def publish(self, *, is_in: bool) -> None:
-        """Notify the streams of the flow, and all streams of the person: a bot reads again which flows it is in."""
+        """Notify the streams of the flow and all streams of the person. Bots then load their flows again."""
         _publish(Broadcast(self.flow_id, "join" if is_in else "leave", user_id=self.user_id))
         kind = "flow-add" if is_in else "flow-remove"
         _publish(Broadcast(None, kind, user_id=self.user_id, about=str(self.flow_id)))
@@ -125,7 +125,7 @@ class FlowMembership(models.Model):
 
 @receiver(models.signals.post_delete, sender=FlowMembership)
 def _publish_removal(instance: FlowMembership, **kwargs: Any) -> None:
-    # A signal, since memberships are mostly deleted by a query or with their person.
+    # A signal, since memberships are mostly deleted by a query or together with their user.
     instance.publish(is_in=False)
 
 
@@ -144,10 +144,9 @@ def _publish(broadcast: Broadcast) -> None:
 
 
 class Invitation(models.Model):
-    """Somebody asked into a flow by e-mail; `email` is kept in lower case.
+    """An invitation to a flow by e-mail. `email` is in lower case.
 
-    Create with `Invitation.issue(...)`, which returns the row and the token of the address that is sent: the only
-    time it is seen.
+    Create it with `Invitation.issue(...)`, which returns it and the token for the link, which cannot be read again.
     """
 
     class State(models.TextChoices):
@@ -179,7 +178,7 @@ class Invitation(models.Model):
     @classmethod
     @transaction.atomic
     def issue(cls, *, flow: Flow, email: str, invited_by: User | None, message: str = "") -> tuple[Invitation, str]:
-        """Invite `email`. To invite again somebody who has not answered renews the token, and the old one ends."""
+        """Invite `email`. If there is already a pending invitation, its token is replaced."""
         token = new_token()
         invitation, _ = cls.objects.update_or_create(
             flow=flow,
@@ -191,10 +190,7 @@ class Invitation(models.Model):
 
     @transaction.atomic
     def accept(self, user: User) -> None:
-        """Let `user` into the flow, and into its organization if they are not in it yet.
-
-        Who is in it already stays what they are, and one who is blocked stays blocked.
-        """
+        """Add `user` to the flow and its organization. Existing memberships do not change: blocked is still blocked."""
         Membership.objects.get_or_create(organization=self.flow.organization, user=user)
         FlowMembership.objects.get_or_create(flow=self.flow, user=user)
         self.state, self.accepted_at = self.State.ACCEPTED, timezone.now()

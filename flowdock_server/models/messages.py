@@ -19,44 +19,48 @@ from .flows import Flow
 from .people import User
 
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-# What is true of a thread into which nothing came from an external service.
+# The fields of a thread with nothing from an external service.
 _CONVERSATION: dict[str, Any] = {"source": None, "activities": 0, "external_comments": 0}
 
 
 class ThreadQuerySet(models.QuerySet["Thread"]):
     def not_empty(self) -> ThreadQuerySet:
-        """Those that have a message. A thread stays when all of its messages are deleted, but lists leave it out."""
+        """Threads with messages. A thread stays when all its messages are deleted, but lists leave it out."""
         return self.filter(empty=False)
 
     def from_outside(self) -> ThreadQuerySet:
-        """Those that a source made, or that have an activity or a discussion."""
+        """Threads of a source, and threads with an activity or a discussion."""
         return self.exclude(**_CONVERSATION)
 
     def of_chat(self) -> ThreadQuerySet:
-        """Conversations between people: all others."""
+        """Conversations between people: all other threads."""
         return self.filter(**_CONVERSATION)
 
     def in_inbox(self) -> ThreadQuerySet:
-        """Those that the team inbox shows."""
+        """Threads that the team inbox shows."""
         return self.not_empty().from_outside()
 
     def newest_first(self) -> ThreadQuerySet:
-        """By the last thing that happened. Page on with `before(thread)`."""
-        # The condition holds for all. With it SQLite reads the index in this order, and does not sort all of them.
+        """Most recently updated first. For the next page, use `before`."""
+        # The condition is always true. With it, SQLite reads the index in this order instead of sorting all threads.
         return self.filter(updated_at__lt=_NEVER).order_by("-updated_at", "-id")
 
     def before(self, updated_at: datetime, thread_id: str) -> ThreadQuerySet:
-        """Those that follow the given one in `newest_first`: paging that new threads do not shift."""
+        """Threads after the one with this `updated_at` and id in the order of `newest_first`.
+
+        New threads do not shift these pages.
+        """
         return self.filter(models.Q(updated_at__lt=updated_at) | models.Q(updated_at=updated_at, id__lt=thread_id))
 
 
 class Thread(models.Model):
-    """One item of an outside service (pull request 42), or a conversation in the chat (then `source` is None).
+    """An item of an external service (pull request 42), or a conversation in the chat (then `source` is None).
 
-    `external_thread_id` is the poster's own key, unique within its source. Title, body, address, status, `fields`
-    ([{"label", "value"}]) and `actions` (schema.org actions) are the state that the last message set. The counters
-    and the last line (`last_author`, `last_title`, `last_event`, `updated_at`) let a list be shown from this table
-    alone; they change in `flowdock_server.posting.messages.post` only.
+    `external_thread_id` is the source's own key for it, unique within the source. Title, body, address, status,
+    `fields` ([{"label", "value"}]) and `actions` (schema.org actions) are the state that the latest activity set. The
+    counters and the latest message (`last_author`, `last_title`, `last_event`, `updated_at`) are stored here so that a
+    list needs no other table. `flowdock_server.posting` updates them when messages are posted, edited or deleted, and
+    `flowdock_server.transfer` when they are imported.
     """
 
     class Color(models.TextChoices):
@@ -75,8 +79,8 @@ class Thread(models.Model):
     # db_index=False here and below: an index in Meta begins with the same column.
     flow = models.ForeignKey(Flow, models.CASCADE, related_name="threads", db_index=False)
     source = models.ForeignKey(Source, models.RESTRICT, null=True, related_name="threads", db_index=False)
-    # None and not "" where there is none: what is unique then needs no condition. SQLite uses an index with the
-    # condition `<> ''` for no query, since a parameter might be empty.
+    # None and not "" if there is none, so that the unique constraints need no condition. SQLite would not use an index
+    # with the condition `<> ''`, since a parameter might be empty.
     external_thread_id = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
     title = models.TextField(blank=True)
     body = models.TextField(blank=True)
@@ -112,7 +116,7 @@ class Thread(models.Model):
             models.Index(fields=["flow", "-updated_at", "-id"], name="threads_newest_first"),
             models.Index(fields=["source", "-updated_at", "-id"], name="threads_of_a_source"),
             models.Index(fields=["flow", "last_number"], name="threads_by_last_number"),
-            # All that the inbox counts, so that it is counted without reading the threads, whose bodies are long.
+            # Has all columns that the inbox counts by, so that it does not read the threads, whose bodies are long.
             models.Index(
                 fields=[
                     *("flow", "empty", "source", "status_value", "status_color"),
@@ -126,7 +130,7 @@ class Thread(models.Model):
         return self.plain_title
 
     def get_absolute_url(self) -> str:
-        """Its page. Needs `flow__organization`."""
+        """The path of its page. Select `flow__organization` in lists."""
         return f"{self.flow.get_absolute_url()}/threads/{self.pk}"
 
     @property
@@ -135,17 +139,17 @@ class Thread(models.Model):
 
     @property
     def safe_title(self) -> SafeString:
-        """With its links."""
+        """Safe HTML, with links."""
         return clean_line(self.title)
 
     @property
     def plain_title(self) -> str:
-        """Text: for inside a link or an attribute, and for a page's title."""
+        """Plain text, for links, attributes and page titles."""
         return without_tags(self.title)
 
     @property
     def safe_body(self) -> SafeString:
-        """With the pictures that came with its messages, which are looked up where it has some."""
+        """Safe HTML, with images from its messages' attachments, which need a query if there are any."""
         if "cid:" not in self.body:
             return clean_body(self.body)
         named = Attachment.objects.filter(message__thread=self).exclude(content_id="").order_by("pk")
@@ -158,18 +162,18 @@ class Thread(models.Model):
 
     @property
     def plain_last_title(self) -> str:
-        """What happened last ("merged pull request"), without links."""
+        """What happened last ("merged the pull request"), as plain text."""
         return without_tags(self.last_title)
 
     @property
     def is_chat(self) -> bool:
-        """Whether it is a conversation that began with a message in the chat, and is shown there."""
+        """Whether it is a conversation that started in the chat and is shown there."""
         from_outside = self.source_id is not None or self.activities or self.external_comments
         return not (from_outside or self.external_thread_id)
 
     @property
     def replies(self) -> int:
-        """Messages after the first, of a conversation in the chat."""
+        """The number of messages after the first one in a chat conversation."""
         return max(self.internal_comments - 1, 0)
 
     @property
@@ -178,17 +182,22 @@ class Thread(models.Model):
 
 
 class Message(models.Model):
-    """Anything said or that happened in a flow; never changed by the posting of another.
+    """A message or an event in a flow.
 
-    `number` is what the API calls its `id`: it grows in the order of posting and is unique in its flow only.
-    `event` decides which fields speak: "activity" and "discussion" have `title`, `body` and an author in
-    `author_name`, `author_email`, `author_avatar`; "message", "comment" and "status" have `content`, plain text, and
-    a `user` (or `external_user_name`). "mail" (what the push API brings to the inbox) has `title`, `body` and an
-    author, and in `data` its {"source", "project", "reply_to", "link"}. "file" is its one attachment. What happened
-    has its content in `data`: "action" {"type", "description"}, "tag-change" {"message", "add", "remove"},
-    "message-edit" {"message", "updated_content"}. `thread` is None of what happened, and of what nobody has replied
-    to: `flowdock_server.posting.chat_threads` has its thread. `parent` is what a comment is about. A message that has
-    `attachments` has the tag ":file" and never loses it.
+    `number` is the `id` of the API. It increases in the order of posting and is unique within the flow only.
+    `event` decides which fields are used:
+
+    "activity", "discussion"        `title`, `body`, `author_name`, `author_email`, `author_avatar`
+    "message", "comment", "status"  `content`, as plain text, and `user` or `external_user_name`
+    "mail" (from the Push API)      `title`, `body`, author, and `data`: {"source", "project", "reply_to", "link"}
+    "file"                          one attachment
+    "action"                        `data`: {"type", "description"}
+    "tag-change"                    `data`: {"message", "add", "remove"}
+    "message-edit"                  `data`: {"message", "updated_content"}
+
+    `thread` is None for the last three, and for a message that nobody has replied to, whose thread is made by
+    `flowdock_server.posting.chat_threads`. `parent` is the message that a comment is about. A message with
+    `attachments` always has the tag ":file".
     """
 
     class Event(models.TextChoices):
@@ -263,21 +272,21 @@ class Message(models.Model):
         return self.user_id == user.pk and self.source_id is None
 
     def may_be_edited_by(self, user: User) -> bool:
-        """Only its author edits a chat message, which deleting it leaves empty."""
+        """Only the author can edit a chat message. Deleting it is an edit too, which empties it."""
         return self.is_by(user) and self.event in (self.Event.MESSAGE, self.Event.COMMENT)
 
     def may_be_removed_by(self, user: User) -> bool:
-        """Members remove anything from the inbox, and their own files from the chat."""
+        """Members can remove any message from the inbox, and their own files from the chat."""
         return self.belongs_in_inbox or (self.event == self.Event.FILE and self.is_by(user))
 
     @property
     def speaker(self) -> str:
-        """Whose name stands above it."""
+        """The name that is shown above it."""
         return self.author_name or self.external_user_name or (self.user.name if self.user else "Somebody who left")
 
     @property
     def speaker_avatar(self) -> str:
-        """Address of a picture to show; empty where initials are to be shown, as without REMOTE_IMAGES."""
+        """URL of the author's picture; empty if initials are shown instead, as without REMOTE_IMAGES."""
         avatar = self.author_avatar or (self.user.avatar if self.user and not self.external_user_name else "")
         return avatar if settings.REMOTE_IMAGES and avatar.startswith("https://") else ""
 
@@ -287,22 +296,22 @@ class Message(models.Model):
 
     @property
     def safe_body(self) -> SafeString:
-        """With the pictures that came with it: prefetch `attachments` in lists."""
+        """Safe HTML, with images from its attachments. Prefetch `attachments` in lists."""
         if ":file" not in self.tags:
             return clean_body(self.body)
         return clean_body(self.body, {attachment.content_id: attachment.path for attachment in self.attachments.all()})
 
 
-# The events that belong in the team inbox. All others are the chat's.
+# The events that belong in the team inbox. All others belong in the chat.
 INBOX_EVENTS = (Message.Event.ACTIVITY, Message.Event.DISCUSSION, Message.Event.MAIL)
 
 
 class Attachment(models.Model):
-    """A file of a message; its bytes are in the storage "attachments" under `key`, a thumbnail's under `thumbnail_key`.
+    """A file of a message. Its content is `key` in the storage "attachments", and its thumbnail is `thumbnail_key`.
 
-    `message` is None until it is posted. A private message's is `private_message`; then `flow` and `message` are None.
-    `content_id` is the name that the body of an activity refers to as cid:NAME.
-    `width` and `height` are known of pictures only, in pixels. Made and removed by `flowdock_server.posting.files`.
+    `message` is None until it is posted. A file of a private message has `private_message` instead of `flow` and
+    `message`. `content_id` is the name that the body of an activity refers to as cid:NAME. Only images have `width`
+    and `height`, in pixels. `flowdock_server.posting.files` creates and removes attachments.
     """
 
     flow = models.ForeignKey(Flow, models.CASCADE, null=True, related_name="attachments")
@@ -335,7 +344,7 @@ class Attachment(models.Model):
 
     @property
     def path(self) -> str:
-        """Its address in the API, from the root on: for members of the flow, or for the two people, alone."""
+        """Its path in the API, which only members of the flow, or the two people of a conversation, can open."""
         return f"/files/{self.key}/{quote(self.file_name, safe='')}"
 
     @property
@@ -353,7 +362,7 @@ class Attachment(models.Model):
 
 @receiver(models.signals.post_delete, sender=Attachment)
 def _delete_bytes(instance: Attachment, **kwargs: Any) -> None:
-    # A signal, since an attachment mostly goes with its message or flow, of which no method of its own is told.
+    # A signal, since attachments are mostly deleted by a cascade from their message or flow.
     keys = [instance.key, *([instance.thumbnail_key] if instance.has_thumbnail else [])]
 
     def delete() -> None:
@@ -366,8 +375,8 @@ def _delete_bytes(instance: Attachment, **kwargs: Any) -> None:
 class ThreadMark(models.Model):
     """What one person has done with a thread of the inbox.
 
-    `done_at` is when they marked it as done: what happens later brings it back. `read_number` is the number of the
-    latest of its messages that they have seen.
+    `done_at` is when they marked it as done; a later activity makes it not done again. `read_number` is the number of
+    its latest message that they have seen.
     """
 
     user = models.ForeignKey(User, models.CASCADE, related_name="thread_marks")
@@ -383,7 +392,7 @@ class ThreadMark(models.Model):
 
 
 class Tag(models.Model):
-    """A message's tag in lower case, to find it by; the message keeps the spelling in `tags`."""
+    """A tag of a message in lower case, for searching. The message has the original spelling in `tags`."""
 
     message = models.ForeignKey(Message, models.CASCADE, related_name="tag_rows")
     name = models.CharField(max_length=100)

@@ -11,13 +11,13 @@ from django.utils import timezone
 
 from flowdock_server.secrets.tokens import digest, new_token
 
-# The part of an address that names an organization or a flow.
+# The name of an organization or a flow in URLs.
 PARAMETERIZED = RegexValidator(re.compile(r"\A[a-z0-9][a-z0-9_-]*\Z"), "may hold a-z, 0-9, hyphen and underscore")
 
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, name: str, password: str | None = None, **fields: Any) -> User:
-        """`nick` is the first word of the name unless given. Without a password nobody can sign in with one."""
+        """Create a user. `nick` defaults to the first word of `name`. Without a password, they need a token."""
         fields.setdefault("nick", name.split()[0] if name.split() else email.partition("@")[0])
         user = self.model(email=email, name=name, **fields)
         user.set_password(password)
@@ -29,12 +29,12 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # OAuth's application has no types
-    """A person. Signs in by e-mail address, which is kept in lower case and unique.
+    """A person or a bot, who signs in with their e-mail address. It is unique and in lower case.
 
-    `name` is how pages call them ("Lea Cohen"), `nick` how a mention does ("lea"). `avatar` and `website` are
-    addresses or empty; pages show `initials` where pictures from elsewhere are off (settings.REMOTE_IMAGES). `status`
-    is what they say they are up to. `last_activity_at` is when they last did something, `last_ping_at` when a stream
-    of theirs last showed that they are there. One who is not active is blocked everywhere.
+    `name` is shown on pages ("Lea Cohen"), `nick` is used in mentions ("lea"). `avatar` and `website` are URLs or
+    empty; pages show `initials` unless settings.REMOTE_IMAGES allows images from other hosts. `status` is a text that
+    they set. `last_activity_at` is when they were last active, `last_ping_at` when they last had a stream open. The
+    account of a user who is not `is_active` is closed.
     """
 
     email = models.EmailField(unique=True)
@@ -63,7 +63,7 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # OAuth's
         super().save(*args, **kwargs)
 
     def get_session_auth_hash(self) -> str:
-        """What a session must have noted at sign-in to count: it changes with the password and with `end_sessions`."""
+        """The hash that a session must have to be valid. It changes with the password and by `end_sessions`."""
         return self._noted(super().get_session_auth_hash())
 
     def get_session_auth_fallback_hash(self) -> Iterator[str]:
@@ -73,7 +73,7 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # OAuth's
         return f"{noted}:{self.sessions_ended}" if self.sessions_ended else noted
 
     def end_sessions(self) -> None:
-        """Sign the person out of every browser. API tokens and what applications were allowed stay."""
+        """Sign the person out of all browsers. API tokens and the access of applications are not affected."""
         User.objects.filter(pk=self.pk).update(sessions_ended=models.F("sessions_ended") + 1)
 
     def get_full_name(self) -> str:
@@ -84,7 +84,7 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # OAuth's
 
     @property
     def initials(self) -> str:
-        """One or two letters for the round picture."""
+        """One or two letters, shown in place of a picture."""
         return initials(self.name)
 
 
@@ -96,12 +96,12 @@ def initials(name: str) -> str:
 
 class OrganizationQuerySet(models.QuerySet["Organization"]):
     def of(self, user: User) -> OrganizationQuerySet:
-        """Those that `user` belongs to."""
+        """The organizations of `user`."""
         return self.filter(memberships__user=user)
 
 
 class Organization(models.Model):
-    """A company or team: people, and the flows they share. `parameterized_name` names it in addresses."""
+    """A company or team: people and the flows that they share. `parameterized_name` is its name in URLs."""
 
     name = models.CharField(max_length=100)
     parameterized_name = models.CharField(max_length=100, unique=True, validators=[PARAMETERIZED])
@@ -117,7 +117,7 @@ class Organization(models.Model):
 
 
 class Membership(models.Model):
-    """A person's place in an organization. It opens no flow by itself: see FlowMembership."""
+    """Makes a person a member of an organization. This gives no access to its flows: see FlowMembership."""
 
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
@@ -132,10 +132,10 @@ class Membership(models.Model):
 
 
 class ApiToken(models.Model):
-    """A person's own key to the API, sent as the user name of Basic authentication. Opens all that the person may.
+    """A personal API token, sent as the user name of Basic authentication. It has the person's full access.
 
-    Create with `ApiToken.issue(user, name)`, which returns the row and the token: the only time it is seen.
-    Revoke by deleting the row.
+    Create it with `ApiToken.issue(user, name)`, which returns it and the token, which cannot be read again. Revoke it
+    by deleting the row.
     """
 
     user = models.ForeignKey(User, models.CASCADE, related_name="api_tokens")
@@ -156,9 +156,9 @@ class ApiToken(models.Model):
 
 
 class EmailChange(models.Model):
-    """A new e-mail address of a person, until the link that was sent to it is opened.
+    """A requested change of a person's e-mail address, until the link that was sent to the new one is opened.
 
-    Belongs to `flowdock_server.people.email_changes`.
+    `flowdock_server.people.email_changes` writes it.
     """
 
     user = models.OneToOneField(User, models.CASCADE, related_name="email_change")
@@ -171,10 +171,9 @@ class EmailChange(models.Model):
 
 
 class SignInFailures(models.Model):
-    """How often a password was wrong in a row, for one account, from one address, or for one account from an address
-    where it was right before: `key` is a digest of which.
+    """The number of consecutive wrong passwords for an account, an address, or an account at a known address.
 
-    Belongs to `flowdock_server.people.sign_in`.
+    `key` is a digest of these. `flowdock_server.people.sign_in` writes it.
     """
 
     key = models.CharField(primary_key=True, max_length=64, editable=False)

@@ -8,15 +8,15 @@ from .people import User
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def of(self, user: User) -> ConversationQuerySet:
-        """Those that `user` is one of the two of."""
+        """The conversations of `user`."""
         return self.filter(models.Q(first=user) | models.Q(second=user))
 
 
 class Conversation(models.Model):
-    """What two people say to each other and nobody else reads; `first` is the one with the smaller id.
+    """The private conversation of two people. `first` is the one with the smaller id.
 
-    Get it with `Conversation.between(one, other)`, which makes it when it is not there. `last_number` is the number of
-    its latest message. Each side has its own flag whether it is open, and the number up to which they have read.
+    Get it with `Conversation.between(one, other)`, which creates it if necessary. `last_number` is the number of its
+    latest message. Each person has a flag for whether it is open, and the number of the latest message they have read.
     """
 
     first = models.ForeignKey(User, models.CASCADE, related_name="+", db_index=False)
@@ -46,20 +46,19 @@ class Conversation(models.Model):
         return cls.objects.get_or_create(first=first, second=second)[0]
 
     def other(self, user: User) -> User:
-        """The one whom `user` talks with."""
+        """The other person of the two."""
         return self.second if user.pk == self.first_id else self.first
 
     def side(self, user: User) -> str:
-        """ "first" or "second": the beginning of the names of `user`'s own fields."""
+        """ "first" or "second": the prefix of the names of `user`'s fields."""
         return "first" if user.pk == self.first_id else "second"
 
 
 class PrivateMessage(models.Model):
-    """A message of a conversation; `number` is what the API calls its `id`, unique in its conversation only.
+    """A message in a private conversation. `number` is the `id` of the API, unique within the conversation only.
 
-    A "message" has its text in `content`, a "file" one attachment. A "message-edit" {"message", "updated_content"} and
-    a "tag-change" {"message", "add", "remove"} have theirs in `data`, as in a flow. Stored by
-    `flowdock_server.people.private`.
+    A "message" has its text in `content`, a "file" has one attachment. "message-edit" and "tag-change" use `data`, as
+    in a flow. `flowdock_server.people.private` writes private messages.
     """
 
     class Event(models.TextChoices):
@@ -75,7 +74,7 @@ class PrivateMessage(models.Model):
     content = models.TextField(blank=True)
     data = models.JSONField(null=True, blank=True)
     tags = models.JSONField(default=list)
-    uuid = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  (None is unlike any other None)
+    uuid = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  (unique, except None)
     created_at = models.DateTimeField(default=timezone.now)
     edited_at = models.DateTimeField(null=True)
 
@@ -110,7 +109,7 @@ class PrivateMessage(models.Model):
 
 
 class PrivateTag(models.Model):
-    """A private message's tag in lower case, to find it by; the message keeps the spelling in `tags`."""
+    """A tag of a private message in lower case, for searching. The message has the original spelling in `tags`."""
 
     message = models.ForeignKey(PrivateMessage, models.CASCADE, related_name="tag_rows")
     name = models.CharField(max_length=100)

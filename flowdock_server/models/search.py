@@ -9,7 +9,7 @@ from .messages import Message
 
 
 class WordsField(models.TextField):  # type: ignore[type-arg]  # it has none when it runs
-    """The words of a message in the database's own kind of full-text index: only `match` can be asked of it."""
+    """The words of a message in the database's full-text index. Its only lookup is `match`."""
 
     def db_type(self, connection: Any) -> str:
         return "tsvector" if connection.vendor == "postgresql" else "text"
@@ -17,7 +17,7 @@ class WordsField(models.TextField):  # type: ignore[type-arg]  # it has none whe
 
 @WordsField.register_lookup
 class Match(models.Lookup):
-    """Whether the words match a query in the database's own language, as `flowdock_server.posting.search` writes it."""
+    """Whether the words match a query in the database's own syntax, which `flowdock_server.posting.search` writes."""
 
     lookup_name = "match"
 
@@ -29,10 +29,10 @@ class Match(models.Lookup):
 
 
 class Indexed(models.Model):
-    """What a message can be found by; written by `flowdock_server.posting.search`, its table made by a migration.
+    """A message in the full-text index, which `flowdock_server.posting.search` writes. A migration creates its table.
 
-    On SQLite it is an FTS5 table, which knows no foreign keys; so it has none anywhere: a signal removes
-    the rows of messages that are deleted, also of those that go with their flow.
+    On SQLite it is an FTS5 table, which has no foreign keys, so there are none in any database. A signal deletes the
+    rows of deleted messages, also of messages that are deleted with their flow.
     """
 
     message = models.OneToOneField(
