@@ -1,1 +1,1 @@
-"""The demonstration: origins connected the way a person does it, days of their life replayed, a poll held."""
+"""The demonstration: connects origins as a person would, replays a recorded day for each, and runs a poll."""

@@ -1,4 +1,4 @@
-"""`make demo`: recorded days through the running demonstration's hooks, and a poll; connected first where need be."""
+"""`make demo`: replay the recorded days in the running product and run a poll, after connecting what is needed."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ def main() -> int:
     try:
         requests.get(env["BRIDGE_URL"], timeout=10)
     except requests.RequestException:
-        print(f"Nothing answers at {env['BRIDGE_URL']}: start it with `make run` first.", file=sys.stderr)
+        print(f"The bridge is not running at {env['BRIDGE_URL']}. Start it with `make run` first.", file=sys.stderr)
         return 1
     if corpus := os.environ.get("CORPUS"):
         return replay_other(env, os.environ.get("SERVICE") or "github", Path(corpus))
-    return story.tell(env)
+    return story.play(env)
 
 
 def replay_other(env: dict[str, str], service: str, folder: Path) -> int:
-    """Another folder of payloads, through the hook of the service's demonstration."""
+    """Replay another folder of payloads through the webhook of the service's demonstration."""
     known = {day.service: day for day in days()}
     if service not in known:
-        print(f"There is no demonstration of {service}, only of {', '.join(known)}.", file=sys.stderr)
+        print(f"There is no demonstration of {service}. Choose one of: {', '.join(known)}.", file=sys.stderr)
         return 2
     if not folder.is_dir():
-        print(f"There is no folder {folder}.", file=sys.stderr)
+        print(f"The folder {folder} does not exist.", file=sys.stderr)
         return 2
-    return story.live(env, known[service], folder)
+    return story.replay_day(env, known[service], folder)
 
 
 if __name__ == "__main__":

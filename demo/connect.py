@@ -1,4 +1,4 @@
-"""Connecting an origin to Acme's main flow along the real path: sign in, Add, consent, set-up, confirm."""
+"""Connect an origin to Acme's main flow as a person would: sign in, Add, consent, set-up, confirm."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ORIGIN = "octo/hello"
 
 
 def connect(env: Mapping[str, str], service: str = "github", origin: str = ORIGIN) -> str:
-    """The id of the origin's hook. The flow and the account are those that the demo server is seeded with.
+    """Connect the origin and return the ID of its webhook. Flow and account are those of the demo server.
 
-    An origin that is connected once more keeps its hook, whose address the page does not show again. Raises
-    NotOnThePage where the way is another one, as for a repository that somebody has connected by hand.
+    An origin that is connected again keeps its webhook, whose address the page does not show again. Raises NotOnThePage
+    if the pages lead elsewhere, as for a repository that somebody has connected by hand.
     """
     visitor = Visitor()
     sign_in(visitor, env)
@@ -26,16 +26,16 @@ def connect(env: Mapping[str, str], service: str = "github", origin: str = ORIGI
         return hook_id(address)
     if hook := remembered(env, service):
         return hook
-    raise NotOnThePage(f"no address of a hook on {visitor.page.url}")
+    raise NotOnThePage(f"no webhook address on {visitor.page.url}")
 
 
 def set_up(visitor: Visitor, env: Mapping[str, str], service: str, origin: str) -> None:
-    """From the flow's settings to the page that says what is left to do, everything posted."""
+    """Connect the origin, with no events filtered, starting from the flow's settings."""
     visitor.open(f"{env['FLOWDOCK_SERVER_URL']}/app/acme/main/settings")
     visitor.follow("Add Flowdock Bridge")
     if visitor.page.url.startswith(env["FLOWDOCK_SERVER_URL"]):
         visitor.send("Allow")
-    # Pressing the service's card changes what is asked below it.
+    # In a browser, choosing a service changes the fields below it.
     visitor.open(f"{visitor.page.url}&service={service}")
     visitor.send("Continue", service=service, origin=origin, preset="everything")
     visitor.send(f"Connect {origin} to Main")
@@ -51,7 +51,7 @@ def hook_id(address: str) -> str:
 
 
 def remembered(env: Mapping[str, str], service: str) -> str:
-    """The hook that an earlier demonstration connected, or nothing."""
+    """The ID of the webhook that an earlier demonstration connected, or an empty text."""
     return _hooks(env).get(service, "")
 
 
@@ -64,7 +64,7 @@ def _hooks(env: Mapping[str, str]) -> dict[str, str]:
         hooks = json.loads(_file(env).read_text())
     except FileNotFoundError:
         return {}
-    # Earlier there was one, and it was GitHub's.
+    # Older files have only GitHub's webhook, under this key.
     return {"github" if service == "hook_id" else str(service): str(hook) for service, hook in hooks.items()}
 
 

@@ -1,4 +1,4 @@
-"""Runs beside the processes of `make run`: says where to go once they answer and, the first time, makes the demo."""
+"""Runs beside the processes of `make run`: plays the demonstration on the first start, and prints where to go."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def main() -> int:
         return 1
     first_start = "--first-start" in sys.argv
     if first_start and env.get("DEMO", "1") != "0":
-        # Whatever may go wrong with it, it is no reason not to say where to go.
-        story.tell(env)
+        # The addresses are printed even if the demonstration fails.
+        story.play(env)
     print(welcome(), flush=True)
     if first_start:
         (Path(env["DATA_DIR"]) / "prepared").touch()
@@ -29,14 +29,14 @@ def main() -> int:
 
 
 def wait_for(*addresses: str) -> bool:
-    """Whether every address answers before patience ends."""
+    """Whether every address answers within PATIENCE."""
     deadline = time.monotonic() + PATIENCE
     with requests.Session() as session:
         session.trust_env = False
         for address in addresses:
             while not _answers(session, address):
                 if time.monotonic() > deadline:
-                    print(f"{address} does not answer; the reason stands above.", file=sys.stderr)
+                    print(f"{address} is not responding. See the error above.", file=sys.stderr)
                     return False
                 time.sleep(0.1)
     return True
@@ -54,7 +54,7 @@ def welcome() -> str:
     env = os.environ
     lines = [
         "",
-        "  Flowdock Bridge is running. Ctrl-C stops it.",
+        "  Flowdock Bridge is running. Press Ctrl-C to stop it.",
         "",
         f"  Flowdock    {env['FLOWDOCK_SERVER_URL']}/app/acme/main",
         f"              sign in as {connect.ACCOUNT} or other@example.com, password {connect.PASSWORD}",
@@ -63,8 +63,8 @@ def welcome() -> str:
         f"  Admin       {env['BRIDGE_URL']}/admin/",
     ]
     if password := env.get("STAFF_PASSWORD"):
-        lines.append(f"              sign in as staff, password {password} (shown this once)")
-    lines += ["", "  More life in the inbox: make demo, in another terminal.", ""]
+        lines.append(f"              sign in as staff, password {password} (shown only once)")
+    lines += ["", "  For more activity in the inbox, run `make demo` in another terminal.", ""]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""A poll of the demonstration: connected to the flow like everything else, voted on by two people, and closed."""
+"""The demonstration's poll: it is connected to the flow, voted on by two people, and closed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ CATEGORY = "Lunch"
 QUESTION = "What do we have for lunch on Friday?"
 
 
-def hold(env: Mapping[str, str]) -> str:
-    """What came of it, as the poll's page says it. Raises NotOnThePage where the way is another one."""
+def run(env: Mapping[str, str]) -> str:
+    """Run a poll and return its question and address. Raises NotOnThePage if the pages lead elsewhere."""
     one, other = (somebody(env, account) for account in (connect.ACCOUNT, connect.OTHER))
     follow_polls(one, env)
     ask(one, env)
@@ -33,7 +33,7 @@ def hold(env: Mapping[str, str]) -> str:
 
 
 def somebody(env: Mapping[str, str], account: str) -> Visitor:
-    """A person who is signed in to the bridge, with Flowdock's consent."""
+    """A person who is signed in to the bridge and has given consent in Flowdock."""
     visitor = Visitor()
     connect.sign_in(visitor, env, account)
     visitor.open(f"{env['BRIDGE_URL']}/polls/")
@@ -43,7 +43,7 @@ def somebody(env: Mapping[str, str], account: str) -> Visitor:
 
 
 def follow_polls(visitor: Visitor, env: Mapping[str, str]) -> None:
-    """Connect all polls to the flow, unless they are."""
+    """Connect all polls to the flow, unless they are already connected."""
     visitor.open(f"{env['FLOWDOCK_SERVER_URL']}/app/acme/main/settings")
     try:
         visitor.page.link(f"Configure {EVERYTHING}")
@@ -58,6 +58,6 @@ def ask(
     form, _ = visitor.page.form("Create the poll")
     filled = {"question": question, "new_category": CATEGORY, "options": "\n".join(options)}
     if "category" in form.fields:
-        # Only where there are categories can one be chosen; a new one of the same name is that one.
+        # Once categories exist, one can be chosen; a new category with an existing name is the existing one.
         filled["category"] = ""
     visitor.send("Create the poll", boxes=None, **filled)

@@ -1,4 +1,4 @@
-"""Recorded days, one folder for each service, and sending them through a hook by the bridge's own `replay` command."""
+"""Recorded days, one folder for each service, sent to a webhook address with the bridge's `replay` command."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from launcher.environment import ROOT
 
 HERE = Path(__file__).resolve().parent
-# What `replay` exits with where the hook's integration was removed, or the data folder is another one.
+# Exit code of `replay` if the integration was removed, or the webhook is not in this database.
 NO_HOOK = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What happens at `origin` of `service` in a day: the payloads in `folder`, in the order of their names."""
+    """A day of events at `origin` of `service`: the payloads in `folder`, in the order of their names."""
 
     service: str
     origin: str
@@ -25,7 +25,7 @@ class Day:
 
 
 def days() -> list[Day]:
-    """Those that lie beside this file; a folder's `origin.txt` names the origin."""
+    """The days in the folders beside this file; `origin.txt` in each folder names the origin."""
     return [Day(file.parent.name, file.read_text().strip(), file.parent) for file in sorted(HERE.glob("*/origin.txt"))]
 
 
@@ -37,7 +37,7 @@ DAY = day_of("github").folder
 
 
 def replay(env: Mapping[str, str], hook: str, folder: Path) -> int:
-    """The command's exit code; it prints what it sent and what came out of it."""
+    """Run the command, which prints its results, and return its exit code."""
     return subprocess.run(
         [sys.executable, "manage.py", "replay", hook, str(folder.resolve())], cwd=ROOT, env=dict(env), check=False
     ).returncode

@@ -13,19 +13,19 @@ from .replay import NO_HOOK, Day, days, replay
 from .visitor import NotOnThePage
 
 
-def tell(env: Mapping[str, str]) -> int:
-    """An exit code: 0 where all of it went well. What cannot be told is said, and the rest goes on."""
-    return max(*(live(env, day) for day in days()), vote(env))
+def play(env: Mapping[str, str]) -> int:
+    """Play all parts and return an exit code: 0 if all succeeded. A part that fails does not stop the others."""
+    return max(*(replay_day(env, day) for day in days()), run_poll(env))
 
 
-def live(env: Mapping[str, str], day: Day, folder: Path | None = None) -> int:
-    """Replay the day, or `folder`, through the origin's hook; connected first where need be."""
+def replay_day(env: Mapping[str, str], day: Day, folder: Path | None = None) -> int:
+    """Replay the day, or `folder`, through the origin's webhook, after connecting the origin if needed."""
     folder = folder or day.folder
     if hook := connect.remembered(env, day.service):
         outcome = replay(env, hook, folder)
         if outcome != NO_HOOK:
             return outcome
-    print(f"Connecting {day.origin} and replaying a day of its life ...", flush=True)
+    print(f"Connecting {day.origin} and replaying a recorded day ...", flush=True)
     try:
         hook = connect.connect(env, day.service, day.origin)
     except (NotOnThePage, requests.RequestException) as error:
@@ -35,11 +35,11 @@ def live(env: Mapping[str, str], day: Day, folder: Path | None = None) -> int:
     return replay(env, hook, folder)
 
 
-def vote(env: Mapping[str, str]) -> int:
-    print("Holding a poll ...", flush=True)
+def run_poll(env: Mapping[str, str]) -> int:
+    print("Running a poll ...", flush=True)
     try:
-        print(polls.hold(env), flush=True)
+        print(polls.run(env), flush=True)
     except (NotOnThePage, requests.RequestException) as error:
-        print(f"The poll could not be held: {error}", file=sys.stderr)
+        print(f"The poll failed: {error}", file=sys.stderr)
         return 1
     return 0

@@ -1,6 +1,6 @@
-"""A person at a browser, over HTTP alone: pages are opened, links followed, forms filled in and sent.
+"""A person at a browser, over plain HTTP: opens pages, follows links, fills in forms and sends them.
 
-Knows pages as people do, by the words on links and buttons, not by the parts of the program behind them.
+Finds links and buttons by their text, as people do, so it knows nothing of the code behind the pages.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Form:
     action: str
     method: str
     fields: dict[str, str] = field(default_factory=dict)
-    hidden: list[tuple[str, str]] = field(default_factory=list)  # name, value; a name may stand here more than once
+    hidden: list[tuple[str, str]] = field(default_factory=list)  # name, value; a name may occur more than once
     choices: dict[str, list[str]] = field(default_factory=dict)
     buttons: list[Button] = field(default_factory=list)
     boxes: list[tuple[str, str, bool]] = field(default_factory=list)  # name, value, checked
@@ -43,7 +43,7 @@ class Page:
     html: str
     links: list[tuple[str, str]] = field(default_factory=list)  # words, address
     forms: list[Form] = field(default_factory=list)
-    inputs: dict[str, str] = field(default_factory=dict)  # by id: what stands in the page's fields
+    inputs: dict[str, str] = field(default_factory=dict)  # by id: the values of the page's fields
     title: str = ""
     text: str = ""
 
@@ -54,7 +54,7 @@ class Page:
         raise NotOnThePage(f"no link “{words}” on {self.url}")
 
     def form(self, button: str) -> tuple[Form, Button]:
-        """The form that the button with these words sends."""
+        """The form that the button with this text sends."""
         for form in self.forms:
             for found in form.buttons:
                 if button in found.words:
@@ -145,7 +145,7 @@ class _Reader(HTMLParser):
 
 
 class Visitor:
-    """One person with their cookies. `page` is what they look at."""
+    """One person with their cookies. `page` is the page that is open."""
 
     def __init__(self) -> None:
         self.session = requests.Session()

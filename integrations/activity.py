@@ -44,7 +44,7 @@ def _require(value: str, name: str) -> None:
 
 def _require_address(url: str, name: str) -> None:
     if url and not is_web_address(url):
-        raise InvalidActivity(f"{name} is no http(s) address")
+        raise InvalidActivity(f"{name} is not an http(s) address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ def _members(kind: type[Any], data: Mapping[str, Any], prefix: str) -> dict[str,
     """`data` as keyword arguments for the dataclass `kind`: nothing unknown, nothing required left out."""
     for name in data:
         if name not in kind.__slots__:
-            raise InvalidActivity(f"{prefix}{name} is unknown; known are {', '.join(kind.__slots__)}")
+            raise InvalidActivity(f"{prefix}{name} is unknown; the known fields are {', '.join(kind.__slots__)}")
     for field in fields(kind):
         if field.default is MISSING and field.name not in data:
             raise InvalidActivity(f"{prefix}{field.name} is missing")

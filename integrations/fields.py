@@ -31,7 +31,7 @@ def decrypt(token: str) -> str:
     try:
         return _fernet(tuple(settings.FIELD_KEYS)).decrypt(token).decode() if token else ""
     except InvalidToken as error:
-        raise UndecipherableSecret("a stored secret does not open with any of FIELD_KEYS") from error
+        raise UndecipherableSecret("no key of FIELD_KEYS decrypts a stored secret") from error
 
 
 class Ciphertext(str):

@@ -1,1 +1,1 @@
-"""What `make run` does: the bridge, the bundled Flowdock server and the worker on one machine, with one command."""
+"""`make run`: the bridge, the bundled Flowdock server and the worker on one machine, with one command."""

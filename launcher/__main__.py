@@ -1,4 +1,4 @@
-"""`python -m launcher`: prepare databases and accounts, start every process of the Procfile, stop them all together."""
+"""`python -m launcher`: prepare databases and accounts, start all processes of the Procfile, stop them together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SERVE = (sys.executable, "-m", "flowdock_server")
 
 
 def main() -> int:
-    os.umask(0o077)  # what is made here and by what is started here is the owner's alone
+    os.umask(0o077)  # only their owner can read the files that this process and its children create
     os.chdir(ROOT)
     env = for_one_machine(complete_env_file(ROOT / ".env"))
     if refusal := exposed_demo(env) or ports.taken(env):
@@ -43,18 +43,17 @@ def main() -> int:
 
 
 def exposed_demo(env: Mapping[str, str]) -> str:
-    """What to do where the demonstration would be open to other machines, or nothing where it would not."""
+    """What to do if other machines could sign in to the demonstration, or an empty text if they could not."""
     if is_loopback(env["BIND"]) or not is_yes(env["FLOWDOCK_SERVER_DEMO"]) or is_yes(env.get(EXPOSE, "")):
         return ""
     return (
-        f"BIND={env['BIND']} would let other machines sign in to the demonstration accounts, whose passwords everybody "
-        f"knows. Leave BIND at 127.0.0.1. If other machines should reach them all the same: "
-        f"make run BIND={env['BIND']} {EXPOSE}=1"
+        f"BIND={env['BIND']} would let other machines sign in to the demonstration accounts, whose passwords are "
+        f"public. Leave BIND at 127.0.0.1. To allow it anyway: make run BIND={env['BIND']} {EXPOSE}=1"
     )
 
 
 def stop_without_terminal(number: int, frame: FrameType | None) -> None:
-    """The terminal was closed: what is still printed goes nowhere, and everything stops as it does by hand."""
+    """The terminal was closed: discard all further output, and stop everything as Ctrl-C does."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.dup2(nowhere, sys.stderr.fileno())
@@ -62,7 +61,7 @@ def stop_without_terminal(number: int, frame: FrameType | None) -> None:
 
 
 def start(env: Mapping[str, str]) -> int:
-    # The guide makes this file once it has said all that is said the first time; until then every start is the first.
+    # The guide creates this file after it has printed the first welcome; until then every start counts as the first.
     first_start = not (Path(env["DATA_DIR"]) / "prepared").exists()
     staff_password = prepare(env, first_start)
     guide = [sys.executable, "-m", "demo.guide", *(["--first-start"] if first_start else [])]
@@ -71,9 +70,9 @@ def start(env: Mapping[str, str]) -> int:
 
 
 def prepare(env: Mapping[str, str], first_start: bool) -> str:
-    """Migrate both databases and make the demo's accounts. Returns the new staff account's password, or nothing."""
+    """Migrate both databases and create the demo accounts. Returns the new staff password, or an empty text."""
     print("Preparing the databases ...", flush=True)
-    # Each is a second of imports: side by side they are one.
+    # Each command spends a second on imports, so they run at the same time.
     together((*SERVE, "migrate", "--verbosity", "0"), (*MANAGE, "migrate", "--verbosity", "0"), env=env)
     if not first_start:
         return ""
@@ -84,10 +83,10 @@ def prepare(env: Mapping[str, str], first_start: bool) -> str:
 
 
 def together(*commands: tuple[str, ...], env: Mapping[str, str]) -> None:
-    """Run the commands at the same time, to their end, also when told to stop meanwhile.
+    """Run the commands at the same time and wait until all have ended, also when interrupted.
 
-    Django records some migrations after the transaction that makes their tables. Cut off between the two, the next
-    start would find tables that it cannot make again. It is a matter of a second or two.
+    Django records some migrations after the transaction that creates their tables. If a command were killed between the
+    two, the next start would fail because the tables exist already. Waiting takes a second or two.
     """
     processes = [subprocess.Popen(command, env=env, start_new_session=True) for command in commands]
     try:
@@ -96,12 +95,12 @@ def together(*commands: tuple[str, ...], env: Mapping[str, str]) -> None:
         for process in processes:
             process.wait()
     if failed:
-        raise SystemExit(f"“{' '.join(failed[0][1:3])}” failed; the reason stands above.")
+        raise SystemExit(f"“{' '.join(failed[0][1:3])}” failed. See the error above.")
 
 
 @contextlib.contextmanager
 def apart(*command: str, env: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """`command` and its children where Ctrl-C does not reach them: they end with the block, and in silence."""
+    """Run `command` and its children where Ctrl-C does not reach them, and end them silently after the block."""
     process = subprocess.Popen(command, env=env, start_new_session=True)
     try:
         yield process
@@ -116,7 +115,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 class Processes(Manager):
-    """Honcho's manager, for which the guide is the first to go: with no servers it has nothing true to say."""
+    """Honcho's manager, which ends the guide first: its messages are wrong once the servers stop."""
 
     def __init__(self, guide: subprocess.Popen[bytes]) -> None:
         super().__init__()

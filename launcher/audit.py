@@ -1,7 +1,7 @@
-"""`make audit`: every locked dependency against the published advisories, by pip-audit.
+"""`make audit`: check every locked dependency against the published advisories, with pip-audit.
 
-Exit status 1 where one has a known vulnerability. Where the advisories cannot be reached, as behind a mirror that has
-packages only, that is said and nothing fails; ADVISORIES=required makes it an error.
+Exit status 1 if one has a known vulnerability. If the advisories cannot be reached, as behind a mirror with packages
+only, the check is skipped with a message; ADVISORIES=required makes that an error.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def _audit(name: str, *, required: bool) -> int:
 
 
 def judged(report: str, *, required: bool) -> tuple[int, str]:
-    """The exit status and the words for what pip-audit printed as JSON; it prints nothing where it could ask nobody."""
+    """The exit status and message for pip-audit's JSON report, which is empty if no advisories could be reached."""
     packages: list[dict[str, Any]] = json.loads(report)["dependencies"] if report.strip() else []
     audited = [package for package in packages if "skip_reason" not in package]
     if found := list(_vulnerable(audited)):
         return 1, "\n  ".join(["known vulnerabilities:", *found])
     if not audited:
-        return int(required), "left out: the published advisories cannot be reached from here"
+        return int(required), "skipped: the published advisories cannot be reached"
     if skipped := len(packages) - len(audited):
         return int(required), f"no known vulnerability; {skipped} of {len(packages)} packages could not be looked up"
     return 0, f"no known vulnerability (packages: {len(packages)})"
@@ -51,8 +51,8 @@ def judged(report: str, *, required: bool) -> tuple[int, str]:
 def _vulnerable(packages: list[dict[str, Any]]) -> Iterator[str]:
     for package in packages:
         for each in package["vulns"]:
-            mended = ", ".join(each["fix_versions"]) or "no version yet"
-            yield f"{package['name']} {package['version']}: {each['id']}, fixed in {mended}"
+            fixed_in = ", ".join(each["fix_versions"]) or "no version yet"
+            yield f"{package['name']} {package['version']}: {each['id']}, fixed in {fixed_in}"
 
 
 if __name__ == "__main__":

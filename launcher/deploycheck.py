@@ -1,4 +1,4 @@
-"""`manage.py check --deploy` of both projects under the settings of a real deployment: no warning may remain."""
+"""Run `check --deploy` for both projects with the settings of a real deployment: there must be no warnings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The environment of `make run`: secrets made once and kept in `.env`, addresses that follow from the ports."""
+"""The environment of `make run`: secrets that are created once and kept in `.env`, and addresses for the ports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECRETS: dict[str, Callable[[], str]] = {
 
 
 def complete_env_file(path: Path) -> dict[str, str]:
-    """The variables of `.env`, after adding the secrets that it lacks. Only its owner may read it."""
+    """Add the secrets that `.env` lacks, and return its variables. Only its owner may read the file."""
     text = path.read_text() if path.exists() else ""
     if path.exists():
         path.chmod(0o600)
@@ -35,15 +35,13 @@ def complete_env_file(path: Path) -> dict[str, str]:
             if text and not text.endswith("\n"):
                 file.write("\n")
             if not text:
-                file.write(
-                    "# Made by `make run`. Keep it, and keep it to yourself: only these keys open what is stored.\n"
-                )
+                file.write("# Created by `make run`. Keep this file, and keep it secret: it decrypts what is stored.\n")
             file.writelines(f"{name}={value}\n" for name, value in missing.items())
     return {**present, **missing}
 
 
 def for_one_machine(env_file: Mapping[str, str]) -> dict[str, str]:
-    """The environment of every process: the caller's own first, then `.env`, then what suits a single machine."""
+    """The environment of every process: the caller's variables, then `.env`, then defaults for a single machine."""
     given = {**env_file, **os.environ}
     bridge_port, flowdock_port = given.get("BRIDGE_PORT", "8000"), given.get("FLOWDOCK_PORT", "8001")
     stream_port = given.get("STREAM_PORT", "8002")
@@ -65,5 +63,5 @@ def for_one_machine(env_file: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_yes(value: str) -> bool:
-    """As the settings of both projects read yes and no."""
+    """Read a yes or no in the same way as the settings of both projects."""
     return value.strip().lower() in ("1", "true", "yes", "y", "on", "ok", "t")

@@ -1,6 +1,6 @@
-"""`python -m launcher.staff`: the account `staff` of the bridge's admin, with the password in STAFF_PASSWORD.
+"""`python -m launcher.staff`: create the account `staff` for the bridge's admin, with the password in STAFF_PASSWORD.
 
-Unlike `createsuperuser` it can be repeated, as it is where the first start was interrupted before anybody saw the
+Unlike `createsuperuser` it can be repeated, which is needed if the first start was interrupted before it printed the
 password.
 """
 

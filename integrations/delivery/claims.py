@@ -20,7 +20,7 @@ from .attempts import Attempt
 logger = logging.getLogger(__name__)
 
 MAX_DELIVERIES = 20  # of one thread, in one claim
-UNUSABLE = "the bridge cannot read or write its stored data of this delivery"
+UNUSABLE = "the stored data of this delivery cannot be read or written"
 
 
 @dataclass(frozen=True, slots=True)

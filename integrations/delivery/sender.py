@@ -41,7 +41,7 @@ def post(flowdock: Flowdock, delivery: Delivery) -> Attempt:
     try:
         activity = delivery.event.read_activity()
         if activity is None:
-            raise InvalidActivity("there is none")
+            raise InvalidActivity("none is stored")
         posted = flowdock.post_activity(delivery.integration.flow_token, activity, delivery.uuid)
     except UndecipherableSecret:
         return attempt(Outcome.REFUSED, KEY_MISSING)

@@ -195,7 +195,7 @@ class Flowdock:
     def find_flow(self, flow_id: str) -> Flow:
         """The flow, if the person can open it now. Raises FlowNotAccessible if not: no flow has an empty id."""
         if not flow_id:
-            raise FlowNotAccessible("no flow was named")
+            raise FlowNotAccessible("no flow was given")
         return _flow(self._ask("GET", "/flows/find", params={"id": flow_id}).object())
 
     def sources(self, flow: Flow) -> list[Source]:
@@ -212,7 +212,7 @@ class Flowdock:
         )
         source = _source(answer.object(), flow.sources_url)
         if not source.flow_token:
-            raise FlowdockUnavailable("Flowdock created a source and did not tell its flow_token")
+            raise FlowdockUnavailable("Flowdock created a source, but did not send its flow_token")
         return source
 
     def delete_source(self, url: str) -> None:
@@ -226,7 +226,7 @@ class Flowdock:
         said = self._ask("GET", "/sources", params={"flow_token": flow_token}).json()
         sources = [_source(item, "") for item in _objects(said if isinstance(said, list) else [said])]
         if not sources:
-            raise SourceGone("Flowdock knows no source by this flow_token")
+            raise SourceGone("Flowdock has no source with this flow_token")
         return sources[0]
 
     def update_source(
@@ -329,10 +329,10 @@ class Flowdock:
             raise FlowdockUnavailable(f"Flowdock did not answer within {self.timeout:g} s") from None
         except requests.ConnectionError as error:
             if _was_connected(error):
-                raise FlowdockUnavailable("Flowdock broke the connection off, or its answer was not HTTP") from None
+                raise FlowdockUnavailable("Flowdock closed the connection, or its answer was not HTTP") from None
             raise FlowdockUnreachable("Flowdock could not be reached") from None
         except urllib3.exceptions.HTTPError:
-            raise FlowdockUnavailable("Flowdock's answer could not be read to its end") from None
+            raise FlowdockUnavailable("Flowdock's answer was incomplete") from None
         # OSError: a file of certificates that cannot be read, for one. All errors of requests are OSErrors.
         except OSError as error:
             raise FlowdockUnavailable(f"Flowdock could not be called ({type(error).__name__})") from None
@@ -409,13 +409,13 @@ def _retry_after(value: str) -> float | None:
 
 def _object(said: object) -> Mapping[str, Any]:
     if not isinstance(said, Mapping):
-        raise FlowdockUnavailable("Flowdock answered in an unknown shape")
+        raise FlowdockUnavailable("Flowdock answered in an unknown format")
     return said
 
 
 def _objects(said: object) -> list[Mapping[str, Any]]:
     if not isinstance(said, list):
-        raise FlowdockUnavailable("Flowdock answered in an unknown shape: not a list")
+        raise FlowdockUnavailable("Flowdock answered in an unknown format: not a list")
     return [_object(item) for item in said]
 
 
@@ -429,7 +429,7 @@ def _id(said: Mapping[str, Any], name: str) -> str:
     """An id that must be there; Flowdock has given the same one as a number and as a text."""
     value = said.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, str)) or not 0 < len(str(value)) <= 100:
-        raise FlowdockUnavailable(f"Flowdock answered in an unknown shape: {name} is missing")
+        raise FlowdockUnavailable(f"Flowdock answered in an unknown format: {name} is missing")
     return str(value)
 
 
@@ -475,7 +475,7 @@ def _linked_sources(said: Mapping[str, Any]) -> str:
 def _source(said: Mapping[str, Any], sources_url: str) -> Source:
     text = _id(said, "id")
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise FlowdockUnavailable("Flowdock answered in an unknown shape: a source's id is no number")
+        raise FlowdockUnavailable("Flowdock answered in an unknown format: a source's id is not a number")
     url = _text(said, "url")
     if not is_on_api(url):
         # The answers of October 2014 have no url.

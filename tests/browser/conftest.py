@@ -41,7 +41,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def hook(stack: Stack) -> str:
-    """The hook of octo/hello, connected to Main, after a day of its life."""
+    """The ID of octo/hello's webhook, connected to Main, after a recorded day."""
     hook = connect.connect(stack.env)
     stack.manage("replay", hook, str(DAY))
     return hook
@@ -50,8 +50,8 @@ def hook(stack: Stack) -> str:
 @pytest.fixture(scope="session")
 def life(stack: Stack, hook: str) -> str:
     """All that the demonstration has beside octo/hello, and a poll that is still open; the poll's address."""
-    story.live(stack.env, day_of("gitlab"))
-    polls.hold(stack.env)
+    story.replay_day(stack.env, day_of("gitlab"))
+    polls.run(stack.env)
     asking = polls.somebody(stack.env, connect.ACCOUNT)
     polls.ask(asking, stack.env, question="Which day suits the retrospective?", options=("Tuesday", "Thursday"))
     asking.send("Vote for Thursday")

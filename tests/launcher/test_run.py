@@ -26,7 +26,7 @@ from tests.stack import PATIENCE, Stack, until
 
 pytestmark = pytest.mark.loop
 
-BANNER = "Ctrl-C stops it"
+BANNER = "Ctrl-C to stop it"
 
 
 class Terminal:
@@ -155,7 +155,7 @@ def test_the_first_start_brings_the_inbox_to_life_and_the_second_keeps_it(
     assert re.search(r"\d+ posted", first.screen)
     assert first_event(stack)["event"] == "message"
     threads = Flow(stack).threads()  # what was said there is a thread as well
-    assert re.search(r"sign in as staff, password \S+ \(shown this once\)", first.screen)
+    assert re.search(r"sign in as staff, password \S+ \(shown only once\)", first.screen)
     assert first.press_ctrl_c() == 0
     assert "Traceback" not in first.screen
     assert is_free(stack.env["BRIDGE_PORT"])
@@ -183,7 +183,7 @@ def test_a_first_start_that_is_cut_off_is_made_up_for(stack: Stack, terminals: C
 
     again = terminals(DEMO="0")
     again.wait_for("as staff")
-    again.wait_for("More life")
+    again.wait_for("For more activity")
     os.kill(again.pid, signal.SIGTERM)
     assert again.end() == 0, "a supervisor's signal stops it as Ctrl-C does"
     assert "Traceback" not in again.screen
@@ -198,7 +198,7 @@ def test_a_taken_port_is_said_in_a_sentence(stack: Stack, name: str) -> None:
         )  # fmt: skip
 
     assert done.returncode == 1
-    assert f"Port {stack.env[name]} of 127.0.0.1 is taken" in done.stderr
+    assert f"Port {stack.env[name]} on 127.0.0.1 is already in use" in done.stderr
     assert f"make run {name}=" in done.stderr
 
 
@@ -218,4 +218,4 @@ def test_the_demonstration_is_open_to_other_machines_only_where_asked_for_twice(
     # Asked for twice, it goes on to the ports, of which one is taken.
     with socket.create_server(("0.0.0.0", int(stack.env["STREAM_PORT"]))):  # noqa: S104
         started = start(FLOWDOCK_SERVER_EXPOSE_DEMO="1")
-    assert f"Port {stack.env['STREAM_PORT']} of 0.0.0.0 is taken" in started.stderr
+    assert f"Port {stack.env['STREAM_PORT']} on 0.0.0.0 is already in use" in started.stderr

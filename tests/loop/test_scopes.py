@@ -46,7 +46,7 @@ def test_set_up_configuration_filters_and_removal_need_no_more(stack: Stack, per
     person.open(settings(stack))
     assert "octo/hello" in person.follow("Configure octo/hello").text
     page = person.send("Save", **{"authors.none_of.new": "dependabot[bot]"})
-    assert "Saved." in page.text
+    assert "Filters saved." in page.text
     person.open(page.url.removesuffix("filters/"))
     assert "Removed." in person.send("Remove").text
 

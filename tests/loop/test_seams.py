@@ -104,7 +104,7 @@ def test_filters_by_kind_are_changed_from_the_flow(stack: Stack, flow: Flow, one
     one.follow("Configure All polls")
     one.send("Save filters", boxes={"voted": False})
 
-    polls.hold(stack.env)
+    polls.run(stack.env)
 
     closing = "closed the poll: Soup and bread wins with 2 of 2 votes"
     until(lambda: titles(flow)[-1] == closing, "the second poll to be over")
@@ -117,7 +117,7 @@ def test_filters_by_kind_are_changed_from_the_flow(stack: Stack, flow: Flow, one
 def test_a_recorded_day_of_every_service_reaches_the_inbox(stack: Stack, flow: Flow, day: Any) -> None:
     before = len(flow.threads())
 
-    assert story.live(stack.env, day) == 0
+    assert story.replay_day(stack.env, day) == 0
 
     until(lambda: stack.manage("deliver_activities", "--dry-run").stdout.startswith("0 "), "the outbox to be empty")
     threads = flow.threads()

@@ -476,7 +476,7 @@ def test_a_row_that_cannot_be_read_fails_alone_and_its_thread_goes_on(
     assert log() == [
         ("delivered", "issue:1"), ("failed", "issue:1"), ("delivered", "issue:1"), ("delivered", "issue:2"),
     ]  # fmt: skip
-    assert "cannot read" in Delivery.objects.defer("attempts").get(pk=middle.pk).reason
+    assert "cannot be read" in Delivery.objects.defer("attempts").get(pk=middle.pk).reason
 
 
 @pytest.fixture
@@ -507,7 +507,7 @@ def test_an_outcome_that_the_database_does_not_take_fails_its_delivery_and_no_ot
 
     assert sorted(flowdock.titles) == ["a", "b", "c", "d"]
     assert [state for state, _ in log()] == ["delivered", "failed", "delivered", "delivered"]
-    assert "cannot read or write" in Delivery.objects.get(state="failed").reason
+    assert "cannot be read or written" in Delivery.objects.get(state="failed").reason
 
 
 def test_a_row_that_cannot_be_changed_at_all_is_left_alone(send, connect, integration, flowdock, log, trigger):
