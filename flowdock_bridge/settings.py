@@ -116,7 +116,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "integrations.views.errors.FlowdockErrors",
+    "integrations.middleware.FlowdockErrorMiddleware",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [
@@ -185,7 +185,7 @@ SESSION_COOKIE_SAMESITE = "Lax"  # the way back from Flowdock is a navigation fr
 SESSION_COOKIE_SECURE = SERVES_HTTPS
 CSRF_COOKIE_NAME = "bridge_csrf"
 CSRF_COOKIE_SECURE = SERVES_HTTPS
-CSRF_FAILURE_VIEW = "integrations.views.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "integrations.views.error_pages.csrf_failure"
 
 SOCIAL_AUTH_FLOWDOCK_KEY = FLOWDOCK_CLIENT_ID
 SOCIAL_AUTH_FLOWDOCK_SECRET = FLOWDOCK_CLIENT_SECRET

@@ -8,7 +8,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-handler400 = "integrations.views.errors.bad_request"
-handler403 = "integrations.views.errors.forbidden"
-handler404 = "integrations.views.errors.not_found"
-handler500 = "integrations.views.errors.server_error"
+handler400 = "integrations.views.error_pages.bad_request"
+handler403 = "integrations.views.error_pages.forbidden"
+handler404 = "integrations.views.error_pages.not_found"
+handler500 = "integrations.views.error_pages.server_error"

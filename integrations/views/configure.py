@@ -19,7 +19,7 @@ from integrations.models import Integration
 from integrations.rehearsal import rehearse
 from integrations.services.filters import clean
 
-from . import errors
+from . import error_pages
 from .access import flowdock_as, open_integration, signed_in
 
 logger = logging.getLogger(__name__)
@@ -30,13 +30,13 @@ def configure(request: HttpRequest) -> HttpResponse:
     signed_in(request)
     source_id = _source_id(request)
     if source_id is None:
-        return errors.page(
+        return error_pages.page(
             request,
             HTTPStatus.BAD_REQUEST,
             "No integration selected",
             "This address does not name an integration. Select Configure next to it in the flow’s inbox settings, or"
             " choose it from your integrations.",
-            errors.HOME,
+            error_pages.HOME,
         )
     integration = Integration.objects.filter(flowdock_id=source_id).select_related("origin").first()
     flow_id = request.GET.get("flow", "")
@@ -78,13 +78,13 @@ def _adopt(request: HttpRequest, integration: Integration, flow_id: str) -> Http
         with transaction.atomic():
             integration.save(update_fields=fields)
     except IntegrityError:
-        return errors.page(
+        return error_pages.page(
             request,
             HTTPStatus.CONFLICT,
             f"{integration.name} is connected to {flow.name} twice",
             "It was connected a second time with a flow token, so everything is posted twice. Remove one of the two"
             " integrations in the flow’s inbox settings.",
-            errors.HOME,
+            error_pages.HOME,
         )
     logger.info("integration %s: its flow is %s", integration.pk, flow.id)
     return None

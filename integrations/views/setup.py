@@ -21,7 +21,7 @@ from integrations.forms import SetupForm
 from integrations.models import Delivery, Integration, Origin
 from integrations.services.base import TEST, OfferedOrigin, Service
 
-from . import errors
+from . import error_pages
 from .access import flowdock_as, open_flow, open_integration, signed_in, watch_integration
 from .buttons import button
 
@@ -34,13 +34,13 @@ def setup(request: HttpRequest) -> HttpResponse:
     """Where Flowdock's "Add" leads: `flow` is the flow's id. What is chosen is in the address; POST to it does it."""
     person = signed_in(request)
     if not request.GET.get("flow"):
-        return errors.page(
+        return error_pages.page(
             request,
             HTTPStatus.BAD_REQUEST,
             "No flow selected",
             "This address does not name a flow. Open the inbox settings of the flow and add Flowdock Bridge there, or"
             " choose the flow from your integrations.",
-            errors.HOME,
+            error_pages.HOME,
         )
     flow = open_flow(request, request.GET["flow"])
     form = SetupForm(request.GET, flow.organization)
@@ -116,14 +116,14 @@ def _confirm(
 
 
 def _already_connected(request: HttpRequest, flow: Flow, existing: Integration) -> HttpResponse:
-    return errors.page(
+    return error_pages.page(
         request,
         HTTPStatus.CONFLICT,
         f"{existing.name} is already connected to {flow.name}",
         "Connecting it again would post everything twice. Open the integration to see what it posts and to change its"
         " filters.",
-        errors.Way(f"Open {existing.name}", existing.get_absolute_url()),
-        errors.HOME,
+        error_pages.NextStep(f"Open {existing.name}", existing.get_absolute_url()),
+        error_pages.HOME,
     )
 
 
@@ -142,7 +142,7 @@ def _connect(request: HttpRequest, person: User, flow: Flow, form: SetupForm) ->
         return _confirm(request, flow, form, error, HTTPStatus.UNPROCESSABLE_ENTITY)
     except FlowdockUnavailable as error:
         response = _confirm(request, flow, form, error, HTTPStatus.SERVICE_UNAVAILABLE)
-        response["Retry-After"] = str(errors.retry_after(error))
+        response["Retry-After"] = str(error_pages.retry_after(error))
         return response
     return redirect("integrations:connected", integration.pk)
 

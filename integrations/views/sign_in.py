@@ -20,7 +20,7 @@ from integrations.flowdock.client import Flowdock, Person
 from integrations.flowdock.errors import FlowdockError, FlowdockUnavailable
 from integrations.flowdock.oauth import FlowdockOAuth2, access_token
 
-from . import errors
+from . import error_pages
 from .access import FlowListNotAllowed, flowdock_as, list_flows, sign_in_url, signed_in
 from .buttons import button
 
@@ -55,7 +55,7 @@ def come_back(request: HttpRequest) -> HttpResponse:
         response: HttpResponse = complete(request, FlowdockOAuth2.name)
     except FlowdockUnavailable as error:
         # The code is spent and the state with it: trying again means beginning again.
-        return errors.away(request, error, again=sign_in_url(request.session.get("next") or "/"))
+        return error_pages.flowdock_unavailable(request, error, again=sign_in_url(request.session.get("next") or "/"))
     return response
 
 

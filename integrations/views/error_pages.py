@@ -1,11 +1,10 @@
-"""What a person reads when something is not as they expected: what happened, what it means, the one thing to do."""
+"""Error pages: what happened, what it means, and what to do next."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -25,73 +24,49 @@ from social_core.exceptions import (
     SocialAuthBaseException,
 )
 
-from integrations.fields import UndecipherableSecret
-from integrations.flowdock.errors import FlowdockUnavailable, FlowNotAccessible, TokenRefused
+from integrations.flowdock.errors import FlowdockUnavailable, TokenRefused
 from integrations.flowdock.oauth import access_token, forget_access_token
 
-from .access import AccessLost, FlowListNotAllowed, SignInNeeded, forget_organizations, local, sign_in_url, way_back
+from .access import AccessLost, forget_organizations, local, sign_in_url, way_back
 
 logger = logging.getLogger(__name__)
 
-# Flowdock refuses a token that it gave this short a while ago: signing in again would only go round in circles.
+# If Flowdock refuses a token that it issued less than this ago, signing in again would only repeat that.
 TOO_FRESH_TO_BE_REFUSED = 20  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A link out of an error page."""
+class NextStep:
+    """A link on an error page to what the reader can do."""
 
     title: str
     url: str
 
 
-HOME = Way("Open your integrations", "/")
-
-
-class FlowdockErrors:
-    """Turns what goes wrong between a person, Flowdock and us into pages, whichever view it goes wrong in."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
-
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        match exception:
-            case SignInNeeded():
-                return sign_in(request, to_list_flows=exception.to_list_flows)
-            case FlowListNotAllowed():
-                return flow_list_not_allowed(request)
-            case TokenRefused():
-                return token_refused(request, exception)
-            case FlowdockUnavailable():
-                return away(request, exception)
-            case FlowNotAccessible():
-                return closed_flow(request)
-            case AccessLost():
-                return access_lost(request, exception)
-            case UndecipherableSecret():
-                return key_missing(request)
-            case SocialAuthBaseException():
-                return sign_in_failed(request, exception)
-        return None
+HOME = NextStep("Open your integrations", "/")
 
 
 def page(
     request: HttpRequest,
     status: HTTPStatus,
     title: str,
-    words: str,
-    *ways: Way,
+    text: str,
+    *next_steps: NextStep,
     hint: str = "",
-    shores: tuple[str, str] | None = None,
+    disconnected: tuple[str, str] | None = None,
 ) -> HttpResponse:
-    """An error page. `shores` are the two ends that a broken span is drawn between, where that is what happened."""
+    """An error page. `disconnected` names two parties; a broken bridge is drawn between them."""
     response = render(
         request,
         "integrations/error.html",
-        {"title": title, "words": words, "ways": ways, "hint": hint, "shores": shores, "status": status},
+        {
+            "title": title,
+            "text": text,
+            "next_steps": next_steps,
+            "hint": hint,
+            "disconnected": disconnected,
+            "status": status,
+        },
         status=status,
     )
     add_never_cache_headers(response)
@@ -103,7 +78,7 @@ def page(
 
 def sign_in(request: HttpRequest, *, to_list_flows: bool = False) -> HttpResponse:
     url = sign_in_url(way_back(request), to_list_flows=to_list_flows)
-    # A part of a page cannot follow to another site: the whole page goes.
+    # htmx cannot follow a redirect to another site for a part of a page, so the whole page is redirected.
     return HttpResponseClientRedirect(url) if request.headers.get("HX-Request") else redirect(url)
 
 
@@ -112,7 +87,7 @@ def token_refused(request: HttpRequest, error: TokenRefused) -> HttpResponse:
     token = access_token(request.session)
     if token and time.time() - token.issued_at < TOO_FRESH_TO_BE_REFUSED:
         logger.error("Flowdock refuses the access token that it has just given: %s", error)
-        return away(request, FlowdockUnavailable(str(error)))
+        return flowdock_unavailable(request, FlowdockUnavailable(str(error)))
     forget_access_token(request.session)
     return sign_in(request)
 
@@ -125,12 +100,12 @@ def flow_list_not_allowed(request: HttpRequest) -> HttpResponse:
         "This page needs one more permission",
         "It shows all your flows, and you have not allowed Flowdock Bridge to list them. You can still connect and"
         " configure integrations from a flow without this permission.",
-        Way("Continue to Flowdock", sign_in_url(way_back(request), to_list_flows=True)),
+        NextStep("Continue to Flowdock", sign_in_url(way_back(request), to_list_flows=True)),
         hint="Flowdock asks for your permission, then brings you back to this page.",
     )
 
 
-def away(request: HttpRequest, error: FlowdockUnavailable, again: str = "") -> HttpResponse:
+def flowdock_unavailable(request: HttpRequest, error: FlowdockUnavailable, again: str = "") -> HttpResponse:
     """Flowdock gives no sensible answer. "Try again" asks for the same page, never repeating what changes something."""
     logger.warning("Flowdock is away: %s", error)
     response = page(
@@ -139,10 +114,10 @@ def away(request: HttpRequest, error: FlowdockUnavailable, again: str = "") -> H
         "Flowdock is not responding",
         "This page cannot be shown without it. Nothing was changed. Events that arrive in the meantime are kept and"
         " posted when Flowdock responds again.",
-        Way("Try again", again or way_back(request)),
+        NextStep("Try again", again or way_back(request)),
         HOME,
         hint=str(error),
-        shores=("You", "Flowdock"),
+        disconnected=("You", "Flowdock"),
     )
     response["Retry-After"] = str(retry_after(error))
     return response
@@ -164,16 +139,16 @@ def key_missing(request: HttpRequest) -> HttpResponse:
     )
 
 
-def closed_flow(request: HttpRequest) -> HttpResponse:
+def flow_not_accessible(request: HttpRequest) -> HttpResponse:
     return page(
         request,
         HTTPStatus.NOT_FOUND,
         "You do not have access to this flow",
         "The flow does not exist in Flowdock, or you are not a member of it. Nothing was created.",
         HOME,
-        Way("Sign in with another account", sign_in_url(way_back(request))),
+        NextStep("Sign in with another account", sign_in_url(way_back(request))),
         hint="If you should have access, ask a member of the flow to add you, then reload this page.",
-        shores=("You", "The flow"),
+        disconnected=("You", "The flow"),
     )
 
 
@@ -187,9 +162,9 @@ def access_lost(request: HttpRequest, error: AccessLost) -> HttpResponse:
         "You are no longer a member of this flow in Flowdock, so you cannot see or change its integrations. They keep"
         " working for its members.",
         HOME,
-        Way("Sign in with another account", sign_in_url(way_back(request))),
+        NextStep("Sign in with another account", sign_in_url(way_back(request))),
         hint=f"If you should have access, ask someone in {organization} to add you to {flow}, then reload this page.",
-        shores=("You", flow),
+        disconnected=("You", flow),
     )
 
 
@@ -197,7 +172,7 @@ def sign_in_failed(request: HttpRequest, error: SocialAuthBaseException) -> Http
     """The way through Flowdock's consent page did not end here as it should."""
     logger.info("signing in with Flowdock failed: code=%s stage=%s", error.code, error.stage)
     on_the_way_to = getattr(error.backend, "was_on_the_way_to", str)()
-    again = Way("Sign in with Flowdock", sign_in_url(local(request, on_the_way_to) or "/"))
+    again = NextStep("Sign in with Flowdock", sign_in_url(local(request, on_the_way_to) or "/"))
     match error:
         case AuthCanceled():
             return page(
@@ -207,9 +182,9 @@ def sign_in_failed(request: HttpRequest, error: SocialAuthBaseException) -> Http
                 "Flowdock Bridge asked for access to your Flowdock account, and you declined. Nothing was connected or"
                 " stored.",
                 again,
-                Way("Go to the start page", "/"),
+                NextStep("Go to the start page", "/"),
                 hint="To connect an integration, Flowdock Bridge must be able to add sources to your flows.",
-                shores=("You", "Flowdock"),
+                disconnected=("You", "Flowdock"),
             )
         case AuthInputError() | AuthSessionError() | AuthCredentialError():
             return page(
@@ -218,7 +193,7 @@ def sign_in_failed(request: HttpRequest, error: SocialAuthBaseException) -> Http
                 "Your sign-in expired",
                 "It took too long, was already used, or was started in another browser. Start again.",
                 again,
-                shores=("You", "Flowdock"),
+                disconnected=("You", "Flowdock"),
             )
         case AuthConfigurationError():
             logger.error("Flowdock does not accept this bridge: %s", error.provider_code or error.code)
@@ -228,8 +203,8 @@ def sign_in_failed(request: HttpRequest, error: SocialAuthBaseException) -> Http
                 "Flowdock rejects this bridge",
                 "Flowdock did not accept the client ID and secret of Flowdock Bridge, so nobody can sign in. Ask the"
                 " administrator to check FLOWDOCK_CLIENT_ID and FLOWDOCK_CLIENT_SECRET.",
-                Way("Go to the start page", "/"),
-                shores=("Flowdock Bridge", "Flowdock"),
+                NextStep("Go to the start page", "/"),
+                disconnected=("Flowdock Bridge", "Flowdock"),
             )
     logger.error("signing in with Flowdock failed: code=%s provider=%s", error.code, error.provider_code)
     return page(
@@ -239,11 +214,11 @@ def sign_in_failed(request: HttpRequest, error: SocialAuthBaseException) -> Http
         "Flowdock sent an unexpected answer. Nothing was changed. Try again; if it fails again, tell the administrator"
         " of Flowdock Bridge.",
         again,
-        shores=("You", "Flowdock"),
+        disconnected=("You", "Flowdock"),
     )
 
 
-# Between a person and us; the names are those that Django's settings and urls give
+# Django's own errors: its settings and the URL configuration name these views
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -282,7 +257,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         "This form has expired",
         "It was opened in another browser, or before you last signed in. Nothing was changed. Open the form again and"
         " resubmit it.",
-        Way("Open the form again", way_back(request)),
+        NextStep("Open the form again", way_back(request)),
         hint="If this keeps happening, allow cookies for this site in your browser.",
     )
 
@@ -317,6 +292,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
         "Something went wrong",
         "The error is on our side and has been logged. Events that arrive in the meantime are kept. Try again; if it"
         " happens again, tell the administrator of Flowdock Bridge.",
-        Way("Try again", way_back(request)),
+        NextStep("Try again", way_back(request)),
         HOME,
     )

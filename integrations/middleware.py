@@ -1,0 +1,43 @@
+"""The middleware that answers errors with error pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from social_core.exceptions import SocialAuthBaseException
+
+from .fields import UndecipherableSecret
+from .flowdock.errors import FlowdockUnavailable, FlowNotAccessible, TokenRefused
+from .views import error_pages
+from .views.access import AccessLost, FlowListNotAllowed, SignInNeeded
+
+
+class FlowdockErrorMiddleware:
+    """Turns errors between a person, Flowdock and the bridge into pages, whichever view raises them."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        match exception:
+            case SignInNeeded():
+                return error_pages.sign_in(request, to_list_flows=exception.to_list_flows)
+            case FlowListNotAllowed():
+                return error_pages.flow_list_not_allowed(request)
+            case TokenRefused():
+                return error_pages.token_refused(request, exception)
+            case FlowdockUnavailable():
+                return error_pages.flowdock_unavailable(request, exception)
+            case FlowNotAccessible():
+                return error_pages.flow_not_accessible(request)
+            case AccessLost():
+                return error_pages.access_lost(request, exception)
+            case UndecipherableSecret():
+                return error_pages.key_missing(request)
+            case SocialAuthBaseException():
+                return error_pages.sign_in_failed(request, exception)
+        return None
