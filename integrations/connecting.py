@@ -22,8 +22,6 @@ from .services.base import OfferedOrigin, Service
 
 logger = logging.getLogger(__name__)
 
-# A placeholder this old belongs to a process that is no more: three calls to Flowdock do not take so long.
-UNFINISHED_AFTER = dt.timedelta(minutes=2)
 # A source that Flowdock made while its answer was lost on the way to us is looked for this far back.
 ORPHANED_WITHIN = dt.timedelta(minutes=15)
 
@@ -40,7 +38,8 @@ def connected(service: Service, name: str, flow: Flow) -> Integration | None:
     """The integration by which the origin reaches the flow, whoever connected it."""
     return (
         Integration.objects.connected()
-        .filter(origin__service=service.name, origin__name=name, flow_id=flow.id)
+        .in_flow(flow.id)
+        .of_origins_named(service.name, name)
         .select_related("origin", "created_by")
         .first()
     )
@@ -93,9 +92,7 @@ def _leave_to_others(person: User, service: Service, chosen: OfferedOrigin) -> N
 
     They know the secret and may not be able to open that flow. The old origin stays with its flow and is nobody's.
     """
-    theirs = Origin.objects.filter(
-        service=service.name, name=chosen.name, organization=chosen.organization, created_by=person
-    )
+    theirs = Origin.objects.named(service.name, chosen.name, chosen.organization).filter(created_by=person)
     theirs.exclude(secret_replaced_by=None).exclude(secret_replaced_by=person).update(created_by=None)
 
 
@@ -117,12 +114,12 @@ def _take_place(person: User, flow: Flow, origin: Origin, filters: Mapping[str, 
         with transaction.atomic():
             # Another person's integration of the same repository has an origin of its own, which no constraint sees. So
             # all who connect it take turns: whoever comes second finds at least the first one's origin, and waits.
-            same = Origin.objects.filter(service=origin.service, name=origin.name)
+            same = Origin.objects.named(origin.service, origin.name)
             list(same.select_for_update(no_key=True).order_by("pk").values_list("pk"))
             rival = (
-                Integration.objects.filter(
-                    origin__service=origin.service, origin__name=origin.name, flow_id=flow.id, removed_at=None
-                )
+                Integration.objects.in_flow(flow.id)
+                .of_origins_named(origin.service, origin.name)
+                .filter(removed_at=None)
                 .exclude(origin=origin)
                 .select_related("origin")
                 .first()
@@ -148,7 +145,7 @@ def _outcome(flow: Flow, origin: Origin) -> Integration:
     """What becomes of another's attempt to connect `origin` to `flow`, which may still be under way."""
     deadline = time.monotonic() + settings.FLOWDOCK_TIMEOUT
     while time.monotonic() < deadline:
-        integration = Integration.objects.filter(origin=origin, flow_id=flow.id, removed_at=None).first()
+        integration = Integration.objects.of(origin).in_flow(flow.id).filter(removed_at=None).first()
         if integration is None:
             raise FlowdockUnavailable("another attempt to connect it has just failed")
         if integration.has_token:
@@ -159,9 +156,7 @@ def _outcome(flow: Flow, origin: Origin) -> Integration:
 
 def _sweep(flow: Flow) -> None:
     """Free the places that processes which are no more have taken in this flow."""
-    Integration.objects.filter(
-        flow_id=flow.id, flow_token="", removed_at=None, created_at__lt=timezone.now() - UNFINISHED_AFTER
-    ).delete()
+    Integration.objects.in_flow(flow.id).unfinished(timezone.now()).delete()
 
 
 def _delete_unused(origin: Origin) -> None:

@@ -81,7 +81,7 @@ class SetupForm(forms.Form):
     def _origin(self, typed: str, reused: str) -> OfferedOrigin:
         """The origin. A name alone may not do: that of a GitHub organisation needs its address."""
         service = self.chosen_service
-        if not typed and (known := Origin.objects.filter(service=service.name, name=reused).first()):
+        if not typed and (known := Origin.objects.named(service.name, reused).first()):
             return service.find_origin(known.external_url or known.name, self.organization)
         return service.find_origin(typed or reused, self.organization)
 

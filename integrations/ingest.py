@@ -129,7 +129,7 @@ def _write(event: Event, parse: Callable[[], ParsedEvent], only: Integration | N
     origin = event.origin
     # One event of an origin after the other, so that its threads keep the order in which the events arrived.
     Origin.objects.lock([origin.pk])
-    receivers = Integration.objects.connected().filter(origin=origin)
+    receivers = Integration.objects.connected().of(origin)
     if only:
         receivers = receivers.filter(pk=only.pk)
     integrations = list(receivers)
@@ -246,7 +246,7 @@ def _post_quietly(
     idempotency_key: str,
 ) -> None:
     try:
-        origins = list(Origin.objects.filter(service=service, name=name, organization=organization).order_by("pk"))
+        origins = list(Origin.objects.named(service, name, organization).order_by("pk"))
     except DatabaseError:
         logger.exception("an activity of %s of %s was not posted", name, service)
         return

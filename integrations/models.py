@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import Max, Min, OuterRef, Q, Subquery
+from django.db.models import Count, Max, Min, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
@@ -27,6 +27,8 @@ from .services.base import TEST, UNSORTED, ParsedEvent, Service, WebhookService
 from .transactions import write_transaction
 
 PREVIOUS_SECRET_VALID_FOR = dt.timedelta(hours=1)
+# A placeholder this old belongs to a process that has ended: three calls to Flowdock do not take so long.
+UNFINISHED_AFTER = dt.timedelta(minutes=2)
 MAX_THREADS_LOCKED = 200  # scheduled in one transaction, which locks their origin
 # For people to read and type: no letter that looks like a digit. 12 of 31 characters are 59 bits.
 HOOK_ID_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -43,6 +45,15 @@ def new_hook_secret() -> str:
 
 
 class OriginQuerySet(models.QuerySet["Origin"]):
+    def named(self, service: str, name: str, organization: str | None = None) -> OriginQuerySet:
+        """Those of this name at a service; several people may each have one for the same repository."""
+        origins = self.filter(service=service, name=name)
+        return origins if organization is None else origins.filter(organization=organization)
+
+    def connected_before_by(self, person: Any, service: str) -> OriginQuerySet:
+        """The origins of a service that the person has connected, latest first, with their integrations."""
+        return self.filter(created_by=person, service=service).order_by("-pk").prefetch_related("integrations")
+
     def lock(self, ids: Iterable[int]) -> None:
         """Until the transaction ends, keep other transactions from changing the outbox of these origins.
 
@@ -100,7 +111,7 @@ class Origin(models.Model):
         return service if isinstance(service, WebhookService) else None
 
     @property
-    def unsent(self) -> tuple[str, ...]:
+    def kinds_not_from_service(self) -> tuple[str, ...]:
         """The kinds of events that do not come from the service itself. Those of an own app without a kind do."""
         return UNSORTED if self.webhook_service else (TEST,)
 
@@ -123,6 +134,11 @@ class Origin(models.Model):
         """Whether the previous secret is still valid."""
         return bool(self.previous_secret and self.previous_secret_until and timezone.now() < self.previous_secret_until)
 
+    @property
+    def secret_known_by_id(self) -> int | None:
+        """The user who has seen the current secret: whoever last replaced it, or else created the origin."""
+        return self.secret_replaced_by_id or self.created_by_id
+
     def rotate_secret(self, by: Any = None) -> None:
         """Set a new secret. The previous one works for another hour, so no webhook request is refused meanwhile."""
         try:
@@ -144,6 +160,36 @@ class IntegrationQuerySet(models.QuerySet["Integration"]):
     def connected(self) -> IntegrationQuerySet:
         """Those that have a source in Flowdock: it has been created, and not been removed."""
         return self.filter(removed_at=None).exclude(flow_token="")
+
+    def of(self, origin: Origin) -> IntegrationQuerySet:
+        return self.filter(origin=origin)
+
+    def of_service(self, service: str) -> IntegrationQuerySet:
+        return self.filter(origin__service=service)
+
+    def of_origins_named(self, service: str, name: str) -> IntegrationQuerySet:
+        """Those of origins of this name at a service, whoever connected them."""
+        return self.filter(origin__service=service, origin__name=name)
+
+    def in_flow(self, flow_id: str) -> IntegrationQuerySet:
+        return self.filter(flow_id=flow_id)
+
+    def in_flows(self, flow_ids: Iterable[str]) -> IntegrationQuerySet:
+        return self.filter(flow_id__in=list(flow_ids))
+
+    def with_log(self) -> IntegrationQuerySet:
+        """Those that are connected, and those that were removed so recently that their log is still stored."""
+        stored_since = timezone.now() - dt.timedelta(days=settings.EVENT_RETENTION_DAYS)
+        return self.filter(Q(removed_at__gte=stored_since) | Q(removed_at=None) & ~Q(flow_token=""))
+
+    def with_last_event_at(self) -> IntegrationQuerySet:
+        """Each with `last_event_at`, the time of its latest event, or None."""
+        latest = Delivery.objects.filter(integration=OuterRef("pk")).order_by("-id").values("created_at")[:1]
+        return self.annotate(last_event_at=Subquery(latest))
+
+    def unfinished(self, now: dt.datetime) -> IntegrationQuerySet:
+        """Placeholders whose source was never created: the process that was connecting them has ended."""
+        return self.filter(flow_token="", removed_at=None, created_at__lt=now - UNFINISHED_AFTER)
 
     def in_state(self, state: Integration.State) -> IntegrationQuerySet:
         """Those in this state: the same rules as the property `state`, in SQL."""
@@ -250,6 +296,24 @@ class Integration(models.Model):
         if self.problem:
             return self.State.ATTENTION
         return self.State.ACTIVE if self.first_event_at else self.State.WAITING
+
+    @property
+    def siblings(self) -> IntegrationQuerySet:
+        """The other connected integrations of its origin."""
+        return Integration.objects.connected().filter(origin=self.origin_id).exclude(pk=self.pk)
+
+    def first_delivery_from_service(self) -> Delivery | None:
+        """The delivery of the first event that the service itself sent, not a command or a test."""
+        return (
+            self.deliveries.exclude(event__kind__in=self.origin.kinds_not_from_service)
+            .select_related("event")
+            .only(
+                "id", "created_at", "integration", "event__kind", "event__received_at", "event__summary",
+                "event__subject",
+            )
+            .order_by("id")
+            .first()
+        )  # fmt: skip
 
     @transaction.atomic
     def pause(self, by: Any = None) -> None:
@@ -376,6 +440,33 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def due(self) -> DeliveryQuerySet:
         """Those whose next attempt is due, the longest waiting first. One that is postponed blocks only its thread."""
         return self.pending().filter(next_attempt_at__lte=Now()).order_by("next_attempt_at", "id")
+
+    def newest_first(self) -> DeliveryQuerySet:
+        return self.order_by("-id")
+
+    def matching(self, text: str) -> DeliveryQuerySet:
+        """Those with each word of `text` in what happened, to what, or by whom; or with this request id."""
+        words = Q()
+        for word in text.split():
+            words &= (
+                Q(event__summary__icontains=word) | Q(event__subject__icontains=word) | Q(event__actor__icontains=word)
+            )
+        return self.filter(words | Q(event__request_id=text))
+
+    def with_event_summaries(self) -> DeliveryQuerySet:
+        """With their events, but without payloads and activities: for lists."""
+        return self.select_related("event").defer("event__body", "event__headers", "event__activity")
+
+    def count_by_state(self) -> dict[str, int]:
+        return dict(self.order_by().values_list("state").annotate(Count("id")))
+
+    def id_before(self, pk: int) -> int | None:
+        """The id of the latest delivery that is older than this one."""
+        return self.filter(pk__lt=pk).order_by("-id").values_list("pk", flat=True).first()
+
+    def id_after(self, pk: int) -> int | None:
+        """The id of the oldest delivery that is newer than this one."""
+        return self.filter(pk__gt=pk).order_by("id").values_list("pk", flat=True).first()
 
     def with_activity(self) -> DeliveryQuerySet:
         """With the activities of their events, but without the payloads that those were read from."""

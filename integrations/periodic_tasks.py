@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 
 from django.db import DatabaseError, InterfaceError, connection
+from django.utils import timezone
 
 from . import retention, source_checks
 from .flowdock.client import Flowdock
 from .flowdock.errors import FlowdockUnavailable
-from .models import Delivery
+from .models import Delivery, Integration
 from .outages import outage_reason
 
 logger = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ def check_integrations(stop: threading.Event) -> None:
                     return
     except FlowdockUnavailable as error:
         logger.warning("integrations are checked later, because Flowdock is not responding: %s", error)
-    source_checks.unfinished().delete()
+    Integration.objects.unfinished(timezone.now()).delete()
 
 
 def delete_old_sign_ins(stop: threading.Event) -> None:

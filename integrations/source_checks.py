@@ -7,10 +7,7 @@ import logging
 from collections.abc import Iterator
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
-from django.utils import timezone
 
-from .connecting import UNFINISHED_AFTER
 from .delivery.attempts import KEY_MISSING, NOT_ALLOWED, PROBLEMS, TOKEN_REFUSED
 from .delivery.outcomes import clear_problem, set_problem
 from .delivery.sender import report_problem
@@ -34,11 +31,6 @@ class Finding(enum.Enum):
     KEY_MISSING = "needs attention: its token cannot be decrypted"
     REMOVED = "removed in Flowdock"
     UNANSWERED = "not checked: Flowdock did not answer"
-
-
-def unfinished() -> QuerySet[Integration]:
-    """Placeholders whose source was never created: the process that was connecting them has ended."""
-    return Integration.objects.filter(flow_token="", removed_at=None, created_at__lt=timezone.now() - UNFINISHED_AFTER)
 
 
 def check_all(flowdock: Flowdock, *, change: bool = True) -> Iterator[tuple[Integration, Finding]]:

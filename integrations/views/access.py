@@ -204,6 +204,26 @@ def _integration(request: HttpRequest, pk: int) -> Integration:
     return integration
 
 
+def may_replace_secret(person: User, integration: Integration) -> bool:
+    """Whoever created the origin may; if it is connected to this flow only, so may anybody who can open the flow."""
+    origin = integration.origin
+    if origin.webhook_service is None:
+        return False
+    return origin.created_by_id == person.pk or not integration.siblings.exists()
+
+
+def may_see_secret(person: User, integration: Integration) -> bool:
+    """Whoever knows the current secret may, until the first event arrives and while a replaced secret is still valid.
+
+    Nobody else: the secret is also valid for the other flows that the origin is connected to, and the members of this
+    flow may not be able to open those.
+    """
+    origin = integration.origin
+    if origin.webhook_service is None or integration.removed_at or origin.secret_known_by_id != person.pk:
+        return False
+    return integration.first_delivery_from_service() is None or origin.is_rotating
+
+
 def _verdict_key(request: HttpRequest, asked: str) -> str:
     """The cache's key for what this person with this token `asked`: another sign-in starts again."""
     token = access_token(request.session)

@@ -11,9 +11,8 @@ from django.shortcuts import redirect
 from integrations.flowdock.errors import FlowNotAccessible, SourceGone
 from integrations.models import Integration
 
-from .access import flowdock_as, open_integration, signed_in
+from .access import flowdock_as, may_replace_secret, open_integration, signed_in
 from .buttons import button
-from .setup import may_replace_secret
 
 logger = logging.getLogger(__name__)
 

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.models import OuterRef, Q, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 
 from integrations.flowdock.client import Flow
 from integrations.flowdock.oauth import access_token
 from integrations.history import History, histories
-from integrations.models import Delivery, Integration
+from integrations.models import Integration
 
 from .access import list_flows
 
@@ -60,16 +58,10 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def _rows(flows: list[Flow]) -> list[Row]:
-    """All integrations of the flows: those at work, and those removed whose log is still kept."""
-    last = Delivery.objects.filter(integration=OuterRef("pk")).order_by("-id").values("created_at")[:1]
-    kept_since = timezone.now() - dt.timedelta(days=settings.EVENT_RETENTION_DAYS)
-    integrations: list[Any] = list(  # what is annotated is not in the model's type
-        Integration.objects.filter(flow_id__in=[flow.id for flow in flows])
-        .filter(Q(removed_at__gte=kept_since) | Q(removed_at=None) & ~Q(flow_token=""))
-        .select_related("origin", "paused_by")
-        .annotate(last_event_at=Subquery(last))
-        .order_by("name", "pk")
-    )
+    """All integrations of the flows: the connected ones, and removed ones whose log is still stored."""
+    found = Integration.objects.in_flows(flow.id for flow in flows).with_log().with_last_event_at()
+    # The model's type does not have what is annotated.
+    integrations: list[Any] = list(found.select_related("origin", "paused_by").order_by("name", "pk"))
     past = histories(integration.pk for integration in integrations)
     return [Row(integration, past[integration.pk], integration.last_event_at) for integration in integrations]
 

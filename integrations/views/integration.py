@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 
@@ -18,9 +17,8 @@ from integrations.history import histories
 from integrations.models import Delivery, Event, Integration
 from integrations.storable import storable
 
-from .access import can_open, open_integration, signed_in, watch_integration
+from .access import can_open, may_replace_secret, open_integration, signed_in, watch_integration
 from .buttons import button
-from .setup import may_replace_secret
 
 PAGE = 50
 FLOWS_NAMED = 5  # each is a question to Flowdock
@@ -91,7 +89,6 @@ def event(request: HttpRequest, pk: int, delivery_pk: int) -> HttpResponse:
     subject = open_integration(request, pk)
     delivery = get_object_or_404(subject.deliveries.select_related("event").defer("event__body"), pk=delivery_pk)
     delivery.integration = subject
-    near = subject.deliveries.order_by("id").values_list("pk", flat=True)
     return render(
         request,
         "integrations/event.html",
@@ -100,8 +97,8 @@ def event(request: HttpRequest, pk: int, delivery_pk: int) -> HttpResponse:
             "delivery": delivery,
             "activity": _activity(delivery.event),
             "payload": payload_display.show(delivery.event),
-            "newer": near.filter(pk__gt=delivery_pk).first(),
-            "older": near.filter(pk__lt=delivery_pk).last(),
+            "newer": subject.deliveries.id_after(delivery_pk),
+            "older": subject.deliveries.id_before(delivery_pk),
         },
     )
 
@@ -125,8 +122,7 @@ def retry(request: HttpRequest, pk: int, delivery_pk: int) -> HttpResponse:
 
 def _frame(request: HttpRequest, subject: Integration) -> dict[str, Any]:
     """What the head of all pages about an integration shows."""
-    others = Integration.objects.connected().filter(origin=subject.origin).exclude(pk=subject.pk)
-    names, unnamed = _other_flows(request, list(others.only("flow_id", "flow_name")))
+    names, unnamed = _other_flows(request, list(subject.siblings.only("flow_id", "flow_name")))
     return {
         "integration": subject,
         "service": subject.origin.service_object,
@@ -156,16 +152,16 @@ def _log(subject: Integration, query: QueryDict) -> Log:
     verdict = query.get("verdict", "")
     sought = storable(query.get("q", "").strip())
     before = query.get("before", "")
-    numbers = dict(subject.deliveries.order_by().values_list("state").annotate(Count("id")))
-    deliveries = _search(subject.deliveries.order_by("-id"), sought)
+    numbers = subject.deliveries.count_by_state()
+    deliveries = subject.deliveries.newest_first()
+    if sought:
+        deliveries = deliveries.matching(sought)
     if verdict in VERDICTS:
         deliveries = deliveries.filter(state__in=VERDICTS[verdict][1])
     is_latest = not (before.isascii() and before.isdigit() and len(before) < 19)
     if not is_latest:
         deliveries = deliveries.filter(pk__lt=int(before))
-    page = list(
-        deliveries.select_related("event").defer("event__body", "event__headers", "event__activity")[: PAGE + 1]
-    )
+    page = list(deliveries.with_event_summaries()[: PAGE + 1])
     shown = page[:PAGE]
     for delivery in shown:
         delivery.integration = subject
@@ -183,15 +179,9 @@ def _log(subject: Integration, query: QueryDict) -> Log:
 
 def _is_untried(subject: Integration, log: Log) -> bool:
     """Whether nothing has come from the service yet: a test activity proves no hook."""
-    return not log.older and all(delivery.event.kind in subject.origin.unsent for delivery in log.deliveries)
-
-
-def _search(deliveries: QuerySet[Delivery], sought: str) -> QuerySet[Delivery]:
-    """Each of the words in what happened, to what, or by whom; or the sender's request id."""
-    words = Q()
-    for word in sought.split():
-        words &= Q(event__summary__icontains=word) | Q(event__subject__icontains=word) | Q(event__actor__icontains=word)
-    return deliveries.filter(words | Q(event__request_id=sought)) if sought else deliveries
+    return not log.older and all(
+        delivery.event.kind in subject.origin.kinds_not_from_service for delivery in log.deliveries
+    )
 
 
 def _segments(numbers: dict[str, int], verdict: str, sought: str) -> list[Segment]:

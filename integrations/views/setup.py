@@ -18,15 +18,22 @@ from integrations.connecting import AlreadyConnected, connect, connected
 from integrations.flowdock.client import Flow
 from integrations.flowdock.errors import FlowdockError, FlowdockUnavailable, SourceRejected
 from integrations.forms import SetupForm
-from integrations.models import Delivery, Integration, Origin
+from integrations.models import Integration, Origin
 from integrations.services.base import TEST, OfferedOrigin, Service
 
 from . import error_pages
-from .access import flowdock_as, open_flow, open_integration, signed_in, watch_integration
+from .access import (
+    flowdock_as,
+    may_replace_secret,
+    may_see_secret,
+    open_flow,
+    open_integration,
+    signed_in,
+    watch_integration,
+)
 from .buttons import button
 
 OWN_ORIGINS_SHOWN = 20
-EVENT_SHOWN = ("kind", "received_at", "summary", "subject")
 JUST_NOW = 60  # seconds: an integration this young is what the first of two clicks made
 
 
@@ -91,15 +98,14 @@ def _offered(flow: Flow, service: Service) -> list[Offer] | None:
     offered = service.offered(flow.organization)
     if offered is None:
         return None
-    here = Integration.objects.connected().filter(origin__service=service.name, flow_id=flow.id)
-    there = set(here.values_list("origin__name", flat=True))
-    return [Offer(origin, origin.name in there) for origin in offered]
+    here = Integration.objects.connected().of_service(service.name).in_flow(flow.id)
+    names = set(here.values_list("origin__name", flat=True))
+    return [Offer(origin, origin.name in names) for origin in offered]
 
 
 def _own_origins(person: User, form: SetupForm) -> list[Origin]:
     """The origins of the chosen service that the person has connected before, with the flows that they reach."""
-    origins = Origin.objects.filter(created_by=person, service=form.chosen_service.name).order_by("-pk")
-    return list(origins.prefetch_related("integrations")[:OWN_ORIGINS_SHOWN])
+    return list(Origin.objects.connected_before_by(person, form.chosen_service.name)[:OWN_ORIGINS_SHOWN])
 
 
 def _confirm(
@@ -160,48 +166,14 @@ def finish(request: HttpRequest, pk: int) -> HttpResponse:
             "integration": integration,
             "service": origin.service_object,
             "steps": service.setup_steps(origin.external_url) if service else (),
-            "secret": origin.secret if service and _may_read_secret(signed_in(request), integration) else "",
+            "secret": origin.secret if may_see_secret(signed_in(request), integration) else "",
             "knows_secret": origin.secret_replaced_by or origin.created_by,
             "may_replace_secret": may_replace_secret(signed_in(request), integration),
             "is_rotated": origin.is_rotating,
-            "has_hook": Integration.objects.filter(origin=origin, first_event_at__isnull=False).exclude(pk=pk).exists(),
-            "first": first_event(integration),
+            "has_hook": origin.integrations.exclude(pk=pk).exclude(first_event_at=None).exists(),
+            "first": integration.first_delivery_from_service(),
             "page": "integrations",
         },
-    )
-
-
-def _may_read_secret(person: User, integration: Integration) -> bool:
-    """Until the first event arrives, and for the hour in which a new secret takes the old one's place.
-
-    Only whoever replaced it last, or made the origin where nobody has: the secret goes on being valid for other flows
-    that its person connects the origin to, and the members of this flow may not be able to open those.
-    """
-    origin = integration.origin
-    knows = origin.secret_replaced_by_id or origin.created_by_id
-    is_shown = first_event(integration) is None or origin.is_rotating
-    return is_shown and integration.removed_at is None and knows == person.pk
-
-
-def may_replace_secret(person: User, integration: Integration) -> bool:
-    """Whoever made the origin; anybody in the flow where it reaches no other."""
-    if integration.origin.webhook_service is None:
-        return False
-    if integration.origin.created_by_id == person.pk:
-        return True
-    return not Integration.objects.connected().filter(origin=integration.origin).exclude(pk=integration.pk).exists()
-
-
-def first_event(integration: Integration) -> Delivery | None:
-    """The first that came from the service itself: what a command or this page posted proves nothing of it."""
-    return (
-        integration.deliveries.exclude(event__kind__in=integration.origin.unsent)
-        .select_related("event")
-        .only(
-            "id", "created_at", "integration", "event__kind", "event__received_at", "event__summary", "event__subject"
-        )
-        .order_by("id")
-        .first()
     )
 
 
@@ -214,7 +186,7 @@ def arrival(request: HttpRequest, pk: int) -> HttpResponse:
         {
             "integration": integration,
             "service": integration.origin.service_object,
-            "first": first_event(integration),
+            "first": integration.first_delivery_from_service(),
         },
     )
 

@@ -7,12 +7,13 @@ from collections import Counter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
 from tqdm import tqdm
 
 from integrations.flowdock.client import Flowdock
 from integrations.flowdock.errors import FlowdockUnavailable
 from integrations.models import Integration
-from integrations.source_checks import Finding, check_all, unfinished
+from integrations.source_checks import Finding, check_all
 
 
 class Command(BaseCommand):
@@ -40,7 +41,8 @@ class Command(BaseCommand):
                         self.stdout.write(f"{integration.pk}  {integration}: {finding.value}")
             except FlowdockUnavailable as error:
                 away = error
-        count = unfinished().count() if dry_run else unfinished().delete()[0]
+        unfinished = Integration.objects.unfinished(timezone.now())
+        count = unfinished.count() if dry_run else unfinished.delete()[0]
         if count and (dry_run or verbosity > 1):
             self.stdout.write(f"{count} unfinished set-ups {'found' if dry_run else 'deleted'}")
         unanswered = found[Finding.UNANSWERED]

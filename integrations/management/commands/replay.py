@@ -125,7 +125,7 @@ def find_origin(hook: str) -> tuple[Origin, WebhookService]:
     service = origin.webhook_service
     if service is None:
         raise CommandError(f"{origin} has no webhook: {origin.service_object.title} does not send any.", returncode=4)
-    if not Integration.objects.connected().filter(origin=origin).exists():
+    if not Integration.objects.connected().of(origin).exists():
         raise not_connected(origin)
     return origin, service
 
