@@ -48,13 +48,11 @@ class RegisteredShape(TypedDict):
 def register_application(request: ApiRequest, new: Annotated[Registration, Merged(...)]) -> Any:
     """Register an OAuth application that belongs to the caller. Only this response contains its `client_secret`."""
     secret = new_token() + new_token()
-    application = Application(
+    application = Application.draft(
         user=request.auth.user,
         name=new.application.name,
         redirect_uris=new.application.redirect_uri,
         client_secret=secret,
-        client_type=Application.CLIENT_CONFIDENTIAL,
-        authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
     )
     try:
         application.full_clean(exclude=["client_secret"])

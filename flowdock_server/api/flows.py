@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from flowdock_server.models import Flow, FlowMembership, Membership, Organization, Tag, User
 from flowdock_server.parsing.params import Id, Merged
-from flowdock_server.people import members
+from flowdock_server.people import flows, invite_links, members, organizations
 from flowdock_server.posting.drafts import Shape
 
 from .auth import Caller, Person, PersonRequest, person
@@ -138,7 +138,7 @@ def all_flows(request: PersonRequest, users: bool = False) -> list[FlowShape]:
 
     With `users=1`, flows that the caller is a member of include their users. Archived flows are left out.
     """
-    joined, joinable = _flows(request.auth).filter(disabled=False), members.joinable_by(request.auth.user)
+    joined, joinable = _flows(request.auth).filter(disabled=False), Flow.objects.joinable_by(request.auth.user)
     flows = Flow.objects.filter(Q(pk__in=joined.order_by().values("pk")) | Q(pk__in=joinable.order_by().values("pk")))
     return _shapes(request.auth, flows, users=users)
 
@@ -167,8 +167,8 @@ def create_flow(request: PersonRequest, organization: str, new: Annotated[NewFlo
     """
     user = request.auth.user
     try:
-        flow = members.make_flow(_organization(user, organization), new.name, new.access_mode, by=user)
-    except members.NoAddressLeft as error:
+        flow = flows.create(_organization(user, organization), new.name, new.access_mode, by=user)
+    except flows.NoAddressLeft as error:
         raise Forbidden("There are too many flows with this name. Choose another name.") from error
     return Status(201, _whole(request.auth, flow))
 
@@ -195,23 +195,19 @@ def change_flow(
     """
     caller = request.auth
     reachable = Q(pk__in=_flows(caller).order_by().values("pk"))
-    reachable |= Q(pk__in=members.joinable_by(caller.user).order_by().values("pk"))
+    reachable |= Q(pk__in=Flow.objects.joinable_by(caller.user).order_by().values("pk"))
     found = _one(
         Flow.objects.filter(reachable).select_related("organization"),
         organization__parameterized_name=organization,
         parameterized_name=flow,
     )
     for_admins = change.model_dump(exclude_none=True, exclude={"open"})
-    if for_admins and not members.is_admin(caller.user, found.organization):
+    if for_admins and not organizations.is_admin(caller.user, found.organization):
         raise Forbidden(f"Only admins of the organization can change {', '.join(for_admins)}")
     with transaction.atomic():
-        for field, value in for_admins.items():
-            setattr(found, field, value)
-        found.save(update_fields=list(for_admins))
-        if change.open:
-            members.add(found, caller.user, by=caller.user)
+        flows.change(found, **for_admins)
         if change.open is not None:
-            FlowMembership.objects.filter(flow=found, user=caller.user).update(open=change.open)
+            members.set_open(found, caller.user, is_open=change.open)
     return _whole(caller, found)
 
 
@@ -226,12 +222,12 @@ def renew_join_url(request: PersonRequest, organization: str, flow: str) -> Join
     403 unless the caller is an admin of the organization; 404 if the flow's `access_mode` is not `link`.
     """
     opened = open_flow(request.auth, organization, flow)
-    if not members.is_admin(request.auth.user, opened.organization):
+    if not organizations.is_admin(request.auth.user, opened.organization):
         raise Forbidden("Only admins of the organization can renew the invite link")
     if opened.access_mode != Flow.AccessMode.LINK:
         raise Http404
-    members.renew_join_url(opened)
-    return {"join_url": members.join_url(opened)}
+    invite_links.renew(opened)
+    return {"join_url": invite_links.join_url(opened)}
 
 
 @router.get(ONE + "/users", auth=person("flow"), response=list[FlowUserShape])
@@ -262,9 +258,12 @@ def block_flow_user(
     """
     opened = open_flow(request.auth, organization, flow)
     membership = get_object_or_404(opened.memberships.select_related("user"), user_id=user_id)
-    if not members.is_admin(request.auth.user, opened.organization):
+    if not organizations.is_admin(request.auth.user, opened.organization):
         raise Forbidden("Only admins of the organization can block and unblock people")
     if change.disabled and membership.user == request.auth.user:
         raise Forbidden("You cannot block yourself")
-    members.block(membership, by=request.auth.user, disabled=change.disabled)
+    if change.disabled:
+        members.block(membership, by=request.auth.user)
+    else:
+        members.unblock(membership)
     return {}

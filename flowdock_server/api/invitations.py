@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from flowdock_server.models import Flow, Invitation
 from flowdock_server.parsing.empty_values import none_is_empty
 from flowdock_server.parsing.params import Merged
-from flowdock_server.people import invitations, members
+from flowdock_server.people import invitations, organizations
 from flowdock_server.posting.drafts import Rejected, Shape
 
 from .auth import ApiRequest, PersonRequest, person
@@ -103,9 +103,9 @@ def uninvite(request: PersonRequest, organization: str, flow: str, invitation_id
     opened = open_flow(request.auth, organization, flow)
     invitation = get_object_or_404(opened.invitations, pk=invitation_id, state=Invitation.State.PENDING)
     user = request.auth.user
-    if invitation.invited_by != user and not members.is_admin(user, opened.organization):
+    if invitation.invited_by != user and not organizations.is_admin(user, opened.organization):
         raise Forbidden("Only the person who sent the invitation and admins of the organization can cancel it")
-    invitations.take_back(invitation, by=user)
+    invitations.cancel(invitation, by=user)
     return Status(204, None)
 
 

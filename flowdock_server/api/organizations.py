@@ -11,6 +11,7 @@ from pydantic import Field
 from flowdock_server.models import Membership, Organization
 from flowdock_server.parsing.params import Id, Merged
 from flowdock_server.people import members
+from flowdock_server.people.organizations import LastAdmin, is_admin, members_visible_to, remove_member, rename
 from flowdock_server.posting.drafts import Shape
 
 from .auth import PersonRequest, person
@@ -68,8 +69,7 @@ def change_organization(
 ) -> OrganizationShape:
     """Rename an organization. Its `parameterized_name` stays the same. 403 unless the caller is one of its admins."""
     found = _managed(request, organization)
-    found.name = change.name
-    found.save(update_fields=["name"])
+    rename(found, change.name)
     return _shape(request, found)
 
 
@@ -77,7 +77,7 @@ def change_organization(
 def organization_users(request: PersonRequest, organization: str) -> list[OrganizationUserShape]:
     """List the users of an organization. Its admins see all of them, others those whom they share a flow with."""
     caller = request.auth
-    found = members.of_organization(_one(request, organization), seen_by=caller.user)
+    found = members_visible_to(caller.user, _one(request, organization))
     return [
         {**user_shape(each.user, with_email=caller.sees_email_of(each.user)), "admin": each.admin} for each in found
     ]
@@ -92,8 +92,8 @@ def remove_user(request: PersonRequest, organization: str, user_id: Id) -> Statu
     found = _managed(request, organization)
     membership = get_object_or_404(found.memberships.select_related("user"), user_id=user_id)
     try:
-        members.remove(found, membership.user)
-    except members.LastAdmin as error:
+        remove_member(found, membership.user)
+    except LastAdmin as error:
         raise Forbidden("You cannot remove the last admin. Make somebody else an admin first.") from error
     return Status(204, None)
 
@@ -109,10 +109,10 @@ def _one(request: PersonRequest, organization: str) -> Organization:
 
 def _managed(request: PersonRequest, organization: str) -> Organization:
     found = _one(request, organization)
-    if not members.is_admin(request.auth.user, found):
+    if not is_admin(request.auth.user, found):
         raise Forbidden("Only admins of the organization can do this")
     return found
 
 
 def _shape(request: PersonRequest, organization: Organization) -> OrganizationShape:
-    return whole_organization_shape(organization, members.of_organization(organization, seen_by=request.auth.user))
+    return whole_organization_shape(organization, members_visible_to(request.auth.user, organization))

@@ -61,9 +61,7 @@ def change_conversation(
     """Open or close a private conversation for the caller. A new message in it opens it again."""
     found, user = _with(request.auth, user_id), request.auth.user
     if change.open is not None:
-        field = f"{found.side(user)}_open"
-        setattr(found, field, change.open)
-        found.save(update_fields=[field])
+        found.set_open(user, change.open)
     return conversation_shape(found, user, request.auth.sees_email_of)
 
 

@@ -11,7 +11,7 @@
 HTML from outside is stored unchanged: show it through the properties that begin with `safe_`.
 """
 
-from .applications import Application, CodeUsed, Source, UsedCode
+from .applications import Application, CodeUsed, HasSources, Source, UsedCode
 from .flows import Flow, FlowMembership, Invitation
 from .messages import Attachment, Message, Tag, Thread, ThreadMark
 from .people import ApiToken, EmailChange, Membership, Organization, SignInFailures, User
@@ -27,6 +27,7 @@ __all__ = [
     "EmailChange",
     "Flow",
     "FlowMembership",
+    "HasSources",
     "Indexed",
     "Invitation",
     "Membership",

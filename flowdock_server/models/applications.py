@@ -72,6 +72,11 @@ class Application(AbstractApplication):
     class Meta(AbstractApplication.Meta):
         pass
 
+    @classmethod
+    def draft(cls, **fields: Any) -> Application:
+        """A new application that can keep a secret and uses authorization codes, not saved and with a plain secret."""
+        return cls(client_type=cls.CLIENT_CONFIDENTIAL, authorization_grant_type=cls.GRANT_AUTHORIZATION_CODE, **fields)
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Hash a new client secret, and store it encrypted too, for signing requests to the application.
 
@@ -138,12 +143,22 @@ class Application(AbstractApplication):
             otherwise={"integration_id": str(source.pk), "flow": str(source.flow_id)},
         )
 
+    def remove(self) -> None:
+        """Delete it, unless it has ever connected a source. Raises HasSources."""
+        if self.sources.exists():
+            raise HasSources
+        self.delete()
+
     def rotate_secret(self) -> str:
         """Replace the client secret and return the new one, which cannot be read again."""
         secret = new_token() + new_token()
         self.client_secret = secret
         self.save(update_fields=["client_secret", "updated"])
         return secret
+
+
+class HasSources(Exception):
+    """The application cannot be deleted, because threads of its sources stay in inboxes."""
 
 
 class CodeUsed(Exception):

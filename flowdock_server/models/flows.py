@@ -19,6 +19,12 @@ class FlowQuerySet(models.QuerySet["Flow"]):
         """The flows of which `user` is a member and not blocked. They can read, post to and connect only these."""
         return self.filter(memberships__user=user, memberships__disabled=False)
 
+    def joinable_by(self, user: User) -> FlowQuerySet:
+        """The flows that `user` is not a member of and may join without an invitation."""
+        inside = Membership.objects.filter(user=user).values("organization")
+        mode = Flow.AccessMode.ORGANIZATION
+        return self.filter(organization__in=inside, access_mode=mode, disabled=False).exclude(memberships__user=user)
+
 
 class Flow(models.Model):
     """A team's workspace: chat and team inbox.
@@ -115,6 +121,19 @@ class FlowMembership(models.Model):
         super().save(*args, **kwargs)
         if is_new or "disabled" in (kwargs.get("update_fields") or ()):
             self.publish(is_in=not self.disabled)
+
+    def mark_chat_read(self, number: int) -> None:
+        """The member has seen the chat up to the message `number`, at most up to the latest. Never moves back."""
+        number = min(number, self.flow.last_number)
+        if number > self.last_read_number:
+            # By a query, so that a page that was opened earlier does not undo what a later one has written.
+            rows = FlowMembership.objects.filter(pk=self.pk, last_read_number__lt=number)
+            rows.update(last_read_number=number)
+
+    def mark_inbox_read(self, number: int) -> None:
+        """The member has seen the inbox up to the message `number`, at most up to the latest."""
+        self.inbox_read_number = min(number, self.flow.last_number)
+        self.save(update_fields=["inbox_read_number"])
 
     def publish(self, *, is_in: bool) -> None:
         """Notify the streams of the flow and all streams of the person. Bots then load their flows again."""

@@ -15,7 +15,7 @@ from flowdock_server.parsing.html import clean_body, clean_line, without_tags
 from flowdock_server.secrets.tokens import new_file_key, new_thread_id
 
 from .applications import Source
-from .flows import Flow
+from .flows import Flow, FlowMembership
 from .people import User
 
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -136,6 +136,31 @@ class Thread(models.Model):
     @property
     def url(self) -> str:
         return f"{self.flow.url}/threads/{self.pk}"
+
+    def mark_read(self, user: User, number: int | None = None) -> None:
+        """`user` has seen its messages up to `number`: without it, up to the latest."""
+        self._mark(user.pk, read_number=self.last_number if number is None else number)
+
+    def mark_unread(self, membership: FlowMembership) -> None:
+        """The member has not seen its latest message, nor the inbox from there on."""
+        seen = self.last_number - 1
+        self._mark(membership.user_id, read_number=seen)
+        rows = FlowMembership.objects.filter(pk=membership.pk, inbox_read_number__gt=seen)
+        rows.update(inbox_read_number=seen)
+
+    def mark_done(self, user: User) -> None:
+        """It leaves the list of `user` until something happens in it."""
+        self._mark(user.pk, done_at=timezone.now(), read_number=self._latest_number())
+
+    def mark_not_done(self, user: User) -> None:
+        self._mark(user.pk, done_at=None, read_number=self._latest_number())
+
+    def _latest_number(self) -> int:
+        """As stored now: the page that somebody looks at may be older."""
+        return self.messages.aggregate(latest=models.Max("number"))["latest"] or 0
+
+    def _mark(self, user_id: int, **changes: Any) -> None:
+        ThreadMark.objects.update_or_create(user_id=user_id, thread=self, defaults=changes)
 
     @property
     def safe_title(self) -> SafeString:

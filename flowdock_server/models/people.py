@@ -134,8 +134,7 @@ class Membership(models.Model):
 class ApiToken(models.Model):
     """A personal API token, sent as the user name of Basic authentication. It has the person's full access.
 
-    Create it with `ApiToken.issue(user, name)`, which returns it and the token, which cannot be read again. Revoke it
-    by deleting the row.
+    Create it with `ApiToken.issue(user, name)`, which returns it and the token, which cannot be read again.
     """
 
     user = models.ForeignKey(User, models.CASCADE, related_name="api_tokens")
@@ -153,6 +152,10 @@ class ApiToken(models.Model):
     def issue(cls, user: User, name: str) -> tuple[ApiToken, str]:
         token = new_token()
         return cls.objects.create(user=user, name=name, digest=digest(token)), token
+
+    def revoke(self) -> None:
+        """The token stops working."""
+        self.delete()
 
 
 class EmailChange(models.Model):

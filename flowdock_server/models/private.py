@@ -49,9 +49,26 @@ class Conversation(models.Model):
         """The other person of the two."""
         return self.second if user.pk == self.first_id else self.first
 
-    def side(self, user: User) -> str:
-        """ "first" or "second": the prefix of the names of `user`'s fields."""
-        return "first" if user.pk == self.first_id else "second"
+    def is_open_for(self, user: User) -> bool:
+        """Whether it is on the list of `user`."""
+        return self.first_open if user.pk == self.first_id else self.second_open
+
+    def set_open(self, user: User, is_open: bool) -> None:
+        self._set_own(user, "open", is_open)
+
+    def read_number_of(self, user: User) -> int:
+        """The number of the latest message that `user` has seen."""
+        return self.first_read_number if user.pk == self.first_id else self.second_read_number
+
+    def mark_read(self, user: User) -> None:
+        """`user` has seen all of its messages that were there when it was loaded."""
+        if self.last_number > self.read_number_of(user):
+            self._set_own(user, "read_number", self.last_number)
+
+    def _set_own(self, user: User, name: str, value: int) -> None:
+        field = f"{'first' if user.pk == self.first_id else 'second'}_{name}"
+        setattr(self, field, value)
+        self.save(update_fields=[field])
 
 
 class PrivateMessage(models.Model):

@@ -2,9 +2,15 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from oauth2_provider.models import AbstractAccessToken, get_access_token_model
+from oauth2_provider.models import (
+    AbstractAccessToken,
+    get_access_token_model,
+    get_grant_model,
+    get_refresh_token_model,
+)
 
 from flowdock_server.models import Application, User
 
@@ -20,3 +26,14 @@ def granted(user: User, application: Application) -> set[str]:
     """The names of the scopes that `application` currently has for `user`."""
     scopes = valid_tokens(user).filter(application=application).values_list("scope", flat=True)
     return {name for scope in scopes for name in scope.split()}
+
+
+@transaction.atomic
+def revoke(user: User, application: Application) -> bool:
+    """Delete everything that lets `application` act for `user`. Sources that it connected stay.
+
+    Returns whether there was anything.
+    """
+    models = (get_grant_model(), get_refresh_token_model(), get_access_token_model())
+    deleted = [model.objects.filter(user=user, application=application).delete()[0] for model in models]
+    return any(deleted)

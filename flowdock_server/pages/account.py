@@ -8,16 +8,14 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
 
 from flowdock_server.models import ApiToken, Application, User
-from flowdock_server.oauth.grants import valid_tokens
+from flowdock_server.oauth import grants
 from flowdock_server.oauth.scopes import Scope, described
 from flowdock_server.pages import form_keys
 from flowdock_server.people import email_changes
@@ -145,7 +143,7 @@ def issue_token(request: SignedInRequest) -> HttpResponseBase:
 def revoke_token(request: SignedInRequest, token_id: int) -> HttpResponseBase:
     token = ApiToken.objects.filter(user=request.user, pk=token_id).first()
     if token:
-        token.delete()
+        token.revoke()
         messages.success(request, f"The token “{token.name}” was revoked and no longer works.")
     return redirect("account")
 
@@ -155,16 +153,9 @@ def revoke_token(request: SignedInRequest, token_id: int) -> HttpResponseBase:
 def revoke_application(request: SignedInRequest, application_id: int) -> HttpResponseBase:
     """End the application's access to the user's account. Sources that it connected keep posting."""
     application = Application.objects.filter(pk=application_id).first()
-    if application and _revoke(request.user, application):
+    if application and grants.revoke(request.user, application):
         messages.success(request, f"{application.name} was revoked and can no longer act for you.")
     return redirect("account")
-
-
-@transaction.atomic
-def _revoke(user: Any, application: Application) -> bool:
-    tokens = (get_grant_model(), get_refresh_token_model(), get_access_token_model())
-    ended = [model.objects.filter(user=user, application=application).delete()[0] for model in tokens]
-    return any(ended)
 
 
 @dataclass(frozen=True)
@@ -177,7 +168,7 @@ class Authorized:
 
 
 def _authorized(user: Any) -> list[Authorized]:
-    tokens = valid_tokens(user).select_related("application").order_by("application__name", "created")
+    tokens = grants.valid_tokens(user).select_related("application").order_by("application__name", "created")
     by_application = [list(group) for _, group in groupby(tokens, key=lambda token: token.application)]
     return [
         Authorized(

@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from flowdock_server.models import Application, Flow, Source
+from flowdock_server.models import Application, Flow, HasSources, Source
 from flowdock_server.pages import form_keys
 
 from .access import SignedInRequest
@@ -30,11 +30,7 @@ def show(request: SignedInRequest) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def create(request: SignedInRequest) -> HttpResponseBase:
-    draft = Application(
-        user=request.user,
-        client_type=Application.CLIENT_CONFIDENTIAL,
-        authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
-    )
+    draft = Application.draft(user=request.user)
     form = ApplicationForm(request.POST or None, instance=draft)
     if request.method == "POST" and form.is_valid():
         if not form_keys.first_time(request):
@@ -97,10 +93,11 @@ def delete(request: SignedInRequest, application_id: int) -> HttpResponseBase:
     application = Application.objects.filter(user=request.user, pk=application_id).first()
     if application is None:  # as after a second press of the button
         return redirect("applications")
-    if application.sources.exists():
+    try:
+        application.remove()
+    except HasSources:
         messages.error(request, f"{application.name} cannot be deleted, because it has connected sources.")
         return redirect("application", application.pk)
-    application.delete()
     messages.success(request, f"{application.name} was deleted.")
     return redirect("applications")
 

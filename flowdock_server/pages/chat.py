@@ -9,7 +9,7 @@ from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from flowdock_server.models import Flow, FlowMembership, Message
+from flowdock_server.models import Flow, Message
 from flowdock_server.pages import form_keys, parameters
 from flowdock_server.pages.layout import frame
 from flowdock_server.pages.wording import Wording, wording_of
@@ -60,7 +60,7 @@ def say(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
 @flow_page
 def mark_read(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """Mark everything that the page has shown as read: `number` is the latest message that it knew of."""
-    _read_up_to(flow, parameters.required_number(request.POST, "number"))
+    flow.membership.mark_chat_read(parameters.required_number(request.POST, "number"))
     return redirect(f"{flow.get_absolute_url()}/chat")
 
 
@@ -96,7 +96,7 @@ def _list_context(request: SignedInRequest, flow: Flow) -> dict[str, Any]:
         line_at = flow.membership.last_read_number
     listed = annotated([line_of(message, request.user) for message in shown], line_at)
     if is_latest and not (tag or words) and "unseen" not in request.GET:
-        _read_up_to(flow, flow.last_number)
+        flow.membership.mark_chat_read(flow.last_number)
     return {
         "chat": True,
         "chat_address": f"{flow.get_absolute_url()}/chat",
@@ -157,9 +157,3 @@ def wording_for(request: SignedInRequest, flow: Flow, people: list[Person]) -> W
 
 def message_or_404(flow: Flow, number: int) -> Message:
     return get_object_or_404(loaded(flow.messages.all()), number=number)
-
-
-def _read_up_to(flow: Flow, number: int) -> None:
-    membership, number = flow.membership, min(number, flow.last_number)
-    if number > membership.last_read_number:
-        FlowMembership.objects.filter(pk=membership.pk, last_read_number__lt=number).update(last_read_number=number)

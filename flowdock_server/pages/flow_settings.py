@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from flowdock_server.models import Flow, FlowMembership, Invitation, User
 from flowdock_server.pages import form_keys
 from flowdock_server.parsing.numbers import whole_number
-from flowdock_server.people import invitations, members
+from flowdock_server.people import flows, invitations, invite_links, members, organizations
 
 from .access import SignedInRequest, flow_page
 from .forms import Form
@@ -55,8 +55,7 @@ def show(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     form = FlowForm(request.POST, instance=flow)
     if not form.is_valid():
         return _page(request, Flow.objects.select_related("organization").get(pk=flow.pk), form=form, status=400)
-    # Only these fields: saving the whole row would undo a post or a renewed link of the same moment.
-    flow.save(update_fields=form.fields)
+    flows.change(flow, **form.cleaned_data)
     messages.success(request, "The flow settings were saved.")
     return _to("flow-settings", flow)
 
@@ -66,8 +65,10 @@ def show(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
 def archive(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """Archive the flow, or unarchive it with `archived=0`."""
     _for_admins(request, flow)
-    flow.disabled = request.POST.get("archived") != "0"
-    flow.save(update_fields=["disabled"])
+    if request.POST.get("archived") == "0":
+        flows.unarchive(flow)
+    else:
+        flows.archive(flow)
     change = "was archived. Everyone can still read it; nobody can post." if flow.disabled else "was unarchived."
     messages.success(request, f"{flow.name} {change}")
     return _to("flow-settings", flow)
@@ -78,7 +79,7 @@ def archive(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
 def renew_link(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """Replace the invite link. The old one stops working."""
     _for_admins(request, flow)
-    members.renew_join_url(flow)
+    invite_links.renew(flow)
     messages.success(request, "The invite link was renewed. The old one no longer works.")
     return _to("flow-settings", flow)
 
@@ -144,7 +145,7 @@ def uninvite(request: SignedInRequest, flow: Flow, invitation_id: int) -> HttpRe
         return _to("flow-people", flow)
     if invitation.invited_by_id != request.user.pk:
         _for_admins(request, flow)
-    invitations.take_back(invitation, by=request.user)
+    invitations.cancel(invitation, by=request.user)
     messages.success(request, f"The invitation for {invitation.email} was canceled.")
     return _to("flow-people", flow)
 
@@ -168,7 +169,10 @@ def block(request: SignedInRequest, flow: Flow, user_id: int) -> HttpResponseBas
     """Block a member, or unblock them with `blocked=0`."""
     membership = _other(request, flow, user_id)
     disabled = request.POST.get("blocked") != "0"
-    members.block(membership, by=request.user, disabled=disabled)
+    if disabled:
+        members.block(membership, by=request.user)
+    else:
+        members.unblock(membership)
     name = membership.user.name
     change = f"{name} was blocked and can no longer read or post here." if disabled else f"{name} was unblocked."
     messages.success(request, change)
@@ -180,7 +184,7 @@ def block(request: SignedInRequest, flow: Flow, user_id: int) -> HttpResponseBas
 def remove(request: SignedInRequest, flow: Flow, user_id: int) -> HttpResponseBase:
     """Remove a member from the flow. They stay in the organization."""
     membership = _other(request, flow, user_id)
-    members.remove_from_flow(membership)
+    members.remove(membership)
     messages.success(request, f"{membership.user.name} was removed from {flow.name}.")
     return _to("flow-people", flow)
 
@@ -188,7 +192,7 @@ def remove(request: SignedInRequest, flow: Flow, user_id: int) -> HttpResponseBa
 @require_POST
 @flow_page
 def leave(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
-    flow.membership.delete()
+    members.leave(flow.membership)
     messages.success(request, f"You left {flow.name}.")
     return redirect("flows")
 
@@ -201,13 +205,13 @@ def _other(request: SignedInRequest, flow: Flow, user_id: int) -> FlowMembership
 
 
 def _for_admins(request: SignedInRequest, flow: Flow) -> None:
-    if not members.is_admin(request.user, flow.organization):
+    if not organizations.is_admin(request.user, flow.organization):
         raise Http404
 
 
 def _candidates(user: User, flow: Flow) -> Any:
     """Members of the organization who are not in the flow and whom `user` may see."""
-    visible = members.of_organization(flow.organization, seen_by=user).order_by().values("user")
+    visible = organizations.members_visible_to(user, flow.organization).order_by().values("user")
     inside = flow.memberships.values("user")
     return User.objects.filter(pk__in=visible, is_active=True).exclude(pk__in=inside).order_by("name")
 
@@ -224,8 +228,8 @@ def _page(
         "flow": flow,
         "tab": "flow",
         "form": form or FlowForm(instance=flow),
-        "is_admin": members.is_admin(request.user, flow.organization),
-        "join_url": members.join_url(flow),
+        "is_admin": organizations.is_admin(request.user, flow.organization),
+        "join_url": invite_links.join_url(flow),
         "form_key": form_keys.form_key(),
         **shown,
     }
@@ -248,8 +252,8 @@ def _people_page(
         "pending": flow.invitations.filter(state=Invitation.State.PENDING).select_related("invited_by"),
         "candidates": _candidates(request.user, flow),
         "invitation_form": invitation_form or InvitationForm(),
-        "is_admin": members.is_admin(request.user, flow.organization),
-        "join_url": members.join_url(flow),
+        "is_admin": organizations.is_admin(request.user, flow.organization),
+        "join_url": invite_links.join_url(flow),
         **shown,
     }
     return render(request, "flowdock_server/flow_people.html", context, status=status)

@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from django.db.models import Max
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from flowdock_server.models import Flow, FlowMembership, Message, Thread, ThreadMark
+from flowdock_server.models import Flow, Message, Thread
 from flowdock_server.models.messages import ThreadQuerySet
 from flowdock_server.pages import form_keys, parameters
 from flowdock_server.pages.layout import frame
@@ -74,7 +72,7 @@ def comment(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpRespons
     except Rejected:
         # Only spaces: nothing is posted, and no error is shown.
         return redirect(f"{thread.get_absolute_url()}{filters.query}#composer")
-    _mark(request.user, thread, read_number=message.number)
+    thread.mark_read(request.user, message.number)
     return redirect(f"{thread.get_absolute_url()}{filters.query}#message-{message.number}")
 
 
@@ -83,23 +81,19 @@ def comment(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpRespons
 def mark_done(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
     """Mark the thread as done for this person, until new activity. `done=0` moves it back to To do."""
     thread = _stored_thread(flow, thread_id)
-    is_done = request.POST.get("done") != "0"
-    number = thread.messages.aggregate(last=Max("number"))["last"] or 0
-    _mark(request.user, thread, done_at=timezone.now() if is_done else None, read_number=number)
     filters = Filters.read(request.GET)
-    if is_done:
-        return redirect(f"{flow.get_absolute_url()}{filters.query}")
-    return redirect(f"{thread.get_absolute_url()}{filters.query}")
+    if request.POST.get("done") == "0":
+        thread.mark_not_done(request.user)
+        return redirect(f"{thread.get_absolute_url()}{filters.query}")
+    thread.mark_done(request.user)
+    return redirect(f"{flow.get_absolute_url()}{filters.query}")
 
 
 @require_POST
 @flow_page
 def mark_unread(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpResponseBase:
     thread = _stored_thread(flow, thread_id)
-    _mark(request.user, thread, read_number=thread.last_number - 1)
-    FlowMembership.objects.filter(pk=flow.membership.pk, inbox_read_number__gte=thread.last_number).update(
-        inbox_read_number=thread.last_number - 1
-    )
+    thread.mark_unread(flow.membership)
     return redirect(f"{flow.get_absolute_url()}{Filters.read(request.GET).query}")
 
 
@@ -108,8 +102,7 @@ def mark_unread(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpRes
 def mark_all_read(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """Mark as read what the page has shown: `number` is the latest message that it knew of."""
     number = parameters.required_number(request.POST, "number")
-    flow.membership.inbox_read_number = min(number, flow.last_number)
-    flow.membership.save(update_fields=["inbox_read_number"])
+    flow.membership.mark_inbox_read(number)
     return redirect(f"{flow.get_absolute_url()}{Filters.read(request.GET).query}")
 
 
@@ -132,10 +125,6 @@ def _list(request: SignedInRequest, flow: Flow) -> dict[str, Any]:
         "page": shown,
         "has_threads": bool(shown.threads) or flow.threads.in_inbox().exists(),
     }
-
-
-def _mark(user: Any, thread: Thread, **changes: Any) -> None:
-    ThreadMark.objects.update_or_create(user=user, thread=thread, defaults=changes)
 
 
 def _threads(flow: Flow) -> ThreadQuerySet:
@@ -170,7 +159,7 @@ def _opened(request: SignedInRequest, flow: Flow, thread: Thread) -> dict[str, A
     found = list(messages[: TIMELINE + 1])
     # A thread that is not stored has no marks.
     if getattr(thread, "is_unread", False) and "unseen" not in request.GET:
-        _mark(request.user, thread, read_number=thread.last_number)
+        thread.mark_read(request.user)
     return {
         "thread": thread,
         "messages_shown": found[:TIMELINE][::-1],

@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth import password_validation
 from django.contrib.auth.decorators import login_required
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from flowdock_server.models import Flow, Invitation, User
-from flowdock_server.people import invitations, members
+from flowdock_server.people import invitations, invite_links
 from flowdock_server.people.sign_in import sign_in
 
 from .access import SignedInRequest
@@ -59,7 +59,8 @@ def accept(request: HttpRequest, token: str) -> HttpResponseBase:
         return _cannot_join(request, "The invitation was accepted or canceled. Ask a member of the flow for a new one.")
     if request.user.is_authenticated:
         if request.method == "POST":
-            return _accept(request, invitation, request.user)
+            invitations.accept(invitation, request.user)
+            return _to_flow(request, invitation)
         return _page(request, invitation.flow, invitation=invitation)
     if User.objects.filter(email=invitation.email).exists():
         # They have an account: after signing in they come back here.
@@ -67,19 +68,17 @@ def accept(request: HttpRequest, token: str) -> HttpResponseBase:
     form = NewAccountForm(invitation.email, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            with transaction.atomic():
-                user = User.objects.create_user(
-                    invitation.email, form.cleaned_data["name"], form.cleaned_data["password"]
-                )
+            user = invitations.accept_with_new_account(
+                invitation, form.cleaned_data["name"], form.cleaned_data["password"]
+            )
         except IntegrityError:  # sent twice at once
             return redirect(request.path)
         sign_in(request, user)
-        return _accept(request, invitation, user)
+        return _to_flow(request, invitation)
     return _page(request, invitation.flow, invitation=invitation, form=form, status=400 if form.errors else 200)
 
 
-def _accept(request: HttpRequest, invitation: Invitation, user: User) -> HttpResponseBase:
-    invitations.accept(invitation, user)
+def _to_flow(request: HttpRequest, invitation: Invitation) -> HttpResponseBase:
     messages.success(request, f"Welcome to {invitation.flow.name}.")
     return redirect(invitation.flow)
 
@@ -92,13 +91,13 @@ def join(request: SignedInRequest, flow_id: UUID, key: str = "") -> HttpResponse
     flow = get_object_or_404(Flow.objects.select_related("organization"), pk=flow_id)
     if Flow.objects.open_to(request.user).filter(pk=flow.pk).exists():
         return redirect(flow)
-    if not members.may_join(flow, request.user, key):
+    if not invite_links.may_join(flow, request.user, key):
         return _cannot_join(
             request,
             CANNOT_JOIN,
         )
     if request.method == "POST":
-        members.join(flow, request.user)
+        invite_links.join(flow, request.user)
         return redirect(flow)
     return _page(request, flow)
 

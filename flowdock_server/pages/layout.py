@@ -63,7 +63,7 @@ def frame(request: SignedInRequest, flow: Flow | None = None) -> dict[str, Any]:
         "organization": organization,
         "flows": [each for each in open_flows if organization and each.organization_id == organization.pk],
         "first_flows": list(reversed(first_flows.values())) if len(first_flows) > 1 else [],
-        "conversations": [each for each in conversations(user) if each.unread or _is_open(each.conversation, user)],
+        "conversations": [each for each in conversations(user) if each.unread or each.conversation.is_open_for(user)],
         "unread": next((each.unread_threads for each in flows if each == flow), 0),
         "unread_messages": next((each.unread_messages for each in flows if each == flow), 0),
     }
@@ -81,13 +81,9 @@ def conversations(user: User) -> list[Private]:
         )
     )
     return [
-        Private(each, each.other(user), each.for_first if each.side(user) == "first" else each.for_second)
+        Private(each, each.other(user), each.for_first if each.first_id == user.pk else each.for_second)
         for each in cast("QuerySet[CountedForEach]", found.order_by("pk"))
     ]
-
-
-def _is_open(conversation: Conversation, user: User) -> bool:
-    return conversation.first_open if conversation.side(user) == "first" else conversation.second_open
 
 
 def _with_counts(membership: Counted) -> Flow:

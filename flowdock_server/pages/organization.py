@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from flowdock_server.models import Flow, Organization
 from flowdock_server.pages import form_keys
-from flowdock_server.people import members
+from flowdock_server.people import flows, invite_links, organizations
 
 from .access import SignedInRequest
 from .forms import Form
@@ -44,7 +44,7 @@ def show(request: SignedInRequest, organization: str) -> HttpResponseBase:
     form = NameForm(request.POST, instance=found)
     if not form.is_valid():
         return _page(request, _own(request, organization), name_form=form, status=400)
-    form.save()
+    organizations.rename(found, form.cleaned_data["name"])
     messages.success(request, "The organization was renamed.")
     return redirect("organization", organization)
 
@@ -59,10 +59,8 @@ def create_flow(request: SignedInRequest, organization: str) -> HttpResponseBase
         if not form_keys.first_time(request):
             return redirect("organization", organization)
         try:
-            flow = members.make_flow(
-                found, form.cleaned_data["name"], form.cleaned_data["access_mode"], by=request.user
-            )
-        except members.NoAddressLeft:
+            flow = flows.create(found, form.cleaned_data["name"], form.cleaned_data["access_mode"], by=request.user)
+        except flows.NoAddressLeft:
             form.add_error("name", "This organization has too many flows with this name. Choose another name.")
         else:
             messages.success(request, f"{flow.name} was created. Now invite people.")
@@ -76,11 +74,11 @@ def create_flow(request: SignedInRequest, organization: str) -> HttpResponseBase
 def join_flow(request: SignedInRequest, organization: str, flow: str) -> HttpResponseBase:
     """Join a flow that is open to the organization."""
     found = _own(request, organization)
-    joinable = members.joinable_by(request.user).select_related("organization")
+    joinable = Flow.objects.joinable_by(request.user).select_related("organization")
     joined = joinable.filter(organization=found, parameterized_name=flow).first()
     if joined is None:  # as after a second press of the button
         joined = get_object_or_404(Flow.objects.open_to(request.user), organization=found, parameterized_name=flow)
-    members.join(joined, request.user)
+    invite_links.join(joined, request.user)
     return redirect(joined)
 
 
@@ -92,10 +90,12 @@ def set_admin(request: SignedInRequest, organization: str, user_id: int) -> Http
     found = _own(request, organization)
     _for_admins(request, found)
     membership = get_object_or_404(found.memberships.exclude(user=request.user).select_related("user"), user_id=user_id)
-    membership.admin = request.POST.get("admin") != "0"
-    membership.save(update_fields=["admin"])
-    change = "is now an admin" if membership.admin else "is no longer an admin"
-    messages.success(request, f"{membership.user.name} {change} of {found.name}.")
+    if request.POST.get("admin") == "0":
+        organizations.remove_admin(membership)
+        messages.success(request, f"{membership.user.name} is no longer an admin of {found.name}.")
+    else:
+        organizations.make_admin(membership)
+        messages.success(request, f"{membership.user.name} is now an admin of {found.name}.")
     return redirect("organization", organization)
 
 
@@ -109,8 +109,8 @@ def remove(request: SignedInRequest, organization: str, user_id: int) -> HttpRes
         _for_admins(request, found)
     membership = get_object_or_404(found.memberships.select_related("user"), user_id=user_id)
     try:
-        members.remove(found, membership.user)
-    except members.LastAdmin:
+        organizations.remove_member(found, membership.user)
+    except organizations.LastAdmin:
         messages.error(request, f"You are the only admin of {found.name}. Make someone else an admin first.")
         return redirect("organization", organization)
     if user_id == request.user.pk:
@@ -126,7 +126,7 @@ def _own(request: SignedInRequest, organization: str) -> Organization:
 
 
 def _for_admins(request: SignedInRequest, organization: Organization) -> None:
-    if not members.is_admin(request.user, organization):
+    if not organizations.is_admin(request.user, organization):
         raise Http404
 
 
@@ -140,14 +140,14 @@ def _page(
 ) -> HttpResponse:
     user = request.user
     inside = organization.flows.filter(memberships__user=user, memberships__disabled=False)
-    people = members.of_organization(organization, seen_by=user)
+    people = organizations.members_visible_to(user, organization)
     people = people.annotate(flows_in_it=_flows_in_it(organization))
     context: dict[str, Any] = {
         "organization": organization,
         "people": people.order_by("user__name"),
         "flows": inside.order_by("disabled", "name"),
-        "joinable": members.joinable_by(user).filter(organization=organization).order_by("name"),
-        "is_admin": members.is_admin(user, organization),
+        "joinable": organization.flows.joinable_by(user).order_by("name"),
+        "is_admin": organizations.is_admin(user, organization),
         "name_form": name_form or NameForm(instance=organization),
         "flow_form": flow_form or NewFlowForm(),
         "form_key": form_keys.form_key(),

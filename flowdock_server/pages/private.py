@@ -135,7 +135,7 @@ def close(request: SignedInRequest, user_id: int) -> HttpResponseBase:
     """Hide the conversation from the user's list until the next message in it."""
     found = _conversation(request.user, _other(request, user_id))
     if found:
-        Conversation.objects.filter(pk=found.pk).update(**{f"{found.side(request.user)}_open": False})
+        found.set_open(request.user, False)
     return redirect("private-list")
 
 
@@ -167,18 +167,16 @@ def _list_context(request: SignedInRequest, other: User) -> dict[str, Any]:
     for word in words.split()[:8]:
         said = said.filter(Q(content__icontains=word) | Q(attachments__file_name__icontains=word))
     part = list(said[: PAGE + 1]) if found else []
-    side = found.side(user) if found else ""
-    read_to = getattr(found, f"{side}_read_number") if found else 0
     if (line_at := parameters.number(request.GET, "line")) is None:
-        line_at = read_to
+        line_at = found.read_number_of(user) if found else 0
     listed = [_line(message, user) for message in part[:PAGE][::-1]]
-    if found and before is None and not words and "unseen" not in request.GET and found.last_number > read_to:
-        Conversation.objects.filter(pk=found.pk).update(**{f"{side}_read_number": found.last_number})
+    if found and before is None and not words and "unseen" not in request.GET:
+        found.mark_read(user)
     return _context(user, other) | {
         "chat": True,
         "other_is_online": is_online(other),
         "last_number": found.last_number if found else 0,
-        "is_on_list": bool(found and getattr(found, f"{side}_open")),
+        "is_on_list": bool(found and found.is_open_for(user)),
         "lines": annotated(listed, line_at),
         "has_earlier": len(part) > PAGE,
         "is_latest": before is None,

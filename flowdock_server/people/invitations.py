@@ -11,6 +11,7 @@ from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 from django.db import transaction
 from django.template.loader import render_to_string
+from django.views.decorators.debug import sensitive_variables
 
 from flowdock_server.models import Flow, FlowMembership, Invitation, User
 from flowdock_server.people import members
@@ -39,15 +40,15 @@ def invite(flow: Flow, email: str, *, by: User, message: str = "") -> Invitation
     if FlowMembership.objects.filter(flow=flow, user__email=email.lower()).exists():
         raise AlreadyInFlow
     invitation, token = Invitation.issue(flow=flow, email=email, invited_by=by, message=message)
-    members.tell(flow, "invite", {"email": invitation.email}, by=by)
+    members.post_action(flow, "invite", {"email": invitation.email}, by=by)
     transaction.on_commit(lambda: _send(invitation, token))
     return invitation
 
 
 @transaction.atomic
-def take_back(invitation: Invitation, *, by: User) -> None:
-    """The address in its mail leads nowhere any more."""
-    members.tell(invitation.flow, "uninvite", {"email": invitation.email}, by=by)
+def cancel(invitation: Invitation, *, by: User) -> None:
+    """Cancel a pending invitation: the link in its e-mail stops working."""
+    members.post_action(invitation.flow, "uninvite", {"email": invitation.email}, by=by)
     invitation.delete()
 
 
@@ -57,7 +58,19 @@ def accept(invitation: Invitation, user: User) -> None:
     was_in = FlowMembership.objects.filter(flow=invitation.flow, user=user).exists()
     invitation.accept(user)
     if not was_in:
-        members.tell(invitation.flow, "join", "", by=user)
+        members.post_action(invitation.flow, "join", "", by=user)
+
+
+@sensitive_variables("password")
+@transaction.atomic
+def accept_with_new_account(invitation: Invitation, name: str, password: str) -> User:
+    """Create the account of somebody who has none yet, and add them to the flow.
+
+    Raises IntegrityError where the account exists, as when the same form is sent twice at once.
+    """
+    user = User.objects.create_user(invitation.email, name, password)
+    accept(invitation, user)
+    return user
 
 
 @dataclass

@@ -68,8 +68,8 @@ def post(
             attachment.save(force_insert=True)
         tagging.store(message)
         conversation.first_open = conversation.second_open = True
-        setattr(conversation, f"{conversation.side(by)}_read_number", message.number)
-        conversation.save(update_fields=["first_open", "second_open", f"{conversation.side(by)}_read_number"])
+        conversation.save(update_fields=["first_open", "second_open"])
+        conversation.mark_read(by)
     return message
 
 

@@ -85,6 +85,14 @@ def post(
     return message
 
 
+def set_status(content: str, *, flow: Flow, user: User) -> None:
+    """Post what `user` is up to, which is shown beside their name; an empty text clears it. Raises as `post` does."""
+    if not content:
+        User.objects.filter(pk=user.pk).update(status="")
+    elif content != user.status:
+        post(Draft(event="status", content=content), flow=flow, user=user)
+
+
 def record(flow: Flow, event: str, data: dict[str, Any], user: User | None) -> Message:
     """Store what happened in the flow: an "action" {"type", "description"}, or a bookkeeping event of a message."""
     with turn(), transaction.atomic():

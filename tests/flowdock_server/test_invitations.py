@@ -7,7 +7,7 @@ from django.core import mail
 from django.test import Client, override_settings
 
 from flowdock_server.models import Flow, FlowMembership, Invitation, Membership, User
-from flowdock_server.people import members
+from flowdock_server.people import invite_links
 
 from .conftest import basic, post
 from .pages import browser, see
@@ -223,7 +223,7 @@ def test_a_link_ends_when_the_flow_is_closed(world, as_person):
 def link(world):
     """The path of Lobby's invite link, as it is now."""
     Flow.objects.filter(pk=world.lobby.pk).update(access_mode="link")
-    return lambda: members.join_url(Flow.objects.get(pk=world.lobby.pk)).removeprefix("http://testserver")
+    return lambda: invite_links.join_url(Flow.objects.get(pk=world.lobby.pk)).removeprefix("http://testserver")
 
 
 def test_a_renewed_link_ends_the_old_one(world, as_person, with_scopes, link):

@@ -77,7 +77,7 @@ def told(world) -> None:
     post(Draft(event="message", content=f"own {WORD}"), flow=world.lobby, user=world.ines)
     upload = SimpleUploadedFile(f"{WORD}.txt", b"low", "text/plain")
     browser(world.ines).post(f"{CHAT}/messages", {"content": "", "form_key": "file", "files": upload})
-    members.tell(world.lobby, "invite", {"email": f"{WORD}@example.com"}, by=world.ines)
+    members.post_action(world.lobby, "invite", {"email": f"{WORD}@example.com"}, by=world.ines)
     invitations.invite(world.lobby, f"{WORD}@example.com", by=world.ines, message=f"Come for the {WORD}")
     browser(world.otto).post(
         f"/app/private/{world.ines.pk}/messages", {"content": f"Privately: {WORD}", "form_key": "private"}

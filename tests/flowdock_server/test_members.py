@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from flowdock_server.models import ApiToken, Flow, FlowMembership, Membership, Message, Organization, Tag, User
-from flowdock_server.people import members
+from flowdock_server.people import invite_links
 
 from .conftest import basic, post
 
@@ -316,11 +316,11 @@ def test_a_join_key_belongs_to_one_flow(world):
     Flow.objects.update(access_mode="link")
     world.main.refresh_from_db()
     world.lobby.refresh_from_db()
-    key = members.join_url(world.main).rpartition("/")[2]
+    key = invite_links.join_url(world.main).rpartition("/")[2]
 
-    assert members.may_join(world.main, world.sam, key)
-    assert not members.may_join(world.lobby, world.sam, key)
-    assert not members.may_join(world.main, world.sam, "")
+    assert invite_links.may_join(world.main, world.sam, key)
+    assert not invite_links.may_join(world.lobby, world.sam, key)
+    assert not invite_links.may_join(world.main, world.sam, "")
 
 
 def test_an_admin_of_one_organization_is_nobody_in_another(world, ines):

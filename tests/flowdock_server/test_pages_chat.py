@@ -215,7 +215,7 @@ def test_what_two_say_to_each_other_nobody_else_reads(world):
     assert browser(world.ines).get(f"/app/private/{world.ines.pk}").status_code == 404
     browser(world.otto).post(f"/app/private/{world.ines.pk}/close")
     conversation = Conversation.objects.get()
-    assert not getattr(conversation, f"{conversation.side(world.otto)}_open")
+    assert not conversation.is_open_for(world.otto)
 
 
 def test_private_files_are_sent_opened_and_deleted_on_the_page(world, client):

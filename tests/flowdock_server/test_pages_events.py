@@ -151,7 +151,7 @@ def test_a_page_hears_no_more_once_its_reader_has_signed_out(world, monkeypatch,
 
 
 def block(world) -> None:
-    members.block(world.main.memberships.get(user=world.ines), by=world.otto, disabled=True)
+    members.block(world.main.memberships.get(user=world.ines), by=world.otto)
 
 
 def remove_from_the_flow(world) -> None:

@@ -6,7 +6,7 @@ from typing import Any, NotRequired
 from typing_extensions import TypedDict
 
 from flowdock_server.models import Application, Flow, FlowMembership, Invitation, Source
-from flowdock_server.people.members import join_url
+from flowdock_server.people.invite_links import join_url
 
 from .common import moment
 from .people import FlowUserShape, OrganizationShape, UserShape, organization_shape, user_shape

@@ -257,16 +257,16 @@ def conversation_shape(
     conversation: Conversation, user: User, sees_email_of: Callable[[User], bool]
 ) -> ConversationShape:
     """The conversation as `user`, one of the two, sees it. Both users are loaded."""
-    other, side = conversation.other(user), conversation.side(user)
+    other = conversation.other(user)
     return {
         "id": other.pk,
         "url": f"{settings.SERVER_URL}/private/{other.pk}",
         "name": f"@{other.nick}",
-        "open": getattr(conversation, f"{side}_open"),
+        "open": conversation.is_open_for(user),
         "activity": {
             "inbox": False,
             "mentions": 0,
-            "chat": conversation.last_number > getattr(conversation, f"{side}_read_number"),
+            "chat": conversation.last_number > conversation.read_number_of(user),
         },
         "users": [user_shape(each, with_email=sees_email_of(each)) for each in (user, other)],
     }

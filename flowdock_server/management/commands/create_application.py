@@ -48,12 +48,10 @@ class Command(BaseCommand):
     def handle(self, *, name: str, redirect_uri: str, owner: str | None, **options: Any) -> None:
         if not name.strip():
             raise CommandError("The name is empty", returncode=2)
-        application = Application(
+        application = Application.draft(
             name=name.strip(),
             redirect_uris=redirect_uri,
             user=lookups.user(owner) if owner else None,
-            client_type=Application.CLIENT_CONFIDENTIAL,
-            authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
             **{
                 field: options[field]
                 for field in ("description", "icon", "setup_uri", "configuration_uri", "published")

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from flowdock_server.management import lookups
 from flowdock_server.models import Flow
-from flowdock_server.people import members
+from flowdock_server.people import invite_links
 
 EXAMPLE = """
 Examples:
@@ -79,7 +79,7 @@ class Command(BaseCommand):
         if not is_new and not exist_ok:
             raise CommandError(f"The flow {organization}/{address} already exists. Use --exist-ok to accept that")
         for user in people:
-            members.join(flow, user)
+            invite_links.join(flow, user)
         if options["json"]:
             self.stdout.write(
                 json.dumps({"id": str(flow.pk), "name": flow.name, "url": flow.url, "web_url": flow.web_url})

@@ -10,8 +10,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from flowdock_server.management import lookups
-from flowdock_server.models import Membership, Organization
+from flowdock_server.models import Organization
 from flowdock_server.parsing.slugs import RESERVED
+from flowdock_server.people import organizations
 
 EXAMPLE = """
 Examples:
@@ -62,7 +63,7 @@ class Command(BaseCommand):
         if not is_new and not exist_ok:
             raise CommandError(f"The organization {address} already exists. Use --exist-ok to accept that")
         for user in admins:
-            Membership.objects.update_or_create(organization=organization, user=user, defaults={"admin": True})
+            organizations.add_admin(organization, user)
         if options["json"]:
             self.stdout.write(
                 json.dumps({"id": organization.pk, "name": organization.name, "parameterized_name": address})

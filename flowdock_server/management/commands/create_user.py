@@ -12,7 +12,7 @@ from django.db import transaction
 
 from flowdock_server.management import lookups, passwords
 from flowdock_server.models import Membership, User
-from flowdock_server.people import members
+from flowdock_server.people import invite_links
 
 EXAMPLE = """
 The password is read from the environment variable FLOWDOCK_PASSWORD or from standard input; at a terminal, the command
@@ -89,7 +89,7 @@ class Command(BaseCommand):
         for each in organizations:
             Membership.objects.update_or_create(organization=each, user=user, defaults={"admin": True} if admin else {})
         for flow_to_join in flows:
-            members.join(flow_to_join, user)
+            invite_links.join(flow_to_join, user)
         if options["json"]:
             self.stdout.write(json.dumps({"id": user.pk, "email": user.email, "name": user.name, "nick": user.nick}))
         else:
