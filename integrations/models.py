@@ -23,7 +23,7 @@ from django.utils.datastructures import CaseInsensitiveMapping
 from . import notifications, services
 from .activity import Activity
 from .fields import EncryptedTextField, UndecipherableSecret
-from .services.base import TEST, UNSORTED, ParsedEvent, Service, WebhookService
+from .services.base import BRIDGE_KINDS, TEST, ParsedEvent, Service, WebhookService
 from .transactions import write_transaction
 
 PREVIOUS_SECRET_VALID_FOR = dt.timedelta(hours=1)
@@ -113,7 +113,7 @@ class Origin(models.Model):
     @property
     def kinds_not_from_service(self) -> tuple[str, ...]:
         """The kinds of events that do not come from the service itself. Those of an own app without a kind do."""
-        return UNSORTED if self.webhook_service else (TEST,)
+        return BRIDGE_KINDS if self.webhook_service else (TEST,)
 
     @property
     def hook_url(self) -> str:
@@ -350,7 +350,7 @@ class Integration(models.Model):
 
 def facts_of_kind(kind: str) -> dict[str, tuple[str, ...]]:
     """The facts that filters check in an event without a payload: the kind that its app has given it."""
-    return {} if kind in UNSORTED else {"events": (kind,)}
+    return {} if kind in BRIDGE_KINDS else {"events": (kind,)}
 
 
 class Event(models.Model):

@@ -1,4 +1,4 @@
-"""The registry: which services there are. An external one is a folder beside this file and a line in EXTERNAL."""
+"""The registry of services. An external service is a folder beside this file and a line in EXTERNAL."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ EXTERNAL = (
     "gitlab.GitLab",
 )  # fmt: skip
 
-# By name, in the order in which set-up shows them. Own apps come after, as `signals.offer` adds them.
+# By name, in the order in which set-up shows them. `signals.offer` appends your own apps.
 SERVICES: dict[str, Service] = {
     service.name: service for service in (import_string(f"{__name__}.{path}")() for path in EXTERNAL)
 }
 
 
 def add(app: OwnApp) -> None:
-    """Offer an own app beside the external services. Raises ValueError where its name is taken."""
+    """Offer an app beside the external services. Raises ValueError if its name is taken."""
     if app.name in SERVICES:
-        raise ValueError(f"there is a service {app.name!r} already")
+        raise ValueError(f"a service named {app.name!r} already exists")
     SERVICES[app.name] = app
 
 
 def named(name: str) -> Service:
-    """The service of that name; of one that is no longer installed, what there is left to say."""
+    """The service of that name, or a stand-in for one that is no longer installed."""
     return SERVICES.get(name) or OwnApp(
         name=name,
         title=name.capitalize(),
@@ -43,5 +43,5 @@ def own_apps() -> list[OwnApp]:
 
 
 def choices() -> list[tuple[str, str]]:
-    """For model and form fields; callable, so that a new service needs no migration."""
+    """The choices of model and form fields: a callable, so that a new service needs no migration."""
     return [(service.name, service.title) for service in SERVICES.values()]

@@ -1,4 +1,4 @@
-"""What all services with repositories share: filters, people and machines, the states of things, and their wording."""
+"""What all services with repositories share: filters, people and bots, statuses, and their wording."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from integrations.activity import Status, escape, link
 from .base import shorten
 from .filters import Choice, Rule
 from .markdown import LONGEST, REFERENCE, render
-from .wording import counted
+from .wording import pluralize
 
 MOST_COMMITS = 10
 LONGEST_SUBJECT = 120
@@ -21,29 +21,29 @@ LONGEST_NAME = 100
 
 
 class PeopleRule(Rule):
-    """Logins. The suffix that services put on those of machines may be left out: renovate is renovate[bot] too."""
+    """Matches logins. The suffix [bot] may be left out: renovate matches renovate[bot] as well."""
 
     def matches(self, wanted: str, word: str) -> bool:
         return Rule.matches(self, wanted, word) or Rule.matches(self, wanted, word.removesuffix("[bot]"))
 
 
 def events(titles: Mapping[str, Mapping[str, str]]) -> Rule:
-    """The rule on kinds of events: under each heading the words of `Told.word` with their titles."""
-    choices = (Choice(word, title, group) for group, words in titles.items() for word, title in words.items())
+    """The rule on events. `titles` maps each heading to its values of `Wording.event_type` with their titles."""
+    choices = (Choice(value, title, group) for group, values in titles.items() for value, title in values.items())
     return Rule("events", "Events", "", choices=tuple(choices))
 
 
 def branches(change: str) -> Rule:
-    """`change` is what the service calls a proposed one: a pull request."""
+    """`change` is what the service calls a proposed change: "pull request"."""
     hint = (
-        f"A star stands for anything: release/* is every release branch. A {change} counts as the branch it goes into. "
-        "What belongs to no branch, such as an issue, is not asked."
+        f"* matches anything: release/* is every release branch. A {change} counts by its target branch. "
+        "Events without a branch, such as issues, are not affected."
     )
     return Rule("branches", "Branches", "branch", hint=hint, patterns=True)
 
 
-def labels(labelled: str) -> Rule:
-    return Rule("labels", "Labels", "label", hint=f"The labels of the {labelled}.", patterns=True)
+def labels(labeled: str) -> Rule:
+    return Rule("labels", "Labels", "label", hint=f"The labels of the {labeled}.", patterns=True)
 
 
 def authors(examples: str) -> Rule:
@@ -54,7 +54,7 @@ BOTS = Rule(
     "bots",
     "People and bots",
     "",
-    choices=(Choice("person", "Work of people"), Choice("bot", "Work of bots")),
+    choices=(Choice("person", "Work by a person"), Choice("bot", "Work by a bot")),
 )
 
 
@@ -88,9 +88,10 @@ DEPLOYMENT_FAILED = Status("failed", "red")
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What came of a machine's work: `word` for the filters, `words` for the title, `status` for a thread of its own.
+    """How a check, a job or a pipeline ended.
 
-    `lasting` leads to the time it took: "failed" "in" "6 min 12 s"; empty where nothing ran that could take time.
+    `name` is for filters, `phrase` for titles, `status` for a thread of its own. `time_joiner` connects the phrase with
+    the duration: "failed" "after" "6 min 12 s"; it is empty if nothing ran.
     """
 
     name: str
@@ -98,25 +99,25 @@ class CheckResult:
     status: Status
     time_joiner: str = ""
 
-    def took(self, seconds: float) -> str:
-        """ " in 6 min 12 s"; nothing where it did not run, or where the time is not known or makes no sense."""
+    def time_taken(self, seconds: float) -> str:
+        """ " in 6 min 12 s", with its leading space; empty if nothing ran or the duration is not known."""
         time = duration(int(seconds)) if self.time_joiner else ""
         return f" {self.time_joiner} {time}" if time else ""
 
 
 PASSED = CheckResult("passed", "passed", Status("passed", "lime"), "in")
-FAILED = CheckResult("failed", "failed", Status("failed", "red"), "in")
-WAITING = CheckResult("waiting", "waits for somebody to act", Status("waiting", "yellow"))
-CANCELLED = CheckResult("cancelled", "was cancelled", Status("cancelled", "grey"), "after")
+FAILED = CheckResult("failed", "failed", Status("failed", "red"), "after")
+WAITING = CheckResult("waiting", "is waiting for manual action", Status("waiting", "yellow"))
+CANCELLED = CheckResult("cancelled", "was canceled", Status("canceled", "grey"), "after")
 
 
 def seconds_between(start: dt.datetime | None, end: dt.datetime | None) -> float:
-    """0 where one of them is not known."""
+    """0 if one of them is not known."""
     return (end - start).total_seconds() if start and end else 0
 
 
 def duration(seconds: int) -> str:
-    """ "6 min 12 s"; nothing where there is none."""
+    """ "6 min 12 s"; empty for 0 and less."""
     if seconds <= 0:
         return ""
     minutes, seconds = divmod(seconds, 60)
@@ -142,7 +143,7 @@ def titled_sha(sha: str, message: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit of a push, in plain texts. `by` is who wrote it, where that is somebody else than who pushed."""
+    """A commit of a push, in plain texts. `by` is its author, if another person pushed it."""
 
     sha: str
     url: str
@@ -150,12 +151,12 @@ class Commit:
     by: str = ""
 
 
-def commit_list(commits: Sequence[Commit], total: int, whole: str) -> str:
-    """The newest of `commits`, the newest last, as a list; the others of the push's `total` as a link to `whole`."""
+def commit_list(commits: Sequence[Commit], total: int, full_url: str) -> str:
+    """The last of `commits`, newest last, as an HTML list; the rest of the push's `total` as a link to `full_url`."""
     shown = commits[-MOST_COMMITS:]
     items = [_item(commit) for commit in shown]
     if (left := total - len(shown)) > 0:
-        items.insert(0, f"<li>{link(counted(left, 'earlier commit'), whole)}</li>")
+        items.insert(0, f"<li>{link(pluralize(left, 'earlier commit'), full_url)}</li>")
     return f"<ul>{''.join(items)}</ul>" if items else ""
 
 
@@ -165,34 +166,38 @@ def _item(commit: Commit) -> str:
     return f"<li>{link(short_sha(commit.sha), commit.url)} {subject}{by}</li>"
 
 
-Address = Callable[[str, re.Match[str]], str]  # where a reference leads to, by the address of the project it stands in
+# Given the address of the project, the URL of a reference such as #42, and of an address without a host.
+ReferenceUrl = Callable[[str, re.Match[str]], str]
+Resolve = Callable[[str, str], str]
 
 
-Resolve = Callable[[str, str], str]  # where an address without a host leads to, by the address of the project
-
-
-def written(
+def render_markdown(
     source: str,
-    whole: str,
+    full_url: str,
     project: str,
-    address: Address,
+    reference_url: ReferenceUrl,
     reference: re.Pattern[str] = REFERENCE,
     resolve: Resolve | None = None,
 ) -> str:
-    """The Markdown that a person wrote in `project`, as `markdown.render` does it, with its references linked."""
-    # No more than is looked at is remembered.
-    return _written(source.strip()[: LONGEST + 1], whole, project, address, reference, resolve)
+    """Render the Markdown that a person wrote in `project`, with its references linked."""
+    # Cut first, so that the cache holds no more text than is rendered.
+    return _cached_markdown(source.strip()[: LONGEST + 1], full_url, project, reference_url, reference, resolve)
 
 
-# Every event of a pull request brings its description again: most of what reading costs.
+# Every event of a pull request repeats its description, and rendering it is most of the cost of reading an event.
 @lru_cache(maxsize=256)
-def _written(
-    source: str, whole: str, project: str, address: Address, reference: re.Pattern[str], resolve: Resolve | None
+def _cached_markdown(
+    source: str,
+    full_url: str,
+    project: str,
+    reference_url: ReferenceUrl,
+    reference: re.Pattern[str],
+    resolve: Resolve | None,
 ) -> str:
     return render(
         source,
-        whole=whole,
-        mention=partial(address, project),
+        full_url=full_url,
+        reference_url=partial(reference_url, project),
         reference=reference,
         resolve=partial(resolve, project) if resolve else None,
     )

@@ -1,4 +1,4 @@
-"""Markdown, as people write it in descriptions and comments, to HTML that is safe to show."""
+"""Markdown of descriptions and comments, rendered as safe HTML."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from markdown_it.token import Token
 
 from integrations.activity import escape, link
 
-# Signs of the source. An inbox is read at a glance; the whole text is one press away, at the service.
+# Characters of the source. An inbox is skimmed; the full text is one click away, at the service.
 LONGEST = 4000
-CONTINUED = "Continued at the source"
+CONTINUED = "Continue reading"
 MAX_NESTING = 20
 
 TAGS = set(
@@ -27,37 +27,37 @@ TAGS = set(
 )
 ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
 TASK = re.compile(r"\[([ xX])\](?=\s)")
-# "#42" and "@lea-cohen" where they begin a word; a path such as a/b#42 or an address such as lea@example.com does not.
+# "#42" and "@lea-cohen" at the beginning of a word, but not within a/b#42 or lea@example.com.
 REFERENCE = re.compile(
     r"(?<![\w/@#&.-])(?:#(?P<number>[1-9]\d{0,9})|@(?P<person>[A-Za-z0-9][A-Za-z0-9-]{0,38}))(?!\w)", re.ASCII
 )
 
-# "{width=900 height=600}" behind an image: GitLab writes it beside every one that is pasted.
+# "{width=900 height=600}", which GitLab adds after every pasted image.
 SIZES = re.compile(r"\{\s*(?:width|height)=[^{}\n]{0,100}\}")
 
-Mention = Callable[[re.Match[str]], str]  # the address that a reference leads to, or nothing
-Resolve = Callable[[str], str]  # the web address that a relative one stands for, or nothing
+ReferenceUrl = Callable[[re.Match[str]], str]  # the URL of a reference such as #42, or ""
+Resolve = Callable[[str], str]  # the absolute URL of a relative one, or ""
 
 
 def render(
     source: str,
     *,
-    whole: str = "",
-    mention: Mention | None = None,
+    full_url: str = "",
+    reference_url: ReferenceUrl | None = None,
     reference: re.Pattern[str] = REFERENCE,
     resolve: Resolve | None = None,
 ) -> str:
-    """The Markdown `source` as safe HTML. What is longer than LONGEST ends with a link to `whole`.
+    """Render the Markdown `source` as safe HTML. A text longer than LONGEST is cut and ends with a link to `full_url`.
 
-    `mention` tells where what `reference` finds ("#42", "@somebody") leads to at the service, `resolve` where an
-    address without a host does. What leads nowhere is text and no link.
+    `reference_url` returns the URL of a match of `reference` ("#42", "@somebody"), `resolve` that of an address without
+    a host. Without a URL the text is not linked.
     """
     source = source.strip()
     if not source:
         return ""
     shown, rest = _cut(source)
-    html = MARKDOWN.render(shown, {"mention": mention, "reference": reference, "resolve": resolve})
-    # Raw HTML is common in what tools write (release notes in <details>), so it is let through here and cleaned below.
+    html = MARKDOWN.render(shown, {"reference_url": reference_url, "reference": reference, "resolve": resolve})
+    # Tools write raw HTML (release notes in <details>), so it is rendered here and sanitized below.
     html = nh3.clean(
         html,
         tags=TAGS,
@@ -66,11 +66,11 @@ def render(
         url_relative="deny",
         link_rel=None,
     ).strip()
-    return f"{html}\n<p>{link(f'{CONTINUED} …', whole)}</p>" if rest else html
+    return f"{html}\n<p>{link(f'{CONTINUED} …', full_url)}</p>" if rest else html
 
 
 def _cut(source: str) -> tuple[str, bool]:
-    """What is shown of `source`, cut where a line ends if one does, and whether anything was left out."""
+    """The part of `source` that is shown, cut at the end of a line if possible, and whether it was cut."""
     if len(source) <= LONGEST:
         return source, False
     shown = source[:LONGEST]
@@ -79,18 +79,18 @@ def _cut(source: str) -> tuple[str, bool]:
 
 
 def _image(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
-    """An image as a link to it: those in private repositories need a session, and the others would tell who reads."""
+    """An image as a link: private repositories' images need a session, and others would reveal who reads the flow."""
     words = tokens[index].content or "image"
     inside = sum(token.nesting for token in tokens[:index] if token.type in {"link_open", "link_close"})
     return escape(words) if inside else link(words, str(tokens[index].attrGet("src") or ""))
 
 
-def _soften(state: StateCore) -> None:
-    """Turns what Flowdock's bodies have no place for into what they have: page headings, <s>, boxes to check."""
+def _adapt_tags(state: StateCore) -> None:
+    """Replace elements that Flowdock's bodies do not allow: <h1> and <h2>, <s>, check boxes."""
     opened = False
     for token in state.tokens:
         if token.type in {"heading_open", "heading_close"}:
-            # Our page has its own first and second headings.
+            # h1 and h2 belong to the page around it.
             token.tag = f"h{min(int(token.tag[1]) + 2, 6)}"
         if token.type == "inline" and token.children:
             first = token.children[0]
@@ -102,23 +102,23 @@ def _soften(state: StateCore) -> None:
         opened = token.type == "list_item_open" or (opened and token.type == "paragraph_open")
 
 
-def _lead(state: StateCore) -> None:
-    """Completes the addresses of links and images, and takes away the links that lead nowhere."""
+def _check_links(state: StateCore) -> None:
+    """Resolve the addresses of links and images, and remove links without an address."""
     resolve: Resolve | None = state.env["resolve"]
     for token in state.tokens:
         if token.type != "inline" or not token.children:
             continue
         children: list[Token] = []
-        leads: list[bool] = []  # for each link that is open
+        open_links: list[bool] = []  # whether each open link has an address
         for child in token.children:
-            if child.type == "link_close" and not leads.pop():
+            if child.type == "link_close" and not open_links.pop():
                 continue
             if child.type == "image":
-                child.attrSet("src", _led(str(child.attrGet("src") or ""), resolve))
+                child.attrSet("src", _linkable(str(child.attrGet("src") or ""), resolve))
             elif child.type == "link_open":
-                address = _led(str(child.attrGet("href") or ""), resolve)
+                address = _linkable(str(child.attrGet("href") or ""), resolve)
                 child.attrSet("href", address)
-                leads.append(bool(address))
+                open_links.append(bool(address))
                 if not address:
                     continue
             elif children and children[-1].type == "image" and (size := SIZES.match(child.content)):
@@ -127,17 +127,17 @@ def _lead(state: StateCore) -> None:
         token.children = children
 
 
-def _led(address: str, resolve: Resolve | None) -> str:
-    """`address`, if it is one that may be linked; else what it stands for, or nothing."""
+def _linkable(address: str, resolve: Resolve | None) -> str:
+    """`address` if it may be linked, else the URL that `resolve` gives for it, or ""."""
     if address.lower().startswith(("http://", "https://", "mailto:")):
         return address
     return resolve(address) if resolve else ""
 
 
-def _refer(state: StateCore) -> None:
-    """Links "#42" and "@somebody" in running text, outside of links and code."""
-    mention: Mention | None = state.env["mention"]
-    if mention is None:
+def _link_references(state: StateCore) -> None:
+    """Link "#42" and "@somebody" in running text, outside of links and code."""
+    reference_url: ReferenceUrl | None = state.env["reference_url"]
+    if reference_url is None:
         return
     for token in state.tokens:
         if token.type != "inline" or not token.children:
@@ -146,32 +146,32 @@ def _refer(state: StateCore) -> None:
         depth = 0
         for child in token.children:
             depth += child.nesting if child.type in {"link_open", "link_close"} else 0
-            referring = child.type == "text" and depth == 0
-            children.extend(_referring(child, state.env["reference"], mention) if referring else [child])
+            is_searched = child.type == "text" and depth == 0
+            children.extend(_split_references(child, state.env["reference"], reference_url) if is_searched else [child])
         token.children = children
 
 
-def _referring(text: Token, reference: re.Pattern[str], mention: Mention) -> list[Token]:
+def _split_references(text: Token, reference: re.Pattern[str], reference_url: ReferenceUrl) -> list[Token]:
     parts: list[Token] = []
     at = 0
     for match in reference.finditer(text.content):
-        if address := mention(match):
+        if address := reference_url(match):
             opening = Token("link_open", "a", 1, attrs={"href": address})
-            words = Token("text", "", 0, content=match[0])
+            linked = Token("text", "", 0, content=match[0])
             before = Token("text", "", 0, content=text.content[at : match.start()])
-            parts += [before, opening, words, Token("link_close", "a", -1)]
+            parts += [before, opening, linked, Token("link_close", "a", -1)]
             at = match.end()
     return [*parts, Token("text", "", 0, content=text.content[at:])]
 
 
 def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("gfm-like", {"html": True, "breaks": True, "maxNesting": MAX_NESTING})
-    # Without a scheme, README.md and setup.py would be taken for hosts.
+    # Otherwise README.md and setup.py would be linked as hosts.
     markdown.linkify.set({"fuzzy_link": False})  # type: ignore[union-attr]
     markdown.add_render_rule("image", _image)
-    markdown.core.ruler.push("soften", _soften)
-    markdown.core.ruler.push("lead", _lead)
-    markdown.core.ruler.push("refer", _refer)
+    markdown.core.ruler.push("adapt_tags", _adapt_tags)
+    markdown.core.ruler.push("check_links", _check_links)
+    markdown.core.ruler.push("link_references", _link_references)
     return markdown
 
 

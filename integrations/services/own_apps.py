@@ -1,24 +1,22 @@
-"""Django apps beside this one, as services: nothing is sent over the network, the app tells of it by a signal."""
+"""Your own Django apps as services: they send a signal in the same process instead of webhook requests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from .base import UNSORTED, InvalidOrigin, OfferedOrigin, Preset, Service
+from .base import BRIDGE_KINDS, EVERYTHING, InvalidOrigin, OfferedOrigin, Preset, Service
 from .filters import Choice, Rule
 
-EVERYTHING = Preset("everything", "Everything", "Whatever happens there, as it happens.")
 MOST_NAMED = 8
 
 
 class OwnApp(Service):
-    """What an app says of itself, once, to be offered in set-up beside the external services.
+    """A Django app that set-up offers beside the external services. The app registers it once.
 
-    `kinds` are its kinds of happening, which people switch on and off in filters: a heading, then the `kind` that the
-    app sends with the signal, and its title there: {"Votes": {"voted": "Vote"}}. `origins` is called with the
-    organization of a flow (its `parameterized_name`) and lists what can be connected to that flow; it is called each
-    time. What it lists of another organization is not offered. `home` names the URL pattern of the app's first page:
-    "polls:polls".
+    `kinds` are the app's kinds of events, which people select in filters: under each heading, the `kind` that the app
+    sends with the signal and its title, {"Votes": {"voted": "Vote"}}. `origins` is called each time with the
+    organization of a flow (its `parameterized_name`) and returns the origins that the flow can connect; origins of
+    another organization are ignored. `home` names the URL pattern of the app's first page: "polls:polls".
     """
 
     def __init__(
@@ -38,9 +36,9 @@ class OwnApp(Service):
         self.origin_noun, self.origin_example = origin_noun, origin_example
         self.origins = origins
         self.presets = tuple(presets)
-        choices = tuple(Choice(kind, words, group) for group, titles in kinds.items() for kind, words in titles.items())
-        if reserved := {choice.value for choice in choices} & set(UNSORTED):
-            raise ValueError(f"{min(reserved)!r} is a kind of the bridge's own, to which no filter applies")
+        choices = tuple(Choice(kind, title, group) for group, titles in kinds.items() for kind, title in titles.items())
+        if reserved := {choice.value for choice in choices} & set(BRIDGE_KINDS):
+            raise ValueError(f"{min(reserved)!r} is a kind of the bridge itself, to which no filter applies")
         self.rules = (Rule("events", "Events", "", choices=choices),) if choices else ()
 
     def offered(self, organization: str) -> tuple[OfferedOrigin, ...]:
@@ -54,16 +52,16 @@ class OwnApp(Service):
         offered = self.offered(organization)
         if not offered:
             raise InvalidOrigin(f"There is no {self.origin_noun} in {self.title} yet. Create one there first.")
-        # As it is spelt, before anything like it: an app may tell RYE from Rye.
-        for same in (str, _loosely):
+        # An exact match first: an app may have both RYE and Rye.
+        for normalize in (str, _normalized):
             for origin in offered:
-                if same(origin.name) == same(typed):
+                if normalize(origin.name) == normalize(typed):
                     return origin
         names = ", ".join(origin.name for origin in offered[:MOST_NAMED])
         more = " …" if len(offered) > MOST_NAMED else ""
-        problem = f"{self.title} has no such" if _loosely(typed) else "Choose the"
-        raise InvalidOrigin(f"{problem} {self.origin_noun}. There are: {names}{more}")
+        problem = f"{self.title} has no such" if _normalized(typed) else "Choose a"
+        raise InvalidOrigin(f"{problem} {self.origin_noun}. Available: {names}{more}")
 
 
-def _loosely(name: str) -> str:
+def _normalized(name: str) -> str:
     return " ".join(name.split()).casefold()

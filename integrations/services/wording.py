@@ -1,4 +1,4 @@
-"""How a service tells what happened: worded once, as HTML for the flow and as plain text for the log."""
+"""What a service says of an event: worded once, as HTML for the flow and as plain text for the log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from integrations.activity import Activity, Author, Field, Thread, escape, link
 
 from .base import ParsedEvent, shorten
 
-# Signs. Flowdock names no limit, but nobody reads a longer title, and other servers have one of 255.
+# In characters. Flowdock documents no limit, but other servers have one of 255, and an inbox shows no more.
 LONGEST_TITLE = 240
 LONGEST_REMARK = 500
 LONGEST_THREAD_ID = 255
@@ -18,49 +18,49 @@ LONGEST_THREAD_ID = 255
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A plain text that leads to an http(s) address; without one it is just the text."""
+    """A plain text that links to `url`. Without an http(s) address it is rendered as text only."""
 
     text: str
     url: str
 
 
-class Words:
-    """A line of plain texts and links. What others wrote goes in as it is: `html` escapes it."""
+class RichText:
+    """One line of plain texts and links. The parts are given unescaped: `html` escapes them."""
 
     def __init__(self, *parts: str | Link) -> None:
         self.parts = parts
 
     @classmethod
-    def listed(cls, parts: Iterable[str | Link], last: str = ", ") -> Self:
-        """`parts` with commas between them, and `last` before the last one."""
-        words: list[str | Link] = []
+    def join(cls, parts: Iterable[str | Link], last: str = ", ") -> Self:
+        """`parts` separated by commas, with `last` before the last one."""
+        joined: list[str | Link] = []
         items = list(parts)
         for index, part in enumerate(items):
-            words += ([last if index == len(items) - 1 else ", "] if index else []) + [part]
-        return cls(*words)
+            joined += ([last if index == len(items) - 1 else ", "] if index else []) + [part]
+        return cls(*joined)
 
     def __bool__(self) -> bool:
         return bool(self.plain)
 
     @property
-    def whole(self) -> str:
+    def text(self) -> str:
         return "".join(part if isinstance(part, str) else part.text for part in self.parts)
 
     @property
     def plain(self) -> str:
-        return shorten(self.whole, LONGEST_TITLE)
+        return shorten(self.text, LONGEST_TITLE)
 
     @property
     def html(self) -> str:
-        """As an HTML line with links; where it is too long, cut and without."""
-        if len(self.whole) > LONGEST_TITLE:
+        """The line as HTML with links. A line that is too long is shortened and loses its links."""
+        if len(self.text) > LONGEST_TITLE:
             return escape(self.plain)
         return "".join(escape(part) if isinstance(part, str) else link(part.text, part.url) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """What a thread is about. `title` is plain text; `facts` are the words of the filters that look at the entity."""
+    """What a thread is about. `title` is plain text; `facts` are what filters know of the entity, by rule."""
 
     thread_id: str
     title: str
@@ -70,16 +70,17 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """One happening, worded.
+    """What a service says of one event.
 
-    `did` follows the author's name: "Lea Cohen" "asked for changes"; `about` leads to the entity's title in the log:
-    "Lea Cohen asked for changes" "in" "Greet people in their own language". `word` is what the filter on events knows
-    it by. `said` marks what somebody said, against what somebody did. `body` is safe HTML. `facts` are added to those
-    of the entity, and win over them; None takes one away, so that its rule does not apply.
+    `title` continues a sentence that begins with the author's name: "Lea Cohen" "requested changes". In the log,
+    `joiner` connects it with the entity's title: "Lea Cohen requested changes" "in" "Greet people". `event_type` is the
+    value that the filter on events matches. `body` is safe HTML. `is_comment` marks what somebody wrote, as opposed to
+    what somebody did. `facts` are added to the entity's and override them; None removes one, so that its rule does not
+    apply.
     """
 
     event_type: str
-    title: Words
+    title: RichText
     entity: Entity
     author: Author
     joiner: str = ""
@@ -101,7 +102,7 @@ class Wording:
             actor=self.author.name,
             summary=f"{self.author.name} {self.title.plain}{'' if self.joiner == ':' else ' '}{self.joiner}",
             subject=self.entity.title,
-            facts={rule: words for rule, words in facts.items() if words is not None},
+            facts={rule: values for rule, values in facts.items() if values is not None},
             activity=Activity(
                 author=self.author,
                 title=self.title.html,
@@ -115,26 +116,26 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Unposted:
-    """A happening that is kept and not posted, and why, in words."""
+    """An event that is stored but not posted; `reason` says why."""
 
-    why: str
+    reason: str
 
 
 def title_html(plain: str) -> str:
     return escape(shorten(plain, LONGEST_TITLE))
 
 
-def counted(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def paragraph(text: str) -> str:
-    """A machine's remark, which is plain text, as HTML."""
+    """A short plain text, such as a check's summary, as an HTML paragraph."""
     text = shorten(text, LONGEST_REMARK)
     return f"<p>{escape(text)}</p>" if text else ""
 
 
-def fields(*facts: tuple[str, str | Words]) -> tuple[Field, ...]:
-    """The facts that have a value, as a thread's fields."""
-    rows = ((label, value if isinstance(value, Words) else Words(value)) for label, value in facts)
-    return tuple(Field(label, words.html) for label, words in rows if words)
+def fields(*facts: tuple[str, str | RichText]) -> tuple[Field, ...]:
+    """A thread's fields from pairs of label and value. Pairs without a value are left out."""
+    rows = ((label, value if isinstance(value, RichText) else RichText(value)) for label, value in facts)
+    return tuple(Field(label, value.html) for label, value in rows if value)

@@ -58,7 +58,7 @@ def test_the_inbox_opens_a_thread_in_place_and_by_its_address(
 
     expect(page.get_by_role("heading", name=re.compile("Greet people in their own language"))).to_be_visible()
     expect(page).to_have_url(re.compile(r"/app/acme/main/threads/[\w-]{27}"))
-    expect(page.get_by_text("opened pull request").first).to_be_visible()
+    expect(page.get_by_text("opened the pull request").first).to_be_visible()
     page.reload()
     expect(page.get_by_role("heading", name=re.compile("Greet people in their own language"))).to_be_visible()
     page.go_back()

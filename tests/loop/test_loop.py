@@ -114,8 +114,8 @@ def test_a_day_of_life_reaches_the_inbox_as_threads(walk: Walk) -> None:
     assert {"Branch", "Reviewers"} <= {field["label"] for field in merged["fields"]}
     told = walk.flow.messages(merged)
     titles = [re.sub(r"<[^>]+>", "", message["title"]) for message in told]
-    assert titles[0].startswith("opened pull request")
-    assert titles[-1].startswith("merged pull request")
+    assert titles[0].startswith("opened the pull request")
+    assert titles[-1].startswith("merged the pull request")
     assert {message["event"] for message in told} == {"activity", "discussion"}
     assert [message["id"] for message in told] == sorted(message["id"] for message in told)
     assert all(message["author"]["name"] for message in told)
@@ -156,8 +156,8 @@ def test_filters_are_changed_from_the_flow_and_the_log_names_the_rule(walk: Walk
     assert "dependabot[bot] is excluded" in report
     log = _whole_log(walk)
     assert "author dependabot[bot] is excluded" in log
-    assert re.search(r"labell?ed is (excluded|not posted)", log)
-    assert re.search(r"branch \S+ is not among those posted", log)
+    assert re.search(r"labeled is (excluded|not included)", log)
+    assert re.search(r"branch \S+ is not included", log)
 
 
 def _whole_log(walk: Walk) -> str:

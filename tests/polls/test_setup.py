@@ -55,7 +55,7 @@ def test_what_is_connected_there_gets_the_votes(member, flowdock, lea_s, chosen,
 def test_a_category_that_is_not_there_is_not_connected(member, flowdock, poll):  # noqa: F811
     page = text_of(member.get(address(origin="Dinner", preset="everything", confirm="1")))
 
-    assert "There are: All polls, Lunch" in page
+    assert "Available: All polls, Lunch" in page
     assert not flowdock.sources
 
 

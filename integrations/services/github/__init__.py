@@ -2,47 +2,40 @@
 
 from __future__ import annotations
 
-import hmac
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
-
-from django.utils.crypto import constant_time_compare
 
 from integrations.activity import escape
 from integrations.services.base import (
     ParsedEvent,
     Payload,
-    SignatureMismatch,
     Step,
     UnreadablePayload,
-    WebhookService,
     header,
 )
+from integrations.services.hmac_service import HmacService
 from integrations.services.wording import Unposted, Wording
 
 from . import filters
 from .activities import ACTIVITIES, UNPOSTED
-from .origins import origin
+from .origins import parse_origin
 from .people import author, person_facts
+from .wording import not_supported
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
-KIND = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)
-SIGNATURE = "X-Hub-Signature-256"
 FORM = b"payload="
 MOST_FORM_FIELDS = 10
 
 
-# Objects that stand in bodies of every kind, and whose times are not those of what happened.
-STANDING = {"repository", "organization", "enterprise", "installation", "sender", "hook"}
+# Objects in the bodies of all kinds, whose times are not the event's.
+COMMON_OBJECTS = {"repository", "organization", "enterprise", "installation", "sender", "hook"}
 TIMES = ("updated_at", "submitted_at", "completed_at", "published_at", "created_at")
-# Actions that leave their subject's times as they were: done, undone and done again, the bodies can be the same.
+# Actions that do not update the object's times, so that repeating one can produce an equal body.
 TIMELESS = {"pinned", "unpinned", "resolved", "unresolved"}
 TIMELESS_IN_DISCUSSIONS = {"locked", "unlocked", "labeled", "unlabeled"}
 
 
-class GitHub(WebhookService):
+class GitHub(HmacService):
     name = "github"
     title = "GitHub"
     origin_noun = "repository"
@@ -50,34 +43,19 @@ class GitHub(WebhookService):
     icon = "branch"
     address_label = "Payload URL"
     secret_label = "Secret"  # noqa: S105 - a label
+    signature_header = "X-Hub-Signature-256"
+    signature_prefix = "sha256="
+    kind_header = "X-GitHub-Event"
+    id_header = "X-GitHub-Delivery"
+    activities = ACTIVITIES
     rules = filters.RULES
     presets = filters.PRESETS
 
     def clean_origin(self, typed: str) -> tuple[str, str]:
-        return origin(typed)
-
-    def verify(self, body: bytes, headers: Mapping[str, str], secret: str) -> None:
-        given = header(headers, SIGNATURE)
-        # As bytes, and not by hmac.compare_digest: a header that is not ASCII is a wrong signature, not an error.
-        if not secret or not constant_time_compare(given.encode(errors="replace"), self.sign(body, secret)[SIGNATURE]):
-            raise SignatureMismatch
-
-    def sign(self, body: bytes, secret: str, request_id: str = "") -> dict[str, str]:
-        return {SIGNATURE: f"sha256={hmac.new(secret.encode(), body, 'sha256').hexdigest()}"}
-
-    def announce(self, kind: str, request_id: str) -> dict[str, str]:
-        return {"Content-Type": "application/json", "X-GitHub-Event": kind, "X-GitHub-Delivery": request_id}
-
-    def request_id(self, body: bytes, headers: Mapping[str, str]) -> str:
-        value = header(headers, "X-GitHub-Delivery")
-        if not REQUEST_ID.fullmatch(value):
-            raise UnreadablePayload("the header X-GitHub-Delivery is missing or not a valid id")
-        return value
+        return parse_origin(typed)
 
     def read(self, body: bytes, headers: Mapping[str, str]) -> ParsedEvent:
-        kind = header(headers, "X-GitHub-Event")
-        if not KIND.fullmatch(kind):
-            raise UnreadablePayload("the header X-GitHub-Event is missing or names no event")
+        kind = self.kind(headers)
         payload = Payload.from_json(_from_form(body) if body.startswith(FORM) else body)
         return replace(_read(kind, payload, headers), is_dated=is_dated(payload))
 
@@ -89,47 +67,51 @@ class GitHub(WebhookService):
         return (
             Step(
                 f'Open <a href="{escape(page)}">Settings → Webhooks → Add webhook</a> in {escape(path)}. '
-                "It takes somebody who administers it."
+                "You need admin access there."
             ),
             Step("Fill in the address and the secret:", shows_address=True),
             Step("Set <b>Content type</b> to <code>application/json</code>, and leave SSL verification enabled."),
             Step(
-                "Under <b>Which events would you like to trigger this webhook?</b> choose <b>Send me everything</b>: "
-                "what reaches the flow is decided here, by filters you can change at any time."
+                "Under <b>Which events would you like to trigger this webhook?</b> choose <b>Send me everything</b>. "
+                "Your filters decide what is posted, and you can change them at any time."
             ),
-            Step("Press <b>Add webhook</b>. GitHub sends a ping at once."),
+            Step("Click <b>Add webhook</b>. GitHub sends a ping immediately."),
         )
 
 
 def _from_form(body: bytes) -> bytes:
-    """The JSON of a delivery with the content type application/x-www-form-urlencoded; no JSON begins as those do."""
+    """The JSON of a request with the content type application/x-www-form-urlencoded, which begins with `payload=`."""
     try:
         form = parse_qs(body.decode("ascii"), max_num_fields=MOST_FORM_FIELDS, errors="strict")
         return form["payload"][0].encode()
     except (ValueError, KeyError) as error:
-        raise UnreadablePayload("the form has no readable field payload") from error
+        raise UnreadablePayload("the form has no readable field named payload") from error
 
 
 def _read(kind: str, payload: Payload, headers: Mapping[str, str]) -> ParsedEvent:
-    wording = ACTIVITIES[kind](payload) if kind in ACTIVITIES else Unposted(_why_not(kind))
+    wording = ACTIVITIES[kind](payload) if kind in ACTIVITIES else _why_unposted(kind)
     if isinstance(wording, Unposted):
-        return _kept(kind, payload, wording)
+        return _unposted_event(kind, payload, wording)
     if header(headers, "X-GitHub-Hook-Installation-Target-Type") not in {"", "repository"}:
-        wording = _of_repository(payload, wording)
+        wording = _for_repository(payload, wording)
     return wording.event(kind, payload.maybe_text("action"))
 
 
-def is_dated(payload: Payload) -> bool:
-    """Whether the body tells when it happened: its subject has a time, a push or a branch its repository's.
+def _why_unposted(kind: str) -> Unposted:
+    return Unposted(UNPOSTED[kind]) if kind in UNPOSTED else not_supported(kind)
 
-    The kind is not looked at: it is in a header, which is not signed either. Bodies without a time, such as pings and
-    those of members, can be the same for two happenings, and so can those of actions that leave the time as it was.
+
+def is_dated(payload: Payload) -> bool:
+    """Whether the body contains the time of the event: the object's own, or the repository's for a push or a branch.
+
+    The kind is ignored, because its header is not signed. Bodies without a time, such as those of pings and
+    collaborators, can be equal for two events, and so can those of actions that do not update the time.
     """
     data = payload.data
     timeless = TIMELESS | TIMELESS_IN_DISCUSSIONS if "discussion" in data else TIMELESS
     if isinstance(action := data.get("action"), str) and action in timeless:
         return False
-    subjects = [value for name, value in data.items() if name not in STANDING and isinstance(value, Mapping)]
+    subjects = [value for name, value in data.items() if name not in COMMON_OBJECTS and isinstance(value, Mapping)]
     if any(isinstance(subject.get(time), str) and subject[time] for subject in subjects for time in TIMES):
         return True
     repository = data.get("repository")
@@ -137,12 +119,8 @@ def is_dated(payload: Payload) -> bool:
     return is_pushed or isinstance(data.get("starred_at"), str)
 
 
-def _why_not(kind: str) -> str:
-    return UNPOSTED.get(kind, f"GitHub's {kind} is not a kind we post")
-
-
-def _kept(kind: str, payload: Payload, unposted: Unposted) -> ParsedEvent:
-    """For the log: who did what, as far as every delivery tells it, and to what."""
+def _unposted_event(kind: str, payload: Payload, unposted: Unposted) -> ParsedEvent:
+    """The event for the log: who did what to what, as far as any payload says it."""
     action = payload.maybe_text("action")
     actor = author(payload).name if "sender" in payload else ""
     what = f"{kind} {action}".replace("_", " ").strip()
@@ -155,12 +133,12 @@ def _kept(kind: str, payload: Payload, unposted: Unposted) -> ParsedEvent:
         summary=f"{actor} {what}" if kind == "ping" else f"{actor}: {what}" if actor else what,
         subject=_subject(kind, payload),
         facts={"events": (f"{kind}.{action}" if action else kind,), **(person_facts(payload) if actor else {})},
-        why_not=unposted.why,
+        why_not=unposted.reason,
     )
 
 
 def _subject(kind: str, payload: Payload) -> str:
-    """The title or the name of the thing that the event is named after, else the repository's or the organisation's."""
+    """The title or name of the object that the event is named after, else of the repository or organization."""
     thing = payload.data.get({"issues": "issue", "issue_comment": "issue"}.get(kind, kind))
     names = ("title", "name", "tag_name") if isinstance(thing, Mapping) else ()
     for name in names:
@@ -169,10 +147,10 @@ def _subject(kind: str, payload: Payload) -> str:
     return payload.maybe_text("repository.full_name") or payload.maybe_text("organization.login")
 
 
-def _of_repository(payload: Payload, wording: Wording) -> Wording:
-    """The webhook of an organisation brings several repositories: their threads are told apart by the full name.
+def _for_repository(payload: Payload, wording: Wording) -> Wording:
+    """An organization's webhook covers several repositories, so thread ids are prefixed with the full name.
 
-    What belongs to none of them, such as a package of the organisation, is one of a kind already.
+    What belongs to no repository, such as an organization's package, needs no prefix.
     """
     repository = payload.maybe_text("repository.full_name")
     thread_id = f"{repository}/{wording.entity.thread_id}" if repository else wording.entity.thread_id

@@ -1,11 +1,11 @@
-"""GitHub's events and how they are worded; what is not worded is kept, and here is why."""
+"""The handlers of GitHub's events, and the reasons why other events are stored but not posted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from . import checks, code, repository_events, work
-from .work import Handler
+from .wording import Handler
 
 ACTIVITIES: Mapping[str, Handler] = {
     "branch_protection_rule": repository_events.branch_protection_rule,
@@ -38,55 +38,55 @@ ACTIVITIES: Mapping[str, Handler] = {
     "workflow_run": checks.workflow_run,
 }
 
-ALERTS = "GitHub shows security alerts to fewer people than read a flow"
-APPS = "it concerns a GitHub App, not the repository’s work"
-BOARDS = "boards move all the time; what their issues go through is posted"
-ORGANISATION = "it concerns the organisation, not the repository’s work"
-TEAMS = "it concerns the organisation’s teams, not the repository’s work"
+ALERTS = "security alerts are visible to fewer people than a flow"
+APPS = "this event is about a GitHub App, not about the repository"
+BOARDS = "project boards are not posted, changes of their issues are"
+ORGANIZATION = "this event is about the organization, not about a repository"
+TEAMS = "this event is about the organization’s teams, not about a repository"
 
 UNPOSTED: Mapping[str, str] = {
     "code_scanning_alert": ALERTS,
-    "custom_property": ORGANISATION,
-    "custom_property_values": ORGANISATION,
+    "custom_property": ORGANIZATION,
+    "custom_property_values": ORGANIZATION,
     "dependabot_alert": ALERTS,
-    "deploy_key": "keys are for those who administer the repository",
-    "deployment": "what comes of a deployment is posted",
-    "deployment_protection_rule": "it is for the app that guards the deployment",
-    "deployment_review": "what comes of a deployment is posted",
+    "deploy_key": "deploy keys concern only the admins of the repository",
+    "deployment": "the result of the deployment is posted",
+    "deployment_protection_rule": "this event is for the app that approves the deployment",
+    "deployment_review": "the result of the deployment is posted",
     "github_app_authorization": APPS,
     "installation": APPS,
     "installation_repositories": APPS,
     "installation_target": APPS,
-    "label": "labels are posted where they are used",
+    "label": "a label is posted when it is added to an issue or a pull request",
     "marketplace_purchase": APPS,
     "membership": TEAMS,
-    "merge_group": "what comes of the merge queue is posted with its pull requests",
-    "meta": "it concerns the webhook itself",
-    "org_block": ORGANISATION,
-    "organization": ORGANISATION,
-    "personal_access_token_request": ORGANISATION,
-    "ping": "a ping only says that the webhook is there",
+    "merge_group": "results of the merge queue are posted with its pull requests",
+    "meta": "this event is about the webhook itself",
+    "org_block": ORGANIZATION,
+    "organization": ORGANIZATION,
+    "personal_access_token_request": ORGANIZATION,
+    "ping": "a ping only confirms that the webhook works",
     "project": BOARDS,
     "project_card": BOARDS,
     "project_column": BOARDS,
     "projects_v2": BOARDS,
     "projects_v2_item": BOARDS,
     "projects_v2_status_update": BOARDS,
-    "registry_package": "GitHub reports the package as well",
+    "registry_package": "GitHub sends a separate package event",
     "repository_advisory": ALERTS,
-    "repository_dispatch": "it starts a workflow, whose run is posted",
-    "repository_import": "it says how far an import has come",
-    "repository_ruleset": "rules are for those who administer the repository",
+    "repository_dispatch": "the workflow run that it starts is posted",
+    "repository_import": "the progress of an import is not posted",
+    "repository_ruleset": "rulesets concern only the admins of the repository",
     "repository_vulnerability_alert": ALERTS,
     "secret_scanning_alert": ALERTS,
     "secret_scanning_alert_location": ALERTS,
     "secret_scanning_scan": ALERTS,
-    "security_advisory": "it concerns all of GitHub, not the repository",
+    "security_advisory": "the advisory is about all of GitHub, not about this repository",
     "security_and_analysis": ALERTS,
-    "sponsorship": "it concerns the account, not the repository’s work",
+    "sponsorship": "this event is about the account, not about the repository",
     "team": TEAMS,
     "team_add": TEAMS,
-    "watch": "GitHub reports the star as well",
-    "workflow_dispatch": "it starts a workflow, whose run is posted",
-    "workflow_job": "GitHub reports the whole run as well",
+    "watch": "GitHub sends a separate star event",
+    "workflow_dispatch": "the workflow run that it starts is posted",
+    "workflow_job": "the result of its workflow run is posted",
 }

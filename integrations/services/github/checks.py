@@ -1,8 +1,7 @@
-"""What machines found out: checks, workflow runs, commit statuses, deployments, worded."""
+"""Wording of checks, workflow runs, commit statuses and deployments."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 
 from integrations.activity import Author, Status, Thread
@@ -20,14 +19,24 @@ from integrations.services.code_hosts import (
     short_sha,
     titled_sha,
 )
-from integrations.services.wording import Entity, Link, Unposted, Wording, Words, counted, fields, paragraph, title_html
+from integrations.services.wording import (
+    Entity,
+    Link,
+    RichText,
+    Unposted,
+    Wording,
+    fields,
+    paragraph,
+    pluralize,
+    title_html,
+)
 
 from . import threads
 from .people import author, display_name, login, person_facts
-from .work import not_supported
+from .wording import not_supported
 
 ACTIONS = "github-actions"
-
+ONLY_FINISHED_DEPLOYMENTS = "only finished deployments are posted"
 
 RESULTS: Mapping[str, CheckResult] = {
     "success": PASSED,
@@ -43,11 +52,14 @@ RESULTS: Mapping[str, CheckResult] = {
 def result_of(conclusion: str) -> CheckResult | Unposted:
     if conclusion in RESULTS:
         return RESULTS[conclusion]
-    return Unposted(f"its outcome, {conclusion}, decides nothing" if conclusion else "GitHub does not say its outcome")
+    if not conclusion:
+        return Unposted("the conclusion is missing")
+    return Unposted(f"checks with the conclusion {conclusion} are not posted")
 
 
-def took(result: CheckResult, start: dt.datetime | None, end: dt.datetime | None) -> str:
-    return result.took(seconds_between(start, end))
+def check_author(name: str, avatar: str = "") -> Author:
+    """The check itself is the author, so that the post reads as a sentence: "Check lint failed after 48 s"."""
+    return Author(shorten(name, LONGEST_NAME), avatar=avatar)
 
 
 def app_author(app: Payload) -> Author:
@@ -55,7 +67,7 @@ def app_author(app: Payload) -> Author:
 
 
 def pusher_facts(payload: Payload, app_slug: str) -> dict[str, tuple[str, ...] | None]:
-    """Whose work was checked. Where GitHub names the checking app only, rules on people do not apply."""
+    """Facts of the person whose work was checked. If GitHub names only the app, rules on people do not apply."""
     if login(payload) == f"{app_slug}[bot]":
         return {"authors": None, "bots": None}
     return {**person_facts(payload)}
@@ -64,49 +76,49 @@ def pusher_facts(payload: Payload, app_slug: str) -> dict[str, tuple[str, ...] |
 def check_run(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     if action != "completed":
-        return Unposted("only what came of a check is posted")
+        return Unposted("only completed checks are posted")
     run = payload.object("check_run")
     slug, result = run.maybe_text("app.slug"), result_of(run.maybe_text("conclusion"))
     if isinstance(result, Unposted):
         return result
     branch, sha = run.maybe_text("check_suite.head_branch"), run.text("head_sha")
     if threads.is_queue(branch):
-        return threads.OF_THE_QUEUE
+        return threads.MERGE_QUEUE
     if slug == ACTIONS and result.name == "passed":
-        return Unposted("it passed, and GitHub Actions reports the whole run as well")
-    name = Link(run.text("name"), run.maybe_url("html_url"))
-    time = took(result, run.maybe_time("started_at"), run.maybe_time("completed_at"))
-    entity = _checked(payload, run, branch, sha)
-    title, joiner = _of_commit(payload, Words("check ", name, f" {result.phrase}", time), entity, sha)
+        return Unposted("the check passed, and the result of its workflow run is posted")
+    duration = result.time_taken(seconds_between(run.maybe_time("started_at"), run.maybe_time("completed_at")))
+    ended = RichText(Link(result.phrase, run.maybe_url("html_url")), duration)
+    entity = _checked_entity(payload, run, branch, sha)
+    title, joiner = _with_commit(payload, ended, entity, sha)
     return Wording(
         event_type=f"check_run.{result.name}",
         title=title,
         entity=entity,
-        author=app_author(run.object("app")) if "app" in run else Author("GitHub"),
+        author=check_author(f"Check {run.text('name')}", run.maybe_url("app.owner.avatar_url")),
         joiner=joiner,
         body=paragraph(run.maybe_text("output.title")),
         facts=pusher_facts(payload, slug),
     )
 
 
-def _checked(payload: Payload, thing: Payload, branch: str, sha: str) -> Entity:
-    """What was checked: the pull request if GitHub names it, else the branch, else, from a fork, the commit."""
+def _checked_entity(payload: Payload, thing: Payload, branch: str, sha: str) -> Entity:
+    """What was checked: the pull request if GitHub names it, else the branch, or for a fork the commit."""
     if pull_request := threads.mentioned_pull_request(payload, thing.objects("pull_requests")):
         return pull_request
     return threads.branch(payload, branch) if branch else threads.commit(payload, sha)
 
 
-def _of_commit(payload: Payload, title: Words, entity: Entity, sha: str) -> tuple[Words, str]:
-    """`did`, naming the commit where the thread is a branch's, which is of many; and how it leads to the title."""
+def _with_commit(payload: Payload, title: RichText, entity: Entity, sha: str) -> tuple[RichText, str]:
+    """`title` with its joiner. In a branch's thread, which has many commits, the title names the commit."""
     if not entity.thread_id.startswith("branch:"):
         return title, "for"
-    return Words(*title.parts, " for ", Link(short_sha(sha), threads.page(payload, f"commit/{sha}"))), "in"
+    return RichText(*title.parts, " for ", Link(short_sha(sha), threads.page(payload, f"commit/{sha}"))), "in"
 
 
 def check_suite(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     if action != "completed":
-        return Unposted("only what came of checks is posted")
+        return Unposted("only completed check suites are posted")
     suite = payload.object("check_suite")
     slug, count = suite.maybe_text("app.slug"), suite.maybe_number("latest_check_runs_count")
     result = result_of(suite.maybe_text("conclusion"))
@@ -114,15 +126,15 @@ def check_suite(payload: Payload) -> Wording | Unposted:
         return result
     branch, sha = suite.maybe_text("head_branch"), suite.text("head_sha")
     if threads.is_queue(branch):
-        return threads.OF_THE_QUEUE
+        return threads.MERGE_QUEUE
     if slug == ACTIONS:
-        return Unposted("GitHub Actions reports its workflow runs as well")
+        return Unposted("GitHub sends a separate event for the workflow run")
     if count == 1:
-        return Unposted("its one check is posted by itself")
-    checks = counted(count, "check") if count else "checks"
-    words = Words(f"{checks} {result.phrase}" if result.name == "passed" else f"not all {checks} passed")
-    entity = _checked(payload, suite, branch, sha)
-    title, joiner = _of_commit(payload, words, entity, sha)
+        return Unposted("the suite has one check, which is posted on its own")
+    checks = pluralize(count, "check") if count else "checks"
+    ended = RichText(f"ran {checks}; {'all' if result.name == 'passed' else 'not all'} passed")
+    entity = _checked_entity(payload, suite, branch, sha)
+    title, joiner = _with_commit(payload, ended, entity, sha)
     return Wording(
         event_type=f"check_suite.{result.name}",
         title=title,
@@ -136,33 +148,33 @@ def check_suite(payload: Payload) -> Wording | Unposted:
 def workflow_run(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     if action != "completed":
-        return Unposted("only what came of a run is posted")
+        return Unposted("only completed workflow runs are posted")
     run = payload.object("workflow_run")
     result = result_of(run.maybe_text("conclusion"))
     if isinstance(result, Unposted):
         return result
     if threads.is_queue(run.maybe_text("head_branch")):
-        return threads.OF_THE_QUEUE
+        return threads.MERGE_QUEUE
     name = run.maybe_text("name") or payload.maybe_text("workflow.name") or "Workflow"
     name = f"{shorten(name, 100)} #{run.number('run_number')}"
     attempt = run.maybe_number("run_attempt") or 1
-    again = f" at attempt {attempt}" if attempt > 1 else ""
-    time = took(result, run.maybe_time("run_started_at"), run.maybe_time("updated_at"))
+    again = f" on attempt {attempt}" if attempt > 1 else ""
+    duration = result.time_taken(seconds_between(run.maybe_time("run_started_at"), run.maybe_time("updated_at")))
     entity = threads.mentioned_pull_request(payload, run.objects("pull_requests")) or _workflow(
         payload, run, name, result.status
     )
     return Wording(
         event_type=f"workflow_run.{result.name}",
-        title=Words(Link(name, run.url("html_url")), f" {result.phrase}{again}{time}"),
+        title=RichText(Link(result.phrase, run.url("html_url")), f"{again}{duration}"),
         entity=entity,
-        author=Author("GitHub Actions"),
+        author=check_author(f"Workflow {name}"),
         joiner="for",
         facts=person_facts(payload),
     )
 
 
 def _workflow(payload: Payload, run: Payload, name: str, status: Status) -> Entity:
-    """A workflow on a branch: its newest run gives the state. A fork's branch is named with its owner."""
+    """A workflow on a branch; its newest run gives the status. A fork's branch is prefixed with its owner."""
     branch = run.maybe_text("head_branch") or short_sha(run.text("head_sha"))
     is_fork = run.maybe_number("head_repository.id") != payload.maybe_number("repository.id")
     if is_fork and (owner := run.maybe_text("head_repository.owner.login")):
@@ -180,7 +192,7 @@ def _workflow(payload: Payload, run: Payload, name: str, status: Status) -> Enti
             status=status,
             fields=fields(
                 ("Branch", branch),
-                ("Commit", Words(Link(titled_sha(sha, run.maybe_text("head_commit.message")), url))),
+                ("Commit", RichText(Link(titled_sha(sha, run.maybe_text("head_commit.message")), url))),
                 (
                     "Started by",
                     display_name(run, "triggering_actor") if "triggering_actor" in run else display_name(payload),
@@ -194,7 +206,7 @@ def _workflow(payload: Payload, run: Payload, name: str, status: Status) -> Enti
 def status(payload: Payload) -> Wording | Unposted:
     state = payload.text("state")
     if state == "pending":
-        return Unposted("only what came of a check is posted")
+        return Unposted("only completed checks are posted")
     result = result_of(state)
     if isinstance(result, Unposted):
         return result
@@ -202,7 +214,7 @@ def status(payload: Payload) -> Wording | Unposted:
     named = {branch.text("name"): branch.maybe_text("commit.sha") for branch in payload.objects("branches")}
     branches = [name for name in named if not threads.is_queue(name)]
     if named and not branches:
-        return threads.OF_THE_QUEUE
+        return threads.MERGE_QUEUE
     heads = [name for name in branches if named[name] == sha]
     main = payload.maybe_text("repository.default_branch")
     nearest = sorted(heads or branches, key=lambda name: name != main)
@@ -211,8 +223,9 @@ def status(payload: Payload) -> Wording | Unposted:
     else:
         entity = threads.commit(payload, sha, payload.maybe_text("commit.commit.message"))
     people = person_facts(payload, "commit.author") if payload.maybe_text("commit.author.login") else {}
-    reported = Words("reported ", Link(payload.text("context"), payload.maybe_text("target_url")), f" as {result.name}")
-    title, joiner = _of_commit(payload, reported, entity, sha)
+    check = Link(payload.text("context"), payload.maybe_text("target_url"))
+    reported = RichText("reported ", check, f" as {result.name}")
+    title, joiner = _with_commit(payload, reported, entity, sha)
     return Wording(
         event_type=f"status.{result.name}",
         title=title,
@@ -225,11 +238,11 @@ def status(payload: Payload) -> Wording | Unposted:
 
 
 DEPLOYMENT_UNPOSTED = {
-    "inactive": "a later deployment took its place",
-    "in_progress": "only what came of a deployment is posted",
-    "queued": "only what came of a deployment is posted",
-    "pending": "only what came of a deployment is posted",
-    "waiting": "only what came of a deployment is posted",
+    "inactive": "a later deployment replaced it",
+    "in_progress": ONLY_FINISHED_DEPLOYMENTS,
+    "queued": ONLY_FINISHED_DEPLOYMENTS,
+    "pending": ONLY_FINISHED_DEPLOYMENTS,
+    "waiting": ONLY_FINISHED_DEPLOYMENTS,
 }
 
 
@@ -247,7 +260,7 @@ def deployment_status(payload: Payload) -> Wording | Unposted:
     worked = state == "success"
     job = payload.maybe_text("deployment_status.log_url") or payload.maybe_text("deployment_status.target_url")
     verb = "deployed" if worked else Link("failed to deploy", job)
-    title = Words(verb, f" {what} to ", where)
+    title = RichText(verb, f" {what} to ", where)
     mentions = [
         mention for path in ("workflow_run", "check_run") for mention in payload.objects(f"{path}.pull_requests")
     ]
@@ -273,8 +286,8 @@ def _environment(payload: Payload, deployment: Payload, worked: bool) -> Entity:
             external_url=f"{threads.repository_url(payload)}/deployments",
             status=DEPLOYED if worked else DEPLOYMENT_FAILED,
             fields=fields(
-                ("Deployed" if worked else "Tried", "" if ref == sha else ref),
-                ("Commit", Words(Link(short_sha(sha), threads.page(payload, f"commit/{sha}")))),
+                ("Branch or tag", "" if ref == sha else ref),
+                ("Commit", RichText(Link(short_sha(sha), threads.page(payload, f"commit/{sha}")))),
             ),
         ),
     )

@@ -1,4 +1,4 @@
-"""Pushes, branches, tags, releases and what is said about commits, worded."""
+"""Wording of pushes, branches, tags, releases, packages, wiki pages and comments on commits."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import replace
 from integrations.activity import Author
 from integrations.services.base import Payload, shorten
 from integrations.services.code_hosts import LONGEST_NAME, MOST_COMMITS, Commit, commit_list, short_sha, titled_sha
-from integrations.services.wording import Link, Unposted, Wording, Words, counted
+from integrations.services.wording import Link, RichText, Unposted, Wording, pluralize
 
 from . import threads
 from .people import GHOST
-from .work import commented, not_supported, place_of, worded
+from .wording import not_supported, worded
+from .work import commented, place_of
 
 MOST_PAGES = 5
 
@@ -19,31 +20,36 @@ MOST_PAGES = 5
 def push(payload: Payload) -> Wording | Unposted:
     ref = payload.text("ref")
     if not ref.startswith("refs/heads/"):
-        return Unposted("GitHub reports a tag's creation or removal as well")
+        return Unposted("GitHub sends a separate event when a tag is created or deleted")
     if payload.flag("deleted"):
-        return Unposted("GitHub reports the branch's removal as well")
+        return Unposted("GitHub sends a separate event when a branch is deleted")
     branch = ref.removeprefix("refs/heads/")
     commits = list(payload.objects("commits"))
     if threads.is_queue(branch):
-        return threads.OF_THE_QUEUE
+        return threads.MERGE_QUEUE
     if payload.flag("created") and not commits:
-        return Unposted("GitHub reports the new branch as well, and it holds no new commits")
+        return Unposted("the new branch has no new commits, and GitHub sends a separate event for it")
     after = payload.text("after")
-    whole = payload.maybe_url("compare") or threads.page(payload, f"commits/{branch}")
+    full_url = payload.maybe_url("compare") or threads.page(payload, f"commits/{branch}")
     verb = "force-pushed" if payload.flag("forced") else "pushed"
     if commits:
-        what = Words(f"{verb} ", Link(counted(len(commits), "commit"), whole), f" to {branch}")
+        what = RichText(f"{verb} ", Link(pluralize(len(commits), "commit"), full_url), f" to {branch}")
     elif payload.flag("forced"):
-        what = Words(f"force-pushed {branch} back to ", Link(short_sha(after), whole))
+        what = RichText(f"force-pushed the branch {branch} to ", Link(short_sha(after), full_url))
     else:
-        what = Words(f"moved {branch} to ", Link(short_sha(after), whole))
+        what = RichText(f"moved the branch {branch} to ", Link(short_sha(after), full_url))
     newest = Link(
         titled_sha(after, payload.maybe_text("head_commit.message")),
         payload.maybe_url("head_commit.url") or threads.page(payload, f"commit/{after}"),
     )
-    entity = threads.branch(payload, branch, commit=Words(newest))
+    entity = threads.branch(payload, branch, commit=RichText(newest))
     wording = worded(
-        payload, "push", what, entity, joiner="in", body=commit_list(by_others(payload, commits), len(commits), whole)
+        payload,
+        "push",
+        what,
+        entity,
+        joiner="in",
+        body=commit_list(by_others(payload, commits), len(commits), full_url),
     )
     if wording.author.name == GHOST and (pusher := payload.maybe_text("pusher.name")):
         return replace(wording, author=Author(shorten(pusher, LONGEST_NAME))).with_facts(authors=(pusher,))
@@ -51,9 +57,9 @@ def push(payload: Payload) -> Wording | Unposted:
 
 
 def by_others(payload: Payload, commits: list[Payload]) -> list[Commit]:
-    """The commits; who wrote them is said where that is somebody else than who pushed."""
+    """The commits, with the author of those that somebody else wrote."""
     paths = ("sender.login", "sender.name", "pusher.name")
-    # An author without an account has no username, which is nobody's, and not the pusher's.
+    # An author without an account has an empty username, which must not match the pusher's.
     pushers = {payload.maybe_text(path) for path in paths} - {""}
     shown = []
     for commit in commits[-MOST_COMMITS:]:
@@ -66,25 +72,25 @@ def by_others(payload: Payload, commits: list[Payload]) -> list[Commit]:
 def create(payload: Payload) -> Wording | Unposted:
     kind, name = payload.text("ref_type"), payload.maybe_text("ref")
     if kind == "branch" and threads.is_queue(name):
-        return threads.OF_THE_QUEUE
+        return threads.MERGE_QUEUE
     if kind == "branch":
         entity = threads.branch(payload, name, created=True)
-        return worded(payload, "create.branch", f"created branch {name}", entity, joiner="in")
+        return worded(payload, "create.branch", f"created the branch {name}", entity, joiner="in")
     if kind == "tag":
-        return worded(payload, "create.tag", f"created tag {name}", threads.tag(payload, name), joiner="in")
+        return worded(payload, "create.tag", f"created the tag {name}", threads.tag(payload, name), joiner="in")
     return not_supported("create", kind)
 
 
 def delete(payload: Payload) -> Wording | Unposted:
     kind, name = payload.text("ref_type"), payload.text("ref")
     if kind == "branch" and threads.is_queue(name):
-        return threads.OF_THE_QUEUE
+        return threads.MERGE_QUEUE
     if kind == "branch":
         entity = threads.branch(payload, name, deleted=True)
-        return worded(payload, "delete.branch", f"deleted branch {name}", entity, joiner="in")
+        return worded(payload, "delete.branch", f"deleted the branch {name}", entity, joiner="in")
     if kind == "tag":
         return worded(
-            payload, "delete.tag", f"deleted tag {name}", threads.tag(payload, name, deleted=True), joiner="in"
+            payload, "delete.tag", f"deleted the tag {name}", threads.tag(payload, name, deleted=True), joiner="in"
         )
     return not_supported("delete", kind)
 
@@ -95,11 +101,11 @@ def commit_comment(payload: Payload) -> Wording | Unposted:
     return commented("commit_comment", payload, threads.commit(payload, sha), where)
 
 
-# GitHub sends several of these for one release; people are told of it once.
+# GitHub sends several events for one release, of which one is posted.
 RELEASE_UNPOSTED = {
-    "created": "it is posted once it is published",
-    "released": "GitHub reports that it is published as well",
-    "prereleased": "GitHub reports that it is published as well",
+    "created": "a release is posted when it is published",
+    "released": "GitHub sends a separate event when the release is published",
+    "prereleased": "GitHub sends a separate event when the release is published",
 }
 
 
@@ -108,12 +114,12 @@ def release(payload: Payload) -> Wording | Unposted:
     if action in RELEASE_UNPOSTED:
         return Unposted(RELEASE_UNPOSTED[action])
     if action == "published":
-        title = "published pre-release" if payload.flag("release.prerelease") else "published release"
+        title = "published the pre-release" if payload.flag("release.prerelease") else "published the release"
         event_type = "release.prereleased" if payload.flag("release.prerelease") else "release.published"
         return worded(payload, event_type, title, threads.release(payload))
     if action in {"edited", "unpublished", "deleted"}:
         entity = threads.release(payload, deleted=action == "deleted")
-        return worded(payload, "release.changed", f"{action} release", entity)
+        return worded(payload, "release.changed", f"{action} the release", entity)
     return not_supported("release", action)
 
 
@@ -124,17 +130,18 @@ def package(payload: Payload) -> Wording | Unposted:
     version = payload.maybe_text("package.package_version.version")
     url = payload.maybe_text("package.package_version.html_url")
     what = Link(f"{payload.text('package.name')} {shorten(version, 60)}".strip(), url)
-    title = Words(f"{action} package ", what)
+    title = RichText(f"{action} the package ", what)
     return worded(payload, "package.published", title, threads.package(payload), joiner="in")
 
 
 def gollum(payload: Payload) -> Wording | Unposted:
     pages = [(page.text("action"), Link(page.text("title"), page.url("html_url"))) for page in payload.objects("pages")]
     if not pages:
-        return Unposted("it names no page")
+        return Unposted("the event names no page")
     verbs = dict.fromkeys(action for action, _ in pages)
     named: list[str | Link] = [page for _, page in pages[:MOST_PAGES]]
     if more := len(pages) - len(named):
         named.append(f"{more} more")
-    title = Words(f"{' and '.join(verbs)} ", *Words.listed(named, last=" and ").parts)
+    noun = "the wiki page" if len(pages) == 1 else "the wiki pages"
+    title = RichText(f"{' and '.join(verbs)} {noun} ", *RichText.join(named, last=" and ").parts)
     return worded(payload, "gollum", title, threads.wiki(payload), joiner="in")

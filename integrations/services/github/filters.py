@@ -1,26 +1,26 @@
-"""What people can choose of GitHub's events, and the choices to begin with."""
+"""The filters for GitHub's events, and the presets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from integrations.services.base import Preset
+from integrations.services.base import EVERYTHING, Preset
 from integrations.services.code_hosts import BOTS, authors, branches, drafts, events, labels
 
-# A heading; then the words of `Told.word` with the titles that boxes and verdicts have: "issue labelled is excluded".
+# Under each heading, the values of `Wording.event_type` and their titles in check boxes and verdicts.
 EVENTS: dict[str, dict[str, str]] = {
     "Issues": {
         "issues.opened": "Issue opened",
         "issues.closed": "Issue closed",
         "issues.reopened": "Issue reopened",
-        "issues.labeled": "Issue labelled",
+        "issues.labeled": "Issue labeled",
         "issues.unlabeled": "Label removed from issue",
         "issues.assigned": "Issue assigned or unassigned",
-        "issues.milestoned": "Milestone of issue changed",
+        "issues.milestoned": "Issue milestone changed",
         "issues.edited": "Issue edited",
         "issues.locked": "Issue locked or unlocked",
         "issues.pinned": "Issue pinned or unpinned",
-        "issues.transferred": "Issue moved to another repository",
+        "issues.transferred": "Issue transferred",
         "issues.deleted": "Issue deleted",
     },
     "Pull requests": {
@@ -29,22 +29,22 @@ EVENTS: dict[str, dict[str, str]] = {
         "pull_request.closed": "Pull request closed without merging",
         "pull_request.reopened": "Pull request reopened",
         "pull_request.ready_for_review": "Pull request ready for review",
-        "pull_request.converted_to_draft": "Pull request turned back into a draft",
-        "pull_request.synchronize": "New commits in pull request",
-        "pull_request.labeled": "Pull request labelled",
+        "pull_request.converted_to_draft": "Pull request converted to draft",
+        "pull_request.synchronize": "Commits pushed to pull request",
+        "pull_request.labeled": "Pull request labeled",
         "pull_request.unlabeled": "Label removed from pull request",
         "pull_request.assigned": "Pull request assigned or unassigned",
-        "pull_request.milestoned": "Milestone of pull request changed",
+        "pull_request.milestoned": "Pull request milestone changed",
         "pull_request.edited": "Pull request edited",
         "pull_request.locked": "Pull request locked or unlocked",
-        "pull_request.auto_merge": "Auto-merge switched on or off",
-        "pull_request.queued": "Pull request into or out of the merge queue",
+        "pull_request.auto_merge": "Auto-merge enabled or disabled",
+        "pull_request.queued": "Pull request added to or removed from the merge queue",
     },
     "Reviews": {
         "pull_request.review_requested": "Review requested",
-        "pull_request.review_request_removed": "Request for review taken back",
+        "pull_request.review_request_removed": "Review request removed",
         "pull_request_review.approved": "Pull request approved",
-        "pull_request_review.changes_requested": "Changes asked for",
+        "pull_request_review.changes_requested": "Changes requested",
         "pull_request_review.commented": "Review without a decision",
         "pull_request_review.dismissed": "Review dismissed",
         "pull_request_review_thread.resolved": "Conversation resolved or reopened",
@@ -53,25 +53,25 @@ EVENTS: dict[str, dict[str, str]] = {
         "issue_comment.created": "Comment on issue or pull request",
         "issue_comment.edited": "Comment edited",
         "issue_comment.deleted": "Comment deleted",
-        "pull_request_review_comment.created": "Comment on lines of a pull request",
+        "pull_request_review_comment.created": "Comment on lines of pull request",
         "pull_request_review_comment.edited": "Comment on lines edited",
         "pull_request_review_comment.deleted": "Comment on lines deleted",
-        "commit_comment.created": "Comment on a commit",
+        "commit_comment.created": "Comment on commit",
     },
     "Discussions": {
         "discussion.created": "Discussion started",
-        "discussion.answered": "Answer chosen or taken back",
+        "discussion.answered": "Answer marked or unmarked",
         "discussion.closed": "Discussion closed",
         "discussion.reopened": "Discussion reopened",
-        "discussion.labeled": "Discussion labelled",
+        "discussion.labeled": "Discussion labeled",
         "discussion.unlabeled": "Label removed from discussion",
         "discussion.edited": "Discussion edited",
         "discussion.locked": "Discussion locked or unlocked",
         "discussion.pinned": "Discussion pinned or unpinned",
-        "discussion.deleted": "Discussion deleted or moved",
-        "discussion_comment.created": "Comment on a discussion",
-        "discussion_comment.edited": "Comment on a discussion edited",
-        "discussion_comment.deleted": "Comment on a discussion deleted",
+        "discussion.deleted": "Discussion deleted or transferred",
+        "discussion_comment.created": "Comment on discussion",
+        "discussion_comment.edited": "Discussion comment edited",
+        "discussion_comment.deleted": "Discussion comment deleted",
     },
     "Code": {
         "push": "Push",
@@ -83,21 +83,21 @@ EVENTS: dict[str, dict[str, str]] = {
     "Checks and deployments": {
         "workflow_run.failed": "Workflow run failed",
         "workflow_run.passed": "Workflow run passed",
-        "workflow_run.waiting": "Workflow run waiting for somebody",
-        "workflow_run.cancelled": "Workflow run cancelled",
+        "workflow_run.waiting": "Workflow run waiting for action",
+        "workflow_run.cancelled": "Workflow run canceled",
         "check_run.failed": "Check failed",
         "check_run.passed": "Check passed",
-        "check_run.waiting": "Check waiting for somebody",
-        "check_run.cancelled": "Check cancelled",
-        "check_suite.failed": "Set of checks failed",
-        "check_suite.passed": "Set of checks passed",
-        "check_suite.waiting": "Set of checks waiting for somebody",
-        "check_suite.cancelled": "Set of checks cancelled",
+        "check_run.waiting": "Check waiting for action",
+        "check_run.cancelled": "Check canceled",
+        "check_suite.failed": "Check suite failed",
+        "check_suite.passed": "Check suite passed",
+        "check_suite.waiting": "Check suite waiting for action",
+        "check_suite.cancelled": "Check suite canceled",
         "status.failed": "Commit status failed",
         "status.passed": "Commit status passed",
         "deployment_status.failed": "Deployment failed",
-        "deployment_status.passed": "Deployment done",
-        "page_build": "Pages site failed to build",
+        "deployment_status.passed": "Deployment succeeded",
+        "page_build": "Pages build failed",
     },
     "Releases": {
         "release.published": "Release published",
@@ -111,9 +111,9 @@ EVENTS: dict[str, dict[str, str]] = {
         "star": "Star",
         "fork": "Fork",
         "gollum": "Wiki changed",
-        "member": "Access given or taken away",
+        "member": "Collaborator added, changed or removed",
         "branch_protection_rule": "Branch protection changed",
-        "repository": "Repository renamed, moved or changed",
+        "repository": "Repository renamed, transferred or changed",
     },
 }
 
@@ -121,7 +121,7 @@ RULES = (
     events(EVENTS),
     branches("pull request"),
     labels("issue, pull request or discussion"),
-    authors("login: lea-cohen, dependabot[bot]"),
+    authors("login, such as lea-cohen or dependabot[bot]"),
     BOTS,
     drafts("pull request"),
 )
@@ -156,14 +156,12 @@ def failures() -> Iterator[str]:
 
 
 PRESETS = (
-    Preset("everything", "Everything", "Whatever happens in the repository, as it happens."),
+    EVERYTHING,
     Preset(
         "decisions",
         "Decisions and failures",
-        "What was opened, approved, merged, closed and released, and what failed. No chatter.",
+        "Opened, approved, merged, closed and released work, and failures. No comments, labels or pushes.",
         {"events": {"any_of": (*DECISIONS, *failures(), "page_build")}},
     ),
-    Preset(
-        "releases", "Releases only", "Releases and packages as they are published.", {"events": {"any_of": RELEASES}}
-    ),
+    Preset("releases", "Releases only", "Published releases and packages.", {"events": {"any_of": RELEASES}}),
 )

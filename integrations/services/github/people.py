@@ -1,4 +1,4 @@
-"""Who did it: GitHub's accounts as authors, and as the words that the filters on people look at."""
+"""GitHub's accounts as authors, and as facts for the filters on people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from integrations.services import code_hosts
 from integrations.services.base import Payload, shorten
 from integrations.services.code_hosts import LONGEST_NAME
 
-# What GitHub itself shows in place of an account that is gone; payloads then have null.
+# GitHub's own name for deleted accounts, which payloads give as null.
 GHOST = "ghost"
 
 
@@ -16,7 +16,7 @@ def login(payload: Payload, path: str = "sender") -> str:
 
 
 def display_name(payload: Payload, path: str = "sender") -> str:
-    """What people read. GitHub sends the login, and seldom a name too, which its schema allows; teams have a name."""
+    """The name if GitHub sends one, as it does for teams and rarely for people, else the login."""
     return shorten(payload.maybe_text(f"{path}.name").strip() or login(payload, path), LONGEST_NAME)
 
 
@@ -31,7 +31,7 @@ def person_facts(payload: Payload, path: str = "sender") -> dict[str, tuple[str,
 
 
 def display_names(payload: Payload, path: str) -> list[str]:
-    """The people and teams of the list at `path`."""
+    """The names of the people and teams in the list at `path`."""
     return [
         person.maybe_text("name").strip() or person.maybe_text("login") or GHOST for person in payload.objects(path)
     ]

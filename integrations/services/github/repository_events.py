@@ -1,4 +1,4 @@
-"""What happens to the repository as such: who watches and forks it, who may write to it, how it is kept. Worded."""
+"""Wording of events about the repository itself: stars, forks, settings, collaborators, branch protection."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from collections.abc import Mapping
 from integrations.activity import Author, Status
 from integrations.services.base import Payload
 from integrations.services.code_hosts import ARCHIVED, DELETED
-from integrations.services.wording import Link, Unposted, Wording, Words, paragraph
+from integrations.services.wording import Link, RichText, Unposted, Wording, paragraph
 
 from . import threads
 from .people import display_name, login, person_facts
-from .work import not_supported, worded
+from .wording import not_supported, worded
 
-# What builds a site is not who pushed to it.
+# The author of a failed build, which is not the fault of whoever pushed.
 PAGES = Author("GitHub Pages")
 
 
 def star(payload: Payload) -> Wording | Unposted:
     if payload.text("action") != "created":
-        return Unposted("a star taken back is left unsaid")
-    return worded(payload, "star", "starred", threads.repository(payload))
+        return Unposted("removed stars are not posted")
+    return worded(payload, "star", "starred the repository", threads.repository(payload))
 
 
 def fork(payload: Payload) -> Wording:
     forkee = Link(payload.text("forkee.full_name"), payload.url("forkee.html_url"))
-    return worded(payload, "fork", Words("forked to ", forkee), threads.repository(payload), joiner="from")
+    return worded(
+        payload, "fork", RichText("forked the repository to ", forkee), threads.repository(payload), joiner=":"
+    )
 
 
 def public(payload: Payload) -> Wording:
@@ -36,16 +38,16 @@ REPOSITORY: Mapping[str, tuple[str, Status | None]] = {
     "created": ("created the repository", None),
     "deleted": ("deleted the repository", DELETED),
     "archived": ("archived the repository", ARCHIVED),
-    "unarchived": ("took the repository out of the archive", None),
+    "unarchived": ("unarchived the repository", None),
     "privatized": ("made the repository private", None),
-    "transferred": ("took over the repository", None),
+    "transferred": ("transferred the repository", None),
 }
 
 
 def repository(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     if action == "publicized":
-        return Unposted("GitHub reports the repository as public as well")
+        return Unposted("GitHub sends a separate event when a repository is made public")
     if action == "renamed":
         title = f"renamed the repository from {payload.text('changes.repository.name.from')}"
         return worded(payload, "repository", title, threads.repository(payload), joiner="to")
@@ -60,7 +62,7 @@ def repository(payload: Payload) -> Wording | Unposted:
 
 
 CHANGED = {
-    "default_branch": "main branch",
+    "default_branch": "default branch",
     "description": "description",
     "homepage": "homepage",
     "topics": "topics",
@@ -71,9 +73,9 @@ def member(payload: Payload) -> Wording | Unposted:
     who = display_name(payload, "member")
     themselves = login(payload, "member") == login(payload)
     title, joiner = {
-        "added": ("accepted the invitation" if themselves else f"gave {who} access", "to"),
-        "removed": ("gave up their access", "to") if themselves else (f"took {who}’s access away", ":"),
-        "edited": (f"changed {who}’s access", "to"),
+        "added": ("accepted the invitation" if themselves else f"added {who} as a collaborator", "to"),
+        "removed": ("left the repository", ":") if themselves else (f"removed {who} as a collaborator", "from"),
+        "edited": (f"changed {who}’s permissions", "for"),
     }.get(payload.text("action"), ("", ""))
     if not title:
         return not_supported("member", payload.text("action"))
@@ -83,25 +85,25 @@ def member(payload: Payload) -> Wording | Unposted:
 def branch_protection_rule(payload: Payload) -> Wording | Unposted:
     name = payload.text("rule.name")
     title = {
-        "created": f"protected branch {name}",
-        "edited": f"changed the protection of branch {name}",
-        "deleted": f"removed the protection of branch {name}",
+        "created": f"added a branch protection rule for {name}",
+        "edited": f"changed the branch protection rule for {name}",
+        "deleted": f"deleted the branch protection rule for {name}",
     }.get(payload.text("action"))
     if title is None:
         return not_supported("branch_protection_rule", payload.text("action"))
     entity = threads.repository(payload)
     wording = worded(payload, "branch_protection_rule", title, entity, joiner="in")
-    # A rule's name is a pattern; as long as it names one branch, the filter on branches can ask for it.
+    # A rule's name is a pattern. If it names a single branch, the filter on branches applies to it.
     return wording if "*" in name else wording.with_facts(branches=(name,))
 
 
 def page_build(payload: Payload) -> Wording | Unposted:
     if payload.text("build.status") != "errored":
-        return Unposted("only builds that failed are posted")
+        return Unposted("only failed builds are posted")
     pusher = payload.maybe_text("build.pusher.login")
     return Wording(
         event_type="page_build",
-        title=Words("could not build the site", f", started by {pusher}" if pusher else ""),
+        title=RichText("could not build the site", f" (started by {pusher})" if pusher else ""),
         entity=threads.repository(payload),
         author=PAGES,
         joiner="in",

@@ -1,4 +1,4 @@
-"""GitHub's entities as threads: one function for each, whichever event tells of it, so that its state never wavers."""
+"""GitHub's entities as threads. There is one function for each, so that all events show it in the same way."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from integrations.services.code_hosts import (
     RELEASED,
     TAG_DELETED,
     TAGGED,
+    render_markdown,
     short_sha,
     subject_of,
-    written,
 )
-from integrations.services.wording import Entity, Link, Unposted, Words, counted, fields, title_html
+from integrations.services.wording import Entity, Link, RichText, Unposted, fields, pluralize, title_html
 
 from .people import GHOST, display_names
 
@@ -36,9 +36,9 @@ PULL_REQUEST_FIELDS = (
 )  # fmt: skip
 EVERYTHING = ("title", "external_url", "status", "body")
 
-# Branches that GitHub makes for each try of its merge queue, and deletes right after it.
+# The prefix of temporary branches, which GitHub creates for each attempt of its merge queue.
 QUEUE = "gh-readonly-queue/"
-OF_THE_QUEUE = Unposted("it is a temporary branch of the merge queue")
+MERGE_QUEUE = Unposted("the branch is a temporary one of the merge queue")
 
 
 def is_queue(branch: str) -> bool:
@@ -54,14 +54,14 @@ def repository_url(payload: Payload) -> str:
 
 
 def page(payload: Payload, path: str) -> str:
-    """The address of a page in the repository; of the repository itself where that would be longer than any address."""
+    """The address of a page in the repository, or of the repository itself if that is too long for an address."""
     url = f"{repository_url(payload)}/{quote(path)}"
     return url if len(url) <= LONGEST_ADDRESS else repository_url(payload)
 
 
-def markdown(payload: Payload, source: str, whole: str) -> str:
-    """What a person wrote on GitHub, where #42 is an issue of this repository and @lea-cohen an account."""
-    return written(source, whole, repository_url(payload), _address)
+def markdown(payload: Payload, source: str, full_url: str) -> str:
+    """Render what a person wrote on GitHub: #42 is an issue of this repository, @lea-cohen an account."""
+    return render_markdown(source, full_url, repository_url(payload), _address)
 
 
 def _address(repository: str, match: re.Match[str]) -> str:
@@ -69,8 +69,8 @@ def _address(repository: str, match: re.Match[str]) -> str:
     return f"{repository}/issues/{match['number']}" if match["number"] else f"{host}/{match['person']}"
 
 
-def numbered(payload: Payload, thing: Payload) -> Words:
-    return Words(Link(f"{repository_name(payload)} #{thing.number('number')}", thing.url("html_url")))
+def numbered(payload: Payload, thing: Payload) -> RichText:
+    return RichText(Link(f"{repository_name(payload)} #{thing.number('number')}", thing.url("html_url")))
 
 
 def labels_of(thing: Payload) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ def labels_of(thing: Payload) -> tuple[str, ...]:
 
 
 def issue(payload: Payload, status: Status | None = None) -> Entity:
-    """The issue at `issue`; where that is a pull request, as comments have it, the pull request."""
+    """The issue at `issue`, or the pull request: events of its comments have it there as well."""
     thing = payload.object("issue")
     if "pull_request" in thing:
         return _pull_request_as_issue(payload, thing)
@@ -91,14 +91,14 @@ def issue(payload: Payload, status: Status | None = None) -> Entity:
             external_url=thing.url("html_url"),
             status=status or _issue_status(thing),
             body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
-            fields=fields(("Issue", numbered(payload, thing)), *_planned(thing)),
+            fields=fields(("Issue", numbered(payload, thing)), *_planning_fields(thing)),
         ),
         {"labels": labels},
     )
 
 
 def _is_open(thing: Payload) -> bool:
-    """A pinned issue comes without its state, and closed ones always with the time."""
+    """A pinned issue is sent without its state, but closed ones always have `closed_at`."""
     return thing.maybe_text("state") == "open" or not (thing.maybe_text("state") or thing.maybe_text("closed_at"))
 
 
@@ -108,8 +108,8 @@ def _issue_status(thing: Payload) -> Status:
     return {"not_planned": NOT_PLANNED, "duplicate": DUPLICATE}.get(thing.maybe_text("state_reason"), ISSUE_CLOSED)
 
 
-def _planned(thing: Payload) -> tuple[tuple[str, str], ...]:
-    """What issues and pull requests have in common: who is on it, and how it is sorted."""
+def _planning_fields(thing: Payload) -> tuple[tuple[str, str], ...]:
+    """Fields that issues and pull requests share."""
     return (
         ("Assignees", ", ".join(display_names(thing, "assignees"))),
         ("Labels", ", ".join(labels_of(thing))),
@@ -118,7 +118,7 @@ def _planned(thing: Payload) -> tuple[tuple[str, str], ...]:
 
 
 def _pull_request_as_issue(payload: Payload, thing: Payload) -> Entity:
-    """A comment's `issue` knows of a pull request what issues have, and whether it is merged or a draft."""
+    """A pull request as the `issue` of a comment: it has an issue's properties, and whether it is merged or a draft."""
     status, certain = _state(thing, merged=bool(thing.maybe_text("pull_request.merged_at")))
     title, draft = thing.text("title"), thing.flag("draft")
     return Entity(
@@ -129,7 +129,7 @@ def _pull_request_as_issue(payload: Payload, thing: Payload) -> Entity:
             external_url=thing.url("html_url"),
             status=status,
             body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
-            fields=fields(("Pull request", numbered(payload, thing)), *_planned(thing)),
+            fields=fields(("Pull request", numbered(payload, thing)), *_planning_fields(thing)),
             keeps=("Branch", "Reviewers", "Changes", "Commits", *(() if certain else ("status",))),
         ),
         {"labels": labels_of(thing), "drafts": ("draft" if draft else "ready",)},
@@ -137,7 +137,7 @@ def _pull_request_as_issue(payload: Payload, thing: Payload) -> Entity:
 
 
 def _state(thing: Payload, *, merged: bool) -> tuple[Status, bool]:
-    """The state, and whether it is certain: an open pull request may be in the midst of a review."""
+    """The status, and whether it is certain: an open pull request may be under review."""
     if merged:
         return MERGED, True
     if not _is_open(thing):
@@ -150,11 +150,11 @@ def _state(thing: Payload, *, merged: bool) -> tuple[Status, bool]:
 def pull_request(
     payload: Payload, *, decided: Status | None = None, starts: bool = False, reviewer: str = "", removed: bool = False
 ) -> Entity:
-    """The pull request at `pull_request`, whole or, as with reviews, without its measures.
+    """The pull request at `pull_request`. Events of reviews send it without the numbers of files and commits.
 
-    Where it is open, GitHub does not say how its review stands: `decided` is what this event makes of it; `starts` says
-    that the review begins anew; else the thread keeps what it has. `reviewer` has just reviewed; `removed`: the request
-    for a review was taken back, so that no reviewer in the payload means that there is none.
+    GitHub does not send the status of an open pull request's review: `decided` is the status that this event gives it,
+    `starts` says that the review starts over, otherwise the thread keeps its status. `reviewer` has just reviewed.
+    `removed`: a review request was removed, so an empty list of reviewers means that there are none.
     """
     thing = payload.object("pull_request")
     status, certain = _state(thing, merged=thing.flag("merged") or bool(thing.maybe_text("merged_at")))
@@ -164,7 +164,7 @@ def pull_request(
         status = decided or (IN_REVIEW if asked else status)
         keeps += [] if decided or starts else ["status"]
     reviewers = [*asked, *([reviewer] if reviewer and reviewer not in asked else [])]
-    # Who has reviewed is no longer asked, and stays a reviewer all the same.
+    # Whoever has reviewed is no longer listed as requested, but is still a reviewer.
     keeps += [] if reviewer or removed or starts or decided else ["Reviewers"]
     title, base = thing.text("title"), thing.text("base.ref")
     return Entity(
@@ -179,8 +179,8 @@ def pull_request(
                 ("Pull request", numbered(payload, thing)),
                 ("Branch", f"{_head(thing)} into {base}"),
                 ("Reviewers", ", ".join(reviewers)),
-                *_planned(thing),
-                ("Changes", _measure(thing)),
+                *_planning_fields(thing),
+                ("Changes", _diff_size(thing)),
                 ("Commits", str(thing.maybe_number("commits") or "")),
             ),
             keeps=tuple(keeps),
@@ -190,24 +190,24 @@ def pull_request(
 
 
 def _head(thing: Payload) -> str:
-    """The branch it comes from; with its owner where that is a fork, which may be gone."""
+    """The source branch, prefixed with its owner if it is in a fork, which may be deleted."""
     is_fork = thing.maybe_number("head.repo.id") != thing.maybe_number("base.repo.id")
     return (thing.maybe_text("head.label") if is_fork else "") or thing.text("head.ref")
 
 
-def _measure(thing: Payload) -> str:
+def _diff_size(thing: Payload) -> str:
     files = thing.maybe_number("changed_files")
     if files is None:
         return ""
     added, removed = thing.maybe_number("additions") or 0, thing.maybe_number("deletions") or 0
-    return f"{counted(files, 'file')}, +{added} −{removed}"
+    return f"{pluralize(files, 'file')}, +{added} −{removed}"
 
 
 def mentioned_pull_request(payload: Payload, mentions: Iterable[Payload]) -> Entity | None:
-    """The pull request that a check, a run or a deployment is for, if GitHub names one of this repository.
+    """The pull request that a check, a run or a deployment belongs to, if GitHub names one of this repository.
 
-    GitHub names by the branch: also pull requests of forks into themselves, and those out of the main branch, whose
-    checks are the main branch's own.
+    GitHub finds them by branch, so it also names pull requests within forks, and those from the default branch, whose
+    checks are the default branch's own.
     """
     here, main = payload.maybe_number("repository.id"), payload.maybe_text("repository.default_branch")
     for mention in mentions:
@@ -223,7 +223,7 @@ def mentioned_pull_request(payload: Payload, mentions: Iterable[Payload]) -> Ent
                 title=title_html(title),
                 external_url=url,
                 fields=fields(
-                    ("Pull request", Words(Link(f"{repository_name(payload)} #{number}", url))),
+                    ("Pull request", RichText(Link(f"{repository_name(payload)} #{number}", url))),
                     ("Branch", f"{head} into {base}"),
                 ),
                 keeps=(*EVERYTHING, *PULL_REQUEST_FIELDS),
@@ -234,9 +234,9 @@ def mentioned_pull_request(payload: Payload, mentions: Iterable[Payload]) -> Ent
 
 
 def branch(
-    payload: Payload, name: str, *, commit: Words | None = None, created: bool = False, deleted: bool = False
+    payload: Payload, name: str, *, commit: RichText | None = None, created: bool = False, deleted: bool = False
 ) -> Entity:
-    """A branch. With `commit`, its newest; without, the event does not move it, but `created` brings it back."""
+    """A branch. `commit` is its newest; without it the event does not move the branch. `created` resets its status."""
     title = f"{repository_name(payload)}: {name}"
     keeps: tuple[str, ...] = ()
     if commit is None and not deleted:
@@ -264,14 +264,14 @@ def commit(payload: Payload, sha: str, message: str = "") -> Entity:
         Thread(
             title=title_html(title),
             external_url=page(payload, f"commit/{sha}"),
-            fields=fields(("Commit in", Words(Link(repository_name(payload), repository_url(payload))))),
+            fields=fields(("Repository", RichText(Link(repository_name(payload), repository_url(payload))))),
             keeps=() if first_line else ("title",),
         ),
     )
 
 
 def tag(payload: Payload, name: str, *, deleted: bool = False) -> Entity:
-    """A tag, in the thread of its release: that knows more of it, and is often there first."""
+    """A tag, in the thread of its release, which has more details and is often posted first."""
     title = f"{repository_name(payload)} {name}"
     return Entity(
         f"release:{name}",
@@ -281,7 +281,7 @@ def tag(payload: Payload, name: str, *, deleted: bool = False) -> Entity:
             external_url=page(payload, f"releases/tag/{name}"),
             status=TAG_DELETED if deleted else TAGGED,
             fields=fields(("Tag", name)),
-            keeps=("title", "external_url", "body", "Branch", "Files", *(() if deleted else ("status",))),
+            keeps=("title", "external_url", "body", "Branch", "Assets", *(() if deleted else ("status",))),
         ),
     )
 
@@ -297,7 +297,7 @@ def release(payload: Payload, *, deleted: bool = False) -> Entity:
         status = DRAFT
     elif thing.flag("prerelease"):
         status = Status("pre-release", "blue")
-    files = len(list(thing.objects("assets")))
+    assets = len(list(thing.objects("assets")))
     return Entity(
         f"release:{tag_name}",
         title,
@@ -309,7 +309,7 @@ def release(payload: Payload, *, deleted: bool = False) -> Entity:
             fields=fields(
                 ("Tag", tag_name),
                 ("Branch", thing.maybe_text("target_commitish")),
-                ("Files", str(files) if files else ""),
+                ("Assets", str(assets) if assets else ""),
             ),
         ),
     )
@@ -356,16 +356,16 @@ def milestone(payload: Payload, *, deleted: bool = False) -> Entity:
             status=DELETED if deleted else status,
             body=markdown(payload, thing.maybe_text("description"), thing.url("html_url")),
             fields=fields(
-                ("Milestone of", Words(Link(repository_name(payload), repository_url(payload)))),
+                ("Repository", RichText(Link(repository_name(payload), repository_url(payload)))),
                 ("Issues", f"{thing.number('open_issues')} open, {thing.number('closed_issues')} closed"),
-                ("Due", thing.maybe_text("due_on")[:10]),
+                ("Due date", thing.maybe_text("due_on")[:10]),
             ),
         ),
     )
 
 
 def repository(payload: Payload, status: Status | None = None) -> Entity:
-    """The repository itself: who watches it, who may write to it, how it is named."""
+    """The repository itself: events about stars, forks, settings and collaborators."""
     thing = payload.object("repository")
     title = thing.text("full_name")
     stars, forks = thing.maybe_number("stargazers_count"), thing.maybe_number("forks_count")
@@ -381,7 +381,7 @@ def repository(payload: Payload, status: Status | None = None) -> Entity:
             body=markdown(payload, thing.maybe_text("description"), ""),
             fields=fields(
                 ("Visibility", "private" if thing.flag("private") else "public"),
-                ("Main branch", thing.maybe_text("default_branch")),
+                ("Default branch", thing.maybe_text("default_branch")),
                 ("Stars", str(stars or "")),
                 ("Forks", str(forks or "")),
             ),
@@ -391,7 +391,7 @@ def repository(payload: Payload, status: Status | None = None) -> Entity:
 
 def wiki(payload: Payload) -> Entity:
     title = f"{repository_name(payload)} wiki"
-    place = fields(("Wiki of", Words(Link(repository_name(payload), repository_url(payload)))))
+    place = fields(("Repository", RichText(Link(repository_name(payload), repository_url(payload)))))
     return Entity("wiki", title, Thread(title_html(title), f"{repository_url(payload)}/wiki", fields=place))
 
 
@@ -406,7 +406,7 @@ def package(payload: Payload) -> Entity:
             external_url=thing.maybe_url("html_url"),
             status=Status("published", "cyan"),
             fields=fields(
-                ("Kind", thing.maybe_text("package_type")),
+                ("Type", thing.maybe_text("package_type")),
                 ("Version", thing.maybe_text("package_version.version")),
                 ("Owner", thing.maybe_text("owner.login") or GHOST),
             ),

@@ -32,14 +32,14 @@ from integrations.services.wording import Unposted
 
 from . import filters
 from .activities import ACTIVITIES, UNPOSTED
-from .origins import GITLAB, origin
+from .origins import GITLAB, parse_origin
 from .payload import GROUPS, TRIGGERS, GitLabPayload
 from .people import person, person_facts
-from .wording import secrecy
+from .wording import confidentiality
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}", re.ASCII)
 KIND = re.compile(r"[a-z0-9_]{1,60}", re.ASCII)
-# As https://www.standardwebhooks.com advises: whoever has seen a signed delivery cannot send it later.
+# As https://www.standardwebhooks.com advises, so that a signed request cannot be replayed later.
 SIGNATURE_HOLDS = 300  # seconds
 LONGEST_TIMESTAMP = 13
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
@@ -60,17 +60,17 @@ class GitLab(WebhookService):
     presets = filters.PRESETS
 
     def clean_origin(self, typed: str) -> tuple[str, str]:
-        return origin(typed)
+        return parse_origin(typed)
 
     def verify(self, body: bytes, headers: Mapping[str, str], secret: str) -> None:
-        """By the signature where there is one, else by the secret token, which GitLab sends as it is."""
+        """Verify the signature if there is one, else the secret token, which GitLab sends in plain text."""
         given = header(headers, SIGNATURE)
         if given:
             _check_time(header(headers, TIMESTAMP))
             expected = [
                 signature(body, key, header(headers, ID), header(headers, TIMESTAMP)) for key in signing_keys(secret)
             ]
-            # While a signing token is replaced there may be a signature by each of the two.
+            # While a signing token is being replaced, the request has a signature by each of the two.
             is_right = any(_is_same(each, right) for each in given.split(" ")[:MOST_SIGNATURES] for right in expected)
         else:
             is_right = _is_same(header(headers, TOKEN), secret)
@@ -90,12 +90,12 @@ class GitLab(WebhookService):
         }
 
     def request_id(self, body: bytes, headers: Mapping[str, str]) -> str:
-        """The idempotency key, which GitLab 17.4 and later send and repeat with each attempt.
+        """Return the idempotency key, which GitLab 17.4 and later repeat with each attempt.
 
-        Of a signed delivery it is the webhook-id, to which GitLab gives the same value: the key is not signed, so it
-        could be replaced. X-Gitlab-Event-UUID is new for each attempt and shared by the webhooks that one another
-        cause, so that only together with the body it tells deliveries apart: of an older GitLab a repeated one counts
-        as new, which loses nothing. Without any of them the same body is the same.
+        For a signed request it is the webhook-id, which has the same value but is signed, so nobody can replace it.
+        X-Gitlab-Event-UUID is new for each attempt and shared by webhooks that cause each other, so it identifies a
+        request only together with the body: a retry of an older GitLab counts as a new request. Without any of these
+        headers, requests with equal bodies are the same request.
         """
         if header(headers, SIGNATURE):
             return _request_id(header(headers, ID), ID)
@@ -113,40 +113,44 @@ class GitLab(WebhookService):
         kind = payload.kind
         if not KIND.fullmatch(kind):
             name = "object_kind" if "object_kind" in payload else "event_name"
-            raise UnreadablePayload(f"{name} is missing or names no event")
+            raise UnreadablePayload(f"{name} is missing or invalid")
         if kind in ACTIVITIES:
             wording = ACTIVITIES[kind](payload)
-            return _kept(payload, wording) if isinstance(wording, Unposted) else wording.event(kind, _action(payload))
+            if isinstance(wording, Unposted):
+                return _unposted_event(payload, wording)
+            return wording.event(kind, _action(payload))
         if kind in UNPOSTED:
-            return _kept(payload, Unposted(UNPOSTED[kind]))
-        unknown = Unposted(f"GitLab's {kind} is not a kind we post")
+            return _unposted_event(payload, Unposted(UNPOSTED[kind]))
+        unknown = Unposted(f"the GitLab event {kind} is not supported")
         try:
-            return _kept(payload, unknown)
+            return _unposted_event(payload, unknown)
         except UnreadablePayload:
-            # What is named as we know it may be something else in a kind of the future.
-            return ParsedEvent(kind=kind, summary=kind.replace("_", " "), why_not=unknown.why)
+            # In a kind that is not known yet, familiar names may have other types.
+            return ParsedEvent(kind=kind, summary=kind.replace("_", " "), why_not=unknown.reason)
 
     def setup_steps(self, origin_url: str) -> tuple[Step, ...]:
-        page, way, place, who = _settings(origin_url)
+        page, menu, place, role = _settings(origin_url)
         return (
-            Step(f'Open <a href="{escape(page)}">{way}</a> in {escape(place)}. It takes {who}.'),
+            Step(f'Open <a href="{escape(page)}">{menu}</a> in {escape(place)}. You must be {role}.'),
             Step("Fill in the address and the secret token:", shows_address=True),
             Step(
-                "Leave <b>Signing token</b> empty, if your GitLab shows it: the secret token is enough. "
-                "The bridge’s documentation says how to have deliveries signed."
+                "If your GitLab shows <b>Signing token</b>, leave it empty: the secret token is enough. "
+                "The bridge’s documentation explains how to use signed requests."
             ),
             Step(
-                "Under <b>Trigger</b> choose what your team may want to see: what reaches the flow is decided here, by "
-                "filters you can change at any time. Leave <b>Confidential issues events</b> and <b>Confidential "
-                "comments</b> off, unless everybody in the flow may read them."
+                "Under <b>Trigger</b> select every event that your team may want to see. Your filters decide what is "
+                "posted, and you can change them at any time. Leave <b>Confidential issues events</b> and "
+                "<b>Confidential comments</b> off, unless everybody in the flow may read them."
             ),
-            Step("Leave <b>Enable SSL verification</b> on, and press <b>Add webhook</b>."),
-            Step("Choose <b>Test</b> beside the new webhook, and then <b>Push events</b>: GitLab sends one at once."),
+            Step("Leave <b>Enable SSL verification</b> on, and click <b>Add webhook</b>."),
+            Step(
+                "Next to the new webhook, choose <b>Test</b> and then <b>Push events</b>. GitLab sends one immediately."
+            ),
         )
 
 
 def _trigger(kind: str) -> str:
-    """What GitLab calls the trigger of a kind in X-Gitlab-Event."""
+    """The value of X-Gitlab-Event for a kind."""
     if kind in TRIGGERS:
         return TRIGGERS[kind]
     if kind.startswith("user_") and kind.endswith(("_group", "_team", "_project")):
@@ -158,28 +162,28 @@ def _trigger(kind: str) -> str:
 
 
 def _check_time(timestamp: str) -> None:
-    """Raise SignatureMismatch where it was signed too long ago, or in the future: GitLab signs each attempt afresh."""
+    """Raise SignatureMismatch unless it was signed just now. GitLab signs each attempt anew."""
     is_number = timestamp.isascii() and timestamp.isdigit() and len(timestamp) < LONGEST_TIMESTAMP
     if not is_number or abs(time.time() - int(timestamp)) > SIGNATURE_HOLDS:
-        raise SignatureMismatch("it was signed more than five minutes ago or ahead, by the clock of this machine")
+        raise SignatureMismatch("the signature is more than five minutes old or in the future, by this machine's clock")
 
 
 def _is_same(given: str, expected: str) -> bool:
-    # As bytes, and not by hmac.compare_digest: a header that is not ASCII is a wrong one, not an error.
+    # Not hmac.compare_digest, which raises TypeError on a header that is not ASCII.
     return constant_time_compare(given.encode(errors="replace"), expected.encode())
 
 
 def signing_keys(secret: str) -> tuple[bytes, bytes]:
-    """What a delivery may be signed with: the signing token that belongs to our secret, or the secret as it is.
+    """The keys that may sign a request: the signing token made from our secret, or the secret itself.
 
-    GitLab takes tokens of 32 bytes only: the token is "whsec_" and the base64 of the secret's SHA-256. What stands
-    before a GitLab and signs in its place knows no such limit.
+    GitLab only takes tokens of 32 bytes: the token is "whsec_" and the base64 of the secret's SHA-256. A proxy that
+    signs for GitLab may use the secret itself.
     """
     return hashlib.sha256(secret.encode()).digest(), secret.encode()
 
 
 def signature(body: bytes, key: bytes, message: str, timestamp: str) -> str:
-    """As https://www.standardwebhooks.com describes it."""
+    """The signature that https://www.standardwebhooks.com specifies."""
     signed = f"{message}.{timestamp}.".encode(errors="replace") + body
     return f"v1,{b64encode(hmac.new(key, signed, 'sha256').digest()).decode()}"
 
@@ -191,18 +195,18 @@ def _request_id(value: str, name: str) -> str:
 
 
 def _settings(origin_url: str) -> tuple[str, str, str, str]:
-    """The page where its webhooks are made, the way there, what it is in, and who may."""
+    """The page where webhooks are added, its menu path, the place that it belongs to and the role that it requires."""
     parts = urlsplit(origin_url)
     path = parts.path.strip("/")
-    way = "Settings → Webhooks → Add new webhook"
+    menu = "Settings → Webhooks → Add new webhook"
     if not path:
         return f"{origin_url}/admin/hooks", "Admin → System hooks → Add new webhook", parts.netloc, "an administrator"
     if parts.path.startswith(GROUPS):
-        return f"{origin_url}/-/hooks", way, path.removeprefix("groups/"), "an owner of the group"
-    return f"{origin_url}/-/hooks", way, path, "a maintainer of the project"
+        return f"{origin_url}/-/hooks", menu, path.removeprefix("groups/"), "an owner of the group"
+    return f"{origin_url}/-/hooks", menu, path, "a maintainer of the project"
 
 
-# Where the kinds that have no action tell what became of them.
+# Where kinds without an action have their state.
 STATES = (
     "object_attributes.action",
     "action",
@@ -217,12 +221,12 @@ def _action(payload: GitLabPayload) -> str:
     return next(filter(None, map(payload.maybe_text, STATES)), "")
 
 
-def _kept(payload: GitLabPayload, unposted: Unposted) -> ParsedEvent:
-    """For the log: who did what, as far as GitLab tells it, and to what."""
+def _unposted_event(payload: GitLabPayload, unposted: Unposted) -> ParsedEvent:
+    """The event for the log: who did what to what, as far as GitLab says it."""
     action = _action(payload)
     someone = person(payload)
     what = f"{payload.kind} {action}".replace("_", " ").strip()
-    secret = secrecy(payload)
+    confidential = confidentiality(payload)
     return ParsedEvent(
         kind=payload.kind,
         action=action,
@@ -232,15 +236,15 @@ def _kept(payload: GitLabPayload, unposted: Unposted) -> ParsedEvent:
         facts={
             "events": (f"{payload.kind}.{action}" if action else payload.kind,),
             **person_facts(payload),
-            **({"confidential": secret} if secret else {}),
+            **({"confidential": confidential} if confidential else {}),
         },
-        why_not=unposted.why,
+        why_not=unposted.reason,
     )
 
 
 def _subject(payload: GitLabPayload) -> str:
-    """The title or the name of the thing that the event is named after, else the project's or the group's."""
-    if payload.kind == "emoji":  # its name is the reaction's
+    """The title or name of the object that the event is named after, else of the project or group."""
+    if payload.kind == "emoji":  # `name` is the reaction's
         on = ("issue.title", "merge_request.title", "work_item.title", "epic.title", "snippet.title", "note.note")
         return next(filter(str.strip, map(payload.maybe_text, on)), "") or payload.place.name
     paths = ("object_attributes.title", "object_attributes.name", "build_name", "environment", "username")

@@ -1,11 +1,11 @@
-"""GitLab's kinds of events and how they are worded; what is not worded is kept, and here is why."""
+"""The handlers of GitLab's events, and the reasons why other events are stored but not posted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from . import checks, code, project_events, work
-from .payload import Handler
+from .wording import Handler
 
 ACTIVITIES: Mapping[str, Handler] = {
     "build": checks.build,
@@ -23,22 +23,22 @@ ACTIVITIES: Mapping[str, Handler] = {
     "wiki_page": code.wiki_page,
     "work_item": work.issue,
     **project_events.MEMBERS,
-    **project_events.STANDING,
+    **project_events.PLACES,
     **project_events.TOKENS,
 }
 
-ACCOUNTS = "accounts are for those who administer GitLab"
-KEYS = "keys are for those who hold them and for those who administer GitLab"
-REFUSED = "it stays between those who asked and those who decide"
-SEATS = "it concerns the subscription’s seats, not the work"
+ACCOUNTS = "accounts concern only the administrators of GitLab"
+KEYS = "keys concern only their owners and the administrators of GitLab"
+REFUSED = "refused and withdrawn access requests concern only the people involved"
+SEATS = "this event is about the subscription’s seats"
 
 UNPOSTED: Mapping[str, str] = {
     "gitlab_subscription_member_approval": SEATS,
     "gitlab_subscription_member_approvals": SEATS,
     "key_create": KEYS,
     "key_destroy": KEYS,
-    "project_update": "GitLab does not say what of the project changed",
-    "repository_update": "GitLab reports the push itself as well",
+    "project_update": "the event does not say what changed in the project",
+    "repository_update": "GitLab sends a separate event for the push",
     "user_access_request_denied_for_group": REFUSED,
     "user_access_request_denied_for_project": REFUSED,
     "user_access_request_revoked_for_group": REFUSED,
@@ -47,5 +47,5 @@ UNPOSTED: Mapping[str, str] = {
     "user_destroy": ACCOUNTS,
     "user_failed_login": ACCOUNTS,
     "user_rename": ACCOUNTS,
-    "vulnerability": "GitLab shows vulnerabilities to fewer people than read a flow",
+    "vulnerability": "vulnerabilities are visible to fewer people than a flow",
 }

@@ -1,18 +1,18 @@
-"""Pushes, tags, releases, wiki pages and feature flags, worded."""
+"""Wording of pushes, tags, releases, wiki pages and feature flags."""
 
 from __future__ import annotations
 
 from integrations.services.base import Payload
 from integrations.services.code_hosts import MOST_COMMITS, Commit, commit_list, short_sha, titled_sha
-from integrations.services.wording import Link, Unposted, Wording, Words, counted, paragraph
+from integrations.services.wording import Link, RichText, Unposted, Wording, paragraph, pluralize
 
 from . import threads
 from .payload import GitLabPayload
 from .wording import not_supported, worded
 
 
-def is_nothing(sha: str) -> bool:
-    """Zeros stand for the side of a push where there is no branch or tag."""
+def is_zero_sha(sha: str) -> bool:
+    """GitLab sends zeros as the commit before a branch or tag is created, and after it is deleted."""
     return bool(sha) and not sha.strip("0")
 
 
@@ -22,37 +22,37 @@ def push(payload: GitLabPayload) -> Wording | Unposted:
     if ref.startswith("refs/tags/"):
         return tag_push(payload)
     branch = ref.removeprefix("refs/heads/")
-    if is_nothing(after):
+    if is_zero_sha(after):
         entity = threads.branch(payload, branch, deleted=True)
-        return worded(payload, "branch.deleted", f"deleted branch {branch}", entity, joiner="in")
+        return worded(payload, "branch.deleted", f"deleted the branch {branch}", entity, joiner="in")
     commits = list(payload.objects("commits"))
     total = max(payload.maybe_number("total_commits_count") or 0, len(commits))
-    created = is_nothing(before)
+    created = is_zero_sha(before)
     page = f"commits/{branch}" if created else f"compare/{before}...{after}"
-    whole = payload.place.page(page)
+    full_url = payload.place.page(page)
     entity = threads.branch(payload, branch, commit=_newest(payload, commits, after))
     if not total and created:
-        return worded(payload, "branch.created", f"created branch {branch}", entity, joiner="in")
+        return worded(payload, "branch.created", f"created the branch {branch}", entity, joiner="in")
     if not total:
-        title = Words(f"moved {branch} to ", Link(short_sha(after), whole))
+        title = RichText(f"moved the branch {branch} to ", Link(short_sha(after), full_url))
         return worded(payload, "push", title, entity, joiner="in")
-    to = f" to new branch {branch}" if created else f" to {branch}"
-    title = Words("pushed ", Link(counted(total, "commit"), whole), to)
-    # System hooks list none of them.
-    body = commit_list(_by_others(payload, commits), total, whole) if commits else ""
+    to = f" to the new branch {branch}" if created else f" to {branch}"
+    title = RichText("pushed ", Link(pluralize(total, "commit"), full_url), to)
+    # System hooks do not list the commits.
+    body = commit_list(_by_others(payload, commits), total, full_url) if commits else ""
     return worded(payload, "push", title, entity, joiner="in", body=body)
 
 
-def _newest(payload: GitLabPayload, commits: list[Payload], after: str) -> Words:
-    """GitLab tells the newest commit last. Of one that it tells nothing of, only the number is known."""
+def _newest(payload: GitLabPayload, commits: list[Payload], after: str) -> RichText:
+    """The newest commit, which GitLab lists last. If it is not listed, only its id is known."""
     newest = commits[-1] if commits and commits[-1].text("id") == after else None
     title = titled_sha(after, newest.maybe_text("message") if newest else "")
     url = newest.maybe_url("url") if newest else ""
-    return Words(Link(title, url or payload.place.page(f"commit/{after}")))
+    return RichText(Link(title, url or payload.place.page(f"commit/{after}")))
 
 
 def _by_others(payload: GitLabPayload, commits: list[Payload]) -> list[Commit]:
-    """The commits; who wrote them is said where that is somebody else than who pushed."""
+    """The commits, with the author of those that somebody else wrote."""
     pusher = {payload.maybe_text(path) for path in ("user_name", "user_username", "user_email")} - {""}
     shown = []
     for commit in commits[-MOST_COMMITS:]:
@@ -67,24 +67,24 @@ def _by_others(payload: GitLabPayload, commits: list[Payload]) -> list[Commit]:
 def tag_push(payload: GitLabPayload) -> Wording | Unposted:
     name = payload.text("ref").removeprefix("refs/tags/")
     before, after = payload.maybe_text("before"), payload.maybe_text("after")
-    # A tag that is gone can no longer be checked out: GitLab then sends null, also where it does not send zeros.
+    # For a deleted tag GitLab sends null as checkout_sha, even if it does not send zeros.
     is_gone = "checkout_sha" in payload.data and "checkout_sha" not in payload
-    if is_nothing(after) or is_gone:
+    if is_zero_sha(after) or is_gone:
         return worded(
-            payload, "tag.deleted", f"deleted tag {name}", threads.tag(payload, name, deleted=True), joiner="in"
+            payload, "tag.deleted", f"deleted the tag {name}", threads.tag(payload, name, deleted=True), joiner="in"
         )
     message = threads.markdown(payload, payload.maybe_text("message"), payload.place.page(f"tags/{name}"))
     entity = threads.tag(payload, name)
-    if is_nothing(before):
-        return worded(payload, "tag.created", f"created tag {name}", entity, joiner="in", body=message)
-    title = Words(f"moved tag {name} to ", Link(short_sha(after), payload.place.page(f"commit/{after}")))
+    if is_zero_sha(before):
+        return worded(payload, "tag.created", f"created the tag {name}", entity, joiner="in", body=message)
+    title = RichText(f"moved the tag {name} to ", Link(short_sha(after), payload.place.page(f"commit/{after}")))
     return worded(payload, "tag.moved", title, entity, joiner="in", body=message)
 
 
 RELEASE = {
-    "create": ("published release", "published"),
-    "update": ("edited release", "changed"),
-    "delete": ("deleted release", "changed"),
+    "create": ("published the release", "published"),
+    "update": ("edited the release", "changed"),
+    "delete": ("deleted the release", "changed"),
 }
 
 
@@ -95,7 +95,7 @@ def release(payload: GitLabPayload) -> Wording | Unposted:
     title, event_type = RELEASE[action]
     joiner = ""
     if action == "create" and (date := threads.upcoming(payload)):
-        title, joiner = f"announced release, due {date}", ":"
+        title, joiner = f"announced the release for {date}", ":"
     return worded(
         payload, f"release.{event_type}", title, threads.release(payload, deleted=action == "delete"), joiner=joiner
     )
@@ -111,9 +111,9 @@ def wiki_page(payload: GitLabPayload) -> Wording | Unposted:
         return not_supported("wiki_page", action)
     entity = threads.wiki_page(payload, thing, deleted=action == "delete")
     body = "" if action == "delete" else paragraph(thing.maybe_text("message"))
-    return worded(payload, "wiki_page", f"{WIKI[action]} wiki page", entity, body=body)
+    return worded(payload, "wiki_page", f"{WIKI[action]} the wiki page", entity, body=body)
 
 
 def feature_flag(payload: GitLabPayload) -> Wording:
-    verb = "on" if payload.attributes.flag("active") else "off"
-    return worded(payload, "feature_flag", f"switched {verb} feature flag", threads.feature_flag(payload))
+    verb = "enabled" if payload.attributes.flag("active") else "disabled"
+    return worded(payload, "feature_flag", f"{verb} the feature flag", threads.feature_flag(payload))

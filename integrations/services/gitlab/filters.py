@@ -1,4 +1,4 @@
-"""What people can choose of GitLab's events, and the choices to begin with."""
+"""The filters for GitLab's events, and the presets."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from integrations.services.base import Preset
 from integrations.services.code_hosts import BOTS, authors, branches, drafts, events, labels
 from integrations.services.filters import Choice, Rule
 
-# A heading; then the words of `Told.word` with the titles that boxes and verdicts have: "issue labelled is excluded".
+# Under each heading, the values of `Wording.event_type` and their titles in check boxes and verdicts.
 EVENTS: dict[str, dict[str, str]] = {
     "Issues and other work items": {
         "issue.opened": "Issue opened",
         "issue.closed": "Issue closed",
         "issue.reopened": "Issue reopened",
-        "issue.labeled": "Issue labelled",
+        "issue.labeled": "Issue labeled",
         "issue.unlabeled": "Label removed from issue",
         "issue.assigned": "Issue assigned or unassigned",
-        "issue.milestoned": "Milestone of issue changed",
+        "issue.milestoned": "Issue milestone changed",
         "issue.edited": "Issue edited",
         "issue.locked": "Issue locked or unlocked",
     },
@@ -25,30 +25,30 @@ EVENTS: dict[str, dict[str, str]] = {
         "merge_request.closed": "Merge request closed without merging",
         "merge_request.reopened": "Merge request reopened",
         "merge_request.ready": "Merge request ready for review",
-        "merge_request.draft": "Merge request turned back into a draft",
-        "merge_request.pushed": "New commits in merge request",
-        "merge_request.labeled": "Merge request labelled",
+        "merge_request.draft": "Merge request converted to draft",
+        "merge_request.pushed": "Commits pushed to merge request",
+        "merge_request.labeled": "Merge request labeled",
         "merge_request.unlabeled": "Label removed from merge request",
         "merge_request.assigned": "Merge request assigned or unassigned",
-        "merge_request.milestoned": "Milestone of merge request changed",
+        "merge_request.milestoned": "Merge request milestone changed",
         "merge_request.edited": "Merge request edited",
         "merge_request.locked": "Merge request locked or unlocked",
-        "merge_request.auto_merge": "Auto-merge switched on or off",
+        "merge_request.auto_merge": "Auto-merge enabled or disabled",
     },
     "Reviews": {
         "merge_request.review_requested": "Review requested",
-        "merge_request.review_request_removed": "Request for review taken back",
+        "merge_request.review_request_removed": "Review request removed",
         "merge_request.approved": "Merge request approved",
-        "merge_request.unapproved": "Approval taken back",
-        "merge_request.changes_requested": "Changes asked for",
+        "merge_request.unapproved": "Approval revoked",
+        "merge_request.changes_requested": "Changes requested",
         "merge_request.reviewed": "Review without a decision",
     },
     "Comments": {
         "note.issue": "Comment on issue",
         "note.merge_request": "Comment on merge request",
-        "note.commit": "Comment on a commit",
-        "note.snippet": "Comment on a snippet",
-        "note.wiki_page": "Comment on a wiki page",
+        "note.commit": "Comment on commit",
+        "note.snippet": "Comment on snippet",
+        "note.wiki_page": "Comment on wiki page",
         "note.edited": "Comment edited",
         "emoji": "Reaction",
     },
@@ -63,15 +63,15 @@ EVENTS: dict[str, dict[str, str]] = {
     "Pipelines and deployments": {
         "pipeline.failed": "Pipeline failed",
         "pipeline.passed": "Pipeline passed",
-        "pipeline.waiting": "Pipeline waiting for somebody",
-        "pipeline.cancelled": "Pipeline cancelled",
+        "pipeline.waiting": "Pipeline waiting for action",
+        "pipeline.cancelled": "Pipeline canceled",
         "build.failed": "Job failed",
         "deployment.failed": "Deployment failed",
-        "deployment.passed": "Deployment done",
+        "deployment.passed": "Deployment succeeded",
         "deployment.waiting": "Deployment waiting for approval",
         "deployment.approved": "Deployment approved or rejected",
-        "deployment.cancelled": "Deployment cancelled",
-        "feature_flag": "Feature flag switched on or off",
+        "deployment.cancelled": "Deployment canceled",
+        "feature_flag": "Feature flag enabled or disabled",
     },
     "Releases": {
         "release.published": "Release published",
@@ -81,10 +81,10 @@ EVENTS: dict[str, dict[str, str]] = {
     },
     "Project and group": {
         "wiki_page": "Wiki page changed",
-        "member": "Member added, changed, removed or asking for access",
-        "project": "Project created, renamed, moved or deleted",
+        "member": "Member added, changed or removed; access requested",
+        "project": "Project created, renamed, transferred or deleted",
         "group": "Group created, renamed or deleted",
-        "token.expiring": "Token about to expire",
+        "token.expiring": "Token expiring soon",
     },
 }
 
@@ -92,9 +92,9 @@ CONFIDENTIAL = Rule(
     "confidential",
     "Confidential",
     "",
-    hint="Issues and notes that GitLab shows to fewer people than see the project. In the flow everybody reads them.",
+    hint="Issues and notes that not all project members can see. In the flow, everybody can read them.",
     choices=(
-        Choice("confidential", "Confidential work"),
+        Choice("confidential", "Confidential work item"),
         Choice("internal", "Internal note"),
     ),
 )
@@ -103,12 +103,12 @@ RULES = (
     CONFIDENTIAL,
     branches("merge request"),
     labels("issue or merge request"),
-    authors("username: lea-cohen, project_4242_bot*"),
+    authors("username, such as lea-cohen or project_4242_bot*"),
     BOTS,
     drafts("merge request"),
 )
 
-# In every preset: what is not for everybody is posted only where a person has asked for it.
+# Part of every preset: confidential events are posted only if a person has chosen so.
 IN_PUBLIC = {"confidential": {"none_of": tuple(choice.value for choice in CONFIDENTIAL.choices)}}
 DECISIONS = (
     "issue.opened",
@@ -133,17 +133,17 @@ FAILURES = tuple(
 )
 
 PRESETS = (
-    Preset("everything", "Everything", "Whatever happens, as it happens, save what is confidential.", IN_PUBLIC),
+    Preset("everything", "Everything", "Every event that is not confidential.", IN_PUBLIC),
     Preset(
         "decisions",
         "Decisions and failures",
-        "What was opened, approved, merged, closed and released, and what failed. No chatter.",
+        "Opened, approved, merged, closed and released work, and failures. No comments, labels or pushes.",
         {"events": {"any_of": (*DECISIONS, *FAILURES, "token.expiring")}, **IN_PUBLIC},
     ),
     Preset(
         "releases",
         "Releases only",
-        "Releases as they are published.",
+        "Published releases.",
         {"events": {"any_of": ("release.published",)}, **IN_PUBLIC},
     ),
 )

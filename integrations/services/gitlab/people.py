@@ -1,4 +1,4 @@
-"""Who did it: GitLab's accounts as authors, and as the words that the filters on people look at."""
+"""GitLab's accounts as authors, and as facts for the filters on people."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from integrations.services.code_hosts import LONGEST_NAME
 
 from .payload import GitLabPayload
 
-# What GitLab itself shows in place of an account that is gone.
+# GitLab's own name for deleted accounts.
 GHOST = "Ghost User"
-# The accounts of access tokens are project_4242_bot_1 and group_77_bot_9f3a; people end a bot's name in -bot or _bot.
+# Access tokens have accounts such as project_4242_bot_1 and group_77_bot_9f3a; other bots' names end in -bot or _bot.
 BOT = re.compile(
     r"(?:project|group)_\d+_bot(?:_?\w+)?|service_account_\w+|(?:.*[-_])?bot|.*\[bot\]|GitLabDuo", re.IGNORECASE
 )
@@ -28,8 +28,8 @@ class Person:
 
 
 def person(payload: GitLabPayload) -> Person | None:
-    """Who did it. Pushes and members tell it beside the rest, the others in an object; some tell nobody."""
-    # Who approves a deployment is told beside the person who started it.
+    """Who caused the event, if GitLab says so: at the top level in pushes and member events, else in an object."""
+    # Events of approvals have both the approver and the user who started the deployment.
     path = "approver" if "approver" in payload else "user"
     if path in payload:
         user = payload.object(path)
@@ -42,7 +42,7 @@ def person(payload: GitLabPayload) -> Person | None:
 
 
 def author(payload: GitLabPayload) -> Author:
-    """Where GitLab tells nobody, as with releases and milestones, the project or the group itself."""
+    """The person, or the project or group itself if GitLab sends nobody, as with releases and milestones."""
     if someone := person(payload):
         return Author(someone.name, avatar=someone.avatar)
     return Author(shorten(payload.place.name, LONGEST_NAME), avatar=payload.place.avatar)
@@ -54,7 +54,7 @@ def person_facts(payload: GitLabPayload) -> dict[str, tuple[str, ...]]:
 
 
 def display_name(thing: Payload) -> str:
-    """What people read of the account that `thing` is."""
+    """The name of the account `thing`, as people read it."""
     return shorten(thing.maybe_text("name").strip() or thing.maybe_text("username") or GHOST, LONGEST_NAME)
 
 

@@ -1,4 +1,4 @@
-"""What happens to projects and groups as such: who belongs to them, how they are named, what expires. Worded."""
+"""Wording of events about projects and groups themselves: members, names, creation, deletion, expiring tokens."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ from integrations.services.code_hosts import DELETED, LONGEST_NAME
 from integrations.services.wording import Wording
 
 from . import threads
-from .payload import GitLabPayload, Handler
-from .wording import worded
+from .payload import GitLabPayload
+from .wording import Handler, worded
 
 GITLAB = Author("GitLab")
 
 
 def member(title: str, joiner: str, payload: GitLabPayload) -> Wording:
-    """GitLab does not tell who gave or took it: the line is about who has it. `{}` stands for the role."""
-    role = payload.maybe_text("group_access") or payload.maybe_text("access_level") or "a member"
+    """The author is the member, because GitLab does not say who changed the membership. `{}` is the role."""
+    role = payload.maybe_text("group_access") or payload.maybe_text("access_level") or "member"
     wording = worded(payload, "member", title.format(shorten(role, 40)), threads.place(payload), joiner=joiner)
     return wording.with_facts(authors=None, bots=None)
 
 
 def place_event(event_type: str, title: str, joiner: str, payload: GitLabPayload) -> Wording:
-    return worded(payload, event_type, title, threads.place(payload), joiner=joiner, by=keeper(payload))
+    return worded(payload, event_type, title, threads.place(payload), joiner=joiner, by=parent_author(payload))
 
 
 def removed(event_type: str, title: str, payload: GitLabPayload) -> Wording:
-    return worded(payload, event_type, title, threads.place(payload, DELETED), joiner=":", by=keeper(payload))
+    return worded(payload, event_type, title, threads.place(payload, DELETED), joiner=":", by=parent_author(payload))
 
 
 def renamed(event_type: str, title: str, joiner: str, payload: GitLabPayload) -> Wording:
     before = payload.maybe_text("old_path_with_namespace") or payload.maybe_text("old_full_path")
-    return worded(payload, event_type, f"{title} {before}", threads.place(payload), joiner=joiner, by=keeper(payload))
+    return worded(
+        payload, event_type, f"{title} {before}", threads.place(payload), joiner=joiner, by=parent_author(payload)
+    )
 
 
-def keeper(payload: GitLabPayload) -> Author:
-    """What it is part of, as GitLab does not tell who did it: the group around it, else the GitLab itself."""
-    around = payload.place.name.rpartition("/")[0] or payload.host
-    return Author(shorten(around, LONGEST_NAME)) if around else GITLAB
+def parent_author(payload: GitLabPayload) -> Author:
+    """The parent group, or else the GitLab instance, because GitLab does not say who caused the event."""
+    parent = payload.place.name.rpartition("/")[0] or payload.host
+    return Author(shorten(parent, LONGEST_NAME)) if parent else GITLAB
 
 
 def expiring(noun: str, project_page: str, group_page: str, payload: GitLabPayload) -> Wording:
@@ -53,9 +55,9 @@ def expiring(noun: str, project_page: str, group_page: str, payload: GitLabPaylo
 
 
 JOINED = partial(member, "joined as {}", "in")
-CHANGED = partial(member, "is now {}", "of")
+CHANGED = partial(member, "was given the role {}", "in")
 LEFT = partial(member, "is no longer a member", "of")
-ASKED = partial(member, "asked for access", "to")
+ASKED = partial(member, "requested access", "to")
 
 MEMBERS: dict[str, Callable[[GitLabPayload], Wording]] = {
     "user_add_to_group": JOINED,
@@ -67,14 +69,14 @@ MEMBERS: dict[str, Callable[[GitLabPayload], Wording]] = {
     "user_access_request_to_group": ASKED,
     "user_access_request_to_project": ASKED,
 }
-STANDING: dict[str, Handler] = {
+PLACES: dict[str, Handler] = {
     "group_create": partial(place_event, "group", "has a new group", ":"),
     "group_destroy": partial(removed, "group", "deleted the group"),
     "group_rename": partial(renamed, "group", "renamed the group from", "to"),
     "project_create": partial(place_event, "project", "has a new project", ":"),
     "project_destroy": partial(removed, "project", "deleted the project"),
     "project_rename": partial(renamed, "project", "renamed the project from", "to"),
-    "project_transfer": partial(renamed, "project", "took over the project from", "as"),
+    "project_transfer": partial(renamed, "project", "transferred the project from", "to"),
     "subgroup_create": partial(place_event, "group", "has a new subgroup", ":"),
     "subgroup_destroy": partial(removed, "group", "deleted the subgroup"),
 }

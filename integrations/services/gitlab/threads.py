@@ -1,4 +1,4 @@
-"""GitLab's entities as threads: one function for each, whichever event tells of it, so that its state never wavers."""
+"""GitLab's entities as threads. There is one function for each, so that all events show it in the same way."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from integrations.services.code_hosts import (
     RELEASED,
     TAG_DELETED,
     TAGGED,
+    render_markdown,
     seconds_between,
     short_sha,
     subject_of,
     titled_sha,
-    written,
 )
-from integrations.services.wording import Entity, Link, Words, fields, title_html
+from integrations.services.wording import Entity, Link, RichText, fields, title_html
 
 from .payload import GROUPS, GitLabPayload, Place
 from .people import display_name, display_names
@@ -37,7 +37,7 @@ ON = Status("on", "green")
 OFF = Status("off", "grey")
 EXPIRING = Status("expiring", "orange")
 UPCOMING = Status("upcoming", "blue")
-# Seconds by which a release has to lie ahead to be one that is still to come.
+# A release is upcoming if its date is at least this many seconds after its creation.
 A_WHILE = 3600
 # "#42" is an issue, "!42" a merge request, "@lea-cohen" an account and "@octo/design" a group.
 REFERENCE = re.compile(
@@ -46,22 +46,22 @@ REFERENCE = re.compile(
     r"(?!\w)",
     re.ASCII,
 )
-# GitLab calls all of them work items; the names are what people call them.
+# GitLab's types of work items, as people call them.
 WORK_ITEMS = {
     "issue", "incident", "task", "epic", "test case", "requirement", "objective", "key result", "ticket",
 }  # fmt: skip
-# What old versions call the branch of a merge request's pipeline.
+# The ref of a merge request's pipeline in old versions.
 MERGE_REQUEST_REF = re.compile(r"refs/merge-requests/(?P<number>\d{1,18})/.+", re.ASCII)
 STATES = {1: "opened", 2: "closed", 3: "merged", 4: "locked"}
 
 
-def markdown(payload: GitLabPayload, source: str, whole: str) -> str:
-    """What a person wrote on GitLab, with the references that mean something in its project."""
-    return written(source, whole, f"{payload.instance} {payload.place.url}", _address, REFERENCE, _resolve)
+def markdown(payload: GitLabPayload, source: str, full_url: str) -> str:
+    """Render what a person wrote on GitLab, with the references of its project linked."""
+    return render_markdown(source, full_url, f"{payload.instance} {payload.place.url}", _address, REFERENCE, _resolve)
 
 
 def _address(where: str, match: re.Match[str]) -> str:
-    """`where` is the instance's address and the project's or the group's; a number means nothing in a group."""
+    """`where` is the address of the instance and of the project or group. In a group, numbers refer to nothing."""
     instance, _, place = where.partition(" ")
     if match["person"]:
         return f"{instance}/{match['person']}" if instance else ""
@@ -71,15 +71,19 @@ def _address(where: str, match: re.Match[str]) -> str:
 
 
 def _resolve(where: str, address: str) -> str:
-    """What is uploaded belongs to the project or the group; any other path from the root is the instance's."""
+    """Uploads are below the project or group; any other absolute path is below the instance."""
     instance, _, place = where.partition(" ")
     if address.startswith("/uploads/") and place:
         return f"{place}/-{address}" if place.startswith(f"{instance}{GROUPS}") else f"{place}{address}"
     return f"{instance}{address}" if instance and re.match(r"/(?!/)", address) else ""
 
 
-def reference(place: Place, sign: str, number: int, url: str) -> Words:
-    return Words(Link(f"{place.name} {sign}{number}", url))
+def reference(place: Place, sign: str, number: int, url: str) -> RichText:
+    return RichText(Link(f"{place.name} {sign}{number}", url))
+
+
+def place_field(place: Place) -> tuple[str, RichText]:
+    return place.noun.capitalize(), RichText(Link(place.name, place.url))
 
 
 def state_of(thing: Payload) -> str:
@@ -91,7 +95,7 @@ def is_over(thing: Payload) -> bool:
 
 
 def labels_of(payload: GitLabPayload, thing: Payload) -> tuple[str, ...] | None:
-    """None where the event does not tell them. Old versions tell them beside the thing."""
+    """None if the event has no labels. Old versions send them at the top level."""
     for holder in (thing, payload):
         if "labels" in holder:
             return tuple(label.text("title") for label in holder.objects("labels"))
@@ -105,38 +109,38 @@ def noun_of(thing: Payload) -> str:
 
 
 def _assignees(payload: GitLabPayload) -> list[str]:
-    """Old versions tell one only."""
+    """Old versions send only one assignee."""
     if "assignees" in payload or "assignee" not in payload:
         return display_names(payload, "assignees")
     return [display_name(payload.object("assignee"))]
 
 
-def _untold(payload: GitLabPayload, thing: Payload, *beside: str) -> list[str]:
-    """The fields that this event does not tell of `thing`. Those `beside` it come with object_attributes only."""
-    untold = [] if thing.prefix == "object_attributes." else [*beside]
+def _missing_fields(payload: GitLabPayload, thing: Payload, *beside: str) -> list[str]:
+    """Parts of the thread that this event has no value for. Those in `beside` come only with object_attributes."""
+    missing = [] if thing.prefix == "object_attributes." else [*beside]
     if "description" not in thing.data:
-        untold.append("body")
+        missing.append("body")
     if labels_of(payload, thing) is None:
-        untold.append("Labels")
-    # Mostly GitLab tells the milestone by its internal number only: what it is called stays as it was told before.
+        missing.append("Labels")
+    # Often GitLab sends only the milestone's id: then the thread keeps the title it has.
     has_one = "milestone_id" not in thing.data or thing.maybe_number("milestone_id") is not None
     if has_one and not thing.maybe_text("milestone.title") and "changes.milestone_id" not in payload:
-        untold.append("Milestone")
-    return untold
+        missing.append("Milestone")
+    return missing
 
 
 def epic(payload: GitLabPayload, thing: Payload) -> Entity:
-    """An epic that something is said of; of itself it does not say what it is."""
+    """An epic that was commented on. Its payload does not contain its type."""
     return issue(payload, thing, "epic")
 
 
 def issue(payload: GitLabPayload, thing: Payload, noun: str = "") -> Entity:
-    """An issue, or another work item, at object_attributes or, where something is said of it, beside them."""
+    """An issue or another work item, at object_attributes, or next to it in events of comments."""
     place, number, title = payload.place, thing.number("iid"), thing.text("title")
     noun = noun or noun_of(thing)
     kind = "epic" if noun == "epic" else "issue"
     url = thing.maybe_url("url") or place.page(f"{kind}s/{number}")
-    labels, keeps = labels_of(payload, thing), _untold(payload, thing, "Assignees", "Severity", "Due")
+    labels, keeps = labels_of(payload, thing), _missing_fields(payload, thing, "Assignees", "Severity", "Due date")
     if not thing.maybe_text("state") and thing.maybe_number("state_id") is None:
         keeps.append("status")
     severity = thing.maybe_text("severity") if noun == "incident" else ""
@@ -153,7 +157,7 @@ def issue(payload: GitLabPayload, thing: Payload, noun: str = "") -> Entity:
                 ("Assignees", "" if "Assignees" in keeps else ", ".join(_assignees(payload))),
                 ("Labels", ", ".join(labels or ())),
                 ("Milestone", thing.maybe_text("milestone.title")),
-                ("Due", thing.maybe_text("due_date")[:10]),
+                ("Due date", thing.maybe_text("due_date")[:10]),
                 ("Severity", "" if severity == "unknown" else severity),
                 ("Confidential", "yes" if thing.flag("confidential") else ""),
             ),
@@ -172,7 +176,7 @@ def _issue_status(thing: Payload) -> Status:
 
 
 def is_draft(thing: Payload) -> bool:
-    """Old versions call it work in progress, and the oldest have the title alone to tell it by."""
+    """Older versions call it work in progress, and the oldest mark it only by the title."""
     marked = thing.flag("draft") or thing.flag("work_in_progress")
     return marked or thing.maybe_text("title").lower().startswith(("draft:", "wip:"))
 
@@ -185,15 +189,16 @@ def merge_request(
     starts: bool = False,
     is_asked: bool = False,
 ) -> Entity:
-    """A merge request at object_attributes, or with less of it where a comment or a pipeline is about it.
+    """A merge request at object_attributes, or with fewer properties in events of comments and pipelines.
 
-    Where it is open, GitLab does not say how its review stands: `decided` is what this event makes of it; `starts` says
-    that the review begins anew, with somebody asked for it or not; else the thread keeps what it has.
+    GitLab does not send the status of an open merge request's review: `decided` is the status that this event gives it,
+    `starts` says that the review starts over, with a review requested if `is_asked`; otherwise the thread keeps its
+    status.
     """
     place, number, title = payload.place, thing.number("iid"), thing.text("title")
     source, target = thing.text("source_branch"), thing.text("target_branch")
     url = thing.maybe_url("url") or place.page(f"merge_requests/{number}")
-    labels, keeps = labels_of(payload, thing), _untold(payload, thing, "Assignees", "Reviewers")
+    labels, keeps = labels_of(payload, thing), _missing_fields(payload, thing, "Assignees", "Reviewers")
     status, is_certain = _state(thing)
     if not is_certain:
         status = decided or (IN_REVIEW if starts and is_asked else status)
@@ -222,9 +227,9 @@ def merge_request(
 
 
 def _state(thing: Payload) -> tuple[Status, bool]:
-    """The state, and whether it is certain: an open merge request may be in the midst of a review."""
+    """The status, and whether it is certain: an open merge request may be under review."""
     state = state_of(thing)
-    # While it is being merged, and sometimes still when that is told, it is locked.
+    # The state is locked while it is being merged, and sometimes still in the event of the merge.
     if state == "merged" or thing.maybe_text("action") == "merge":
         return MERGED, True
     if state == "closed":
@@ -236,14 +241,14 @@ def _state(thing: Payload) -> tuple[Status, bool]:
 
 
 def _source(thing: Payload, branch: str) -> str:
-    """The branch it comes from; with its project where that is a fork."""
+    """The source branch, prefixed with its project if it is in a fork."""
     is_fork = thing.maybe_number("source_project_id") != thing.maybe_number("target_project_id")
     project = thing.maybe_text("source.path_with_namespace") if is_fork else ""
     return f"{project}:{branch}" if project else branch
 
 
-def branch(payload: GitLabPayload, name: str, *, commit: Words | None = None, deleted: bool = False) -> Entity:
-    """A branch, with its newest commit where there is one."""
+def branch(payload: GitLabPayload, name: str, *, commit: RichText | None = None, deleted: bool = False) -> Entity:
+    """A branch; `commit` is its newest, if the event has it."""
     place = payload.place
     return Entity(
         f"{place.key}/branch:{name}",
@@ -267,7 +272,7 @@ def commit(payload: GitLabPayload, thing: Payload) -> Entity:
         Thread(
             title=title_html(title),
             external_url=thing.maybe_url("url") or place.page(f"commit/{sha}"),
-            fields=fields(("Commit of", Words(Link(place.name, place.url)))),
+            fields=fields(place_field(place)),
         ),
     )
 
@@ -291,7 +296,7 @@ def snippet(payload: GitLabPayload, thing: Payload) -> Entity:
 
 
 def tag(payload: GitLabPayload, name: str, *, deleted: bool = False) -> Entity:
-    """A tag, in the thread of its release: that knows more of it, and is often there first."""
+    """A tag, in the thread of its release, which has more details and is often posted first."""
     place = payload.place
     return Entity(
         f"{place.key}/release:{name}",
@@ -301,13 +306,13 @@ def tag(payload: GitLabPayload, name: str, *, deleted: bool = False) -> Entity:
             external_url=place.page(f"tags/{name}"),
             status=TAG_DELETED if deleted else TAGGED,
             fields=fields(("Tag", name)),
-            keeps=("title", "external_url", "body", "Files", *(() if deleted else ("status",))),
+            keeps=("title", "external_url", "body", "Assets", *(() if deleted else ("status",))),
         ),
     )
 
 
 def upcoming(payload: GitLabPayload) -> str:
-    """The day of a release that is created before it is out, else nothing. GitLab does not tell of it again then."""
+    """The date of an upcoming release, else "". GitLab sends no event when that date comes."""
     ahead = seconds_between(payload.time("created_at"), payload.time("released_at"))
     return payload.maybe_text("released_at")[:10] if ahead > A_WHILE else ""
 
@@ -315,10 +320,10 @@ def upcoming(payload: GitLabPayload) -> str:
 def release(payload: GitLabPayload, *, deleted: bool = False) -> Entity:
     place, tag_name = payload.place, payload.text("tag")
     title = payload.maybe_text("name").strip()
-    # A release without a name of its own is named after its tag.
+    # GitLab names a release without a name after its tag.
     title = f"{place.name} {tag_name}" if title in {"", tag_name} else title
     url = payload.maybe_url("url") or place.page(f"releases/{tag_name}")
-    files, date = len(list(payload.objects("assets.links"))), upcoming(payload)
+    assets, date = len(list(payload.objects("assets.links"))), upcoming(payload)
     return Entity(
         f"{place.key}/release:{tag_name}",
         title,
@@ -329,8 +334,8 @@ def release(payload: GitLabPayload, *, deleted: bool = False) -> Entity:
             body=markdown(payload, payload.maybe_text("description"), url),
             fields=fields(
                 ("Tag", tag_name),
-                ("Date", date),
-                ("Files", str(files) if files else ""),
+                ("Release date", date),
+                ("Assets", str(assets) if assets else ""),
             ),
         ),
     )
@@ -346,7 +351,7 @@ def wiki_page(payload: GitLabPayload, thing: Payload, *, deleted: bool = False) 
             title=title_html(title),
             external_url=thing.maybe_url("url") or place.page(f"wikis/{slug}"),
             status=DELETED if deleted else None,
-            fields=fields(("Wiki of", Words(Link(place.name, place.page("wikis/home"))))),
+            fields=fields(place_field(place)),
         ),
     )
 
@@ -366,8 +371,8 @@ def milestone(payload: GitLabPayload, *, deleted: bool = False) -> Entity:
             body=markdown(payload, thing.maybe_text("description"), url),
             fields=fields(
                 ("Milestone", reference(place, "%", number, url)),
-                ("Start", thing.maybe_text("start_date")[:10]),
-                ("Due", thing.maybe_text("due_date")[:10]),
+                ("Start date", thing.maybe_text("start_date")[:10]),
+                ("Due date", thing.maybe_text("due_date")[:10]),
             ),
         ),
     )
@@ -384,13 +389,13 @@ def feature_flag(payload: GitLabPayload) -> Entity:
             external_url=url,
             status=ON if thing.flag("active") else OFF,
             body=markdown(payload, thing.maybe_text("description"), url),
-            fields=fields(("Feature flag of", Words(Link(place.name, place.url)))),
+            fields=fields(place_field(place)),
         ),
     )
 
 
 def numbered(payload: GitLabPayload, ref: str) -> Entity | None:
-    """The merge request that a job's or an old pipeline's `ref` stands for: its number is all there is to know."""
+    """The merge request that the `ref` of a job or an old pipeline stands for. Only its number is known."""
     match = MERGE_REQUEST_REF.fullmatch(ref)
     if match is None:
         return None
@@ -403,13 +408,13 @@ def numbered(payload: GitLabPayload, ref: str) -> Entity | None:
             title=f"Merge request !{number}",
             external_url=url,
             fields=fields(("Merge request", reference(place, "!", number, url))),
-            keeps=("title", "external_url", "status", "body", *ITS_FIELDS),
+            keeps=("title", "external_url", "status", "body", *MERGE_REQUEST_FIELDS),
         ),
     )
 
 
 def numbered_issue(payload: GitLabPayload, number: int) -> Entity:
-    """The issue that a design belongs to: its number is all there is to know."""
+    """The issue that a design belongs to. Only its number is known."""
     place = payload.place
     url = place.page(f"issues/{number}")
     return Entity(
@@ -424,19 +429,19 @@ def numbered_issue(payload: GitLabPayload, number: int) -> Entity:
     )
 
 
-# Of an issue and of a merge request, beside its number.
-ISSUE_FIELDS = ("Assignees", "Labels", "Milestone", "Due", "Severity", "Confidential")
-ITS_FIELDS = ("Branch", "Reviewers", "Assignees", "Labels", "Milestone")
+# The fields of an issue and of a merge request, without its number.
+ISSUE_FIELDS = ("Assignees", "Labels", "Milestone", "Due date", "Severity", "Confidential")
+MERGE_REQUEST_FIELDS = ("Branch", "Reviewers", "Assignees", "Labels", "Milestone")
 
 
 def pipeline(
-    payload: GitLabPayload, ref: str, status: Status, *, is_tag: bool, url: str, commit: Words, started_by: str
+    payload: GitLabPayload, ref: str, status: Status, *, is_tag: bool, url: str, commit: RichText, started_by: str
 ) -> Entity:
-    """The pipelines of a branch or of a tag: the newest gives the state."""
+    """The pipelines of a branch or a tag; the newest gives the status."""
     place = payload.place
     label = "Tag" if is_tag else "Branch"
     return Entity(
-        # No branch has a name with a colon.
+        # A branch name cannot contain a colon.
         f"{place.key}/pipeline:tag:{ref}" if is_tag else f"{place.key}/pipeline:{ref}",
         f"{place.name}: {ref}",
         Thread(
@@ -454,10 +459,10 @@ def pipeline(
 
 
 def environment(payload: GitLabPayload, worked: bool | None) -> Entity:
-    """Where a deployment goes to. `worked` is None where it ended without a change."""
+    """The environment of a deployment. `worked` is None if the environment did not change."""
     place, name = payload.place, payload.text("environment")
     sha, url = payload.maybe_text("short_sha"), payload.link("commit_url")
-    commit = Words(Link(titled_sha(sha, payload.maybe_text("commit_title")), url)) if sha else ""
+    commit = RichText(Link(titled_sha(sha, payload.maybe_text("commit_title")), url)) if sha else ""
     return Entity(
         f"{place.key}/environment:{name}",
         place.name,
@@ -466,18 +471,18 @@ def environment(payload: GitLabPayload, worked: bool | None) -> Entity:
             external_url=place.page("environments"),
             status={True: DEPLOYED, False: DEPLOYMENT_FAILED, None: None}[worked],
             fields=fields(
-                ("Tried" if worked is False else "Deployed", payload.maybe_text("ref")),
+                ("Branch or tag", payload.maybe_text("ref")),
                 ("Commit", commit),
             )
             if worked is not None
             else (),
-            keeps=() if worked is not None else ("status", "Deployed", "Tried", "Commit"),
+            keeps=() if worked is not None else ("status", "Branch or tag", "Commit"),
         ),
     )
 
 
 def token(payload: GitLabPayload, noun: str, path: str) -> Entity:
-    """A token that is about to expire; `path` is the page where a new one is made."""
+    """A token that expires soon; `path` is the page where a new one is created."""
     place, thing = payload.place, payload.attributes
     title = f"{noun.capitalize()} {thing.text('name')}"
     return Entity(
@@ -488,7 +493,7 @@ def token(payload: GitLabPayload, noun: str, path: str) -> Entity:
             external_url=place.page(path),
             status=EXPIRING,
             fields=fields(
-                ("Token of", Words(Link(place.name, place.url))),
+                place_field(place),
                 ("Expires", thing.maybe_text("expires_at")[:10]),
             ),
         ),
@@ -496,20 +501,19 @@ def token(payload: GitLabPayload, noun: str, path: str) -> Entity:
 
 
 def place(payload: GitLabPayload, status: Status | None = None) -> Entity:
-    """The project or the group itself: who belongs to it, how it is named."""
+    """The project or group itself: events about members, names, creation and deletion."""
     place = payload.place
     owners = ", ".join(shorten(owner.maybe_text("name"), 60) for owner in payload.objects("owners"))
     visibility = payload.maybe_text("project_visibility")
-    noun = place.key.partition(":")[0]
     return Entity(
-        f"{place.key}/{noun}",
+        f"{place.key}/{place.noun}",
         place.name,
         Thread(
             title=title_html(place.name),
             external_url=place.url,
             status=status,
             fields=fields(
-                (noun.capitalize(), Words(Link(place.name, place.url))),
+                place_field(place),
                 ("Visibility", visibility),
                 ("Owners", owners),
             ),

@@ -1,10 +1,10 @@
-"""The wording: a function for each kind of event, from its payload to what is posted."""
+"""The wording: a function for each kind of event, which returns what is posted about a payload."""
 
 from __future__ import annotations
 
 from integrations.activity import Author, Status, Thread
 from integrations.services.base import Payload
-from integrations.services.wording import Entity, Link, Unposted, Wording, Words, fields, title_html
+from integrations.services.wording import Entity, Link, RichText, Unposted, Wording, fields, title_html
 
 STATUS = {"opened": Status("open", "green"), "closed": Status("closed", "black")}
 EVENTS = {"Tickets": {"ticket.opened": "Ticket opened", "ticket.closed": "Ticket closed"}}
@@ -13,17 +13,17 @@ EVENTS = {"Tickets": {"ticket.opened": "Ticket opened", "ticket.closed": "Ticket
 def ticket(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
     if action not in STATUS:
-        return Unposted("nothing about the ticket that the flow needs to know")
+        return Unposted("only opened and closed tickets are posted")
     number, title, url = payload.number("ticket.number"), payload.text("ticket.title"), payload.url("ticket.url")
     thread = Thread(
         title=title_html(title),
         external_url=url,
         status=STATUS[action],
-        fields=fields(("Ticket", Words(Link(f"#{number}", url)))),
+        fields=fields(("Ticket", RichText(Link(f"#{number}", url)))),
     )
     return Wording(
         event_type=f"ticket.{action}",
-        title=Words(f"{action} ticket"),
+        title=RichText(f"{action} the ticket"),
         entity=Entity(f"ticket:{number}", title, thread),
         author=Author(payload.text("user.name")[:100]),
     )

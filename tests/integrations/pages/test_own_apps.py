@@ -57,7 +57,7 @@ def test_set_up_offers_it_with_all_of_its_origins(member):
 def test_an_origin_that_is_not_offered_is_refused_with_those_that_are(member, flowdock):
     text = member.get(address(origin="Wheat")).content.decode()
 
-    assert "Bakery has no such kind of bread. There are: All bread, Rye" in text
+    assert "Bakery has no such kind of bread. Available: All bread, Rye" in text
     assert member.post(address(origin="Wheat")).status_code == 302
     assert not flowdock.sources
 
@@ -135,7 +135,7 @@ def test_an_app_without_anything_to_connect_says_so(member, bakery):
 def test_with_nothing_chosen_one_is_to_be_chosen(member):
     text = member.get(address(origin="")).content.decode()
 
-    assert "Choose the kind of bread. There are: All bread, Rye" in text
+    assert "Choose a kind of bread. Available: All bread, Rye" in text
     assert "no such" not in text
 
 
@@ -145,7 +145,7 @@ def test_what_is_gone_by_the_time_of_confirming_is_not_connected(member, flowdoc
 
     text = member.post(address(), follow=True).content.decode()
 
-    assert "Bakery has no such kind of bread. There are: All bread" in text
+    assert "Bakery has no such kind of bread. Available: All bread" in text
     assert not flowdock.sources
 
 
@@ -196,7 +196,7 @@ def test_an_app_without_kinds_has_no_filters_and_all_is_posted(member, say, bake
 
 @pytest.mark.parametrize("kind", ["activity", "test"])
 def test_a_kind_that_filters_would_not_see_is_refused(kind):
-    with pytest.raises(ValueError, match=f"'{kind}' is a kind of the bridge's own"):
+    with pytest.raises(ValueError, match=f"'{kind}' is a kind of the bridge itself"):
         OwnApp(
             name="ci",
             title="CI",
@@ -229,5 +229,5 @@ def test_an_app_that_is_no_longer_installed_leaves_its_pages_readable(member, in
 
 
 def test_a_name_is_given_once(bakery):
-    with pytest.raises(ValueError, match="there is a service 'bakery' already"):
+    with pytest.raises(ValueError, match="a service named 'bakery' already exists"):
         offer(bakery)

@@ -15,7 +15,7 @@ EVENTS = Rule(
     "events",
     "Events",
     "",
-    choices=(Choice("issues.opened", "Issue opened", "Issues"), Choice("issues.labeled", "Issue labelled", "Issues")),
+    choices=(Choice("issues.opened", "Issue opened", "Issues"), Choice("issues.labeled", "Issue labeled", "Issues")),
 )
 RULES = (EVENTS, branches("pull request"), labels("issue"), authors("login"), BOTS, drafts("pull request"))
 
@@ -27,20 +27,20 @@ COMMIT = {"events": ("status.failed",), "branches": ("feature/x", "feature/y")}
 DRAFT = {"events": ("pull_request.opened",), "drafts": ("draft",)}
 
 REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    (ISSUE, {"events": {"none_of": ["issues.labeled"]}}, "issue labelled is excluded"),
-    (ISSUE, {"events": {"any_of": ["issues.opened"]}}, "issue labelled is not among those posted"),
+    (ISSUE, {"events": {"none_of": ["issues.labeled"]}}, "issue labeled is excluded"),
+    (ISSUE, {"events": {"any_of": ["issues.opened"]}}, "issue labeled is not included"),
     (ISSUE, {"labels": {"none_of": ["wontfix"]}}, "label wontfix is excluded"),
     (ISSUE, {"labels": {"none_of": ["WontFix"]}}, "label wontfix is excluded"),
     (ISSUE, {"labels": {"none_of": ["wont*"]}}, "label wontfix is excluded"),
-    (ISSUE, {"labels": {"any_of": ["feature"]}}, "none of bug, wontfix is among the labels posted"),
-    (BARE, {"labels": {"any_of": ["feature"]}}, "it has no label, and only some are posted"),
+    (ISSUE, {"labels": {"any_of": ["feature"]}}, "none of the labels bug, wontfix is included"),
+    (BARE, {"labels": {"any_of": ["feature"]}}, "it has no label, and the filter requires one"),
     (BARE, {"authors": {"none_of": ["dependabot[bot]"]}}, "author dependabot[bot] is excluded"),
     (BARE, {"authors": {"none_of": ["dependabot"]}}, "author dependabot[bot] is excluded"),
-    (BARE, {"authors": {"any_of": ["lea-cohen"]}}, "author dependabot[bot] is not among those posted"),
-    (BARE, {"bots": {"none_of": ["bot"]}}, "work of bots is excluded"),
-    (PUSH, {"branches": {"any_of": ["main", "release/*"]}}, "branch feature/x is not among those posted"),
+    (BARE, {"authors": {"any_of": ["lea-cohen"]}}, "author dependabot[bot] is not included"),
+    (BARE, {"bots": {"none_of": ["bot"]}}, "work by a bot is excluded"),
+    (PUSH, {"branches": {"any_of": ["main", "release/*"]}}, "branch feature/x is not included"),
     (PUSH, {"branches": {"none_of": ["feature/*"]}}, "branch feature/x is excluded"),
-    (COMMIT, {"branches": {"any_of": ["main"]}}, "none of feature/x, feature/y is among the branches posted"),
+    (COMMIT, {"branches": {"any_of": ["main"]}}, "none of the branches feature/x, feature/y is included"),
     (DRAFT, {"drafts": {"none_of": ["draft"]}}, "draft pull request is excluded"),
     # An exclusion weighs more than an invitation.
     (ISSUE, {"labels": {"any_of": ["bug"], "none_of": ["wontfix"]}}, "label wontfix is excluded"),
@@ -75,12 +75,12 @@ def test_event_passes(facts: dict[str, Any], filters: dict[str, Any]) -> None:
 
 
 BROKEN: list[tuple[Any, str]] = [
-    ([], "filters are not an object"),
-    ({"labels": ["bug"]}, "labels holds something else"),
-    ({"labels": {"some_of": ["bug"]}}, "labels holds something else"),
-    ({"labels": {"any_of": "bug"}}, "labels.any_of is not a list of texts"),
-    ({"labels": {"any_of": [1]}}, "labels.any_of is not a list of texts"),
-    ({"colours": {"any_of": ["red"]}}, "colours is not a rule"),
+    ([], "the filters are not an object"),
+    ({"labels": ["bug"]}, "labels may contain only any_of and none_of"),
+    ({"labels": {"some_of": ["bug"]}}, "labels may contain only any_of and none_of"),
+    ({"labels": {"any_of": "bug"}}, "labels.any_of is not a list of strings"),
+    ({"labels": {"any_of": [1]}}, "labels.any_of is not a list of strings"),
+    ({"colors": {"any_of": ["red"]}}, "colors is not a rule"),
 ]
 
 

@@ -50,7 +50,7 @@ def mention(match: re.Match[str]) -> str:
 
 
 def test_references_are_linked_in_running_text_only() -> None:
-    html = render("#4, (@lea-cohen) `#5` a/b#6 lea@example.com [#7](https://example.com) #0 ##8", mention=mention)
+    html = render("#4, (@lea-cohen) `#5` a/b#6 lea@example.com [#7](https://example.com) #0 ##8", reference_url=mention)
 
     assert '<a href="https://example.com/4">#4</a>, (<a href="https://example.com/lea-cohen">@lea-cohen</a>)' in html
     assert "<code>#5</code> a/b#6 " in html
@@ -70,14 +70,14 @@ def test_address_without_a_host_is_completed_or_leads_nowhere() -> None:
 
 
 def test_giant_text_is_cut_at_a_line_and_links_to_the_whole() -> None:
-    html = render("A line of text.\n" * 100_000, whole="https://example.com/42")
+    html = render("A line of text.\n" * 100_000, full_url="https://example.com/42")
 
     assert len(html) < 2 * LONGEST
-    assert html.endswith('A line of text.</p>\n<p><a href="https://example.com/42">Continued at the source …</a></p>')
+    assert html.endswith('A line of text.</p>\n<p><a href="https://example.com/42">Continue reading …</a></p>')
 
 
 def test_code_that_is_cut_is_still_code() -> None:
-    html = render("```\n" + "<x>\n" * 5000, whole="https://example.com/42")
+    html = render("```\n" + "<x>\n" * 5000, full_url="https://example.com/42")
 
     assert html.startswith("<pre><code>&lt;x&gt;")
     assert html.count("<pre>") == html.count("</pre>") == 1

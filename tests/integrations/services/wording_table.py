@@ -13,7 +13,7 @@ from .recorded import HERE, Recorded, recorded
 LINK = re.compile(r'<a href="[^"]+">(.*?)</a>')
 
 
-class Wording:
+class WordingTable:
     def __init__(self, name: str) -> None:
         service = SERVICES[name]
         assert isinstance(service, WebhookService)

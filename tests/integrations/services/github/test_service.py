@@ -75,7 +75,7 @@ def test_unknown_kind_is_kept_with_who_and_what() -> None:
     assert event.activity is None
     assert (event.kind, event.action, event.actor) == ("merry_go_round", "spun", "lea-cohen")
     assert event.summary == "lea-cohen: merry go round spun"
-    assert event.why_not == "GitHub's merry_go_round is not a kind we post"
+    assert event.why_not == "the GitHub event merry_go_round is not supported"
 
 
 def test_request_id_is_githubs() -> None:
@@ -118,21 +118,21 @@ def test_origin_is_understood(typed: str, origin: tuple[str, str]) -> None:
 
 
 NO_ORIGINS = {
-    "": "Type the repository as owner/name",
-    "hello": "“hello” has no repository in it",
-    "octo/": "has no repository in it",
-    "octo/he llo": "cannot be a repository’s name",
-    "octo/..": "cannot be a repository’s name",
-    "-octo/hello": "Type the repository as owner/name",
-    "öcto/hello": "Type the repository as owner/name",
-    "https://github.com/": "Type the repository as owner/name",
-    "https://github.com/marketplace/actions": "a page of GitHub’s own",
-    "javascript://github.com/octo/hello": "no web address",
-    "https://[github.com/octo/hello": "no web address",
-    "https://git hub.com/octo/hello": "no web address",
-    "octo/" + "x" * 101: "cannot be a repository’s name",
-    f"https://{'a' * 250}.example/octo/hello": "no web address",
-    "a\x00/b": "Type the repository as owner/name",
+    "": "Enter the repository as owner/name",
+    "hello": "“hello” names no repository",
+    "octo/": "names no repository",
+    "octo/he llo": "is not a valid repository name",
+    "octo/..": "is not a valid repository name",
+    "-octo/hello": "Enter the repository as owner/name",
+    "öcto/hello": "Enter the repository as owner/name",
+    "https://github.com/": "Enter the repository as owner/name",
+    "https://github.com/marketplace/actions": "one of GitHub’s own pages",
+    "javascript://github.com/octo/hello": "not a web address",
+    "https://[github.com/octo/hello": "not a web address",
+    "https://git hub.com/octo/hello": "not a web address",
+    "octo/" + "x" * 101: "is not a valid repository name",
+    f"https://{'a' * 250}.example/octo/hello": "not a web address",
+    "a\x00/b": "Enter the repository as owner/name",
 }
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.integrations.services.recorded import HERE, Recorded
-from tests.integrations.services.wording_table import Wording
+from tests.integrations.services.wording_table import WordingTable
 
-WORDING = Wording("github")
+WORDING = WordingTable("github")
 read, activity_of = WORDING.read, WORDING.activity_of
 REPOSITORY = "https://github.com/octo/hello"
 SHA = "6f2a8c1e0b7d4935a1c2e3f405162738495a6b7c"
@@ -20,29 +20,29 @@ def link(text: str, path: str) -> str:
 
 
 KEPT = {
-    "check_run.completed.actions_success": "it passed, and GitHub Actions reports the whole run as well",
-    "check_run.completed.neutral": "its outcome, neutral, decides nothing",
-    "check_run.created": "only what came of a check is posted",
-    "check_suite.completed.actions": "GitHub Actions reports its workflow runs as well",
-    "check_suite.completed.single": "its one check is posted by itself",
-    "deployment_status.created.in_progress": "only what came of a deployment is posted",
-    "issues.typed": "GitHub's issues typed is not a kind we post",
-    "page_build.built": "only builds that failed are posted",
-    "ping": "a ping only says that the webhook is there",
+    "check_run.completed.actions_success": "the check passed, and the result of its workflow run is posted",
+    "check_run.completed.neutral": "checks with the conclusion neutral are not posted",
+    "check_run.created": "only completed checks are posted",
+    "check_suite.completed.actions": "GitHub sends a separate event for the workflow run",
+    "check_suite.completed.single": "the suite has one check, which is posted on its own",
+    "deployment_status.created.in_progress": "only finished deployments are posted",
+    "issues.typed": "the GitHub event issues.typed is not supported",
+    "page_build.built": "only failed builds are posted",
+    "ping": "a ping only confirms that the webhook works",
     "pull_request_review.submitted.wordless": (
-        "it has no words of its own, and its comments on lines are posted one by one"
+        "the review has no text of its own; its comments on lines are posted separately"
     ),
-    "push.created": "GitHub reports the new branch as well, and it holds no new commits",
-    "push.deleted": "GitHub reports the branch's removal as well",
-    "push.tag": "GitHub reports a tag's creation or removal as well",
-    "release.created": "it is posted once it is published",
-    "release.released": "GitHub reports that it is published as well",
-    "repository.publicized": "GitHub reports the repository as public as well",
-    "star.deleted": "a star taken back is left unsaid",
-    "status.pending": "only what came of a check is posted",
-    "watch.started": "GitHub reports the star as well",
-    "workflow_job.completed": "GitHub reports the whole run as well",
-    "workflow_run.requested": "only what came of a run is posted",
+    "push.created": "the new branch has no new commits, and GitHub sends a separate event for it",
+    "push.deleted": "GitHub sends a separate event when a branch is deleted",
+    "push.tag": "GitHub sends a separate event when a tag is created or deleted",
+    "release.created": "a release is posted when it is published",
+    "release.released": "GitHub sends a separate event when the release is published",
+    "repository.publicized": "GitHub sends a separate event when a repository is made public",
+    "star.deleted": "removed stars are not posted",
+    "status.pending": "only completed checks are posted",
+    "watch.started": "GitHub sends a separate star event",
+    "workflow_job.completed": "the result of its workflow run is posted",
+    "workflow_run.requested": "only completed workflow runs are posted",
 }
 
 
@@ -99,15 +99,15 @@ FIELDS: list[tuple[str, dict[str, str]]] = [
     ("pull_request.opened.fork", {"Branch": "tomas-brandt:main into main"}),
     ("pull_request.review_requested", {"Reviewers": "lea-cohen"}),
     ("push", {"Latest commit": link("0000000 Step 3", f"/commit/{3:040x}")}),
-    ("release.published", {"Tag": "v2.4.0", "Branch": "main", "Files": "2"}),
+    ("release.published", {"Tag": "v2.4.0", "Branch": "main", "Assets": "2"}),
     ("discussion.created", {"Category": "Q&amp;A"}),
-    ("milestone.closed", {"Issues": "0 open, 12 closed", "Due": "2026-01-31"}),
+    ("milestone.closed", {"Issues": "0 open, 12 closed", "Due date": "2026-01-31"}),
     (
         "workflow_run.completed.success",
         {"Branch": "main", "Commit": link("6f2a8c1 Greet people", f"/commit/{SHA}"), "Started by": "tomas-brandt"},
     ),
-    ("deployment_status.created.success", {"Deployed": "v2.4.0", "Commit": link("6f2a8c1", f"/commit/{SHA}")}),
-    ("star.created", {"Stars": "213", "Main branch": "main"}),
+    ("deployment_status.created.success", {"Branch or tag": "v2.4.0", "Commit": link("6f2a8c1", f"/commit/{SHA}")}),
+    ("star.created", {"Stars": "213", "Default branch": "main"}),
 ]
 
 
@@ -119,12 +119,12 @@ def test_thread_has_the_fields_of_its_entity(name: str, fields: dict[str, str]) 
 
 
 LOG = {
-    "pull_request_review.submitted.changes_requested": ("lea-cohen asked for changes in", "Greet people"),
-    "issues.opened": ("lea-cohen opened issue", "Emoji <b>break</b> the export"),
-    "issues.closed.not_planned": ("lea-cohen closed issue as not planned:", "Emoji <b>break</b> the export"),
+    "pull_request_review.submitted.changes_requested": ("lea-cohen requested changes in", "Greet people"),
+    "issues.opened": ("lea-cohen opened the issue", "Emoji <b>break</b> the export"),
+    "issues.closed.not_planned": ("lea-cohen closed the issue as not planned:", "Emoji <b>break</b> the export"),
     "push": ("tomas-brandt pushed 3 commits to main in", "octo/hello"),
-    "star.created": ("lea-cohen starred", "octo/hello"),
-    "workflow_run.completed.success": ("GitHub Actions Build #1187 passed in 6 min 12 s for", "main"),
+    "star.created": ("lea-cohen starred the repository", "octo/hello"),
+    "workflow_run.completed.success": ("Workflow Build #1187 passed in 6 min 12 s for", "main"),
     "ping": ("lea-cohen set up the webhook of", "octo/hello"),
     "workflow_job.completed": ("lea-cohen: workflow job completed", "lint"),
 }
@@ -247,7 +247,7 @@ def test_name_is_read_where_github_sends_one() -> None:
 
     assert activity is not None
     assert activity.author.name == "Tomás Brandt"
-    assert activity.title == "asked Lea Cohen for a review"
+    assert activity.title == "requested a review from Lea Cohen"
 
 
 def test_webhook_of_an_organisation_tells_the_threads_of_its_repositories_apart() -> None:

@@ -45,7 +45,7 @@ def test_what_is_over_was_not_opened_just_now(name: str, state: str) -> None:
     event = variant(name, {"object_attributes.state": state})
 
     assert event.activity is None
-    assert event.why_not == "it tests the webhook: GitLab sends what is over as if it had just been opened"
+    assert event.why_not == "this is a test request: GitLab sent a closed item as if it had just been opened"
 
 
 def test_what_was_merged_is_merged_though_it_is_locked_still() -> None:
@@ -60,7 +60,8 @@ def test_mark_of_a_draft_is_no_part_of_the_old_title(before: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("after", "turned"), [("Incident", "turned the issue into an incident:"), ("Task", "turned the issue into a task:")]
+    ("after", "turned"),
+    [("Incident", "converted the issue to an incident:"), ("Task", "converted the issue to a task:")],
 )
 def test_issue_turns_into_something_else(after: str, turned: str) -> None:
     assert line(variant("issue.update.title", {"changes": {"type": ["Issue", after]}})) == turned
@@ -135,9 +136,9 @@ def test_reaction_is_shown_without_the_colour_of_its_skin(name: str, shown: str)
 def test_release_that_is_still_to_come_is_not_said_to_be_out() -> None:
     event = variant("release.create", {"released_at": "2027-01-15 14:31:09 UTC"})
 
-    assert line(event) == "announced release, due 2027-01-15:"
+    assert line(event) == "announced the release for 2027-01-15:"
     assert status_of(event) == "upcoming blue"
-    assert {field.label: field.value for field in told(event).thread.fields}["Date"] == "2027-01-15"
+    assert {field.label: field.value for field in told(event).thread.fields}["Release date"] == "2027-01-15"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_release_that_is_still_to_come_is_not_said_to_be_out() -> None:
 def test_release_is_out_unless_its_time_lies_ahead(released: str | None) -> None:
     event = variant("release.create", {"released_at": released})
 
-    assert line(event) == "published release"
+    assert line(event) == "published the release"
     assert status_of(event) == "released cyan"
 
 
@@ -173,9 +174,9 @@ def test_nothing_is_refused_for_the_way_a_time_is_written(time: str) -> None:
 @pytest.mark.parametrize(
     ("role", "joined", "changed"),
     [
-        ("Developer", "joined as Developer in", "is now Developer of"),
-        ("Minimal Access", "joined as Minimal Access in", "is now Minimal Access of"),
-        (None, "joined as a member in", "is now a member of"),
+        ("Developer", "joined as Developer in", "was given the role Developer in"),
+        ("Minimal Access", "joined as Minimal Access in", "was given the role Minimal Access in"),
+        (None, "joined as member in", "was given the role member in"),
     ],
 )
 def test_member_has_whatever_role_gitlab_names(role: str | None, joined: str, changed: str) -> None:

@@ -175,8 +175,8 @@ def test_delivery_without_a_proper_id_is_unreadable(name: str, given: str) -> No
         ({"object_kind": "Push"}, "object_kind"),
         ({"object_kind": "x" * 61}, "object_kind"),
         ({"event_name": "../push"}, "event_name"),
-        ({"object_kind": 7}, "object_kind is not text"),
-        ({"object_kind": "", "event_name": ["push"]}, "event_name is not text"),
+        ({"object_kind": 7}, "object_kind is not a string"),
+        ({"object_kind": "", "event_name": ["push"]}, "event_name is not a string"),
     ],
 )
 def test_body_that_names_no_kind_is_unreadable(body: dict[str, object], named: str) -> None:
@@ -201,7 +201,7 @@ def test_unknown_kind_is_kept_with_what_is_known(body: dict[str, object], summar
 
     assert event.activity is None
     assert (event.summary, event.subject) == (summary, subject)
-    assert event.why_not == f"GitLab's {event.kind} is not a kind we post"
+    assert event.why_not == f"the GitLab event {event.kind} is not supported"
 
 
 ORIGINS = {
@@ -245,23 +245,23 @@ def test_name_of_an_origin_names_it_again(name: str) -> None:
 
 
 NO_ORIGINS = {
-    "": "Type the project as group/project",
-    "website": "“website” has no project in it",
-    "octo/": "has no project in it",
-    "octo/web site": "cannot be part of a project’s path",
-    "octo/..": "cannot be part of a project’s path",
-    "-octo/website": "cannot be part of a project’s path",
-    "öcto/website": "cannot be part of a project’s path",
-    "gitlab.com": "Type the project as group/project",
-    "https://gitlab.com/": "Type the project as group/project",
-    "https://git.acme.example/groups/": "Type the project as group/project",
-    "https://gitlab.com/explore/projects": "a page of GitLab’s own",
-    "javascript://gitlab.com/octo/website": "no web address",
-    "https://[gitlab.com/octo/website": "no web address",
-    "https://git lab.com/octo/website": "no web address",
-    "octo/" + "x" * 300: "cannot be part of a project’s path",
-    "/".join(["octo"] * 60): "too long to be a project",
-    "a\x00/b": "cannot be part of a project’s path",
+    "": "Enter the project as group/project",
+    "website": "“website” names no project",
+    "octo/": "names no project",
+    "octo/web site": "is not valid in a project’s path",
+    "octo/..": "is not valid in a project’s path",
+    "-octo/website": "is not valid in a project’s path",
+    "öcto/website": "is not valid in a project’s path",
+    "gitlab.com": "Enter the project as group/project",
+    "https://gitlab.com/": "Enter the project as group/project",
+    "https://git.acme.example/groups/": "Enter the project as group/project",
+    "https://gitlab.com/explore/projects": "one of GitLab’s own pages",
+    "javascript://gitlab.com/octo/website": "not a web address",
+    "https://[gitlab.com/octo/website": "not a web address",
+    "https://git lab.com/octo/website": "not a web address",
+    "octo/" + "x" * 300: "is not valid in a project’s path",
+    "/".join(["octo"] * 60): "too long for a project",
+    "a\x00/b": "is not valid in a project’s path",
 }
 
 
@@ -276,17 +276,17 @@ def test_what_names_no_project_is_refused_with_what_to_type(typed: str, words: s
 @pytest.mark.parametrize(
     ("typed", "page", "way"),
     [
-        ("octo/website", "https://gitlab.com/octo/website/-/hooks", "in octo/website. It takes a maintainer"),
+        ("octo/website", "https://gitlab.com/octo/website/-/hooks", "in octo/website. You must be a maintainer"),
         (
             "https://gitlab.com/octo",
             "https://gitlab.com/groups/octo/-/hooks",
-            "in octo. It takes an owner of the group",
+            "in octo. You must be an owner of the group",
         ),
-        ("groups/octo/design", "https://gitlab.com/groups/octo/design/-/hooks", "in octo/design. It takes an owner"),
+        ("groups/octo/design", "https://gitlab.com/groups/octo/design/-/hooks", "in octo/design. You must be an owner"),
         (
             "git.acme.example",
             "https://git.acme.example/admin/hooks",
-            "Admin → System hooks → Add new webhook</a> in git.acme.example. It takes an administrator",
+            "Admin → System hooks → Add new webhook</a> in git.acme.example. You must be an administrator",
         ),
     ],
 )
@@ -303,9 +303,9 @@ def test_setup_begins_at_the_page_where_the_webhook_is_made(typed: str, page: st
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("issue.open.confidential", "confidential work is excluded"),
-        ("issue.update.made_confidential", "confidential work is excluded"),
-        ("note.issue.confidential", "confidential work is excluded"),
+        ("issue.open.confidential", "confidential work item is excluded"),
+        ("issue.update.made_confidential", "confidential work item is excluded"),
+        ("note.issue.confidential", "confidential work item is excluded"),
         ("note.issue.internal", "internal note is excluded"),
         ("emoji.award.note.internal", "internal note is excluded"),
     ],

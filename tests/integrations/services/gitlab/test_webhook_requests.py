@@ -71,14 +71,14 @@ def test_confidential_issue_is_kept_and_not_posted(client: Client, origin: Origi
     assert post(client, origin, "issue.open.confidential").status_code == 202
 
     delivery = Delivery.objects.get()
-    assert (delivery.state, delivery.reason) == (Delivery.State.FILTERED, "confidential work is excluded")
+    assert (delivery.state, delivery.reason) == (Delivery.State.FILTERED, "confidential work item is excluded")
 
 
 def test_kind_that_is_not_posted_is_kept_with_the_reason(client: Client, origin: Origin) -> None:
     assert post(client, origin, "vulnerability.detected").status_code == 202
 
     assert Delivery.objects.get().state == Delivery.State.UNPOSTED
-    assert Event.objects.get().why_not == "GitLab shows vulnerabilities to fewer people than read a flow"
+    assert Event.objects.get().why_not == "vulnerabilities are visible to fewer people than a flow"
 
 
 def test_body_of_a_wrong_type_is_refused_by_its_path(client: Client, origin: Origin) -> None:
@@ -87,7 +87,7 @@ def test_body_of_a_wrong_type_is_refused_by_its_path(client: Client, origin: Ori
 
     answer = client.post(f"/hooks/{origin.hook_id}/", json.dumps(body), content_type="application/json", headers=sent)
 
-    assert (answer.status_code, answer.content) == (400, b"object_attributes.iid is not a whole number\n")
+    assert (answer.status_code, answer.content) == (400, b"object_attributes.iid is not an integer\n")
 
 
 def test_a_signed_delivery_that_gitlab_sends_again_is_kept_once(client: Client, origin: Origin, time_machine) -> None:
