@@ -1,10 +1,10 @@
-// A chat that stays up to date, in a flow or between two people: what is said arrives by itself, older messages by
-// scrolling, files by drop and paste, names by @.
+// The chat of a flow or of two people: new messages arrive, older ones load on scrolling; files by drop and paste,
+// mentions by @.
 
-import {tellTimes} from "./flowdock.js";
-import {fetchParts, takeOver, takeOverWhole, looker, listen, onKeys, tellUnread} from "./live.js";
+import {updateTimes} from "./flowdock.js";
+import {fetchParts, updateChildren, updateElement, refresher, subscribe, onKeys, showUnreadInTitle} from "./live.js";
 
-const NEAR = 64; // pixels from the end within which one reads the latest
+const NEAR = 64; // pixels from the end that count as being at the end
 const MOST_FILES = 10;
 const LEAVING = 300; // milliseconds
 
@@ -13,40 +13,40 @@ const {address, query, events, flow} = page.dataset;
 const $ = id => document.getElementById(id);
 const lines = $("lines"), scroll = $("scroll");
 const isLatest = lines.dataset.isEarlier === undefined && !query;
-let lineAt = lines.dataset.line; // up to where this person had read when they came
-let unseen = 0; // messages that came while nobody looked at the end of the list
+let lineAt = lines.dataset.line; // number of the last message that was read when the page opened
+let unseen = 0; // messages that arrived while the end of the list was out of sight
 let lastBeat = null;
 
 const isAtEnd = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR;
 const toEnd = () => { scroll.scrollTop = scroll.scrollHeight; };
 const numbers = () => [...lines.querySelectorAll(".line")].map(line => Number(line.dataset.key));
 
-// ---- What is said ----
+// ---- Messages ----
 
 async function refreshLines() {
   const unseenOrNot = document.hidden || !isLatest ? "&unseen=1" : "";
   const parts = await fetchParts(`${address}/lines?line=${lineAt}${unseenOrNot}`);
-  for (const part of ["flows", "people"]) if ($(part)) takeOverWhole($(part), parts.getElementById(part));
-  tellUnread(document.hidden || !isLatest ? Number($("flows").dataset.unreadMessages) : 0, page.dataset.name);
+  for (const part of ["flows", "people"]) if ($(part)) updateElement($(part), parts.getElementById(part));
+  showUnreadInTitle(document.hidden || !isLatest ? Number($("flows").dataset.unreadMessages) : 0, page.dataset.name);
   if (!isLatest) return;
   const fresh = parts.getElementById("lines");
   const first = Number(fresh.querySelector(".line")?.dataset.key ?? 0);
   const known = new Set(numbers()), wasAtEnd = isAtEnd();
-  // The day that the first of them belongs to may have begun further up: there it stays.
+  // The heading of the first message's day may already be shown further up.
   const day = fresh.firstElementChild?.matches(".day") ? fresh.firstElementChild : null;
   const begun = day && lines.querySelector(`[data-key="${day.dataset.key}"]`);
   if (Number(begun?.nextElementSibling?.dataset.key ?? Infinity) < first) day.remove();
-  // Older ones stay as they are: what was fetched begins later.
+  // Messages older than the fetched ones stay.
   const isOlder = child => child.classList.contains("line") ? Number(child.dataset.key) < first
     : Number(child.nextElementSibling?.dataset.key ?? Infinity) < first;
-  const changed = takeOver(lines, fresh, isOlder, "start");
+  const changed = updateChildren(lines, fresh, isOlder, "start");
   const arrived = changed.filter(line => line.classList.contains("line") && !known.has(Number(line.dataset.key)));
   for (const line of arrived) line.classList.add("is-arriving");
   if (numbers().length) $("no-lines")?.remove();
   if (!arrived.length) return;
   if (wasAtEnd) toEnd();
   else unseen += arrived.length;
-  tellBelow();
+  showBelowCount();
   $("news").textContent = arrived.length === 1 ? arrived[0].querySelector(".line-main").innerText : `${arrived.length} new messages`;
 }
 
@@ -54,17 +54,17 @@ async function refreshThread() {
   const thread = $("thread");
   if (!thread) return;
   const parts = await fetchParts(`${address}/${thread.dataset.root}/pane`);
-  for (const list of ["root", "comments"]) takeOver($(list), parts.getElementById(list));
+  for (const list of ["root", "comments"]) updateChildren($(list), parts.getElementById(list));
   if ($("comments").childElementCount) $("no-comments")?.remove();
 }
 
-function tellBelow() {
+function showBelowCount() {
   const button = $("below");
   button.hidden = !unseen;
   button.textContent = `${unseen} new message${unseen === 1 ? "" : "s"} below`;
 }
 
-/** One that was changed, and that is older than what a look at the end brings. */
+/** Refresh a message that is older than those that `refreshLines` fetches. */
 async function refreshOne(number) {
   const shown = $(`message-${number}`);
   if (!shown || numbers().slice(-50).includes(number)) return;
@@ -79,7 +79,7 @@ async function showEarlier(link) {
   const height = scroll.scrollHeight, top = scroll.scrollTop;
   const known = new Set([...lines.children].map(child => child.dataset.key));
   const more = [...parts.getElementById("lines").children];
-  // The day that goes on stands above its first message now.
+  // Remove the heading of a day whose first message is now further up.
   const last = more.filter(child => child.classList.contains("day")).at(-1)?.dataset.key;
   if (last && lines.firstElementChild?.dataset.key === last) lines.firstElementChild.remove();
   lines.prepend(...more.filter(child => child.dataset.key === last || !known.has(child.dataset.key)));
@@ -97,13 +97,13 @@ const above = new IntersectionObserver(async ([entry]) => {
     above.unobserve($("before-lines"));
     above.observe($("before-lines"));
   } catch {
-    // The link is still there to be pressed.
+    // The link remains and can be clicked.
   } finally {
     isFetching = false;
   }
 }, {root: scroll, rootMargin: "400px"});
 
-// ---- Saying something ----
+// ---- Sending ----
 
 let isLeft = false;
 window.addEventListener("pagehide", () => { isLeft = true; });
@@ -114,8 +114,8 @@ async function send(form) {
   if ((!words.trim() && !files?.files.length) || form.dataset.sent) return;
   form.dataset.sent = "1";
   const body = new FormData(form);
-  // Whoever leaves meanwhile does not find what was sent in the box, to be sent again. Words arrive all the same;
-  // browsers go on with no more than 64 kB, so not with files.
+  // Cleared before the response, so that somebody who leaves the page does not find the sent text in the box. With
+  // `keepalive` it is sent even then; browsers allow that for 64 kB only, so not for files.
   box.value = "";
   keepDraft(box);
   const bringBack = () => {
@@ -126,11 +126,11 @@ async function send(form) {
   try {
     response = await fetch(form.action, {method: "POST", body, keepalive: !files?.files.length});
   } catch {
-    // Leaving ends it here, not there, and a little before the page is told that it is left.
+    // Leaving the page also ends the request, slightly before `pagehide`. The server gets it all the same.
     await new Promise(resolve => setTimeout(resolve, LEAVING));
     if (isLeft) return;
     bringBack();
-    sayProblem(box, "Flowdock cannot be reached, so your message was not sent. Try again.");
+    showProblem(box, "Flowdock cannot be reached, so your message was not sent. Try again.");
     return;
   } finally {
     delete form.dataset.sent;
@@ -139,8 +139,8 @@ async function send(form) {
   if (!response.ok) {
     bringBack();
     const problem = answer.getElementById(box.id === "content" ? "problem" : "comment-problem");
-    if (response.status === 400 && problem) sayProblem(box, problem.textContent.trim());
-    else sayProblem(box, response.status === 413 ? "Your message is too large. Send fewer or smaller files." : "Your message was not sent. Reload the page and try again.");
+    if (response.status === 400 && problem) showProblem(box, problem.textContent.trim());
+    else showProblem(box, response.status === 413 ? "Your message is too large. Send fewer or smaller files." : "Your message was not sent. Reload the page and try again.");
     return;
   }
   const key = answer.querySelector("[name=form_key]");
@@ -150,11 +150,11 @@ async function send(form) {
   form.querySelector(".said-problem")?.remove();
   box.focus();
   if (!isLatest && form.dataset.after === "lines") return location.assign(address);
-  await lookAgain({lines: true, thread: true});
+  await refresh({lines: true, thread: true});
   if (form.dataset.after === "lines") toEnd();
 }
 
-function sayProblem(box, sentence) {
+function showProblem(box, sentence) {
   const problem = box.form.querySelector(".said-problem") ?? document.createElement("p");
   problem.className = "hint hint-error said-problem";
   problem.setAttribute("role", "alert");
@@ -162,7 +162,7 @@ function sayProblem(box, sentence) {
   box.after(problem);
 }
 
-// What was typed and not sent is there again after a look elsewhere.
+// Unsent text is restored when the page is opened again.
 const draftKey = box => `draft:${box.form.action}`;
 function keepDraft(box) {
   if (box.value.trim()) sessionStorage.setItem(draftKey(box), box.value);
@@ -186,7 +186,7 @@ function listFiles(field) {
     return item;
   }));
   list.hidden = !field.files.length;
-  field.form.querySelector(".said-problem")?.remove(); // it was about other files
+  field.form.querySelector(".said-problem")?.remove(); // it was about the previous files
 }
 
 function setFiles(field, files) {
@@ -225,13 +225,13 @@ function offerMentions(box) {
   if (!list || !$("people")) return;
   const before = box.value.slice(0, box.selectionStart);
   const found = /(?:^|[\s(])@([\p{L}\p{N}_.-]*)$/u.exec(before);
-  if (!found) return endMentions();
+  if (!found) return closeMentions();
   const typed = found[1].toLowerCase();
   const people = [...document.querySelectorAll("#people [data-nick]")].map(({dataset}) => ({nick: dataset.nick, name: dataset.name}));
   people.push({nick: "everyone", name: "Everyone in this flow"});
   const options = people.filter(({nick, name}) => nick.toLowerCase().startsWith(typed)
     || name.toLowerCase().split(/\s+/).some(word => word.startsWith(typed))).slice(0, 8);
-  if (!options.length) return endMentions();
+  if (!options.length) return closeMentions();
   mentioning = {box, from: box.selectionStart - typed.length, options, chosen: 0};
   box.closest(".composer").append(list);
   list.replaceChildren(...options.map(({nick, name}, place) => {
@@ -243,7 +243,7 @@ function offerMentions(box) {
     rest.textContent = name;
     rest.className = "muted";
     item.append(strong, rest);
-    item.addEventListener("mousedown", event => { event.preventDefault(); mentioning.chosen = place; takeMention(); });
+    item.addEventListener("mousedown", event => { event.preventDefault(); mentioning.chosen = place; insertMention(); });
     return item;
   }));
   list.hidden = false;
@@ -258,36 +258,36 @@ function chooseMention(place) {
   mentioning.box.setAttribute("aria-activedescendant", `mention-${mentioning.chosen}`);
 }
 
-function takeMention() {
+function insertMention() {
   const {box, from, options, chosen} = mentioning;
   box.setRangeText(`${options[chosen].nick} `, from, box.selectionStart, "end");
-  endMentions();
+  closeMentions();
   keepDraft(box);
 }
 
-function endMentions() {
+function closeMentions() {
   if (!mentioning) return;
   mentioning.box.removeAttribute("aria-activedescendant");
   mentioning = null;
   list.hidden = true;
 }
 
-// ---- What people do ----
+// ---- Events of the page ----
 
 for (const box of document.querySelectorAll(".say-form textarea")) {
-  box.form.noValidate = true; // `send` sends nothing that is empty, and a second click finds an empty box
+  box.form.noValidate = true; // `send` ignores an empty box, such as after a second click
   if (!box.value) box.value = sessionStorage.getItem(draftKey(box)) ?? "";
   box.addEventListener("input", () => { keepDraft(box); offerMentions(box); });
-  box.addEventListener("blur", endMentions);
+  box.addEventListener("blur", closeMentions);
   box.addEventListener("keydown", event => {
     if (event.isComposing) return;
     if (mentioning) {
       const act = {
         ArrowDown: () => chooseMention(mentioning.chosen + 1),
         ArrowUp: () => chooseMention(mentioning.chosen - 1),
-        Enter: takeMention,
-        Tab: takeMention,
-        Escape: endMentions,
+        Enter: insertMention,
+        Tab: insertMention,
+        Escape: closeMentions,
       }[event.key];
       if (act && !event.shiftKey) {
         event.preventDefault();
@@ -320,12 +320,12 @@ document.addEventListener("click", async event => {
     showEarlier(link).catch(() => location.assign(link.href));
   } else if (link.matches("[data-edit]")) {
     event.preventDefault();
-    editHere(link).catch(() => location.assign(link.href));
+    editInPlace(link).catch(() => location.assign(link.href));
   }
 });
 
-/** The form of the page that the link leads to, in the place of what was said. */
-async function editHere(link) {
+/** Show the form of the edit page in place of the message. */
+async function editInPlace(link) {
   const parts = await fetchParts(link.href);
   const form = parts.getElementById("edit-form");
   const line = link.closest(".line"), main = line.querySelector(".line-main");
@@ -348,11 +348,11 @@ async function editHere(link) {
     event.preventDefault();
     const target = event.submitter?.formAction || form.action;
     const response = await fetch(target, {method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual"});
-    if (response.type !== "opaqueredirect") return form.submit(); // the whole page says what is wrong
+    if (response.type !== "opaqueredirect") return form.submit(); // the server's page shows the error
     if (!isLatest) return location.reload();
-    form.remove(); // the next look brings what is said now
+    form.remove(); // the refresh shows the changed message
     main.hidden = false;
-    await lookAgain({lines: true, thread: true});
+    await refresh({lines: true, thread: true});
   });
 }
 
@@ -374,38 +374,38 @@ onKeys({
 scroll.addEventListener("scroll", () => {
   if (!unseen || !isAtEnd()) return;
   unseen = 0;
-  tellBelow();
+  showBelowCount();
 }, {passive: true});
 
 document.addEventListener("visibilitychange", () => {
-  // What comes while nobody looks is new when they are back.
+  // Messages that arrive in the background are marked as new.
   if (document.hidden) lineAt = String(Math.max(0, ...numbers()));
-  else lookAgain({lines: true, thread: true});
+  else refresh({lines: true, thread: true});
 });
 
-// ---- What happens ----
+// ---- Events of the flow ----
 
-const lookAgain = looker({lines: refreshLines, thread: refreshThread});
+const refresh = refresher({lines: refreshLines, thread: refreshThread});
 
-function hear({kind, number}) {
+function receive({kind, number}) {
   if (kind === "beat") {
-    if (number !== lastBeat || lookAgain.isDue()) lookAgain({lines: true, thread: true});
+    if (number !== lastBeat || refresh.isDue()) refresh({lines: true, thread: true});
     lastBeat = number;
     return;
   }
   if (flow ? kind === "edit" || kind === "delete" : kind === "private-edit") refreshOne(number).catch(() => {});
-  lookAgain({lines: true, thread: true});
+  refresh({lines: true, thread: true});
 }
 
 const named = location.hash.startsWith("#message-") ? $(location.hash.slice(1)) : null;
 if (named) named.scrollIntoView({block: "center"});
 if (lines.contains(named)) {
-  // It is in sight.
+  // Already scrolled to.
 } else if (isLatest && $("new")) {
   $("new").scrollIntoView({block: "center"});
 } else {
   toEnd();
 }
 above.observe($("before-lines"));
-tellTimes();
-listen(events, hear, () => lookAgain({lines: true, thread: true}));
+updateTimes();
+subscribe(events, receive, () => refresh({lines: true, thread: true}));

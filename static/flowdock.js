@@ -1,4 +1,4 @@
-// The Flowdock server's pages: times that go on, copy buttons, forms that are sent once, menus that close.
+// For all pages of the Flowdock server: relative times, copy buttons, forms that are sent once, menus that close.
 // Every page works without it.
 
 const MINUTE = 60_000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
@@ -10,7 +10,7 @@ const dayAndYear = new Intl.DateTimeFormat("en-GB", {day: "numeric", month: "sho
 const longDay = new Intl.DateTimeFormat("en-GB", {weekday: "long", day: "numeric", month: "long"});
 const clock = new Intl.DateTimeFormat("en-GB", {hour: "2-digit", minute: "2-digit"});
 
-function longAgo(moment, style) {
+function timeAgo(moment, style) {
   if (style === "day") return longDay.format(moment);
   if (style === "clock") return clock.format(moment);
   const age = Date.now() - moment;
@@ -22,18 +22,18 @@ function longAgo(moment, style) {
   return (moment.getFullYear() === new Date().getFullYear() ? day : dayAndYear).format(moment);
 }
 
-/** Write the times below `root` anew, in this computer's time zone. */
-export function tellTimes(root = document) {
+/** Update the times in `root`, in the browser's time zone. */
+export function updateTimes(root = document) {
   for (const time of root.querySelectorAll("time[data-style]")) {
     const moment = new Date(time.dateTime);
-    const text = longAgo(moment, time.dataset.style), title = exact.format(moment);
+    const text = timeAgo(moment, time.dataset.style), title = exact.format(moment);
     if (time.textContent !== text) time.textContent = text;
     if (time.title !== title) time.title = title;
   }
 }
 
-/** Show the copy buttons below `root`, which do nothing without a script. */
-function offerCopies(root = document) {
+/** Show the copy buttons in `root`, which need this script. */
+function showCopyButtons(root = document) {
   for (const button of root.querySelectorAll("button[data-copy]")) button.hidden = false;
 }
 
@@ -41,7 +41,7 @@ async function copy(text, said, field) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // No clipboard on a page that came over plain HTTP: select it, so that the keyboard can.
+    // Pages over plain HTTP have no clipboard API: select the text and use the old command.
     if (!field) return false;
     field.select();
     if (!document.execCommand("copy")) return false;
@@ -83,11 +83,11 @@ document.addEventListener("submit", event => {
   if (event.target.dataset.sent) event.preventDefault();
   event.target.dataset.sent = "1";
 });
-// A page that comes back from the browser's memory may send its forms again.
+// A page restored by the Back button may send its forms again.
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
-tellTimes();
-offerCopies();
-setInterval(tellTimes, MINUTE / 2);
+updateTimes();
+showCopyButtons();
+setInterval(updateTimes, MINUTE / 2);

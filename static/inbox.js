@@ -1,24 +1,24 @@
-// A flow's inbox that stays up to date: threads open in place, and what happens in the flow arrives by itself.
+// A flow's inbox: opens threads in place and shows new activity as it arrives.
 
-import {fetchParts, takeOver, takeOverWhole, looker, listen, onKeys, tellUnread} from "./live.js";
+import {fetchParts, updateChildren, updateElement, refresher, subscribe, onKeys, showUnreadInTitle} from "./live.js";
 
-const MOST_ROWS = 400; // a window that is open for weeks lets the oldest go
-const UNDO = 8000; // milliseconds that a thread that was marked as done can be brought back by one press
+const MOST_ROWS = 400; // a page that is open for weeks drops the oldest rows
+const UNDO = 8000; // milliseconds during which marking a thread as done can be undone
 
 const inbox = document.getElementById("inbox");
 const flow = inbox.dataset.flow;
 const query = inbox.dataset.query;
 const threadAddress = new RegExp(`^${RegExp.escape ? RegExp.escape(flow) : flow}/threads/([^/]+)$`);
 const $ = id => document.getElementById(id);
-/** An address that says that nobody sees what it brings, where that is so: then it does not count as read. */
+/** Add `unseen=1` to the address while the page is in the background, so that what it fetches does not count as read. */
 const seenOrNot = address => document.hidden ? `${address}${address.includes("?") ? "&" : "?"}unseen=1` : address;
 
 // ---- The list ----
 
 const rows = $("rows");
 let seen = Number(rows.dataset.number); // of the flow's latest message
-let moved = new Set(); // threads that moved while nobody was looking at the top of the list
-// Side by side, list and thread scroll by themselves; on a narrow screen the page does. As look.css has it.
+let updated = new Set(); // threads with new activity while the top of the list was out of sight
+// On a wide screen list and thread scroll separately, on a narrow one the page scrolls; see look.css.
 const isWide = matchMedia("(min-width: 52rem)");
 const scroller = () => isWide.matches ? $("threads") : document.scrollingElement;
 const threadScroller = () => isWide.matches ? $("thread") : document.scrollingElement;
@@ -30,32 +30,32 @@ async function refreshList() {
   const fresh = parts.getElementById("rows");
   const last = fresh.lastElementChild?.dataset.place;
   const wasAtTop = scroller().scrollTop < 8;
-  // Rows that were shown below what was fetched are still right, unless so much happened that some lie in between.
+  // Rows below the fetched ones are still right, unless more threads changed than one page holds.
   const goesOn = parts.getElementById("more") !== null && last <= rows.firstElementChild?.dataset.place
     && !(wasAtTop && rows.childElementCount > MOST_ROWS);
   const isBelow = row => goesOn && row.dataset.place < last;
   const shownBelow = [...rows.children].some(isBelow);
   const before = new Set([...rows.children].map(row => row.dataset.key));
-  const changed = inPlace(() => {
-    const changed = takeOver(rows, fresh, isBelow);
+  const changed = keepingPosition(() => {
+    const changed = updateChildren(rows, fresh, isBelow);
     for (const row of changed) {
       row.classList.add("is-arriving");
-      if (document.hidden || !wasAtTop) moved.add(row.dataset.key);
+      if (document.hidden || !wasAtTop) updated.add(row.dataset.key);
     }
-    tellMoved();
+    showUpdatedCount();
     return changed;
   });
   if (!shownBelow) $("after-rows").replaceChildren(...parts.getElementById("after-rows").childNodes);
-  for (const part of ["flows", "filters", "views"]) takeOverWhole($(part), parts.getElementById(part));
-  tellTitle();
+  for (const part of ["flows", "filters", "views"]) updateElement($(part), parts.getElementById(part));
+  updateTitle();
   seen = Math.max(seen, Number(fresh.dataset.number));
   markCurrent();
   const arrived = changed.filter(row => !before.has(row.dataset.key)).length;
   if (changed.length) $("news").textContent = arrived ? `${counted(arrived, "new thread")}` : `${counted(changed.length, "thread")} updated`;
 }
 
-/** Do something to the rows so that what is being read does not move. Browsers are not of one mind on it. */
-function inPlace(act) {
+/** Change the rows while the one at the top of the view keeps its position, which browsers handle differently. */
+function keepingPosition(act) {
   const top = isWide.matches ? $("threads").getBoundingClientRect().top : 0;
   const reading = scroller().scrollTop < 8 ? null
     : [...rows.children].find(row => row.getBoundingClientRect().bottom > top + $("threads").firstElementChild.offsetHeight);
@@ -67,22 +67,22 @@ function inPlace(act) {
 
 const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
-function tellMoved() {
-  const count = moved.size;
+function showUpdatedCount() {
+  const count = updated.size;
   const bar = $("moved");
   bar.hidden = count === 0 || scroller().scrollTop < 8;
   bar.textContent = `${counted(count, "thread")} ${count === 1 ? "has" : "have"} new activity`;
 }
 
-function tellTitle() {
+function updateTitle() {
   const title = $("thread").dataset.title;
-  tellUnread(Number($("flows").dataset.unread), title ? `${title} · ${inbox.dataset.name}` : inbox.dataset.name);
+  showUnreadInTitle(Number($("flows").dataset.unread), title ? `${title} · ${inbox.dataset.name}` : inbox.dataset.name);
 }
 
-function lookedAtTop() {
-  if (document.hidden || !moved.size || scroller().scrollTop >= 8) return;
-  moved.clear();
-  tellMoved();
+function clearUpdatedAtTop() {
+  if (document.hidden || !updated.size || scroller().scrollTop >= 8) return;
+  updated.clear();
+  showUpdatedCount();
 }
 
 const rowOf = thread => thread && rows.querySelector(`[data-key="${CSS.escape(thread)}"]`);
@@ -98,7 +98,7 @@ async function showMore(link, {focus} = {focus: true}) {
   if (focus) more[0]?.querySelector("a").focus({preventScroll: true});
 }
 
-// Whoever scrolls on gets on.
+// Load more rows at the end of the list.
 let isFetchingMore = false;
 const ahead = new IntersectionObserver(async ([entry]) => {
   const link = $("more");
@@ -106,17 +106,17 @@ const ahead = new IntersectionObserver(async ([entry]) => {
   isFetchingMore = true;
   try {
     await showMore(link, {focus: document.activeElement === link});
-    ahead.unobserve($("after-rows")); // so that it speaks again where the end is still in sight
+    ahead.unobserve($("after-rows")); // so that it fires again if the end is still in sight
     ahead.observe($("after-rows"));
   } catch {
-    // The link is still there to be pressed.
+    // The link remains and can be clicked.
   } finally {
     isFetchingMore = false;
   }
 }, {rootMargin: "600px"});
 ahead.observe($("after-rows"));
 
-/** The page is about the thread that is open, else about the flow: as the server has it. */
+/** Show the list or the thread, and give the one that is shown the page's h1, as the server does. */
 function openPart(part) {
   inbox.dataset.open = part;
   const old = document.querySelector(".inbox-title");
@@ -138,7 +138,7 @@ function markCurrent() {
 // ---- The thread ----
 
 let opening = 0;
-const drafts = new Map(); // what was typed into a thread's box and not sent
+const drafts = new Map(); // comments that were typed and not sent, by thread
 
 async function openThread(address, {push}) {
   const turn = ++opening;
@@ -150,11 +150,11 @@ async function openThread(address, {push}) {
   $("thread").replaceWith(pane);
   if (push) history.pushState(null, "", url.pathname + url.search);
   openPart("thread");
-  tellTitle();
-  moved.delete(pane.dataset.thread);
-  tellMoved();
+  updateTitle();
+  updated.delete(pane.dataset.thread);
+  showUpdatedCount();
   markCurrent();
-  if (rowOf(pane.dataset.thread)?.classList.contains("is-unread")) tellMarks();
+  if (rowOf(pane.dataset.thread)?.classList.contains("is-unread")) refreshMarks();
   restoreDraft();
   threadScroller().scrollTop = 0;
   pane.focus({preventScroll: true});
@@ -167,25 +167,25 @@ function closeThread({push}) {
   $("thread").replaceWith($("no-thread").content.firstElementChild.cloneNode(true));
   if (push) history.pushState(null, "", flow + query);
   openPart("list");
-  tellTitle();
-  tellMoved();
+  updateTitle();
+  showUpdatedCount();
   markCurrent();
   if (last) rowOf(last)?.querySelector("a").focus();
 }
 
 // ---- Read and done ----
 
-/** Post to an address of a thread, as this page's forms do. */
+/** Post `fields` to an address of a thread, with the page's CSRF token. */
 async function send(address, fields) {
   const body = new URLSearchParams(new FormData($("mark-form")));
   for (const [name, value] of Object.entries(fields)) body.set(name, value);
   const response = await fetch(address, {method: "POST", body, redirect: "manual"});
-  if (response.type !== "opaqueredirect") location.reload(); // signed out, or the thread is gone: the server says so
+  if (response.type !== "opaqueredirect") location.reload(); // signed out, or the thread was deleted: the page shows it
 }
 
-/** What is read or done has changed: here, and in this person's other windows. */
-function tellMarks() {
-  lookAgain({list: true});
+/** Refresh the list here and in this person's other windows after a change of what is read or done. */
+function refreshMarks() {
+  refresh({list: true});
   tellOthers({kind: "marks"});
 }
 
@@ -202,8 +202,8 @@ async function markDone(thread, isDone) {
     row?.classList.toggle("is-done", isDone);
   }
   toast(isDone ? "Marked as done." : "Moved back to To do.", isDone ? () => markDone(thread, false) : null);
-  if (isOpen && !isDone) lookAgain({thread: true});
-  tellMarks();
+  if (isOpen && !isDone) refresh({thread: true});
+  refreshMarks();
 }
 
 const shown = () => new URLSearchParams(query).get("show") ?? "";
@@ -211,7 +211,7 @@ const shown = () => new URLSearchParams(query).get("show") ?? "";
 async function markUnread(thread) {
   if ($("thread").dataset.thread === thread) closeThread({push: true});
   await send(`${flow}/threads/${thread}/unread`, {});
-  tellMarks();
+  refreshMarks();
 }
 
 let toastEnds = null;
@@ -234,7 +234,7 @@ function toast(sentence, undo) {
   toastEnds = setTimeout(() => { box.hidden = true; }, UNDO);
 }
 
-/** The thread that a key is about: the one that has the focus in the list, else the one that is open. */
+/** The thread that a shortcut applies to: the focused one in the list, else the open one. */
 function chosen() {
   return document.activeElement.closest?.(".thread-row")?.dataset.key ?? $("thread").dataset.thread;
 }
@@ -292,11 +292,11 @@ async function refreshThread() {
   const wasAtEnd = scrolled.scrollHeight - scrolled.scrollTop - scrolled.clientHeight < 48 && scrolled.scrollTop > 0;
   const fresh = parts.getElementById("timeline");
   const first = Number(fresh.firstElementChild?.dataset.key ?? 0);
-  const arrived = takeOver($("timeline"), fresh, message => Number(message.dataset.key) < first, "start");
-  takeOver($("thread-body"), parts.getElementById("thread-body"));
+  const arrived = updateChildren($("timeline"), fresh, message => Number(message.dataset.key) < first, "start");
+  updateChildren($("thread-body"), parts.getElementById("thread-body"));
   for (const message of arrived) message.classList.add("is-arriving");
   pane.dataset.title = parts.getElementById("thread").dataset.title;
-  tellTitle();
+  updateTitle();
   if (wasAtEnd) scrolled.scrollTop = scrolled.scrollHeight;
 }
 
@@ -309,7 +309,7 @@ async function showEarlier(link) {
   const next = parts.getElementById("earlier");
   if (next) link.replaceWith(next);
   else link.parentElement.remove();
-  // What was being read stays where it is, also in browsers that do not see to it themselves.
+  // Keep the scroll position, also in browsers without scroll anchoring.
   pane.scrollTop = top + pane.scrollHeight - height;
   next?.focus({preventScroll: true});
 }
@@ -319,7 +319,7 @@ async function sendComment(form) {
   if (!words.trim() || form.dataset.sent) return;
   form.dataset.sent = "1";
   const body = new URLSearchParams(new FormData(form));
-  // Whoever looks elsewhere meanwhile does not find what was sent in the box, to be sent again.
+  // Cleared before the response, so that somebody who leaves the page does not find the sent comment in the box.
   box.value = "";
   const bringBack = () => {
     if (box.isConnected) box.value = [words, box.value].filter(Boolean).join("\n");
@@ -330,14 +330,14 @@ async function sendComment(form) {
     response = await fetch(form.action, {method: "POST", body, keepalive: true});
   } catch {
     bringBack();
-    if (box.isConnected) sayProblem("Flowdock cannot be reached, so your comment was not posted. Try again.");
+    if (box.isConnected) showProblem("Flowdock cannot be reached, so your comment was not posted. Try again.");
     return;
   } finally {
     delete form.dataset.sent;
   }
   if (!response.ok) {
     bringBack();
-    // Too long, or signed out meanwhile: the whole page says so. What was typed is sent along.
+    // Too long, or signed out: submit the form, so that the server's page shows the error with the typed text.
     if (box.isConnected) form.submit();
     return;
   }
@@ -352,7 +352,7 @@ async function sendComment(form) {
   pane.scrollTop = pane.scrollHeight;
 }
 
-function sayProblem(sentence) {
+function showProblem(sentence) {
   const problem = $("said-problem") ?? document.createElement("p");
   problem.id = "said-problem";
   problem.className = "hint hint-error";
@@ -361,11 +361,11 @@ function sayProblem(sentence) {
   $("comment").after(problem);
 }
 
-// ---- What a thread offers to do ----
+// ---- Actions of a thread ----
 
-const pressed = new Set(); // addresses of buttons whose service has not answered yet
+const pressed = new Set(); // addresses of buttons whose service has not responded yet
 
-/** Press one of the thread's buttons where it stands: nothing that is being typed is lost. */
+/** Run an action of the thread without leaving the page, so that a typed comment is kept. */
 async function press(form) {
   const address = form.action, thread = $("thread").dataset.thread;
   delete form.dataset.sent;
@@ -386,12 +386,12 @@ async function press(form) {
     form.removeAttribute("aria-busy");
   }
   if ($("thread").dataset.thread !== thread) return;
-  tellOutcome(outcome);
-  lookAgain({thread: true});
+  showOutcome(outcome);
+  refresh({thread: true});
 }
 
-/** As the server's own page has it, see _notices.html. */
-function tellOutcome({message, done, url}) {
+/** The same notice as in _notices.html. */
+function showOutcome({message, done, url}) {
   const box = document.createElement("div"), icon = $("outcome-icons").content.querySelector(done ? ".is-done" : ".is-not-done");
   const words = document.createElement("div");
   box.className = `notice notice-flat notice-${done ? "ok" : url ? "warn" : "danger"}`;
@@ -410,7 +410,7 @@ function tellOutcome({message, done, url}) {
   box.scrollIntoView({block: "nearest"});
 }
 
-// ---- What people do ----
+// ---- Events of the page ----
 
 document.addEventListener("click", event => {
   if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
@@ -424,7 +424,7 @@ document.addEventListener("click", event => {
     ?? (link.closest(".thread-row") && threadAddress.test(link.pathname) ? () => openThread(link.href, {push: true}) : null);
   if (!act) return;
   event.preventDefault();
-  // Where it does not work in place, the server's own page works or says what is the matter.
+  // If it fails, the link's own page opens or shows the error.
   Promise.resolve(act()).catch(() => location.assign(link.href));
 });
 
@@ -461,24 +461,24 @@ window.addEventListener("popstate", () => {
 });
 
 document.addEventListener("visibilitychange", () => {
-  lookedAtTop();
-  // What came while nobody looked counts as read from now on.
-  if (!document.hidden && $("thread").dataset.thread) lookAgain({thread: true, list: true});
+  clearUpdatedAtTop();
+  // What arrived in the background counts as read now.
+  if (!document.hidden && $("thread").dataset.thread) refresh({thread: true, list: true});
 });
-document.addEventListener("scroll", lookedAtTop, {capture: true, passive: true});
+document.addEventListener("scroll", clearUpdatedAtTop, {capture: true, passive: true});
 
-// ---- What happens in the flow ----
+// ---- Events of the flow ----
 
-const lookAgain = looker({list: refreshList, thread: refreshThread});
+const refresh = refresher({list: refreshList, thread: refreshThread});
 
-function hear({kind, thread, number}) {
+function receive({kind, thread, number}) {
   if (kind === "beat") {
-    if (number > seen || lookAgain.isDue()) lookAgain({list: true, thread: true});
+    if (number > seen || refresh.isDue()) refresh({list: true, thread: true});
     return;
   }
   if (kind === "presence") return;
-  if (kind === "marks") return lookAgain({list: true, thread: true});
-  lookAgain({list: true, thread: kind === "source" || thread === $("thread").dataset.thread});
+  if (kind === "marks") return refresh({list: true, thread: true});
+  refresh({list: true, thread: kind === "source" || thread === $("thread").dataset.thread});
 }
 
-const tellOthers = listen(`${flow}/events`, hear, () => lookAgain({list: true, thread: true}));
+const tellOthers = subscribe(`${flow}/events`, receive, () => refresh({list: true, thread: true}));

@@ -1,19 +1,19 @@
-// What open pages share: fetching the markup that a reload would bring, taking over what differs, and hearing of news.
+// Shared by open pages: fetching the current markup, applying what differs, and the stream of events.
 //
-// The server says over one event stream *that* something happened and where. A page then fetches the same markup that a
-// reload would bring and takes over what differs, part by part. So nothing depends on having heard every event: after a
-// lost connection the page looks once, and is as good as new.
+// An event says only that something changed and where. The page then fetches the markup that a reload would show and
+// applies what differs, part by part. So no event has to arrive: after a lost connection one refresh brings the page up
+// to date.
 
-import {tellTimes} from "./flowdock.js";
+import {updateTimes} from "./flowdock.js";
 
-const PAUSE = 250; // milliseconds between two looks while much is happening
-const WITHOUT_CONNECTION = 5000; // milliseconds after which the page says that it is not up to date
+const PAUSE = 250; // milliseconds between two refreshes
+const WITHOUT_CONNECTION = 5000; // milliseconds without a connection before the page shows "Reconnecting"
 
 const connection = document.getElementById("connection");
 
-// ---- Taking over what differs ----
+// ---- Applying what differs ----
 
-/** Parsed, but no part of the page yet. */
+/** Fetch `address` and return its parsed markup, which is not part of the page yet. */
 export async function fetchParts(address) {
   let response, text;
   try {
@@ -26,14 +26,14 @@ export async function fetchParts(address) {
   if (!response.ok) throw new Unreachable(`${response.status} from ${address}`);
   const template = document.createElement("template");
   template.innerHTML = text;
-  tellTimes(template.content);
+  updateTimes(template.content);
   return template.content;
 }
 
-/** Signed out meanwhile, no longer in the flow, or the thread was deleted: the page is no longer what it was. */
+/** The page no longer exists for this person: signed out, not in the flow, or the thread was deleted. */
 export class Gone extends Error {}
 
-/** The server restarts, or the network is away: the same again, later. */
+/** The server cannot be reached. The request is repeated later. */
 export class Unreachable extends Error {}
 
 export function differs(one, other) {
@@ -43,25 +43,25 @@ export function differs(one, other) {
     for (const time of copy.querySelectorAll("time")) { time.textContent = ""; time.title = ""; }
     for (const link of copy.querySelectorAll("[aria-current]")) link.removeAttribute("aria-current");
     for (const menu of copy.querySelectorAll("details")) menu.open = false;
-    // The form's own token differs from one answer to the next.
+    // The CSRF token differs in each response.
     for (const field of copy.querySelectorAll("[name=csrfmiddlewaretoken]")) field.remove();
     return copy.outerHTML.replace(' class=""', "");
   };
   return markup(one) !== markup(other);
 }
 
-/** Put `element` before `next`. Where it can be told, an element that moves keeps focus and selection. */
+/** Put `element` before `next`. With `moveBefore` it keeps focus and selection. */
 function place(parent, element, next) {
   if (parent.moveBefore && element.isConnected) parent.moveBefore(element, next);
   else parent.insertBefore(element, next);
 }
 
 /**
- * Make the keyed children of `parent` those of `fresh`, touching only what differs.
- * `keep` tells which of the others stay; they are expected before (`at: "start"`) or after ("end") the fresh ones.
- * Returns those that are new or have changed.
+ * Make the children of `parent` that have a key those of `fresh`, changing only what differs.
+ * Other children stay if `keep` returns true for them, before (`at: "start"`) or after ("end") the fresh ones.
+ * Returns the children that are new or have changed.
  */
-export function takeOver(parent, fresh, keep = () => false, at = "end") {
+export function updateChildren(parent, fresh, keep = () => false, at = "end") {
   const old = new Map([...parent.children].filter(child => child.dataset.key).map(child => [child.dataset.key, child]));
   const focused = parent.contains(document.activeElement) ? document.activeElement.closest("[data-key]")?.dataset.key : null;
   const changed = [];
@@ -95,8 +95,8 @@ export function takeOver(parent, fresh, keep = () => false, at = "end") {
   return changed;
 }
 
-/** Bring a `box` in which only some children matter up to date as a whole, and keep the focus in it. */
-export function takeOverWhole(box, fresh) {
+/** Replace the children and attributes of `box` by those of `fresh` if they differ, and keep the focus in it. */
+export function updateElement(box, fresh) {
   if (!fresh || !differs(box, fresh)) return;
   const focused = box.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
   box.replaceChildren(...fresh.childNodes);
@@ -105,15 +105,15 @@ export function takeOverWhole(box, fresh) {
 }
 
 /**
- * Who looks again when something happened. `looks` maps the names of a page's parts to functions that refresh them;
- * the returned function takes the parts that are due, and much at once is one look.
+ * Return a function that refreshes parts of the page: `refresh({list: true})`. `refreshers` maps the parts' names to
+ * functions. Calls during a refresh are combined into the next one.
  */
-export function looker(looks) {
-  const due = Object.fromEntries(Object.keys(looks).map(part => [part, false]));
+export function refresher(refreshers) {
+  const due = Object.fromEntries(Object.keys(refreshers).map(part => [part, false]));
   const isDue = () => Object.values(due).some(Boolean);
   let looking = false;
 
-  async function lookAgain(what) {
+  async function refresh(what) {
     Object.assign(due, what);
     if (looking) return;
     looking = true;
@@ -121,67 +121,67 @@ export function looker(looks) {
       const now = {...due};
       for (const part of Object.keys(due)) due[part] = false;
       try {
-        await Promise.all(Object.keys(looks).map(part => now[part] && looks[part]()));
+        await Promise.all(Object.keys(refreshers).map(part => now[part] && refreshers[part]()));
       } catch (error) {
         looking = false;
         if (error instanceof Gone) return location.reload();
         if (!(error instanceof Unreachable)) throw error;
-        for (const part of Object.keys(due)) due[part] ||= now[part]; // the next beat takes it up
+        for (const part of Object.keys(due)) due[part] ||= now[part]; // the next beat refreshes them
         return;
       }
       await new Promise(resolve => setTimeout(resolve, PAUSE));
     }
     looking = false;
   }
-  lookAgain.isDue = isDue;
-  return lookAgain;
+  refresh.isDue = isDue;
+  return refresh;
 }
 
-function connect(address, tell) {
+function connect(address, receive) {
   const stream = new EventSource(address);
   let lost = null;
   stream.addEventListener("beat", event => {
     clearTimeout(lost);
     lost = null;
     connection.hidden = true;
-    tell({kind: "beat", number: Number(event.data)});
+    receive({kind: "beat", number: Number(event.data)});
   });
-  stream.addEventListener("note", event => tell(JSON.parse(event.data)));
+  stream.addEventListener("note", event => receive(JSON.parse(event.data)));
   stream.addEventListener("error", () => {
     lost ??= setTimeout(() => { connection.hidden = false; }, WITHOUT_CONNECTION);
-    // Browsers try again by themselves after a broken connection, but not after an answer that is no stream.
-    if (stream.readyState === EventSource.CLOSED) setTimeout(() => connect(address, tell), 2000 + Math.random() * 3000);
+    // Browsers reconnect after a lost connection, but not after a response that is not a stream.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => connect(address, receive), 2000 + Math.random() * 3000);
   });
 }
 
 /**
- * Hear of what happens at `address`; `begin` is called once, for what happened between the making of the page and now.
- * Returns a function that tells this person's other windows something.
+ * Call `receive` with each event of the stream at `address`, and `begin` once, for what happened while the page loaded.
+ * Returns a function that sends an event to this person's other windows.
  *
- * Browsers open six connections to a host at most. So of all windows on an address one holds the stream, and tells the
- * rest.
+ * Browsers open at most six connections to a host. So only one of the windows with the same address opens the stream,
+ * and sends the events to the others.
  */
-export function listen(address, hear, begin) {
+export function subscribe(address, receive, begin) {
   if (!navigator.locks || !window.BroadcastChannel) {
-    connect(address, hear);
+    connect(address, receive);
     return () => {};
   }
   const others = new BroadcastChannel(address);
-  others.addEventListener("message", event => hear(event.data));
+  others.addEventListener("message", event => receive(event.data));
   navigator.locks.request(address, () => new Promise(() => {
-    connect(address, note => { hear(note); others.postMessage(note); });
+    connect(address, note => { receive(note); others.postMessage(note); });
   }));
-  // A window that holds the stream hears of it at once.
+  // The window that opens the stream gets a beat at once; this is for the others.
   setTimeout(begin, PAUSE);
   return note => others.postMessage(note);
 }
 
 // ---- Keys ----
 
-/** Whether what is typed at `target` is text, so that no key may mean anything else. */
+/** Whether `target` takes text, so that keys are not shortcuts there. */
 const takesText = target => target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
 
-/** Single keys, as the list behind "?" has them: `acts` maps what was pressed to what to do. */
+/** Keyboard shortcuts, as listed by "?": `acts` maps keys to functions. */
 export function onKeys(acts) {
   const help = document.getElementById("keys");
   document.addEventListener("keydown", event => {
@@ -197,7 +197,7 @@ export function onKeys(acts) {
   });
 }
 
-/** The number of what is unread, before the page's title. */
-export function tellUnread(count, title) {
+/** Show the number of unread threads or messages in the page's title. */
+export function showUnreadInTitle(count, title) {
   document.title = count ? `(${count > 99 ? "99+" : count}) ${title}` : title;
 }
