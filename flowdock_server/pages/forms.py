@@ -194,11 +194,11 @@ class ApplicationForm(Form, forms.ModelForm):  # type: ignore[type-arg]  # it ha
 
     def _post_clean(self) -> None:
         """Replace what the model's library says of a redirect URI, which is about fields and grant types."""
-        refused = list(self.errors.get("redirect_uris", []))
-        super()._post_clean()
+        refused = [str(error) for error in self.errors.get("redirect_uris", [])]
+        super()._post_clean()  # type: ignore[misc]  # the stubs leave it out
         if "redirect_uris" in self.errors:
             sentences = refused or ["Enter a valid URL, without a fragment (#)."]
-            self.errors["redirect_uris"] = self.error_class(sentences)
+            self.errors["redirect_uris"] = self.error_class([*sentences])
 
     def clean_icon(self) -> str:
         address: str = self.cleaned_data["icon"].strip()
