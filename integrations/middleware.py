@@ -7,10 +7,10 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from social_core.exceptions import SocialAuthBaseException
 
+from .access import AccessLost, FlowListNotAllowed, SignInNeeded
 from .fields import UndecipherableSecret
 from .flowdock.errors import FlowdockUnavailable, FlowNotAccessible, TokenRefused
 from .views import error_pages
-from .views.access import AccessLost, FlowListNotAllowed, SignInNeeded
 
 
 class FlowdockErrorMiddleware:

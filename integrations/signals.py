@@ -55,10 +55,10 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
+from .access import Organization, organizations, recent_organizations
 from .services import add as offer
 from .services.base import OfferedOrigin, Preset
 from .services.own_apps import OwnApp
-from .views.access import Organization, organizations, recent_organizations
 
 __all__ = [
     "OfferedOrigin",

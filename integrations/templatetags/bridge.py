@@ -17,11 +17,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from integrations import services
+from integrations.access import LAST_ANSWER_AT
 from integrations.flowdock.payload import clean_body, clean_title
 from integrations.history import Day
 from integrations.models import Delivery, Integration
 from integrations.services.own_apps import OwnApp
-from integrations.views.access import LAST_ANSWER_AT
 
 register = template.Library()
 

@@ -8,10 +8,10 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from integrations.access import flowdock_as, may_replace_secret, open_integration, signed_in
 from integrations.flowdock.errors import FlowNotAccessible, SourceGone
 from integrations.models import Integration
 
-from .access import flowdock_as, may_replace_secret, open_integration, signed_in
 from .buttons import button
 
 logger = logging.getLogger(__name__)

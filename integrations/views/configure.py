@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
+from integrations.access import flowdock_as, open_integration, signed_in
 from integrations.flowdock.client import Flow, is_on_api
 from integrations.forms import FiltersForm
 from integrations.models import Integration
@@ -20,7 +21,6 @@ from integrations.rehearsal import rehearse
 from integrations.services.filters import clean
 
 from . import error_pages
-from .access import flowdock_as, open_integration, signed_in
 
 logger = logging.getLogger(__name__)
 

@@ -24,10 +24,9 @@ from social_core.exceptions import (
     SocialAuthBaseException,
 )
 
+from integrations.access import AccessLost, forget_organizations, local, sign_in_url, way_back
 from integrations.flowdock.errors import FlowdockUnavailable, TokenRefused
 from integrations.flowdock.oauth import access_token, forget_access_token
-
-from .access import AccessLost, forget_organizations, local, sign_in_url, way_back
 
 logger = logging.getLogger(__name__)
 

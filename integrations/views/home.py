@@ -10,12 +10,11 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from integrations.access import list_flows
 from integrations.flowdock.client import Flow
 from integrations.flowdock.oauth import access_token
 from integrations.history import History, histories
 from integrations.models import Integration
-
-from .access import list_flows
 
 
 @dataclass(frozen=True, slots=True)

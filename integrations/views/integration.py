@@ -12,12 +12,12 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 
 from integrations import payload_display
+from integrations.access import can_open, may_replace_secret, open_integration, signed_in, watch_integration
 from integrations.activity import Activity, InvalidActivity
 from integrations.history import histories
 from integrations.models import Delivery, Event, Integration
 from integrations.storable import storable
 
-from .access import can_open, may_replace_secret, open_integration, signed_in, watch_integration
 from .buttons import button
 
 PAGE = 50

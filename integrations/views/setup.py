@@ -13,6 +13,15 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from integrations import ingest, services
+from integrations.access import (
+    flowdock_as,
+    may_replace_secret,
+    may_see_secret,
+    open_flow,
+    open_integration,
+    signed_in,
+    watch_integration,
+)
 from integrations.activity import Activity, Author, Status, Thread, escape, link
 from integrations.connecting import AlreadyConnected, connect, connected
 from integrations.flowdock.client import Flow
@@ -22,15 +31,6 @@ from integrations.models import Integration, Origin
 from integrations.services.base import TEST, OfferedOrigin, Service
 
 from . import error_pages
-from .access import (
-    flowdock_as,
-    may_replace_secret,
-    may_see_secret,
-    open_flow,
-    open_integration,
-    signed_in,
-    watch_integration,
-)
 from .buttons import button
 
 OWN_ORIGINS_SHOWN = 20

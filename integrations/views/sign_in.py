@@ -16,12 +16,12 @@ from social_core.actions import do_auth
 from social_django.utils import load_backend, load_strategy
 from social_django.views import complete
 
+from integrations.access import FlowListNotAllowed, flowdock_as, list_flows, sign_in_url, signed_in
 from integrations.flowdock.client import Flowdock, Person
 from integrations.flowdock.errors import FlowdockError, FlowdockUnavailable
 from integrations.flowdock.oauth import FlowdockOAuth2, access_token
 
 from . import error_pages
-from .access import FlowListNotAllowed, flowdock_as, list_flows, sign_in_url, signed_in
 from .buttons import button
 
 logger = logging.getLogger(__name__)

@@ -1,11 +1,12 @@
-"""The wall that import-linter cannot draw: it knows other packages as wholes only."""
+"""An import rule that import-linter cannot express, because it treats external packages as a whole."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
 
 SERVICES = Path(__file__).resolve().parents[2] / "integrations" / "services"
-# A service is bytes and headers in, an event out: Django's pure functions are welcome, its requests and ORM are not.
+# A service reads bytes and headers and returns a parsed event: it may use pure functions of Django, not its requests,
+# database or forms.
 ALLOWED = ("django.utils",)
 
 
