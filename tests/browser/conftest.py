@@ -49,7 +49,7 @@ def hook(stack: Stack) -> str:
 
 @pytest.fixture(scope="session")
 def life(stack: Stack, hook: str) -> str:
-    """All that the demonstration has beside octo/hello, and a poll that is still open; the poll's address."""
+    """Creates everything else that the demo has, and an open poll. Returns the poll's address."""
     story.replay_day(stack.env, day_of("gitlab"))
     polls.run(stack.env)
     asking = polls.somebody(stack.env, connect.ACCOUNT)
@@ -68,7 +68,7 @@ def browser(stack: Stack) -> Iterator[Browser]:
 
 @dataclass
 class Person:
-    """Somebody at a browser. `complaints` is what the browser's console and the pages' scripts complained of."""
+    """A person with a browser. `complaints` are the errors of the console and of the pages' scripts."""
 
     context: BrowserContext
     page: Page
@@ -77,7 +77,7 @@ class Person:
 
 @pytest.fixture
 def somebody(browser: Browser, stack: Stack) -> Iterator[Callable[..., Person]]:
-    """Opens a browser for a person: `account` signs in to Flowdock first, nobody stays signed out."""
+    """Opens a browser for a person, signed in to Flowdock as `account` unless it is None."""
     opened: list[Person] = []
 
     def open_browser(account: str | None = connect.ACCOUNT, size: str = "wide", scheme: str = "light") -> Person:

@@ -1,4 +1,4 @@
-"""The buttons of a thread, pressed where it stands: what their service answers is shown, and no word is lost."""
+"""The actions of a thread in the browser: the service's answer is shown, and a typed comment is kept."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 
 
 class Service(ThreadingHTTPServer):
-    """Answers a press by its path, and counts how often each was asked. `/slow` waits until it is let go."""
+    """A service that answers an action by its path and counts the requests. `/slow` waits until it is released."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
@@ -66,7 +66,7 @@ def service() -> Iterator[Service]:
 
 @pytest.fixture(scope="session")
 def flow_token(stack: Stack, browser: object) -> Callable[[Page], str]:
-    """Makes a source in Lobby by hand, as the developer of an application does."""
+    """Creates a source in Lobby manually, as the developer of an application."""
     options = ["--owner", connect.ACCOUNT, "--json"]
     made = stack.serve("create_application", "Lamps", "https://lamps.example/callback", *options)
     number = json.loads(made.stdout)["id"]
@@ -86,7 +86,7 @@ def flow_token(stack: Stack, browser: object) -> Callable[[Page], str]:
 def opened(
     stack: Stack, service: Service, flow_token: Callable[[Page], str], somebody: Callable[..., Person]
 ) -> Person:
-    """Somebody with a thread open that has a button of each kind, and a comment half typed."""
+    """A person with a thread open that has an action of each kind, and with a half-typed comment."""
     person = somebody()
     page = person.page
     names = {"Close it": "close", "Break it": "refuse", "Claim it": "challenge", "Take long": "slow"}
@@ -118,7 +118,9 @@ def opened(
         ("Claim it", "notice-warn", "The service does not know you yet."),
     ],
 )
-def test_what_came_of_a_press_is_shown_and_the_comment_stays(opened: Person, button: str, css: str, words: str) -> None:
+def test_an_actions_outcome_is_shown_and_a_typed_comment_stays(
+    opened: Person, button: str, css: str, words: str
+) -> None:
     page = opened.page
 
     page.get_by_role("button", name=button).click()
@@ -133,7 +135,7 @@ def test_what_came_of_a_press_is_shown_and_the_comment_stays(opened: Person, but
     assert opened.complaints == []
 
 
-def test_a_button_that_is_pressed_twice_is_asked_once(opened: Person, service: Service) -> None:
+def test_pressing_an_action_twice_sends_one_request(opened: Person, service: Service) -> None:
     page = opened.page
 
     page.get_by_role("button", name="Take long").dblclick()
@@ -143,7 +145,7 @@ def test_a_button_that_is_pressed_twice_is_asked_once(opened: Person, service: S
     assert service.asked == ["/slow"]
 
 
-def test_buttons_work_without_a_script(opened: Person) -> None:
+def test_actions_work_without_javascript(opened: Person) -> None:
     browser = opened.context.browser
     assert browser
     context = browser.new_context(java_script_enabled=False, storage_state=opened.context.storage_state())

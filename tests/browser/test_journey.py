@@ -1,4 +1,4 @@
-"""Pressing through the product in a real browser: policy, scripts and live parts included."""
+"""The whole product in a real browser, with its content security policy, scripts and live updates."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from .conftest import Person
 pytestmark = pytest.mark.browser
 
 
-def test_a_person_connects_a_repository_and_watches_it_come_alive(
-    stack: Stack, somebody: Callable[..., Person]
-) -> None:
+def test_a_person_connects_a_repository_and_sees_its_activity(stack: Stack, somebody: Callable[..., Person]) -> None:
     person = somebody()
     page = person.page
     page.goto(f"{stack.flowdock}/app/acme/lobby/settings")
@@ -47,9 +45,7 @@ def test_a_person_connects_a_repository_and_watches_it_come_alive(
     assert person.complaints == []
 
 
-def test_the_inbox_opens_a_thread_in_place_and_by_its_address(
-    stack: Stack, hook: str, somebody: Callable[..., Person]
-) -> None:
+def test_a_thread_opens_in_place_and_by_its_address(stack: Stack, hook: str, somebody: Callable[..., Person]) -> None:
     person = somebody()
     page = person.page
     page.goto(f"{stack.flowdock}/app/acme/main")
@@ -81,7 +77,7 @@ def test_a_comment_appears_in_another_persons_window(stack: Stack, hook: str, so
     assert one.complaints + other.complaints == []
 
 
-def test_denying_consent_leads_to_a_page_that_says_so(stack: Stack, somebody: Callable[..., Person]) -> None:
+def test_denying_consent_shows_a_page_that_says_so(stack: Stack, somebody: Callable[..., Person]) -> None:
     person = somebody(account="other@example.com")
     page = person.page
     page.goto(f"{stack.flowdock}/app/acme/lobby/settings")

@@ -1,4 +1,4 @@
-"""The inbox brings itself up to date, and takes nothing out of the hands of whoever reads or writes in it."""
+"""The inbox updates itself without disturbing a person who reads or writes in it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOBBY = "/app/acme/lobby"
 
 
 class Teller:
-    """Somebody whose script posts activities to Lobby."""
+    """A script that posts activities to Lobby."""
 
     def __init__(self, stack: Stack) -> None:
         self.address = f"{stack.flowdock}/flows/acme/lobby/messages"
@@ -54,7 +54,7 @@ def top_of(page: Page, words: str) -> float:
     return page.locator(".thread-row", has_text=words).evaluate("row => row.getBoundingClientRect().top")
 
 
-def test_a_thread_that_is_open_changes_under_the_hands_of_who_writes_in_it(
+def test_an_open_thread_is_updated_while_a_comment_is_typed(
     stack: Stack, somebody: Callable[..., Person], teller: Teller
 ) -> None:
     person = somebody()
@@ -77,7 +77,7 @@ def test_a_thread_that_is_open_changes_under_the_hands_of_who_writes_in_it(
     assert person.complaints == []
 
 
-def test_what_was_typed_is_there_again_after_a_look_elsewhere(
+def test_a_typed_comment_is_kept_while_another_thread_is_open(
     stack: Stack, somebody: Callable[..., Person], teller: Teller
 ) -> None:
     page = somebody().page
@@ -96,7 +96,7 @@ def test_what_was_typed_is_there_again_after_a_look_elsewhere(
     expect(page.get_by_role("textbox", name="Comment in Lobby")).to_have_value("not sent yet")
 
 
-def test_new_threads_move_nothing_that_is_being_read(
+def test_new_threads_do_not_move_the_rows_in_view(
     stack: Stack, somebody: Callable[..., Person], teller: Teller
 ) -> None:
     page = somebody().page
@@ -120,7 +120,7 @@ def test_new_threads_move_nothing_that_is_being_read(
     expect(first_row(page)).to_be_in_viewport()
 
 
-def test_a_thread_leaves_a_filter_that_it_no_longer_meets_and_the_counts_follow(
+def test_a_thread_leaves_a_filter_that_it_no_longer_matches_and_the_counts_change(
     stack: Stack, somebody: Callable[..., Person], teller: Teller
 ) -> None:
     page = somebody().page
@@ -137,7 +137,7 @@ def test_a_thread_leaves_a_filter_that_it_no_longer_meets_and_the_counts_follow(
     expect(page.locator("#filters [aria-current]", has_text="waiting for parts").locator(".count")).to_have_text("1")
 
 
-def test_the_list_is_walked_by_keyboard_while_it_changes(
+def test_the_list_can_be_navigated_by_keyboard_while_it_changes(
     stack: Stack, somebody: Callable[..., Person], teller: Teller
 ) -> None:
     page = somebody().page
@@ -158,7 +158,7 @@ def test_the_list_is_walked_by_keyboard_while_it_changes(
     expect(page.locator("#thread")).to_be_focused()
 
 
-def test_two_windows_of_one_browser_share_what_they_hear(
+def test_two_windows_of_one_browser_share_one_event_stream(
     stack: Stack, somebody: Callable[..., Person], teller: Teller
 ) -> None:
     person = somebody()
@@ -177,7 +177,7 @@ def test_two_windows_of_one_browser_share_what_they_hear(
     expect(first_row(windows[1])).to_contain_text("Heard by who stayed", timeout=20_000)
 
 
-def test_a_stopped_server_is_told_of_and_nothing_is_missed_when_it_is_back(
+def test_a_stopped_server_is_shown_and_nothing_is_missed_after_it_restarts(
     stack: Stack, somebody: Callable[..., Person], teller: Teller
 ) -> None:
     page = somebody().page
@@ -197,7 +197,7 @@ def test_a_stopped_server_is_told_of_and_nothing_is_missed_when_it_is_back(
     expect(page.get_by_text("Reconnecting")).to_be_hidden()
 
 
-def test_the_inbox_works_without_a_script(stack: Stack, somebody: Callable[..., Person], teller: Teller) -> None:
+def test_the_inbox_works_without_javascript(stack: Stack, somebody: Callable[..., Person], teller: Teller) -> None:
     teller.tell("1", "Read without a script")
     signed_in = somebody().context.storage_state()
     browser = somebody(account=None).context.browser

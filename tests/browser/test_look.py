@@ -1,4 +1,4 @@
-"""Every page, wide and narrow, light and dark: a screenshot to look at, no accessibility violation, nothing cut off."""
+"""Every page, wide and narrow, light and dark: takes a screenshot, and checks accessibility and overflow."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def say(stack: Stack, page: Page) -> None:
 
 
 def to_the_last(link: str) -> Callable[[Stack, Page], None]:
-    """Where the last link of that name leads from what was just said in the chat."""
+    """The address of the last link with that name in the message that was just posted."""
 
     def go(stack: Stack, page: Page) -> None:
         say(stack, page)
@@ -167,7 +167,7 @@ def private(stack: Stack, page: Page) -> None:
 
 
 def troubled(stack: Stack, page: Page) -> None:
-    """A source says what is wrong with it. It is made once; where it is there, it stays."""
+    """A source with an error message. It is created once."""
     page.goto(f"{stack.flowdock}/app/acme/main/settings")
     if not page.get_by_text("Its key has expired.").count():
         page.goto(f"{stack.flowdock}/account/applications/1")
@@ -184,7 +184,7 @@ def troubled(stack: Stack, page: Page) -> None:
 
 
 def account_with_keys(stack: Stack, page: Page) -> None:
-    """A token that was just made, and an application that may act for this person."""
+    """A token that was just created, and an authorized application."""
     bridge_home(stack, page)
     page.goto(f"{stack.flowdock}/account")
     page.get_by_label("Token name").fill("Tide gauge")
@@ -219,7 +219,7 @@ def joining(stack: Stack, page: Page) -> None:
 
 
 def invited(stack: Stack, page: Page) -> None:
-    """What somebody sees who has no account yet and follows the link in the mail."""
+    """The page of an invitation for a person without an account."""
     page.goto(f"{stack.flowdock}/app/acme/main/settings/people")
     page.get_by_label("E-mail addresses").fill("nadia@example.com")
     page.get_by_role("button", name="Send invitations").click()
@@ -232,7 +232,7 @@ def invited(stack: Stack, page: Page) -> None:
 
 
 def without_token(stack: Stack, page: Page) -> None:
-    """A form that was sent from elsewhere, or after the cookies were cleared."""
+    """A form that was sent from another site, or after the cookies were cleared."""
     page.goto(f"{stack.flowdock}/login")
     page.locator("[name=csrfmiddlewaretoken]").first.evaluate(
         "field => { field.form.noValidate = true; field.remove() }"
@@ -316,6 +316,6 @@ def violations(page: Page) -> list[str]:
 
 
 def overflow(page: Page) -> list[str]:
-    """Whether the page is wider than its window, so that people must scroll sideways."""
+    """Whether the page is wider than its window, so that it scrolls sideways."""
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return [f"{wide} px wider than its window"] if wide > 0 else []

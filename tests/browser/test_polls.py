@@ -1,4 +1,4 @@
-"""A poll with two people in front of it, each in a browser of their own."""
+"""A poll with two people, each in their own browser."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def option(person: Person, label: str) -> object:
     return person.page.locator(".poll-option", has=person.page.get_by_role("heading", name=label))
 
 
-def test_a_vote_shows_on_the_page_of_somebody_else_without_a_reload(
+def test_a_vote_appears_on_another_persons_page_without_a_reload(
     stack: Stack, life: str, somebody: Callable[..., Person]
 ) -> None:
     one, other = somebody(), somebody(account=connect.OTHER)
@@ -48,7 +48,7 @@ def test_a_vote_shows_on_the_page_of_somebody_else_without_a_reload(
     assert one.complaints + other.complaints == []
 
 
-def test_the_keyboard_alone_votes_and_keeps_its_place(stack: Stack, life: str, somebody: Callable[..., Person]) -> None:
+def test_voting_by_keyboard_keeps_the_focus(stack: Stack, life: str, somebody: Callable[..., Person]) -> None:
     person = somebody()
     open_poll(person, life)
 

@@ -1,4 +1,4 @@
-"""Two people at work in one flow: they talk, name each other, send files, and go through the inbox by keyboard."""
+"""Two people in one flow: they chat, mention each other, send files, and use the inbox by keyboard."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PIXEL = bytes.fromhex(
 )
 
 
-def test_two_people_talk_and_name_each_other(stack: Stack, somebody: Callable[..., Person]) -> None:
+def test_two_people_chat_and_mention_each_other(stack: Stack, somebody: Callable[..., Person]) -> None:
     mira, tom = somebody(), somebody(account=OTHER)
     for person in (mira, tom):
         person.page.goto(f"{stack.flowdock}{LOBBY}/chat")
@@ -43,7 +43,7 @@ def test_two_people_talk_and_name_each_other(stack: Stack, somebody: Callable[..
     assert mira.complaints + tom.complaints == []
 
 
-def test_a_message_is_put_right_where_it_stands(stack: Stack, somebody: Callable[..., Person]) -> None:
+def test_a_message_is_edited_in_place(stack: Stack, somebody: Callable[..., Person]) -> None:
     mira, tom = somebody(), somebody(account=OTHER)
     for person in (mira, tom):
         person.page.goto(f"{stack.flowdock}{LOBBY}/chat")
@@ -62,7 +62,7 @@ def test_a_message_is_put_right_where_it_stands(stack: Stack, somebody: Callable
     assert mira.complaints + tom.complaints == []
 
 
-def test_what_was_sent_is_no_draft_for_who_leaves_before_the_answer(
+def test_a_sent_message_is_not_restored_as_a_draft_after_leaving_the_page(
     stack: Stack, somebody: Callable[..., Person]
 ) -> None:
     page = somebody().page
@@ -81,7 +81,7 @@ def test_what_was_sent_is_no_draft_for_who_leaves_before_the_answer(
     assert len(held) == 1
 
 
-def test_what_could_not_be_sent_is_in_the_box_again(stack: Stack, somebody: Callable[..., Person]) -> None:
+def test_a_message_that_could_not_be_sent_is_restored(stack: Stack, somebody: Callable[..., Person]) -> None:
     page = somebody().page
     page.goto(f"{stack.flowdock}{LOBBY}/chat")
     page.route("**/chat/messages", lambda route: route.abort())
@@ -96,7 +96,7 @@ def test_what_could_not_be_sent_is_in_the_box_again(stack: Stack, somebody: Call
     expect(box).to_have_value("Not sent yet")
 
 
-def test_a_file_that_is_too_large_is_told_of_until_it_is_taken_away(
+def test_the_error_for_a_large_file_disappears_when_the_file_is_removed(
     stack: Stack, somebody: Callable[..., Person]
 ) -> None:
     page = somebody().page
@@ -114,7 +114,9 @@ def test_a_file_that_is_too_large_is_told_of_until_it_is_taken_away(
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_a_long_day_has_its_name_above_its_first_message(stack: Stack, somebody: Callable[..., Person]) -> None:
+def test_a_day_of_many_pages_has_its_heading_above_its_first_message(
+    stack: Stack, somebody: Callable[..., Person]
+) -> None:
     teller = Teller(stack)
     say = {"event": "message", "content": "One of many"}
     for _ in range(70):
@@ -131,7 +133,7 @@ def test_a_long_day_has_its_name_above_its_first_message(stack: Stack, somebody:
     expect(page.locator("#lines > .day")).to_have_count(1)
 
 
-def test_a_picture_that_is_sent_is_seen_by_the_other(stack: Stack, somebody: Callable[..., Person]) -> None:
+def test_a_sent_picture_is_shown_to_the_other_person(stack: Stack, somebody: Callable[..., Person]) -> None:
     mira, tom = somebody(), somebody(account=OTHER)
     for person in (mira, tom):
         person.page.goto(f"{stack.flowdock}{LOBBY}/chat")
@@ -147,7 +149,7 @@ def test_a_picture_that_is_sent_is_seen_by_the_other(stack: Stack, somebody: Cal
     assert mira.complaints + tom.complaints == []
 
 
-def test_the_inbox_is_gone_through_by_keyboard(stack: Stack, somebody: Callable[..., Person]) -> None:
+def test_the_inbox_can_be_used_by_keyboard(stack: Stack, somebody: Callable[..., Person]) -> None:
     teller = Teller(stack)
     for number in range(3):
         teller.tell(f"{number}", f"Keyed {number}")
@@ -177,7 +179,9 @@ def test_the_inbox_is_gone_through_by_keyboard(stack: Stack, somebody: Callable[
     assert person.complaints == []
 
 
-def test_what_an_action_answers_stays_while_the_thread_goes_on(stack: Stack, somebody: Callable[..., Person]) -> None:
+def test_the_outcome_of_an_action_stays_while_the_thread_is_updated(
+    stack: Stack, somebody: Callable[..., Person]
+) -> None:
     teller = Teller(stack)
     action = {
         "@type": "UpdateAction",
@@ -205,7 +209,7 @@ def test_what_an_action_answers_stays_while_the_thread_goes_on(stack: Stack, som
     expect(page.locator(".thread .notice")).to_be_visible()
 
 
-def test_what_a_service_told_is_deleted_from_the_open_thread(stack: Stack, somebody: Callable[..., Person]) -> None:
+def test_an_activity_is_deleted_from_the_open_thread(stack: Stack, somebody: Callable[..., Person]) -> None:
     teller = Teller(stack)
     teller.tell("gone", "A lamp nobody needs")
     person, other = somebody(account=OTHER), somebody()

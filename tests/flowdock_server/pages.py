@@ -1,4 +1,4 @@
-"""What the tests of the pages share: people at a browser, and what is written in what they see."""
+"""Shared by the tests of pages: a browser for a user, and the elements and text of a page."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .conftest import activity
 
 
 def browser(user: User | None = None, **kwargs: bool) -> Client:
-    """Somebody's browser, signed in as `user`; nobody's without."""
+    """A browser, signed in as `user` if given."""
     client = Client(**kwargs)
     if user:
         client.force_login(user)
     return client
 
 
-def tell(source: Source, key: str = "pr:42", **changes: object) -> Message:
+def post_activity(source: Source, key: str = "pr:42", **changes: object) -> Message:
     """Post an activity, as conftest.activity has it, from `source` to its flow."""
     return post(Draft.model_validate(activity(external_thread_id=key, **changes)), flow=source.flow, source=source)
 
@@ -35,7 +35,7 @@ def address(flow: Flow, rest: str = "") -> str:
 
 
 class Seen(HTMLParser):
-    """The elements of a page, as (tag, attributes), and its text. What lies in a <template> is not on the page."""
+    """The elements of a page, as (tag, attributes), and its text, without those in a <template>."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Seen(HTMLParser):
         self.text += data
 
     def all(self, tag: str, css: str = "") -> list[dict[str, str | None]]:
-        """The attributes of the elements with this tag, and with this class where one is given."""
+        """The attributes of the elements with this tag and, if given, this class."""
         found = [given for name, given in self.elements if name == tag]
         return [given for given in found if not css or css in (given.get("class") or "").split()]
 
@@ -66,7 +66,7 @@ class Seen(HTMLParser):
         return [given["href"] or "" for given in self.all("a") if "href" in given]
 
     def value(self, name: str) -> str:
-        """What the first field with this name holds."""
+        """The value of the first field with this name."""
         return next(given.get("value") or "" for given in self.all("input") if given.get("name") == name)
 
 

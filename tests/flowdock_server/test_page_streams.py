@@ -1,4 +1,4 @@
-"""The streams of open pages, over HTTP: which addresses have one, and that nobody can fill the disk by them."""
+"""The streams of open pages over HTTP: which addresses have one, and that large bodies to them are refused."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def cookies(answer: http.client.HTTPResponse) -> str:
     return "; ".join(value.split(";")[0] for value in answer.headers.get_all("Set-Cookie") or [])
 
 
-def test_a_flow_called_events_has_its_page_and_both_its_streams(running: Server, ines: str) -> None:
+def test_a_flow_named_events_has_its_page_and_both_streams(running: Server, ines: str) -> None:
     cookie = sign_in(running)
     with asked(running, "GET", "/app/acme/events", Cookie=cookie) as page:
         assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -80,12 +80,12 @@ def test_a_flow_called_events_has_its_page_and_both_its_streams(running: Server,
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", ["/app/acme/main/events", "/anything/events"])
-def test_a_large_body_for_the_address_of_a_stream_is_refused(running: Server, method: str, path: str) -> None:
+def test_a_large_body_to_a_stream_is_refused(running: Server, method: str, path: str) -> None:
     with asked(running, method, path, b"x" * LARGE) as answer:
         assert answer.status == 413
 
 
-def test_a_body_does_not_keep_a_stream_from_opening(running: Server) -> None:
+def test_a_stream_opens_despite_a_request_body(running: Server) -> None:
     with asked(running, "GET", "/app/acme/main/events", b"x" * 100_000, Cookie=sign_in(running)) as stream:
         assert stream.status == 200
         assert stream.readline() == b"retry: 2000\n"

@@ -1,10 +1,10 @@
-"""Every page against everybody: who is in the flow, who is in another, a stranger, nobody."""
+"""Access to every page: members, members of another flow, strangers and visitors who are not signed in."""
 
 import pytest
 
 from flowdock_server.models import ApiToken, Application, Message, Source
 
-from .pages import address, browser, tell
+from .pages import address, browser, post_activity
 
 FLOW_PAGES = [
     "",
@@ -25,12 +25,12 @@ SENT = {"content": "Said by nobody", "name": "Made by nobody", "redirect_uris": 
 @pytest.fixture
 def known(world, connect):
     source, _ = connect()
-    message = tell(source)
+    message = post_activity(source)
     return {"source": source.pk, "thread": message.thread_id, "application": world.application.pk}
 
 
 @pytest.mark.parametrize("rest", FLOW_PAGES)
-def test_a_flow_is_there_for_its_members_and_for_nobody_else(world, known, rest):
+def test_only_members_can_open_the_pages_of_a_flow(world, known, rest):
     path = address(world.main, rest.format(**known))
 
     assert browser(world.ines).get(path).status_code == 200
@@ -42,7 +42,7 @@ def test_a_flow_is_there_for_its_members_and_for_nobody_else(world, known, rest)
 
 
 @pytest.mark.parametrize("rest", FLOW_CHANGES)
-def test_nobody_else_changes_anything_in_a_flow(world, known, rest):
+def test_only_members_can_change_anything_in_a_flow(world, known, rest):
     path = address(world.main, rest.format(**known))
 
     assert browser(world.otto).post(path, SENT).status_code == 404
@@ -53,7 +53,7 @@ def test_nobody_else_changes_anything_in_a_flow(world, known, rest):
 
 
 @pytest.mark.parametrize("rest", FLOW_CHANGES)
-def test_a_flow_one_is_in_gives_no_hold_on_what_is_in_another(world, known, rest):
+def test_a_member_of_one_flow_cannot_reach_objects_of_another(world, known, rest):
     path = address(world.lobby, rest.format(**known))
 
     assert browser(world.otto).post(path, SENT).status_code == 404
@@ -61,17 +61,17 @@ def test_a_flow_one_is_in_gives_no_hold_on_what_is_in_another(world, known, rest
 
 
 @pytest.mark.parametrize("rest", ["/threads/{thread}", "/threads/{thread}/pane"])
-def test_a_thread_is_shown_in_its_own_flow_only(world, known, rest):
+def test_a_thread_is_shown_only_under_its_own_flow(world, known, rest):
     assert browser(world.ines).get(address(world.lobby, rest.format(**known))).status_code == 404
 
 
 @pytest.mark.parametrize("path", OWN_PAGES)
-def test_pages_of_ones_own_need_somebody_who_is_signed_in(world, path):
+def test_personal_pages_require_sign_in(world, path):
     assert browser(world.sam).get(path).status_code == 200
     assert browser().get(path)["Location"].startswith("/login")
 
 
-def test_an_application_is_there_for_its_developer_alone(world, known):
+def test_only_its_developer_can_open_an_application(world, known):
     path = APPLICATION.format(**known)
 
     assert browser(world.ines).get(path).status_code == 200
@@ -80,7 +80,7 @@ def test_an_application_is_there_for_its_developer_alone(world, known):
 
 
 @pytest.mark.parametrize("path", APPLICATION_CHANGES)
-def test_an_application_is_changed_by_its_developer_alone(world, known, path):
+def test_only_its_developer_can_change_an_application(world, known, path):
     before = Application.objects.values().get(pk=known["application"])
     sources = Source.objects.count()
 
@@ -92,7 +92,7 @@ def test_an_application_is_changed_by_its_developer_alone(world, known, path):
     assert Source.objects.count() == sources
 
 
-def test_a_source_by_hand_needs_a_flow_that_one_is_in(world, known):
+def test_a_source_can_be_created_only_in_a_flow_of_ones_own(world, known):
     world.application.user = world.otto
     world.application.save()
     path = APPLICATION.format(**known) + "/sources"
@@ -103,7 +103,7 @@ def test_a_source_by_hand_needs_a_flow_that_one_is_in(world, known):
     assert not Source.objects.filter(name="Let in").exists()
 
 
-def test_a_token_is_revoked_by_its_owner_alone(world):
+def test_only_its_owner_can_revoke_a_token(world):
     token, _ = ApiToken.issue(world.ines, "Nightly report")
 
     browser(world.otto).post(f"/account/tokens/{token.pk}/revoke")
@@ -116,7 +116,7 @@ def test_a_token_is_revoked_by_its_owner_alone(world):
 @pytest.mark.parametrize(
     "path", [f"/app/acme/main{rest}" for rest in FLOW_CHANGES] + OWN_CHANGES + ["/account/sign-out"]
 )
-def test_nothing_is_changed_from_another_site(world, known, path):
+def test_forms_of_another_site_change_nothing(world, known, path):
     answer = browser(world.ines, enforce_csrf_checks=True).post(path.format(**known), SENT)
 
     assert answer.status_code == 403
@@ -126,7 +126,7 @@ def test_nothing_is_changed_from_another_site(world, known, path):
 @pytest.mark.parametrize(
     "path", [f"/app/acme/main{rest}" for rest in FLOW_CHANGES] + ["/account/tokens", f"{APPLICATION}/secret"]
 )
-def test_nothing_is_changed_by_following_a_link(world, known, path):
+def test_get_requests_change_nothing(world, known, path):
     assert browser(world.ines).get(path.format(**known)).status_code == 405
 
 
@@ -142,7 +142,7 @@ def test_nothing_is_changed_by_following_a_link(world, known, path):
         "/app/acme/nowhere",
     ],
 )
-def test_every_page_forbids_what_it_does_not_bring_itself(world, known, path):
+def test_every_page_has_a_strict_content_security_policy(world, known, path):
     person = browser(None if path == "/login" else world.ines)
 
     answer = person.get(path.format(**known))
@@ -157,5 +157,5 @@ def test_every_page_forbids_what_it_does_not_bring_itself(world, known, path):
 
 
 @pytest.mark.parametrize("path", ["/app/acme/main", "/account", APPLICATION])
-def test_pages_are_kept_by_no_cache(world, known, path):
+def test_pages_are_not_cached(world, known, path):
     assert "no-store" in browser(world.ines).get(path.format(**known))["Cache-Control"]

@@ -1,4 +1,4 @@
-"""The chat of a flow: what is said, by whom it was read, files, and who may change what."""
+"""The chat pages: messages, unread messages, files, search, private conversations, and who can change what."""
 
 import io
 
@@ -10,7 +10,7 @@ from flowdock_server.models import Attachment, Conversation, FlowMembership, Mes
 from flowdock_server.posting import messages
 from flowdock_server.posting.drafts import Draft
 
-from .pages import address, browser, see, tell, thread_of
+from .pages import address, browser, post_activity, see, thread_of
 
 CHAT = "/app/acme/lobby/chat"
 
@@ -20,7 +20,7 @@ def say(world, user, content, **given):
 
 
 def shown(response) -> list[int]:
-    """The messages on the page, by number, as they stand on it."""
+    """The numbers of the messages on the page, in their order."""
     return [int(given["data-key"]) for given in see(response).all("li", "line")]
 
 
@@ -30,7 +30,7 @@ def picture(name: str = "harbour.png") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, written.getvalue(), "image/png")
 
 
-def test_a_message_is_said_by_the_person_and_read_by_the_others(world):
+def test_a_posted_message_is_shown_to_other_members_under_its_authors_name(world):
     answer = browser(world.ines).post(f"{CHAT}/messages", {"content": "Hello <all>\n\nof you", "form_key": "one"})
 
     assert answer["Location"] == CHAT
@@ -41,7 +41,7 @@ def test_a_message_is_said_by_the_person_and_read_by_the_others(world):
     assert browser(world.sam).get(CHAT).status_code == 404
 
 
-def test_two_presses_of_the_button_say_it_once(world):
+def test_pressing_send_twice_posts_once(world):
     person = browser(world.ines)
     for _ in range(2):
         person.post(f"{CHAT}/messages", {"content": "Once", "form_key": "one"})
@@ -50,7 +50,7 @@ def test_two_presses_of_the_button_say_it_once(world):
     assert Message.objects.count() == 2
 
 
-def test_what_is_too_long_is_given_back(world):
+def test_a_message_that_is_too_long_stays_in_the_form(world):
     answer = browser(world.ines).post(f"{CHAT}/messages", {"content": "a" * 8100, "form_key": "one"})
 
     assert answer.status_code == 400
@@ -58,7 +58,7 @@ def test_what_is_too_long_is_given_back(world):
     assert not Message.objects.exists()
 
 
-def test_names_and_tags_are_marked_and_found(world):
+def test_mentions_and_tags_are_highlighted_and_can_be_searched(world):
     mine = say(world, world.otto, "@ines look at #Deploy, @nobody")
     say(world, world.otto, "Something else")
 
@@ -73,7 +73,7 @@ def test_names_and_tags_are_marked_and_found(world):
     assert shown(person.get(CHAT, {"q": "look"})) == [mine.number]
 
 
-def test_a_line_stands_where_the_person_had_read_to(world):
+def test_new_messages_begin_with_a_line(world):
     person = browser(world.ines)
     say(world, world.otto, "Before")
     person.get(CHAT)
@@ -86,7 +86,7 @@ def test_a_line_stands_where_the_person_had_read_to(world):
     assert 'id="new"' not in person.get(CHAT).content.decode()
 
 
-def test_what_nobody_saw_stays_unread(world):
+def test_messages_fetched_in_the_background_stay_unread(world):
     say(world, world.otto, "Before")
     last = say(world, world.otto, "After").number
     person = browser(world.ines)
@@ -100,7 +100,7 @@ def test_what_nobody_saw_stays_unread(world):
     assert membership.last_read_number == last
 
 
-def test_older_messages_are_reached_page_by_page(world, django_assert_num_queries):
+def test_older_messages_are_shown_page_by_page(world, django_assert_num_queries):
     for number in range(130):
         say(world, world.otto, f"Number {number}")
     person = browser(world.ines)
@@ -117,7 +117,7 @@ def test_older_messages_are_reached_page_by_page(world, django_assert_num_querie
     assert 40 in shown(person.get(CHAT, {"at": 40}))
 
 
-def test_a_picture_is_shown_small_and_other_files_are_offered(world):
+def test_pictures_are_shown_as_thumbnails_and_other_files_as_links(world):
     person = browser(world.ines)
     files = [picture(), SimpleUploadedFile("notes.txt", b"hello", "text/plain")]
     person.post(f"{CHAT}/messages", {"content": "Look", "form_key": "one", "files": files})
@@ -134,7 +134,7 @@ def test_a_picture_is_shown_small_and_other_files_are_offered(world):
     assert browser(world.ines).get(address(world.main, f"/files/{image.key}")).status_code == 404
 
 
-def test_ones_own_message_is_edited_and_deleted_and_nobody_elses(world):
+def test_only_its_author_can_edit_and_delete_a_message(world):
     number = say(world, world.ines, "Frist").number
     edit = f"{CHAT}/{number}/edit"
     assert browser(world.otto).get(edit).status_code == 404
@@ -153,7 +153,7 @@ def test_ones_own_message_is_edited_and_deleted_and_nobody_elses(world):
     assert "This message was deleted." in person.get(CHAT).content.decode()
 
 
-def test_comments_stand_below_their_message(world):
+def test_replies_are_shown_below_their_message(world):
     root = say(world, world.otto, "Shall we deploy?")
     draft = Draft(event="comment", content="Yes", message=root.number)
     comment = messages.post(draft, flow=world.lobby, user=world.ines)
@@ -166,9 +166,9 @@ def test_comments_stand_below_their_message(world):
     assert person.get(f"{CHAT}/{comment.number}")["Location"] == f"{CHAT}/{root.number}#message-{comment.number}"
 
 
-def test_what_is_said_in_a_thread_of_the_inbox_leads_there(world, connect):
+def test_a_comment_on_an_inbox_thread_links_to_the_thread(world, connect):
     source, _ = connect(flow=world.lobby)
-    thread = thread_of(tell(source))
+    thread = thread_of(post_activity(source))
     number = say(world, world.otto, "Seen", thread_id=thread.pk).number
 
     links = see(browser(world.ines).get(CHAT)).links()
@@ -177,7 +177,7 @@ def test_what_is_said_in_a_thread_of_the_inbox_leads_there(world, connect):
     assert browser(world.ines).get(f"{CHAT}/{number}").status_code == 302
 
 
-def test_a_status_is_told_and_stands_beside_the_name(world):
+def test_a_status_is_posted_and_shown_beside_the_name(world):
     browser(world.otto).post(address(world.lobby, "/status"), {"status": " at   lunch "})
 
     assert User.objects.get(pk=world.otto.pk).status == "at lunch"
@@ -185,7 +185,7 @@ def test_a_status_is_told_and_stands_beside_the_name(world):
     assert "Otto Berg set a status: at lunch" in text
 
 
-def test_an_archived_flow_can_be_read_and_nothing_said(world):
+def test_an_archived_flow_can_be_read_but_not_written_to(world):
     say(world, world.otto, "Before")
     type(world.lobby).objects.filter(pk=world.lobby.pk).update(disabled=True)
     person = browser(world.ines)
@@ -197,11 +197,11 @@ def test_an_archived_flow_can_be_read_and_nothing_said(world):
 
 
 @pytest.mark.parametrize("query", ["before=x", "at=-1", "line=99999999999999999999"])
-def test_addresses_that_make_no_sense_are_refused(world, query):
+def test_invalid_parameters_are_refused(world, query):
     assert browser(world.ines).get(f"{CHAT}?{query}").status_code == 400
 
 
-def test_what_two_say_to_each_other_nobody_else_reads(world):
+def test_only_the_two_people_can_open_a_private_conversation(world):
     path = f"/app/private/{world.otto.pk}"
     browser(world.ines).post(f"{path}/messages", {"content": "Psst", "form_key": "one"})
     browser(world.ines).post(f"{path}/messages", {"content": "Psst", "form_key": "one"})
@@ -218,7 +218,7 @@ def test_what_two_say_to_each_other_nobody_else_reads(world):
     assert not conversation.is_open_for(world.otto)
 
 
-def test_private_files_are_sent_opened_and_deleted_on_the_page(world, client):
+def test_private_files_can_be_sent_opened_and_deleted_on_the_page(world, client):
     path = f"/app/private/{world.otto.pk}"
     person, other = browser(world.ines), browser(world.otto)
     for _ in range(2):  # a second press of the button sends nothing again
@@ -239,7 +239,7 @@ def test_private_files_are_sent_opened_and_deleted_on_the_page(world, client):
     assert list(PrivateMessage.objects.values_list("content", flat=True)) == ["Look"]
 
 
-def test_private_messages_are_edited_and_deleted_on_the_page(world):
+def test_private_messages_can_be_edited_and_deleted_on_the_page(world):
     path = f"/app/private/{world.otto.pk}"
     person, other = browser(world.ines), browser(world.otto)
     person.post(f"{path}/messages", {"content": "Psst", "form_key": "one"})
@@ -264,7 +264,7 @@ def test_private_messages_are_edited_and_deleted_on_the_page(world):
     assert browser(world.sam).get(f"{path}/1/line").status_code == 404
 
 
-def test_search_finds_beginnings_of_words_without_case_and_accents_and_files_by_name(world):
+def test_search_finds_prefixes_of_words_ignoring_case_and_accents_and_file_names(world):
     found = say(world, world.otto, "Die Fähre legt um NEUN ab")
     say(world, world.otto, "Neun Uhr")
     browser(world.otto).post(f"{CHAT}/messages", {"files": picture("timetable.png"), "form_key": "one"})
@@ -276,7 +276,7 @@ def test_search_finds_beginnings_of_words_without_case_and_accents_and_files_by_
     assert "No matching messages" in person.get(CHAT, {"q": "nowhere"}).content.decode()
 
 
-def test_a_search_goes_on_page_by_page(world):
+def test_search_results_are_shown_page_by_page(world):
     numbers = [say(world, world.otto, f"Tide {count}").number for count in range(70)]
     person = browser(world.ines)
 
@@ -286,7 +286,7 @@ def test_a_search_goes_on_page_by_page(world):
     assert shown(person.get(CHAT, {"q": "tide", "before": first[0]})) == numbers[:10]
 
 
-def test_all_is_marked_as_read_from_where_the_latest_is_not_shown(world):
+def test_mark_all_as_read_includes_messages_that_a_filter_hides(world):
     say(world, world.otto, "About the #tide")
     last = say(world, world.otto, "About something else").number
     person = browser(world.ines)

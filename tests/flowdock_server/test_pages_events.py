@@ -1,4 +1,4 @@
-"""An open page hears at once, and only while its reader may, that something happened in the flow."""
+"""The event stream of an open page: who receives it, what it contains, and when it ends."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from flowdock_server.streaming.opening import Opening, flow_key
 from flowdock_server.streaming.store import password_key
 from flowdock_server.streaming.stream import Stream
 
-from .pages import browser, tell
+from .pages import browser, post_activity
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PATH = "/app/acme/main/events"
@@ -42,7 +42,7 @@ def leave_the_flow(world) -> None:
 
 
 def leave_the_flow_elsewhere(world) -> None:
-    """As another process does it, whose note was lost."""
+    """Leave the flow without a broadcast, as if that of another process was lost."""
     memberships = FlowMembership.objects.filter(flow=world.main, user=world.ines)
     memberships._raw_delete(memberships.db)
 
@@ -51,7 +51,7 @@ def close_the_account(world) -> None:
     User.objects.filter(pk=world.ines.pk).update(is_active=False)
 
 
-def test_only_members_hear_a_flow(world):
+def test_only_members_receive_the_events_of_a_flow(world):
     async def statuses():
         return [(await listen(user)).status_code for user in (world.otto, world.sam, None)]
 
@@ -60,7 +60,7 @@ def test_only_members_hear_a_flow(world):
 
 def test_a_connection_begins_with_the_number_of_the_latest_message(world, connect):
     source, _ = connect()
-    number = tell(source).number
+    number = post_activity(source).number
 
     async def begin():
         response = await listen(world.ines)
@@ -74,14 +74,14 @@ def test_a_connection_begins_with_the_number_of_the_latest_message(world, connec
     assert asyncio.run(begin()) == ({"retry": "2000"}, {"event": "beat", "data": str(number)})
 
 
-def test_what_is_posted_is_heard_without_its_content(world, connect):
+def test_events_have_no_content_of_messages(world, connect):
     source, _ = connect()
 
     async def read_on():
         stream = aiter(await listen(world.ines))
         await hear(stream)
         await hear(stream)
-        message = await sync_to_async(tell)(source)
+        message = await sync_to_async(post_activity)(source)
         note = await hear(stream)
         await stream.aclose()
         return message, note
@@ -92,7 +92,7 @@ def test_what_is_posted_is_heard_without_its_content(world, connect):
     assert json.loads(note["data"]) == told
 
 
-def test_a_silent_flow_gives_signs_of_life_that_tell_what_was_missed(world, monkeypatch):
+def test_an_idle_flow_sends_beats_with_the_latest_number(world, monkeypatch):
     monkeypatch.setattr(events, "SILENCE", 0.01)
 
     async def wait():
@@ -109,7 +109,7 @@ def test_a_silent_flow_gives_signs_of_life_that_tell_what_was_missed(world, monk
 
 
 @pytest.mark.parametrize("leaves", [leave_the_flow, close_the_account])
-def test_who_leaves_hears_no_more(world, monkeypatch, leaves):
+def test_events_end_for_a_member_who_leaves(world, monkeypatch, leaves):
     monkeypatch.setattr(events, "SILENCE", 0.01)
     FlowMembership.objects.create(flow=world.main, user=world.otto)  # who stays
 
@@ -131,7 +131,7 @@ def sign_out_everywhere(world) -> None:
 
 @pytest.mark.parametrize("path", [PATH, "/app/private/{otto}/events"])
 @pytest.mark.parametrize("where", ["here", "everywhere"])
-def test_a_page_hears_no_more_once_its_reader_has_signed_out(world, monkeypatch, path, where):
+def test_events_end_after_sign_out(world, monkeypatch, path, where):
     monkeypatch.setattr(events, "SILENCE", 0.01)
 
     async def sign_out():
@@ -176,7 +176,7 @@ REMOVALS = [block, remove_from_the_flow, remove_from_the_organization, leave]
 
 
 @pytest.mark.parametrize("removed", REMOVALS)
-def test_a_page_of_somebody_removed_ends_at_once_and_hears_nothing_more(world, connect, otto_manages, removed):
+def test_events_end_at_once_for_a_removed_member(world, connect, otto_manages, removed):
     source, _ = connect()
 
     async def hear_the_end():
@@ -185,7 +185,7 @@ def test_a_page_of_somebody_removed_ends_at_once_and_hears_nothing_more(world, c
         await hear(stream)
         await sync_to_async(removed)(world)
         for _ in range(3):
-            await sync_to_async(tell)(source)
+            await sync_to_async(post_activity)(source)
         return [read(chunk) async for chunk in stream]
 
     heard = asyncio.run(asyncio.wait_for(hear_the_end(), 10))
@@ -193,7 +193,7 @@ def test_a_page_of_somebody_removed_ends_at_once_and_hears_nothing_more(world, c
     assert len(heard) <= (1 if removed is block else 0), heard
 
 
-def test_a_busy_page_notices_that_its_reader_may_no_longer_read(world, connect, monkeypatch):
+def test_events_of_a_busy_flow_end_for_a_removed_member_too(world, connect, monkeypatch):
     monkeypatch.setattr(events, "SILENCE", 0.2)
     source, _ = connect()
 
@@ -203,7 +203,7 @@ def test_a_busy_page_notices_that_its_reader_may_no_longer_read(world, connect, 
         await hear(stream)
         await sync_to_async(leave_the_flow_elsewhere)(world)
         for _ in range(200):
-            await sync_to_async(tell)(source)
+            await sync_to_async(post_activity)(source)
             await asyncio.sleep(0.01)
             try:
                 await asyncio.wait_for(anext(stream), 5)
@@ -215,7 +215,7 @@ def test_a_busy_page_notices_that_its_reader_may_no_longer_read(world, connect, 
 
 
 @pytest.mark.parametrize("removed", REMOVALS)
-def test_a_stream_of_somebody_removed_ends_at_once(world, otto_manages, monkeypatch, settings, removed):
+def test_a_stream_ends_at_once_for_a_removed_member(world, otto_manages, monkeypatch, settings, removed):
     monkeypatch.setattr(feed, "POLL_INTERVAL", 3600.0)  # nothing but the note makes it look
     settings.STREAM_KEEP_ALIVE = 3600.0
     key = flow_key(world.main.pk)
@@ -236,7 +236,7 @@ def test_a_stream_of_somebody_removed_ends_at_once(world, otto_manages, monkeypa
     asyncio.run(end())
 
 
-def test_a_page_that_is_closed_is_forgotten(world):
+def test_a_closed_page_is_unsubscribed(world):
     async def close():
         stream = aiter(await listen(world.ines))
         await hear(stream)

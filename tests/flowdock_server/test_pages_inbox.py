@@ -12,7 +12,7 @@ from flowdock_server.posting.chat_threads import thread_id
 from flowdock_server.posting.drafts import Draft
 from flowdock_server.posting.messages import post
 
-from .pages import Seen, address, browser, see, tell, thread_of
+from .pages import Seen, address, browser, post_activity, see, thread_of
 
 
 def state(title: str, value: str = "open", color: str = "green") -> dict:
@@ -54,12 +54,12 @@ def many_messages(thread: Thread, count: int) -> None:
 
 
 def listed(response) -> list[str]:
-    """The threads of the list, by key, as they stand in it."""
+    """The keys of the threads in the list, in their order."""
     return [given["data-key"] for given in see(response).all("li", "thread-row")]
 
 
 def said(response) -> list[int]:
-    """The messages of the timeline, by number, as they stand in it."""
+    """The numbers of the messages in the timeline, in their order."""
     rows = see(response).all("li")
     return [int(given["data-key"]) for given in rows if (given.get("id") or "").startswith("message-")]
 
@@ -72,24 +72,24 @@ def comment(person, path: str, content: str, form_key: str | None = None):
 # The list
 
 
-def test_the_thread_that_moved_last_stands_first(world, connect):
+def test_the_thread_with_the_latest_activity_is_first(world, connect):
     source, _ = connect()
-    older, newer = tell(source, "issue:1"), tell(source, "issue:2")
+    older, newer = post_activity(source, "issue:1"), post_activity(source, "issue:2")
     person = browser(world.ines)
     assert listed(person.get(address(world.main))) == [newer.thread_id, older.thread_id]
 
-    tell(source, "issue:1", title="closed issue", thread=state("Warn before low tide", "closed", "black"))
+    post_activity(source, "issue:1", title="closed issue", thread=state("Warn before low tide", "closed", "black"))
 
     response = person.get(address(world.main))
     assert listed(response) == [older.thread_id, newer.thread_id]
     assert "Lea Cohen closed issue" in see(response).text
 
 
-def test_a_row_shows_title_status_and_how_many_have_commented(world, connect):
+def test_a_row_shows_title_status_and_number_of_comments(world, connect):
     source, _ = connect()
     in_review = state("Warn before low tide", "in review", "yellow")
-    tell(source, thread=in_review)
-    tell(source, event="discussion", title="commented", body="<p>Why?</p>", thread=in_review)
+    post_activity(source, thread=in_review)
+    post_activity(source, event="discussion", title="commented", body="<p>Why?</p>", thread=in_review)
 
     seen = see(browser(world.ines).get(address(world.main)))
 
@@ -98,26 +98,26 @@ def test_a_row_shows_title_status_and_how_many_have_commented(world, connect):
     assert "1 comment" in seen.text
 
 
-def test_what_is_said_in_the_chat_only_is_not_in_the_inbox(world, connect):
+def test_chat_messages_are_not_in_the_inbox(world, connect):
     conversation = Thread.objects.create(flow=world.main, title="", internal_comments=1)
 
     assert listed(browser(world.ines).get(address(world.main))) == []
     assert browser(world.ines).get(conversation.get_absolute_url()).status_code == 200
 
 
-def test_an_empty_inbox_says_how_to_begin(world):
+def test_an_empty_inbox_shows_how_to_add_an_application(world):
     seen = see(browser(world.ines).get(address(world.main)))
 
     assert "No threads yet" in seen.text
     assert "/app/acme/main/settings" in seen.links()
 
 
-def test_filters_by_source_and_status_go_together(world, connect):
+def test_filters_by_source_and_status_are_combined(world, connect):
     hello, _ = connect(name="octo/hello")
     other, _ = connect(name="octo/other")
-    tell(hello, "1", thread=state("One", "open"))
-    wanted = tell(hello, "2", thread=state("Two", "closed", "black"))
-    tell(other, "3", thread=state("Three", "closed", "black"))
+    post_activity(hello, "1", thread=state("One", "open"))
+    wanted = post_activity(hello, "2", thread=state("Two", "closed", "black"))
+    post_activity(other, "3", thread=state("Three", "closed", "black"))
 
     response = browser(world.ines).get(address(world.main), {"source": hello.pk, "status": "closed"})
 
@@ -128,10 +128,10 @@ def test_filters_by_source_and_status_go_together(world, connect):
     assert f"/app/acme/main/threads/{wanted.thread_id}?source={hello.pk}&status=closed" in links
 
 
-def test_filters_count_what_they_lead_to(world, connect):
+def test_filters_show_the_number_of_their_threads(world, connect):
     hello, _ = connect(name="octo/hello")
     for number in range(3):
-        tell(hello, f"{number}", thread=state("One", "closed" if number else "open"))
+        post_activity(hello, f"{number}", thread=state("One", "closed" if number else "open"))
 
     text = " ".join(see(browser(world.ines).get(address(world.main))).text.split())
 
@@ -140,19 +140,19 @@ def test_filters_count_what_they_lead_to(world, connect):
 
 
 @pytest.mark.parametrize("words", ["tide LOW", "lea", "octo/hel", "opened pull"])
-def test_search_finds_threads_that_have_all_the_words(world, connect, words):
+def test_search_finds_threads_with_all_words(world, connect, words):
     source, _ = connect()
-    wanted = tell(source, thread=state("Warn before low tide"))
+    wanted = post_activity(source, thread=state("Warn before low tide"))
     other, _ = connect(name="elsewhere")
     author = {"name": "Otto"}
-    tell(other, "x", title="closed issue", author=author, thread=state("Something else"))
+    post_activity(other, "x", title="closed issue", author=author, thread=state("Something else"))
 
     assert listed(browser(world.ines).get(address(world.main), {"q": words})) == [wanted.thread_id]
 
 
-def test_a_search_without_finds_says_so_and_leads_back(world, connect):
+def test_a_search_without_results_links_back_to_all_threads(world, connect):
     source, _ = connect()
-    tell(source)
+    post_activity(source)
 
     response = browser(world.ines).get(address(world.main), {"q": "no such word"})
 
@@ -161,7 +161,7 @@ def test_a_search_without_finds_says_so_and_leads_back(world, connect):
     assert see(response).value("q") == "no such word"
 
 
-def test_paging_shows_every_thread_once_also_when_one_moves_meanwhile(world, connect):
+def test_paging_shows_every_thread_once_even_if_one_gets_new_activity(world, connect):
     source, _ = connect()
     many_threads(source, 2 * PAGE + 20)
     person = browser(world.ines)
@@ -188,7 +188,7 @@ def more(response) -> str | None:
     return links[0] if links else None
 
 
-def test_threads_of_one_moment_are_told_apart_by_paging(world, connect):
+def test_paging_separates_threads_of_the_same_moment(world, connect):
     source, _ = connect()
     many_threads(source, PAGE + 10)
     Thread.objects.update(updated_at=timezone.now())
@@ -200,7 +200,7 @@ def test_threads_of_one_moment_are_told_apart_by_paging(world, connect):
     assert len({*listed(first), *listed(rest)}) == PAGE + 10
 
 
-def test_a_long_list_costs_no_more_queries_than_a_short_one(world, connect, django_assert_num_queries):
+def test_a_long_list_takes_no_more_queries_than_a_short_one(world, connect, django_assert_num_queries):
     source, _ = connect()
     many_threads(source, 100)
     person = browser(world.ines)
@@ -213,10 +213,10 @@ def test_a_long_list_costs_no_more_queries_than_a_short_one(world, connect, djan
         person.get(address(world.main, "/list"))
 
 
-def test_the_list_alone_is_the_list_of_the_page(world, connect):
+def test_the_fetched_list_is_the_list_of_the_page(world, connect):
     source, _ = connect()
-    tell(source, "1")
-    tell(source, "2", thread=state("Two", "closed", "black"))
+    post_activity(source, "1")
+    post_activity(source, "2", thread=state("Two", "closed", "black"))
     person = browser(world.ines)
 
     alone = person.get(address(world.main, "/list?status=closed"))
@@ -230,7 +230,7 @@ def test_the_list_alone_is_the_list_of_the_page(world, connect):
 
 def test_a_thread_shows_its_state(world, connect):
     source, _ = connect()
-    thread = thread_of(tell(source))
+    thread = thread_of(post_activity(source))
 
     response = browser(world.ines).get(thread.get_absolute_url())
 
@@ -243,11 +243,11 @@ def test_a_thread_shows_its_state(world, connect):
     assert listed(response) == [thread.pk]
 
 
-def test_a_timeline_tells_activities_discussions_and_comments_in_their_order(world, connect):
+def test_a_timeline_shows_activities_discussions_and_comments_in_order(world, connect):
     source, _ = connect()
-    first = tell(source)
+    first = post_activity(source)
     thread = thread_of(first)
-    second = tell(source, event="discussion", title="commented", body="<p>Why so <em>late</em>?</p>")
+    second = post_activity(source, event="discussion", title="commented", body="<p>Why so <em>late</em>?</p>")
     third = post(Draft(event="message", content="Ask <Lea>"), flow=world.main, user=world.ines, thread=thread)
 
     response = browser(world.ines).get(thread.get_absolute_url())
@@ -261,10 +261,10 @@ def test_a_timeline_tells_activities_discussions_and_comments_in_their_order(wor
     assert exact in html
 
 
-def test_a_person_has_one_colour_everywhere(world, connect):
+def test_an_avatar_has_the_same_color_everywhere(world, connect):
     source, _ = connect()
-    message = tell(source)
-    tell(source, title="closed pull request")
+    message = post_activity(source)
+    post_activity(source, title="closed pull request")
 
     seen = see(browser(world.ines).get(thread_of(message).get_absolute_url()))
 
@@ -272,9 +272,9 @@ def test_a_person_has_one_colour_everywhere(world, connect):
     assert len(colours) == 2  # Lea, twice, and Ines
 
 
-def test_a_long_timeline_opens_with_the_newest_and_leads_to_the_rest(world, connect, django_assert_num_queries):
+def test_a_long_timeline_shows_the_newest_messages_and_links_to_earlier_ones(world, connect, django_assert_num_queries):
     source, _ = connect()
-    thread = thread_of(tell(source))
+    thread = thread_of(post_activity(source))
     many_messages(thread, 1000)
     person = browser(world.ines)
     person.get(thread.get_absolute_url())
@@ -297,9 +297,9 @@ def test_a_long_timeline_opens_with_the_newest_and_leads_to_the_rest(world, conn
     assert shown == list(range(1, last + 1))
 
 
-def test_a_pane_is_the_thread_of_the_page_and_keeps_the_filters(world, connect):
+def test_the_fetched_thread_is_the_thread_of_the_page_and_keeps_the_filters(world, connect):
     source, _ = connect()
-    thread = thread_of(tell(source))
+    thread = thread_of(post_activity(source))
     person = browser(world.ines)
 
     pane = person.get(f"{thread.get_absolute_url()}/pane?status=open")
@@ -312,9 +312,9 @@ def test_a_pane_is_the_thread_of_the_page_and_keeps_the_filters(world, connect):
 # Comments
 
 
-def test_a_comment_is_said_by_the_person_in_the_thread(world, connect):
+def test_a_comment_is_posted_to_the_thread_under_the_authors_name(world, connect):
     source, _ = connect()
-    thread = thread_of(tell(source))
+    thread = thread_of(post_activity(source))
     person = browser(world.ines)
 
     answer = comment(person, thread.get_absolute_url(), "Same question from support.\n\nFour times this week.")
@@ -328,9 +328,9 @@ def test_a_comment_is_said_by_the_person_in_the_thread(world, connect):
     assert "Ines Rao: Same question from support." in text
 
 
-def test_two_presses_of_the_button_are_one_comment(world, connect):
+def test_pressing_comment_twice_posts_once(world, connect):
     source, _ = connect()
-    path = thread_of(tell(source)).get_absolute_url()
+    path = thread_of(post_activity(source)).get_absolute_url()
     person = browser(world.ines)
 
     first = comment(person, path, "Once", "a-form")
@@ -340,9 +340,9 @@ def test_two_presses_of_the_button_are_one_comment(world, connect):
     assert Message.objects.filter(content="Once").count() == 1
 
 
-def test_going_back_and_saying_something_else_is_another_comment(world, connect):
+def test_a_changed_text_from_the_same_form_is_another_comment(world, connect):
     source, _ = connect()
-    path = thread_of(tell(source)).get_absolute_url()
+    path = thread_of(post_activity(source)).get_absolute_url()
     person = browser(world.ines)
 
     comment(person, path, "First", "a-form")
@@ -351,9 +351,9 @@ def test_going_back_and_saying_something_else_is_another_comment(world, connect)
     assert [message.content for message in Message.objects.filter(event="message")] == ["First", "Second"]
 
 
-def test_the_same_words_may_be_said_again(world, connect):
+def test_the_same_text_can_be_posted_again(world, connect):
     source, _ = connect()
-    path = thread_of(tell(source)).get_absolute_url()
+    path = thread_of(post_activity(source)).get_absolute_url()
     person = browser(world.ines)
 
     comment(person, path, "Yes")
@@ -363,18 +363,18 @@ def test_the_same_words_may_be_said_again(world, connect):
 
 
 @pytest.mark.parametrize("content", ["", "   \r\n  ", "\x00"])
-def test_nothing_is_no_comment(world, connect, content):
+def test_an_empty_comment_is_not_posted(world, connect, content):
     source, _ = connect()
-    path = thread_of(tell(source)).get_absolute_url()
+    path = thread_of(post_activity(source)).get_absolute_url()
 
     assert comment(browser(world.ines), path, content)["Location"] == f"{path}#composer"
 
     assert not Message.objects.filter(event="message").exists()
 
 
-def test_a_comment_that_is_too_long_is_given_back(world, connect):
+def test_a_comment_that_is_too_long_stays_in_the_form(world, connect):
     source, _ = connect()
-    path = thread_of(tell(source)).get_absolute_url()
+    path = thread_of(post_activity(source)).get_absolute_url()
 
     answer = comment(browser(world.ines), path, "a" * 8100)
 
@@ -399,7 +399,7 @@ HOSTILE_ACTIONS = [
 
 def hostile_thread(world, connect) -> Thread:
     source, _ = connect(name=BAD + ESCAPES)
-    message = tell(
+    message = post_activity(
         source,
         title=BAD,
         author={"name": BAD + ESCAPES, "avatar": "https://evil.test/who-reads.png"},
@@ -449,7 +449,7 @@ def assert_harmless(seen: Seen) -> None:
         "/threads/{thread}/pane",
     ],
 )
-def test_what_strangers_send_does_nothing_on_any_page(world, connect, rest):
+def test_hostile_text_is_harmless_on_every_page(world, connect, rest):
     thread = hostile_thread(world, connect)
 
     response = browser(world.ines).get(address(world.main, rest.format(thread=thread.pk)))
@@ -458,7 +458,7 @@ def test_what_strangers_send_does_nothing_on_any_page(world, connect, rest):
     assert_harmless(see(response))
 
 
-def test_pictures_from_elsewhere_are_words_unless_they_are_allowed(world, connect, settings):
+def test_remote_pictures_are_shown_only_where_allowed(world, connect, settings):
     thread = hostile_thread(world, connect)
     person = browser(world.ines)
     seen = see(person.get(thread.get_absolute_url()))
@@ -471,9 +471,9 @@ def test_pictures_from_elsewhere_are_words_unless_they_are_allowed(world, connec
     assert pictures.count("https://evil.test/who-reads.png") == 2  # the author's, and the one in the body
 
 
-def test_an_address_in_a_comment_becomes_a_link_and_nothing_else_does(world, connect):
+def test_only_urls_in_a_comment_become_links(world, connect):
     source, _ = connect()
-    thread = thread_of(tell(source))
+    thread = thread_of(post_activity(source))
     words = 'See (https://docs.test/a?b=1&c="2"), javascript:alert(1) and <https://x.test/>.'
     post(Draft(event="message", content=words), flow=world.main, user=world.ines, thread=thread)
 
@@ -487,9 +487,9 @@ def test_an_address_in_a_comment_becomes_a_link_and_nothing_else_does(world, con
 # Deleting
 
 
-def test_whoever_is_in_the_flow_may_delete_what_a_service_told_after_being_asked_once(world, connect):
+def test_every_member_can_delete_an_activity_after_a_confirmation(world, connect):
     source, _ = connect(flow=world.lobby)
-    first, last = tell(source, title="opened issue"), tell(source, title="closed issue")
+    first, last = post_activity(source, title="opened issue"), post_activity(source, title="closed issue")
     person = browser(world.otto)
     path = address(world.lobby, f"/messages/{last.number}/delete")
     assert path in see(person.get(address(world.lobby, f"/threads/{last.thread_id}"))).links()
@@ -503,9 +503,9 @@ def test_whoever_is_in_the_flow_may_delete_what_a_service_told_after_being_asked
     assert said(person.get(address(world.lobby, f"/threads/{last.thread_id}"))) == [first.number]
 
 
-def test_a_thread_whose_messages_are_all_deleted_leaves_the_inbox(world, connect):
+def test_a_thread_without_messages_disappears_from_the_inbox(world, connect):
     source, _ = connect()
-    message = tell(source)
+    message = post_activity(source)
     person = browser(world.ines)
     path = address(world.main, f"/messages/{message.number}/delete")
     assert "the thread disappears from the inbox too" in see(person.get(path)).text
@@ -517,9 +517,9 @@ def test_a_thread_whose_messages_are_all_deleted_leaves_the_inbox(world, connect
     assert person.get(path).status_code == 404
 
 
-def test_deleting_is_for_people_in_the_flow_and_never_for_what_others_said(world, connect):
+def test_only_members_can_delete_and_never_messages_of_other_people(world, connect):
     source, _ = connect()
-    message = tell(source)
+    message = post_activity(source)
     spoken = post(Draft(event="message", content="My own"), flow=world.lobby, user=world.ines)
     path = address(world.main, f"/messages/{message.number}/delete")
 
@@ -534,9 +534,9 @@ def test_deleting_is_for_people_in_the_flow_and_never_for_what_others_said(world
     assert Message.objects.get(pk=spoken.pk).content == "My own"
 
 
-def test_nothing_of_an_archived_flow_is_deleted(world, connect):
+def test_messages_of_an_archived_flow_cannot_be_deleted(world, connect):
     source, _ = connect()
-    message = tell(source)
+    message = post_activity(source)
     world.main.disabled = True
     world.main.save()
     person = browser(world.ines)
@@ -549,7 +549,7 @@ def test_nothing_of_an_archived_flow_is_deleted(world, connect):
     assert Message.objects.filter(pk=message.pk).exists()
 
 
-def test_the_thread_of_a_message_without_replies_is_shown_in_the_chat_only(world):
+def test_the_thread_of_a_message_without_replies_redirects_to_the_chat(world):
     number = post(Draft(event="message", content="Low tide?"), flow=world.main, user=world.otto).number
     thread = address(world.main, f"/threads/{thread_id(world.main.pk, number)}")
     ines = browser(world.ines)

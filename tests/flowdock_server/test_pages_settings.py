@@ -9,7 +9,7 @@ from django.test import Client
 from flowdock_server.models import ApiToken, Application, Source
 
 from .conftest import access_token, activity, basic, post
-from .pages import address, browser, see, tell
+from .pages import address, browser, post_activity, see
 
 
 def application_form(**changes: str) -> dict[str, str]:
@@ -25,14 +25,14 @@ def application_form(**changes: str) -> dict[str, str]:
 
 
 def shown(response, field: str) -> str:
-    """What stands in a field that is there to be copied."""
+    """The value of a field with a copy button."""
     return next(given["value"] for given in see(response).all("input") if given.get("id") == field)
 
 
 # Inbox settings
 
 
-def test_add_leads_to_the_set_up_uri_with_the_flow_filled_in(world):
+def test_add_links_to_the_setup_uri_of_the_flow(world):
     Application.objects.update(published=True)
 
     links = see(browser(world.ines).get(address(world.main, "/settings"))).links()
@@ -42,18 +42,18 @@ def test_add_leads_to_the_set_up_uri_with_the_flow_filled_in(world):
     assert query == {"flow": [str(world.main.pk)], "flow_url": ["http://testserver/flows/acme/main"]}
 
 
-def test_an_application_that_is_not_published_is_offered_to_its_developer_only(world):
+def test_an_unpublished_application_is_offered_only_to_its_developer(world):
     assert "Only you can see it here." in browser(world.ines).get(address(world.lobby, "/settings")).content.decode()
     assert "Build lights" not in browser(world.otto).get(address(world.lobby, "/settings")).content.decode()
 
 
-def test_an_application_without_a_set_up_uri_is_not_offered(world):
+def test_an_application_without_a_setup_uri_is_not_offered(world):
     Application.objects.update(published=True, setup_uri="")
 
     assert "Build lights" not in browser(world.ines).get(address(world.main, "/settings")).content.decode()
 
 
-def test_a_source_tells_who_connected_it_and_what_troubles_it(world, connect):
+def test_a_source_shows_who_connected_it_and_its_error(world, connect):
     source, _ = connect()
     source.change(error_message="Its hook has not been called since Saturday.")
 
@@ -65,7 +65,7 @@ def test_a_source_tells_who_connected_it_and_what_troubles_it(world, connect):
     assert "Its hook has not been called since Saturday." in seen.text
 
 
-def test_configure_leads_to_exactly_this_source(world, connect):
+def test_configure_links_to_this_source(world, connect):
     source, _ = connect()
     person = browser(world.ines)
     configure = f"https://lights.test/configure?integration_id={source.pk}&flow={world.main.pk}"
@@ -79,22 +79,22 @@ def test_configure_leads_to_exactly_this_source(world, connect):
 
 
 @pytest.mark.parametrize("configuration_url", ["javascript:alert(1)", "data:text/html,x", "//evil.test"])
-def test_configure_leads_to_the_web_only(world, connect, configuration_url):
+def test_configure_links_only_to_web_addresses(world, connect, configuration_url):
     source, _ = connect()
     source.change(configuration_url=configuration_url)
 
     assert configuration_url not in see(browser(world.ines).get(address(world.main, "/settings"))).links()
 
 
-def test_a_source_of_another_flow_is_not_there(world, connect):
+def test_sources_of_another_flow_are_not_listed(world, connect):
     connect(flow=world.lobby, name="octo/secret")
 
     assert "octo/secret" not in browser(world.ines).get(address(world.main, "/settings")).content.decode()
 
 
-def test_a_removed_source_is_answered_410_and_its_threads_stay(world, connect):
+def test_a_removed_source_gets_410_and_its_threads_stay(world, connect):
     source, token = connect()
-    message = tell(source)
+    message = post_activity(source)
     person = browser(world.ines)
 
     answer = person.post(address(world.main, f"/sources/{source.pk}/remove"), follow=True)
@@ -107,7 +107,7 @@ def test_a_removed_source_is_answered_410_and_its_threads_stay(world, connect):
     assert "removed" in inbox
 
 
-def test_removing_twice_is_removing_once(world, connect):
+def test_removing_a_source_twice_has_no_effect(world, connect):
     source, _ = connect()
     person = browser(world.ines)
     person.post(address(world.main, f"/sources/{source.pk}/remove"))
@@ -118,7 +118,7 @@ def test_removing_twice_is_removing_once(world, connect):
     assert Source.objects.get().removed_at == removed_at
 
 
-def test_many_sources_cost_no_more_queries_than_one(world, connect, django_assert_num_queries):
+def test_many_sources_take_no_more_queries_than_one(world, connect, django_assert_num_queries):
     for number in range(20):
         connect(name=f"octo/{number}")
     person = browser(world.ines)
@@ -131,7 +131,7 @@ def test_many_sources_cost_no_more_queries_than_one(world, connect, django_asser
 # Developer applications
 
 
-def test_an_application_is_registered_and_its_secret_shown_once(world):
+def test_a_registered_application_shows_its_secret_once(world):
     person = browser(world.otto)
 
     answer = person.post("/account/applications/new", application_form())
@@ -145,7 +145,7 @@ def test_an_application_is_registered_and_its_secret_shown_once(world):
     assert secret not in person.get(f"/account/applications/{made.pk}").content.decode()
 
 
-def test_an_application_that_was_registered_works(world):
+def test_a_registered_application_can_get_a_token(world):
     person = browser(world.otto)
     answer = person.post("/account/applications/new", application_form())
     client_id, secret = shown(answer, "client-id"), shown(answer, "secret")
@@ -158,7 +158,7 @@ def test_an_application_that_was_registered_works(world):
     assert token.status_code == 200
 
 
-def test_a_form_that_is_sent_twice_registers_one_application(world):
+def test_sending_the_form_twice_registers_one_application(world):
     person = browser(world.otto)
 
     person.post("/account/applications/new", application_form())
@@ -182,7 +182,7 @@ def test_a_form_that_is_sent_twice_registers_one_application(world):
         ("icon", "http://[not-an-address"),
     ],
 )
-def test_an_application_with_a_bad_address_is_not_registered(world, field, value):
+def test_an_application_with_an_invalid_address_is_not_registered(world, field, value):
     answer = browser(world.otto).post("/account/applications/new", application_form(**{field: value}))
 
     assert answer.status_code == 400
@@ -207,13 +207,13 @@ def test_a_redirect_uri_is_refused_in_one_plain_sentence(world, address, sentenc
     assert "grant_type" not in seen.text
 
 
-def test_an_application_may_live_without_a_web_address(world):
+def test_an_application_can_use_the_out_of_band_redirect_uri(world):
     browser(world.otto).post("/account/applications/new", application_form(redirect_uris="urn:ietf:wg:oauth:2.0:oob"))
 
     assert Application.objects.get(user=world.otto).redirect_uris == "urn:ietf:wg:oauth:2.0:oob"
 
 
-def test_an_application_is_edited_and_keeps_its_secret(world):
+def test_editing_an_application_keeps_its_secret(world):
     path = f"/account/applications/{world.application.pk}"
     person = browser(world.ines)
 
@@ -224,7 +224,7 @@ def test_an_application_is_edited_and_keeps_its_secret(world):
     assert changed.client_secret == world.application.client_secret
 
 
-def test_a_refused_edit_changes_nothing_and_is_given_back(world):
+def test_a_refused_edit_changes_nothing_and_stays_in_the_form(world):
     path = f"/account/applications/{world.application.pk}"
 
     answer = browser(world.ines).post(path, application_form(name="Better lights", setup_uri="ftp://x.test/"))
@@ -236,7 +236,7 @@ def test_a_refused_edit_changes_nothing_and_is_given_back(world):
     assert "Build lights · Applications" in seen.text
 
 
-def test_a_new_secret_makes_the_old_one_useless(world):
+def test_a_new_secret_replaces_the_old_one(world):
     path = f"/account/applications/{world.application.pk}"
     person = browser(world.ines)
 
@@ -251,7 +251,7 @@ def test_a_new_secret_makes_the_old_one_useless(world):
     assert Application.objects.get(pk=world.application.pk).client_secret == changed.client_secret
 
 
-def test_a_set_up_address_is_made_for_a_chosen_flow(world):
+def test_the_setup_link_of_a_selected_flow_is_shown(world):
     path = f"/account/applications/{world.application.pk}"
     person = browser(world.ines)
 
@@ -260,7 +260,7 @@ def test_a_set_up_address_is_made_for_a_chosen_flow(world):
         assert "setup-address" not in person.get(path, {"flow": other}).content.decode()
 
 
-def test_a_source_by_hand_posts_with_the_token_that_is_shown_once(world):
+def test_a_manually_created_source_posts_with_the_token_that_is_shown_once(world):
     path = f"/account/applications/{world.application.pk}"
     person = browser(world.ines)
     sent = {"flow": world.main.pk, "name": "Nightly build", "external_url": "", "form_key": "a-form"}
@@ -276,7 +276,7 @@ def test_a_source_by_hand_posts_with_the_token_that_is_shown_once(world):
     assert Source.objects.filter(name="Nightly build").count() == 1
 
 
-def test_an_application_that_connected_nothing_can_be_deleted(world):
+def test_an_application_without_sources_can_be_deleted(world):
     path = f"/account/applications/{world.application.pk}/delete"
     person = browser(world.ines)
 
@@ -287,7 +287,7 @@ def test_an_application_that_connected_nothing_can_be_deleted(world):
     assert not Application.objects.exists()
 
 
-def test_an_application_whose_threads_are_in_an_inbox_stays(world, connect):
+def test_an_application_with_sources_cannot_be_deleted(world, connect):
     connect()
     path = f"/account/applications/{world.application.pk}"
     person = browser(world.ines)
@@ -302,7 +302,7 @@ def test_an_application_whose_threads_are_in_an_inbox_stays(world, connect):
 # Account
 
 
-def test_a_token_opens_the_api_and_is_shown_once(world):
+def test_a_token_gives_access_to_the_api_and_is_shown_once(world):
     person = browser(world.ines)
 
     answer = person.post("/account/tokens", {"name": "Nightly report", "form_key": "a-form"})
@@ -316,7 +316,7 @@ def test_a_token_opens_the_api_and_is_shown_once(world):
     assert ApiToken.objects.count() == 1
 
 
-def test_a_revoked_token_opens_nothing(world):
+def test_a_revoked_token_gives_no_access(world):
     token, secret = ApiToken.issue(world.ines, "Nightly report")
     person = browser(world.ines)
 
@@ -334,7 +334,7 @@ def test_a_token_needs_a_name(world):
     assert not ApiToken.objects.exists()
 
 
-def test_an_authorized_application_is_listed_with_what_it_may_do_and_can_be_revoked(world, with_scopes):
+def test_an_authorized_application_is_listed_with_its_scopes_and_can_be_revoked(world, with_scopes):
     through = with_scopes(world.ines, "flow integration")
     access_token(world.otto, world.application, "flow")
     person = browser(world.ines)
@@ -359,7 +359,7 @@ def copy_of(client: Client) -> Client:
     return copy
 
 
-def test_a_copied_cookie_works_no_longer_after_signing_out(world):
+def test_a_copied_cookie_is_invalid_after_sign_out(world):
     person = browser(world.ines)
     copy = copy_of(person)
     assert copy.get("/account").status_code == 200
@@ -369,7 +369,7 @@ def test_a_copied_cookie_works_no_longer_after_signing_out(world):
     assert copy.get("/account").status_code == 302
 
 
-def test_signing_out_everywhere_ends_every_session_of_the_person_and_nobody_else_s(world):
+def test_signing_out_everywhere_ends_only_the_sessions_of_that_person(world):
     here, elsewhere, somebody_else = browser(world.ines), browser(world.ines), browser(world.otto)
     assert "Sign out everywhere" in here.get("/account").content.decode()
     assert here.get("/account/sign-out-everywhere").status_code == 405

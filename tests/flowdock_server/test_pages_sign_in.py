@@ -1,4 +1,4 @@
-"""Signing in and out, where one goes from there, and pages for what went wrong."""
+"""Signing in and out, the list of flows, consent and error pages."""
 
 import pytest
 from django.core.management import call_command
@@ -8,7 +8,7 @@ from flowdock_server.models import FlowMembership, SignInFailures, User
 from .pages import browser, see
 
 
-def test_signing_in_leads_to_what_was_asked_for(world):
+def test_sign_in_redirects_to_the_requested_page(world):
     visitor = browser()
     asked = visitor.get("/app/acme/main")
 
@@ -24,19 +24,19 @@ def test_a_session_from_before_the_password_backend_moved_is_still_signed_in(wor
     assert client.get("/app/acme/main").status_code == 200
 
 
-def test_a_wrong_password_counts_once(world):
+def test_a_wrong_password_is_counted_once(world):
     browser().post("/login", {"username": "ines@example.com", "password": "wrong"})
 
     assert set(SignInFailures.objects.values_list("count", flat=True)) == {1}
 
 
-def test_the_address_may_be_written_in_capitals(world):
+def test_the_e_mail_address_is_case_insensitive(world):
     answer = browser().post("/login", {"username": "INES@Example.com", "password": "a password"})
 
     assert answer.status_code == 302
 
 
-def test_a_wrong_password_is_said_without_saying_which_of_the_two_is_wrong(world):
+def test_the_error_does_not_reveal_whether_the_account_exists(world):
     sentence = "The e-mail address or the password is wrong."
 
     for username in ("ines@example.com", "nobody@example.com"):
@@ -45,13 +45,13 @@ def test_a_wrong_password_is_said_without_saying_which_of_the_two_is_wrong(world
         assert "_auth_user_id" not in answer.wsgi_request.session
 
 
-def test_signing_in_leads_to_no_other_site(world):
+def test_sign_in_never_redirects_to_another_site(world):
     sent = {"username": "ines@example.com", "password": "a password", "next": "https://evil.test/"}
 
     assert browser().post("/login", sent)["Location"] == "/app"
 
 
-def test_the_demonstration_offers_its_accounts(db, settings):
+def test_the_demo_lists_its_accounts(db, settings):
     call_command("seed_demo")
     html = browser().get("/login").content.decode()
     assert "Sign in as Mira Sand" in html
@@ -61,7 +61,7 @@ def test_the_demonstration_offers_its_accounts(db, settings):
     assert "Sign in as" not in browser().get("/login").content.decode()
 
 
-def test_one_press_enters_the_demonstration(db):
+def test_one_button_signs_in_to_a_demo_account(db):
     call_command("seed_demo")
     visitor = browser()
     offered = see(visitor.get("/login"))
@@ -74,7 +74,7 @@ def test_one_press_enters_the_demonstration(db):
     assert visitor.get("/app/acme/main").status_code == 200
 
 
-def test_signing_out_ends_it(world):
+def test_sign_out_ends_the_session(world):
     visitor = browser(world.ines)
 
     assert visitor.post("/account/sign-out")["Location"] == "/login"
@@ -82,7 +82,7 @@ def test_signing_out_ends_it(world):
     assert visitor.get("/app/acme/main").status_code == 302
 
 
-def test_somebody_else_can_take_over_at_a_consent_page(world):
+def test_another_person_can_sign_in_from_the_consent_page(world):
     visitor = browser(world.ines)
     consent = "/oauth/authorize?client_id=build-lights&response_type=code"
 
@@ -92,26 +92,26 @@ def test_somebody_else_can_take_over_at_a_consent_page(world):
     assert visitor.get(consent)["Location"].startswith("/login?next=/oauth/authorize")
 
 
-def test_the_only_flow_is_opened_at_once_and_several_are_listed(world):
+def test_home_opens_the_only_flow_or_lists_several(world):
     assert browser(world.otto).get("/")["Location"] == "/app/acme/lobby"
     assert browser(world.ines).get("/")["Location"] == "/app"
 
 
-def test_only_the_flows_that_one_is_in_are_listed(world):
+def test_only_ones_own_flows_are_listed(world):
     links = see(browser(world.otto).get("/app")).links()
 
     assert "/app/acme/lobby" in links
     assert "/app/acme/main" not in links
 
 
-def test_who_is_in_no_flow_learns_what_to_do(world):
+def test_a_person_without_flows_is_told_what_to_do(world):
     FlowMembership.objects.filter(user=world.sam).delete()
 
     assert browser(world.sam).get("/")["Location"] == "/app"
     assert "No flows yet" in browser(world.sam).get("/app").content.decode()
 
 
-def test_consent_names_application_scopes_and_account(world):
+def test_the_consent_page_names_application_scopes_and_account(world):
     seen = see(browser(world.ines).get("/oauth/authorize?client_id=build-lights&response_type=code&scope=integration"))
 
     assert "Allow Build lights to access your account?" in seen.text
@@ -121,7 +121,7 @@ def test_consent_names_application_scopes_and_account(world):
     assert {given.get("value") for given in seen.all("button") if given.get("name") == "allow"} == {"yes", "no"}
 
 
-def test_a_request_for_consent_that_makes_no_sense_gets_a_page(world):
+def test_an_invalid_authorization_request_gets_an_error_page(world):
     answer = browser(world.ines).get("/oauth/authorize?client_id=nobody&response_type=code")
 
     assert answer.status_code == 400
@@ -129,7 +129,7 @@ def test_a_request_for_consent_that_makes_no_sense_gets_a_page(world):
 
 
 @pytest.mark.parametrize("path", ["/app/acme/nowhere", "/app/nowhere/main", "/app/acme/main/threads/nowhere"])
-def test_what_is_not_there_gets_a_page_that_says_so(world, path):
+def test_a_missing_page_gets_an_error_page(world, path):
     answer = browser(world.ines).get(path)
 
     assert answer.status_code == 404
@@ -138,14 +138,14 @@ def test_what_is_not_there_gets_a_page_that_says_so(world, path):
 
 @pytest.mark.parametrize("query", ["source=one", "source=²", "source=99999999999999999999", "before=yesterday",
                                    "before=9999999999.000000_%00"])  # fmt: skip
-def test_an_address_that_was_tampered_with_gets_a_page_that_says_so(world, query):
+def test_an_invalid_address_gets_an_error_page(world, query):
     answer = browser(world.ines).get(f"/app/acme/main?{query}")
 
     assert answer.status_code == 400
     assert "This address is not valid" in answer.content.decode()
 
 
-def test_a_fault_of_the_server_gets_a_page_that_tells_nothing_of_it(world, monkeypatch):
+def test_a_server_error_gets_an_error_page_without_details(world, monkeypatch):
     def fall(self, user):
         raise RuntimeError("the innermost secret")
 
@@ -159,7 +159,7 @@ def test_a_fault_of_the_server_gets_a_page_that_tells_nothing_of_it(world, monke
     assert "innermost" not in answer.content.decode()
 
 
-def test_a_closed_account_stays_out(world):
+def test_a_closed_account_cannot_sign_in(world):
     visitor = browser(world.ines)
     User.objects.filter(pk=world.ines.pk).update(is_active=False)
 

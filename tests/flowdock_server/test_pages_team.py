@@ -1,10 +1,10 @@
-"""Settings of flows and organizations, accounts, signing up, and what is read and done: who may change what."""
+"""Settings of flows and organizations, accounts, sign-up, and read and done threads: who can change what."""
 
 import pytest
 
 from flowdock_server.models import Flow, FlowMembership, Invitation, Membership, Organization, ThreadMark, User
 
-from .pages import address, browser, see, tell
+from .pages import address, browser, post_activity, see
 
 PASSWORD = "a harbour at low tide"
 ADMIN_CHANGES = ["/settings/flow", "/settings/flow/archive", "/settings/flow/token"]
@@ -22,7 +22,7 @@ SENT = {"name": "Renamed", "access_mode": "link", "emails": "new@example.com", "
 @pytest.fixture
 def known(world, connect):
     source, _ = connect(flow=world.lobby)
-    message = tell(source)
+    message = post_activity(source)
     return {"thread": message.thread_id, "number": message.number, "otto": world.otto.pk}
 
 
@@ -35,7 +35,7 @@ def signing_up(settings, db):
 
 
 @pytest.mark.parametrize("rest", ["/chat", "/settings/people", "/settings/flow", "/chat/lines"])
-def test_a_flows_chat_and_settings_are_there_for_its_people_only(world, known, rest):
+def test_only_members_can_open_the_chat_and_settings_of_a_flow(world, known, rest):
     path = address(world.lobby, rest)
 
     assert browser(world.otto).get(path).status_code == 200
@@ -44,7 +44,7 @@ def test_a_flows_chat_and_settings_are_there_for_its_people_only(world, known, r
 
 
 @pytest.mark.parametrize("rest", CHANGES)
-def test_a_stranger_changes_nothing_in_a_flow(world, known, rest):
+def test_a_stranger_cannot_change_anything_in_a_flow(world, known, rest):
     path = address(world.lobby, rest.format(**known))
     before = Flow.objects.values().get(pk=world.lobby.pk)
 
@@ -56,19 +56,19 @@ def test_a_stranger_changes_nothing_in_a_flow(world, known, rest):
 
 
 @pytest.mark.parametrize("rest", CHANGES)
-def test_another_site_changes_nothing_in_a_flow(world, known, rest):
+def test_forms_of_another_site_change_nothing_in_a_flow(world, known, rest):
     path = address(world.lobby, rest.format(**known))
 
     assert browser(world.ines, enforce_csrf_checks=True).post(path, SENT).status_code == 403
 
 
 @pytest.mark.parametrize("rest", [rest for rest in CHANGES if rest != "/settings/flow" and "delete" not in rest])
-def test_a_link_changes_nothing_in_a_flow(world, known, rest):
+def test_get_requests_change_nothing_in_a_flow(world, known, rest):
     assert browser(world.ines).get(address(world.lobby, rest.format(**known))).status_code == 405
 
 
 @pytest.mark.parametrize("rest", ADMIN_CHANGES)
-def test_who_does_not_manage_the_organization_changes_no_settings_of_a_flow(world, known, rest):
+def test_only_admins_can_change_the_settings_of_a_flow(world, known, rest):
     before = Flow.objects.values().get(pk=world.lobby.pk)
 
     assert browser(world.otto).post(address(world.lobby, rest), SENT).status_code == 404
@@ -76,7 +76,7 @@ def test_who_does_not_manage_the_organization_changes_no_settings_of_a_flow(worl
 
 
 @pytest.mark.parametrize("rest", ORGANIZATION_CHANGES)
-def test_strangers_change_nothing_in_an_organization(world, known, rest):
+def test_strangers_cannot_change_an_organization(world, known, rest):
     path = f"/app/acme{rest.format(**known)}"
 
     assert browser(world.sam).post(path, SENT).status_code == 404
@@ -86,7 +86,7 @@ def test_strangers_change_nothing_in_an_organization(world, known, rest):
     assert Membership.objects.filter(user=world.otto, organization=world.acme, admin=False).exists()
 
 
-def test_who_does_not_manage_an_organization_only_leaves_it(world):
+def test_members_who_are_not_admins_can_only_leave_an_organization(world):
     person = browser(world.otto)
 
     assert person.post("/app/acme", SENT).status_code == 404
@@ -98,7 +98,7 @@ def test_who_does_not_manage_an_organization_only_leaves_it(world):
 
 
 @pytest.mark.parametrize("path", ACCOUNT_CHANGES)
-def test_an_account_is_changed_by_its_owner_and_from_its_own_page(world, path):
+def test_an_account_can_be_changed_only_by_its_owner_on_its_own_page(world, path):
     assert browser().post(path, SENT)["Location"].startswith("/login")
     assert browser(world.ines).get(path).status_code == 405
     assert browser(world.ines, enforce_csrf_checks=True).post(path, SENT).status_code == 403
@@ -107,7 +107,7 @@ def test_an_account_is_changed_by_its_owner_and_from_its_own_page(world, path):
 # Flows and organizations
 
 
-def test_a_flow_is_renamed_and_keeps_its_address(world):
+def test_a_renamed_flow_keeps_its_address(world):
     answer = browser(world.ines).post(
         address(world.lobby, "/settings/flow"), {"name": " Front desk ", "access_mode": "invitation"}
     )
@@ -121,7 +121,7 @@ def test_a_flow_is_renamed_and_keeps_its_address(world):
     )
 
 
-def test_a_flow_without_a_name_is_refused_and_goes_on_with_its_old_one(world):
+def test_a_flow_cannot_be_renamed_to_nothing(world):
     answer = browser(world.ines).post(address(world.lobby, "/settings/flow"), {"name": " ", "access_mode": "link"})
 
     assert answer.status_code == 400
@@ -129,7 +129,7 @@ def test_a_flow_without_a_name_is_refused_and_goes_on_with_its_old_one(world):
     assert Flow.objects.get(pk=world.lobby.pk).name == "Lobby"
 
 
-def test_an_archived_flow_comes_back(world):
+def test_an_archived_flow_can_be_unarchived(world):
     person = browser(world.ines)
     path = address(world.lobby, "/settings/flow/archive")
 
@@ -139,14 +139,14 @@ def test_an_archived_flow_comes_back(world):
     assert not Flow.objects.get(pk=world.lobby.pk).disabled
 
 
-def test_the_last_who_manages_an_organization_stays(world):
+def test_the_last_admin_cannot_leave_an_organization(world):
     answer = browser(world.ines).post(f"/app/acme/_people/{world.ines.pk}/remove", follow=True)
 
     assert "You are the only admin of Acme." in see(answer).text
     assert Membership.objects.filter(user=world.ines, admin=True).exists()
 
 
-def test_two_presses_of_the_button_make_one_flow(world):
+def test_pressing_create_twice_creates_one_flow(world):
     person = browser(world.ines)
     for _ in range(2):
         person.post("/app/acme/_flows", {"name": "Harbour", "access_mode": "organization", "form_key": "one"})
@@ -158,7 +158,7 @@ def test_two_presses_of_the_button_make_one_flow(world):
 # Read and done
 
 
-def test_a_thread_that_is_done_leaves_the_list_of_that_person_alone_until_something_happens(world, known):
+def test_a_done_thread_is_hidden_for_that_person_until_new_activity(world, known):
     person, other = browser(world.ines), browser(world.otto)
     path = address(world.lobby, f"/threads/{known['thread']}/done")
     rows = lambda someone, show="": len(see(someone.get(address(world.lobby, show))).all("li", "thread-row"))  # noqa: E731
@@ -168,11 +168,11 @@ def test_a_thread_that_is_done_leaves_the_list_of_that_person_alone_until_someth
     person.post(path, {"done": "0"})
     assert rows(person) == 1
     person.post(path, {"done": "1"})
-    tell(world.lobby.sources.get())
+    post_activity(world.lobby.sources.get())
     assert rows(person) == 1
 
 
-def test_what_is_opened_is_read_and_can_be_unread_again(world, known):
+def test_an_opened_thread_is_read_and_can_be_marked_as_unread(world, known):
     person = browser(world.ines)
     unread = lambda: len(see(person.get(address(world.lobby))).all("li", "is-unread"))  # noqa: E731
     assert unread() == 1
@@ -183,10 +183,10 @@ def test_what_is_opened_is_read_and_can_be_unread_again(world, known):
     assert unread() == 1
 
 
-def test_all_that_was_shown_is_read_and_what_came_since_is_not(world, known):
+def test_mark_all_as_read_leaves_later_activity_unread(world, known):
     person = browser(world.ines)
     shown = see(person.get(address(world.lobby))).value("number")
-    tell(world.lobby.sources.get(), "pr:43")
+    post_activity(world.lobby.sources.get(), "pr:43")
 
     person.post(address(world.lobby, "/read"), {"number": shown})
 
@@ -197,13 +197,13 @@ def test_all_that_was_shown_is_read_and_what_came_since_is_not(world, known):
 # Accounts
 
 
-def test_nobody_signs_up_where_it_is_not_permitted(db):
+def test_sign_up_is_closed_unless_allowed(db):
     assert browser().get("/sign-up").status_code == 404
     assert browser().post("/sign-up", {"name": "Lea"}).status_code == 404
     assert "/sign-up" not in see(browser().get("/login")).links()
 
 
-def test_who_signs_up_has_an_organization_and_a_flow(signing_up):
+def test_sign_up_creates_an_organization_and_a_flow(signing_up):
     person = browser()
     given = {"name": "Lea", "email": "Lea@Example.com", "password": PASSWORD, "organization": "Tide & Co"}
     assert "/sign-up" in see(person.get("/login")).links()
@@ -225,7 +225,7 @@ def test_who_signs_up_has_an_organization_and_a_flow(signing_up):
         ({"organization": ""}, "required"),
     ],
 )
-def test_a_sign_up_that_cannot_be_is_given_back(signing_up, world, change, problem):
+def test_an_invalid_sign_up_shows_its_errors(signing_up, world, change, problem):
     given = {"name": "Lea", "email": "lea@example.com", "password": PASSWORD, "organization": "Tide"} | change
 
     answer = browser().post("/sign-up", given)
@@ -236,7 +236,7 @@ def test_a_sign_up_that_cannot_be_is_given_back(signing_up, world, change, probl
     assert not Organization.objects.filter(name="Tide").exists()
 
 
-def test_a_profile_is_changed_and_a_nick_is_one_word(world):
+def test_a_profile_can_be_changed_and_a_nickname_has_no_spaces(world):
     person = browser(world.ines)
     given = {"name": "Ines  R.", "nick": "@ines", "avatar": "", "website": "https://ines.test/"}
 
@@ -250,7 +250,7 @@ def test_a_profile_is_changed_and_a_nick_is_one_word(world):
     assert (world.ines.nick, world.ines.website) == ("ines", "https://ines.test/")
 
 
-def test_a_new_address_needs_the_password_and_to_be_nobody_elses(world):
+def test_a_new_e_mail_address_needs_the_password_and_must_be_free(world):
     person = browser(world.ines)
 
     for given in (
@@ -263,7 +263,7 @@ def test_a_new_address_needs_the_password_and_to_be_nobody_elses(world):
     assert world.ines.email == "ines@example.com"
 
 
-def test_a_new_password_signs_out_every_other_window(world):
+def test_a_new_password_signs_out_all_other_browsers(world):
     here, elsewhere = browser(world.ines), browser(world.ines)
     assert here.post("/account/password", {"old": "a guess", "new": PASSWORD}).status_code == 400
     assert here.post("/account/password", {"old": "a password", "new": "short"}).status_code == 400
