@@ -1,10 +1,10 @@
-"""What a thread offers to do, as schema.org actions: links (ViewAction), and buttons of its service (UpdateAction).
+"""The actions of a thread, in schema.org's format: links (ViewAction) and buttons of its service (UpdateAction).
 
-    offered   what readers get: a button's target is an address of ours, signed, in place of the integration's
-    press     call the integration for somebody who pressed a button, signed with its application's client secret
+    offered   the actions for readers: the target of a button is a signed URL of this server, not the service's
+    press     call the service after somebody pressed a button, signed with the client secret of its application
 
-An integration decides which address is called, so it is called as little as can be: by http(s), at no address of the
-server's own network unless CALLS_TO permits it, without following redirects, for ten seconds, reading 64 kB.
+The service chooses the URL that is called, so calls are restricted: http(s) only, no addresses in the server's own
+network unless CALLS_TO allows them, no redirects, ten seconds, and 64 KB of the response.
 """
 
 import hashlib
@@ -30,28 +30,28 @@ from flowdock_server.posting.drafts import Refused, is_web_address
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT = 10  # seconds, for everything
+TIMEOUT = 10  # seconds for the whole call
 LONGEST_ANSWER = 64 * 1024  # bytes that are read
 LONGEST_MESSAGE = 500  # characters that are shown
 TOKEN_LASTS = timedelta(seconds=30)
-# At once, in one process: a press holds one of its threads until the service has answered, and the other half of them
-# answer everybody else meanwhile.
+# Calls at a time in one process. A press occupies one of its threads until the service answers; the other half of the
+# threads stays free for other requests.
 MOST_CALLS = max(1, settings.THREADS // 2)
 MOST_CALLS_TO_A_HOST = max(1, MOST_CALLS // 2)
-RETRY_AFTER = TIMEOUT  # seconds: by then a call that is under way has ended
+RETRY_AFTER = TIMEOUT  # seconds after which a current call has ended
 
 
 class TooManyCalls(Exception):
-    """Nothing was sent, because too many calls are under way; the text says so to the person who pressed."""
+    """Nothing was sent, because too many calls are in progress. The message is for the person who pressed."""
 
 
 class NoSuchAction(Exception):
-    """The thread does not offer it, or offers something else by now."""
+    """The thread does not have this action, or its action has changed."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a press, in words. `url`: who pressed it has to sign in there first."""
+    """The result of a press, with a message. `url` is where the person has to sign in first, if anywhere."""
 
     done: bool
     message: str
@@ -59,13 +59,13 @@ class Outcome:
 
 
 def offered(thread: Thread) -> list[dict[str, Any]]:
-    """The thread's actions for its readers. `flow.organization` is loaded."""
+    """The thread's actions for its readers. Load `flow.organization` before."""
     return [_offered(thread, number, action) for number, action in enumerate(thread.actions)]
 
 
 def _offered(thread: Thread, number: int, action: dict[str, Any]) -> dict[str, Any]:
     if action.get("@type") == "ViewAction" and not is_web_address(action.get("url")):
-        return {name: value for name, value in action.items() if name != "url"}  # from before it was checked
+        return {name: value for name, value in action.items() if name != "url"}  # stored before URLs were checked
     if not is_button(action):
         return action
     address = f"{thread.flow.url}/threads/{thread.pk}/actions/{number}?signature={signature(thread, number)}"
@@ -77,16 +77,16 @@ def is_button(action: dict[str, Any]) -> bool:
 
 
 def signature(thread: Thread, number: int) -> str:
-    """Of the action as it is now: whoever saw another one at this place does not press this one."""
+    """The signature of the action as it is now, so that nobody presses another action than they saw."""
     action = json.dumps(thread.actions[number], sort_keys=True)
     return salted_hmac("flowdock_server.actions", f"{thread.pk} {number} {action}", algorithm="sha256").hexdigest()
 
 
 def press(thread: Thread, number: int, user: User, seen: str) -> Outcome:
-    """Call the integration behind a button for `user`; `seen` is the signature of what they saw.
+    """Call the service of a button for `user`; `seen` is the signature of the action that they saw.
 
-    `source.application` and `flow` are loaded. Never tried twice, since a press may not be one. Raises NoSuchAction,
-    Refused and TooManyCalls.
+    Load `source.application` and `flow` before. A call is never retried, because it may have had its effect. Raises
+    NoSuchAction, Refused and TooManyCalls.
     """
     action = thread.actions[number] if 0 <= number < len(thread.actions) else {}
     if not is_button(action) or not constant_time_compare(seen, signature(thread, number)):
@@ -111,7 +111,7 @@ def press(thread: Thread, number: int, user: User, seen: str) -> Outcome:
 
 
 def token(user: User, body: bytes, secret: str) -> str:
-    """Flowdock-Token: who pressed, until when it counts, and what was sent."""
+    """The Flowdock-Token: who pressed the button, when the token expires, and a digest of the body."""
     claims = {
         "sub": str(user.pk),
         "exp": timezone.now() + TOKEN_LASTS,
@@ -120,14 +120,14 @@ def token(user: User, body: bytes, secret: str) -> str:
     return jwt.encode(claims, secret, algorithm="HS256")
 
 
-class _Turns:
-    """How many calls are under way, so that hosts that never answer hold up nobody else's."""
+class _CallsInProgress:
+    """Counts the calls in progress, so that hosts that never answer do not block calls to others."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._hosts: dict[str, int] = {}
 
-    def take(self, host: str) -> None:
+    def enter(self, host: str) -> None:
         """Raises TooManyCalls."""
         with self._lock:
             if self._hosts.get(host, 0) >= MOST_CALLS_TO_A_HOST:
@@ -149,21 +149,21 @@ class _Turns:
                 del self._hosts[host]
 
 
-_turns = _Turns()
+_calls = _CallsInProgress()
 
 
 def _call(method: str, address: str, body: bytes, flowdock_token: str) -> Outcome:
-    """In a thread of its own, since a host that sends a byte now and then is never silent for `requests`."""
-    # Without the port: one machine answers on 65,535 of them.
+    """Call in a separate thread, since `requests` has no timeout for a host that sends a byte now and then."""
+    # Without the port, since one machine can answer on 65,535 of them.
     host = urlsplit(address).hostname or ""
-    _turns.take(host)
+    _calls.enter(host)
     outcomes: queue.Queue[Outcome] = queue.Queue()
 
     def call() -> None:
         try:
             outcomes.put(_ask(method, address, body, flowdock_token))
         finally:
-            _turns.leave(host)
+            _calls.leave(host)
 
     threading.Thread(target=call, name="action", daemon=True).start()
     try:
@@ -183,7 +183,7 @@ def _ask(method: str, address: str, body: bytes, flowdock_token: str) -> Outcome
         with _session() as session, session.request(method, address, data=body, headers=headers, stream=True) as answer:
             return _outcome(answer, _read(answer))
     except (requests.RequestException, OSError, ValueError) as error:
-        # ValueError: urllib3 has some for addresses that cannot be one.
+        # urllib3 raises ValueError for some invalid URLs.
         logger.info("An action at %s failed: %s", urlsplit(address).netloc, type(error).__name__)
         return Outcome(False, "The service could not be reached.")
 
@@ -197,7 +197,7 @@ def _session() -> HTTPSession:
             default_timeout=(5, TIMEOUT),
         )
     )
-    # No proxy of the machine's environment: it would resolve names itself. And no .netrc.
+    # Without .netrc, and without a proxy of the environment, which would resolve names itself.
     session.trust_env = False
     return session
 
@@ -224,7 +224,7 @@ def _outcome(answer: requests.Response, body: bytes) -> Outcome:
 
 
 def _message(body: bytes) -> str:
-    """What a JSON answer says to the person, as plain text."""
+    """The message of a JSON response for the person, as plain text."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -236,7 +236,7 @@ def _message(body: bytes) -> str:
 
 
 def _challenge(header: str) -> str:
-    """The address in `Flowdock-Token url=https://…`, with or without quotes; empty for any other challenge."""
+    """The URL in `Flowdock-Token url=https://…`, with or without quotes; empty for any other challenge."""
     scheme, _, rest = header.strip().partition(" ")
     name, _, url = rest.strip().partition("=")
     url = url.strip().strip('"')

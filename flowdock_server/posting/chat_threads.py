@@ -1,8 +1,8 @@
-"""The threads of the chat: every message belongs to one, and a message that nobody replied to needs no row for it.
+"""The threads of the chat. Every message belongs to one, but a message without replies needs no row for its thread.
 
-The id of such a thread follows from the flow and the message's number, so a post costs nothing, and messages from
-before there were threads in the chat have theirs too. The first reply stores the thread under this same id. So a
-message without a thread is either bookkeeping or the only one in its thread.
+The id of a chat thread is derived from the flow and the number of its first message, so starting a
+thread costs no query, and older messages have threads too. The first reply stores the thread with this id. So a message
+without a stored thread either belongs to none (an action, a tag-change or a message-edit) or is alone in its own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def thread_id(flow_id: UUID, number: int) -> str:
 
 
 def number_in(thread_id_: str, flow_id: UUID) -> int | None:
-    """The number of the message that starts the thread; None for an id that `thread_id` did not make for this flow."""
+    """The number of the message that starts the thread; None if `thread_id` did not create the id for this flow."""
     try:
         decoded = urlsafe_b64decode(thread_id_ + "=")
     except (binascii.Error, ValueError):
@@ -50,7 +50,7 @@ def _prefix(flow_id: UUID) -> bytes:
 
 
 def title_of(message: Message) -> str:
-    """What a thread is called that `message` starts, as HTML. Of a file, `attachments` is read."""
+    """The title of the thread that `message` starts, as HTML. For a file it needs the message's `attachments`."""
     text = message.content
     if message.event == Message.Event.FILE:
         text = ", ".join(attachment.file_name for attachment in message.attachments.all())
@@ -78,7 +78,7 @@ def unanswered(flow: Flow) -> QuerySet[Message]:
 
 
 def find(flow: Flow, thread_id_: str, stored: QuerySet[Thread] | None = None) -> Thread | None:
-    """A thread of `flow`: from `stored`, the flow's threads unless given, or the one that a message is alone in."""
+    """A thread of `flow`, from `stored` (by default all its threads), or the thread of a message without replies."""
     stored = flow.threads.all() if stored is None else stored.filter(flow=flow)
     if thread := stored.filter(pk=thread_id_).first():
         return thread
@@ -88,7 +88,7 @@ def find(flow: Flow, thread_id_: str, stored: QuerySet[Thread] | None = None) ->
 
 
 def join(flow: Flow, thread_id_: str) -> Thread | None:
-    """As `find`, for a reply: the thread is stored if this is the first one. Call in the flow's turn."""
+    """Like `find`, for a reply: stores the thread if this is its first reply. Call it after `_next_number`."""
     if thread := flow.threads.filter(pk=thread_id_).first():
         return thread
     message = _first_message(flow, thread_id_)
@@ -96,7 +96,7 @@ def join(flow: Flow, thread_id_: str) -> Thread | None:
 
 
 def join_message(message: Message) -> Thread:
-    """The stored thread of `message`, for a reply to it. `thread` is loaded. Call in the flow's turn."""
+    """The thread of `message`, stored for a reply. Load `thread` before, and call it after `_next_number`."""
     if message.thread is None:
         thread = alone(message)
         thread.last_event, thread.last_author, thread.last_title = message.event, message.speaker[:255], thread.title
@@ -115,8 +115,9 @@ def _first_message(flow: Flow, thread_id_: str) -> Message | None:
 
 
 def gather_comments(flow: Flow) -> int:
-    """Store the threads of messages of `flow` that have comments but no thread, as an archive of an older version
-    leaves them. Returns how many threads were stored.
+    """Store the threads of messages that have comments but no thread, as in a file of an older version.
+
+    Returns how many threads were stored.
     """
     comments = Message.objects.filter(flow=flow, event="comment", thread=None, parent__thread=None)
     found = comments.exclude(parent=None).order_by().values_list("parent", flat=True).distinct()
@@ -139,7 +140,7 @@ def gather_comments(flow: Flow) -> int:
 
 
 def _threads_of(keys: list[int]) -> Iterator[tuple[int, Thread]]:
-    """The threads of the messages `keys`, each by its message's key, with their comments counted."""
+    """For each of the messages `keys`, its key and its thread, whose counters include the comments."""
     counted = Message.objects.filter(parent__in=keys, event="comment", thread=None).order_by().values("parent")
     by_parent = {row["parent"]: row for row in counted.annotate(said=Count("pk"), last=Max("number"))}
     last_ones = Message.objects.filter(parent__in=keys, number__in={row["last"] for row in by_parent.values()})

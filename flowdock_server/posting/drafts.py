@@ -1,6 +1,6 @@
-"""What may be posted to a flow: read and checked, before it is anybody's message.
+"""Drafts: messages to be posted, parsed and validated.
 
-Flowdock's field names. Errors are pydantic's; `flowdock_server.api.errors` words them as Flowdock did.
+Fields have Flowdock's names. Errors are pydantic's; `flowdock_server.api.errors` converts them to Flowdock's sentences.
 """
 
 from typing import Annotated, Any, Literal
@@ -25,7 +25,7 @@ MAX_FIELDS = 100
 ACTION_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 COLORS = tuple(Thread.Color.values)
 ACTIVITY_EVENTS = ("activity", "discussion")
-# What people say, in words that can have hashtags, mentions and links in them.
+# Events with a text in which people can write hashtags, mentions and links.
 SPOKEN_EVENTS = ("message", "comment", "status")
 
 BLANK = "can't be blank"
@@ -40,11 +40,11 @@ class Rejected(Exception):
 
 
 class Refused(Exception):
-    """Whoever asks may not do this, however they say it; the text says why."""
+    """The caller may not do this, whatever the parameters are. The message says why."""
 
 
 def check_content(content: str) -> None:
-    """Raise Rejected for a text that no message can be changed to."""
+    """Raise Rejected if a message's content cannot be changed to this."""
     if not content.strip():
         raise Rejected({"content": [BLANK]})
     if len(content) > MAX_CONTENT:
@@ -60,7 +60,7 @@ def _web_address(value: Any) -> Any:
 
 
 def is_web_address(address: Any) -> bool:
-    """Whether it is one that can be followed or called."""
+    """Whether `address` is an http(s) URL that can be linked to or called."""
     if not isinstance(address, str) or len(address) > 2000 or not address.isprintable() or " " in address:
         return False
     try:
@@ -71,7 +71,7 @@ def is_web_address(address: Any) -> bool:
 
 
 def _action(value: dict[str, Any]) -> dict[str, Any]:
-    """A schema.org action: what ViewAction links to and UpdateAction calls must be web addresses. Others are kept."""
+    """A schema.org action. The URLs of ViewAction and UpdateAction must be valid; other actions are not checked."""
     match value.get("@type"):
         case "ViewAction":
             if not is_web_address(value.get("url")):
@@ -88,7 +88,7 @@ def _action(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _content(value: Any) -> Any:
-    """Text; or a file, as a part of a form or as an object, which only `file` takes."""
+    """A text; or, for the event `file`, a file of a form or an object."""
     if value is None:
         return ""
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -107,7 +107,7 @@ def _files(value: Any) -> Any:
 
 
 def _json_list(text: str) -> list[Any] | None:
-    """The list that is in `text` as JSON, which a form can carry too; None where there is none."""
+    """The list in `text`, if it is JSON, as forms may send it; otherwise None."""
     if not text.lstrip().startswith("["):
         return None
     try:
@@ -118,14 +118,14 @@ def _json_list(text: str) -> list[Any] | None:
 
 
 def _storable(value: str) -> str:
-    """A tag of a list in a form has escapes of its own, such as that of NUL, which nobody has looked at yet."""
+    """Check a tag again: one from a JSON list in a form may have been escaped when the parameters were checked."""
     if not is_storable(value):
         raise PydanticCustomError("characters", "contains a character that cannot be stored")
     return value
 
 
 def _tags(value: Any) -> Any:
-    """A list, or a text with commas. A leading # is optional; case is kept, and compared without."""
+    """A list, or a text with commas. A leading # is optional. Case is kept, but ignored in comparisons."""
     if value is None:
         return []
     if isinstance(value, str):
@@ -165,13 +165,13 @@ Tags = Annotated[list[Tag], Field(max_length=100), BeforeValidator(_tags)]
 
 
 class Shape(BaseModel):
-    # Forms have texts only and JSON has numbers: both are texts where a text is meant. What is unknown is let be,
-    # since newer clients send more than older servers know.
+    # Forms have strings only, while JSON may have a number where a string is expected. Unknown fields are ignored,
+    # since newer clients may send more than this server knows.
     model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore", frozen=True)
 
 
 class Author(Shape):
-    """Who did it, in the outside service."""
+    """The author, in the external service."""
 
     name: Name = ""
     email: Name = ""
@@ -189,7 +189,7 @@ class ThreadField(Shape):
 
 
 class ThreadState(Shape):
-    """The whole new state of a thread: what is absent is empty from now on."""
+    """The whole new state of a thread: an absent field becomes empty."""
 
     title: Annotated[str, Field(min_length=1, max_length=MAX_TITLE), BeforeValidator(none_is_empty)]
     body: Html = ""
@@ -202,9 +202,9 @@ class ThreadState(Shape):
 class Draft(Shape):
     """A message to be posted.
 
-    `activity` and `discussion` need a title, an author's name and a thread, and may have `attachments`: files by the
-    names that the body refers to as cid:NAME, or a list. `message`, `comment` and `status` need `content`, a comment
-    also the number of the message it is about. The `content` of `file` is the file.
+    `activity` and `discussion` require a title, the name of an author and a thread. They can have `attachments`: a list
+    of files, or files by the names that the body refers to as cid:NAME. `message`, `comment` and `status` require
+    `content`, and a comment the number of the message that it belongs to. The `content` of `file` is the file.
     """
 
     event: Literal["activity", "discussion", "message", "comment", "status", "file"]
@@ -231,21 +231,21 @@ class Draft(Shape):
 
     @property
     def data(self) -> dict[str, Any] | None:
-        """What the message keeps besides its texts."""
+        """The `data` of the message."""
         return None
 
     @property
     def own_tags(self) -> list[str]:
-        """Tags that tell a fact, which nobody can add or take away."""
+        """Tags that state a fact, which nobody can add or remove."""
         return []
 
     @property
     def opens_thread(self) -> bool:
-        """Whether it is a thread of its own, which no key leads to."""
+        """Whether it always starts a new thread, without a key."""
         return False
 
     def check(self) -> None:
-        """Raise Rejected for what its event needs and it does not have."""
+        """Raise Rejected if fields are missing that its event requires."""
         needed: dict[str, object] = {}
         if self.belongs_in_inbox:
             needed = {"title": self.title, "author.name": self.author and self.author.name}
@@ -265,7 +265,7 @@ class Draft(Shape):
 
 
 class Mail(Draft):
-    """What the push API brings to a flow's inbox: `title` is the subject, `body` the content, `author` the sender."""
+    """A message of the Push API to the inbox: `title` is the subject, `body` the content, `author` the sender."""
 
     event: Literal["mail"] = "mail"  # type: ignore[assignment]
     source: Name = ""

@@ -1,7 +1,7 @@
-"""Files: taking them in, measuring pictures, and giving them out by an address that ends soon.
+"""Files: reading uploads, measuring images, and signing URLs for downloads, which expire soon.
 
-Nobody's word about what a file is makes a browser run it: the bytes are served as a download, under their stated type
-only where that type is harmless, with `nosniff` and in a sandbox. See `flowdock_server.api.files`.
+A browser must never run an uploaded file, whatever its stated type is. Files are served as downloads with `nosniff` and
+in a sandbox, and with their stated type only if it is harmless. See `flowdock_server.api.files`.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from flowdock_server.models import Attachment, Flow, User
 from flowdock_server.posting.drafts import BLANK, Rejected
 
 THUMBNAIL = (320, 320)  # pixels that a thumbnail fits into
-MAX_PIXELS = 50_000_000  # of a picture: what is packed into few bytes may unpack to all of the memory
-THUMBNAIL_ENDING = ".thumbnail"  # of its key
-LASTS = 300  # seconds that an address to download from can be used
+MAX_PIXELS = 50_000_000  # of an image: a small file can decompress to more than fits into memory
+THUMBNAIL_ENDING = ".thumbnail"  # of a thumbnail's key
+LASTS = 300  # seconds in which a download URL can be used
 UNKNOWN = "application/octet-stream"
 
-# What a browser shows without running anything, also when it is opened by itself.
+# Types that a browser shows without running anything, even if the file is opened by itself.
 HARMLESS = re.compile(
     r"(image/(png|jpeg|gif|webp)|audio/[\w.+-]+|video/[\w.+-]+|text/plain|application/(pdf|zip|json))"
 )
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,100}/[a-z0-9][a-z0-9!#$&^_.+-]{0,100}")
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
-# Pictures are unpacked one after the other: each takes four bytes of memory a pixel while it is made smaller.
+# Images are decompressed one at a time: each takes four bytes of memory for each pixel.
 _unpacking = threading.Lock()
-Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS is looked at here
+Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS is checked here
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as it was sent. `content_id` is the name by which the body of its message refers to it."""
+    """A file of a request. `content_id` is the name that the body of its message refers to."""
 
     data: bytes
     file_name: str
@@ -56,7 +56,7 @@ class Upload:
 
     @classmethod
     def read(cls, value: object, field: str, content_id: str = "") -> Upload:
-        """A part of a form, or {"data": Base64, "content_type", "file_name"}. Raises Rejected for `field`."""
+        """Read a file of a form, or {"data": Base64, "content_type", "file_name"}. Raises Rejected for `field`."""
         if isinstance(value, UploadedFile):
             if value.size is not None and value.size > settings.MAX_FILE_BYTES:
                 raise Rejected({field: [_too_large()]})
@@ -73,7 +73,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Picture:
-    """What is known of a picture: its real type, its size as it is seen, and a smaller one of it."""
+    """The actual type of an image, its size as it is displayed, and its thumbnail."""
 
     content_type: str
     width: int
@@ -84,7 +84,7 @@ class Picture:
 
 
 def attachments_of(value: object) -> list[Upload]:
-    """The uploads in `attachments`: by their names, or a list without. Raises Rejected."""
+    """The uploads in `attachments`: a dict by their names, or a list. Raises Rejected."""
     if not value:
         return []
     if isinstance(value, dict) and "data" not in value:
@@ -101,9 +101,10 @@ def attachments_of(value: object) -> list[Upload]:
 
 @contextmanager
 def kept(uploads: list[Upload], flow: Flow | None, user: User | None) -> Iterator[list[Attachment]]:
-    """Attachments whose bytes are stored, to be saved with their message. The bytes of what is not saved go again.
+    """Store the content of `uploads`, and yield their attachments, to be saved with a message.
 
-    `flow` is None for a private message. Raises Rejected for pictures that would unpack to more than MAX_PIXELS.
+    If they are not saved, their content is deleted again. `flow` is None for a private message. Raises Rejected for
+    images of more than MAX_PIXELS.
     """
     attachments = [_described(upload, flow, user) for upload in uploads]
     storage = store()
@@ -127,19 +128,19 @@ def store() -> Storage:
 
 
 def address_of(attachment: Attachment, *, thumbnail: bool = False) -> str:
-    """Where the bytes can be had for LASTS seconds, by whoever knows it."""
+    """A URL from which anybody can download the file for LASTS seconds."""
     key = attachment.thumbnail_key if thumbnail else attachment.key
     token = TimestampSigner(salt="flowdock_server.files").sign(key).removeprefix(f"{key}:")
     return f"{settings.SERVER_URL}/downloads/{key}/{token}/{quote(attachment.file_name, safe='')}"
 
 
 def thumbnail_type(attachment: Attachment) -> str:
-    """As `_measured` writes them."""
+    """The type of the thumbnails that `_measured` creates."""
     return "image/jpeg" if attachment.content_type == "image/jpeg" else "image/png"
 
 
 def is_signed(key: str, token: str) -> bool:
-    """Whether `address_of` made an address of `key` and `token`, and it can still be used."""
+    """Whether `token` is from a URL that `address_of` returned for `key`, and has not expired."""
     try:
         TimestampSigner(salt="flowdock_server.files").unsign(f"{key}:{token}", max_age=LASTS)
     except BadSignature:
@@ -165,7 +166,7 @@ def _described(upload: Upload, flow: Flow | None, user: User | None) -> tuple[At
 
 
 def _picture(upload: Upload) -> Picture | None:
-    """None for what is no picture, or one that cannot be read: it is a file like any other."""
+    """The image in `upload`; None if it is not an image or cannot be read: then it is stored like other files."""
     if not upload.content_type.startswith("image/"):
         return None
     try:
@@ -174,18 +175,18 @@ def _picture(upload: Upload) -> Picture | None:
                 raise Rejected({"content": [f"is an image of more than {MAX_PIXELS // 1_000_000} million pixels"]})
             return _measured(image)
     except (OSError, ValueError, SyntaxError, EOFError, OverflowError, IndexError, TypeError):
-        # Pillow's readers raise all of these for files that are cut off or made to break them.
+        # Pillow raises all of these for files that are truncated or malicious.
         return None
 
 
 def _measured(image: Image.Image) -> Picture:
     content_type = Image.MIME[image.format or ""]
     width, height = image.size
-    if image.getexif().get(0x0112, 1) > 4:  # it lies on its side
+    if image.getexif().get(0x0112, 1) > 4:  # the EXIF orientation rotates it by 90 degrees
         width, height = height, width
     is_photo = image.format == "JPEG"
     if is_photo:
-        image.draft("RGB", THUMBNAIL)  # a large photo is unpacked to an eighth of its size
+        image.draft("RGB", THUMBNAIL)  # decompresses a large photo to as little as an eighth of its size
     small = ImageOps.exif_transpose(image).convert("RGB" if is_photo else "RGBA")
     small.thumbnail(THUMBNAIL)
     written = io.BytesIO()
@@ -203,10 +204,10 @@ def _decoded(data: object, field: str) -> bytes:
 
 
 def _file_name(name: object) -> str:
-    """The last part of a path, without what no file's name or header can hold."""
+    """The last part of a path, without characters that file names or headers cannot contain."""
     text = re.split(r"[/\\]", name)[-1] if isinstance(name, str) else ""
     text = "".join(sign for sign in text if unicodedata.category(sign)[0] != "C").strip(" .")
-    # Its end says what it is, so that is kept.
+    # The end is kept, since it has the extension.
     return (text if len(text) <= 255 else text[:200] + text[-55:]) or "file"
 
 

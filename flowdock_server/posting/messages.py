@@ -1,4 +1,4 @@
-"""The one way a message enters a flow, is changed there and leaves it."""
+"""Storing, changing and deleting messages of flows. Except for imports, no other module stores messages."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -22,21 +22,20 @@ from flowdock_server.secrets.tokens import THREAD_ID_LENGTH
 Event = Message.Event
 
 NO_THREAD = "is not a thread of this flow"
-# Tags that tell a fact: nobody can add one, or take it away.
+# Tags that state a fact: nobody can add or remove one.
 _FACTS = (":file", ":source:", "influx:")
 
 
 def post(
     draft: Draft, *, flow: Flow, source: Source | None = None, user: User | None = None, thread: Thread | None = None
 ) -> Message:
-    """Store `draft`, bring its thread to the new state, and tell the pages and streams that are open on the flow.
+    """Store `draft`, update its thread, and notify the open pages and streams of the flow.
 
-    A message is said by a `source` or by a `user`; by neither where the flow's own token was shown. `thread` is the
-    one it goes to where the caller knows it (the thread's own page or address); else the draft's thread ids decide,
-    and a new key of an integration makes a thread. What goes to none starts one of its own, which the first reply
-    stores (`flowdock_server.posting.chat_threads`). The same `uuid` from the same source or user again is the same
-    message: the first is returned and nothing changes. Numbers grow in the order of commits. Raises Rejected, and
-    Refused in a flow that is archived.
+    The author is a `source` or a `user`, or neither if the flow's API token was used. `thread` is given if the URL
+    names it; otherwise the draft's thread ids decide, and an unknown key of a source creates a thread. A message
+    without a thread starts one of its own, which its first reply stores (`flowdock_server.posting.chat_threads`). If
+    the same source or user has already posted the same `uuid`, that message is returned and nothing changes. Numbers
+    increase in the order of commits. Raises Rejected, and Refused if the flow is archived.
     """
     draft.check()
     if draft.event == "status" and (user is None or draft.external_user_name):
@@ -48,7 +47,7 @@ def post(
         moment = now()
         parent = _parent(draft, flow)
         if thread:
-            # As it is now that it is our turn, and not as the caller saw it.
+            # Loaded again, since other posts may have changed it before this one's turn.
             thread = chat_threads.join(flow, thread.pk)
             if thread is None:
                 raise Rejected({"thread_id": [NO_THREAD]})
@@ -56,7 +55,7 @@ def post(
             thread = chat_threads.join_message(parent) if parent else _find_thread(draft, flow, source)
         names_thread = draft.thread or draft.belongs_in_inbox or draft.external_thread_id
         if names_thread and draft.event != "status":
-            thread = _bring_up_to_date(thread, draft, flow, source, number, moment)
+            thread = _updated_thread(thread, draft, flow, source, number, moment)
         message = Message(
             flow=flow,
             number=number,
@@ -78,7 +77,7 @@ def post(
             created_at=moment,
         )
         if thread:
-            _count(thread, message, attachments)
+            _count_message(thread, message, attachments)
         _store(message, attachments)
         if draft.event == "status" and user:
             User.objects.filter(pk=user.pk).update(status=message.content)
@@ -94,7 +93,7 @@ def set_status(content: str, *, flow: Flow, user: User) -> None:
 
 
 def record(flow: Flow, event: str, data: dict[str, Any], user: User | None) -> Message:
-    """Store what happened in the flow: an "action" {"type", "description"}, or a bookkeeping event of a message."""
+    """Store an event of the flow: an "action" {"type", "description"}, a "tag-change" or a "message-edit"."""
     with turn(), transaction.atomic():
         message = Message(
             flow=flow,
@@ -109,14 +108,14 @@ def record(flow: Flow, event: str, data: dict[str, Any], user: User | None) -> M
 
 
 def edit(message: Message, user: User, *, content: str | None = None, tags: Iterable[str] | None = None) -> None:
-    """Change what `message` says, which its own author may, and its tags, which anybody in the flow may.
+    """Change the content of `message`, as only its author may, and its tags, as any member of the flow may.
 
-    `tags` is the whole new list. What was said before is gone; a "message-edit" and a "tag-change" tell of it. Raises
-    Rejected, Refused, and Http404 where the message was deleted in the meantime.
+    `tags` is the whole new list. The former content is not kept; the events "message-edit" and "tag-change" record
+    the change. Raises Rejected, Refused, and Http404 if the message was deleted in the meantime.
     """
     with turn(), transaction.atomic():
-        _next_number(message.flow)  # from here on it is our turn
-        message = get_object_or_404(_as_it_is(message))
+        _next_number(message.flow)  # waits for other changes to the flow
+        message = get_object_or_404(_reloaded(message))
         new_tags = message.tags
         people = People.of(message.flow)
         if content is not None:
@@ -128,20 +127,20 @@ def edit(message: Message, user: User, *, content: str | None = None, tags: Iter
             facts = [tag for tag in message.tags if is_fact(tag)]
             new_tags = tagging.unique([*editable(tagging.given(tags, people, user.pk)), *facts])
         if content is not None and content != message.content:
-            _say_anew(message, content, user)
+            _change_content(message, content, user)
         if new_tags != message.tags:
-            _tag_anew(message, new_tags, user)
+            _change_tags(message, new_tags, user)
 
 
 def delete(message: Message, user: User) -> bool:
-    """Remove `message`, or empty it where it is the user's own and others may have answered it. True: it is gone.
+    """Remove `message`; a user's own chat message, which may have replies, is emptied. Returns whether it was removed.
 
-    Anybody in the flow may remove what is in the inbox. Raises Refused.
+    Any member of the flow may remove messages of the inbox. Raises Refused.
     """
     with turn(), transaction.atomic():
         _next_number(message.flow)
-        present = _as_it_is(message).first()
-        if present is None:  # the same request came twice at once
+        present = _reloaded(message).first()
+        if present is None:  # an identical request was faster
             return True
         message = present
         if message.may_be_removed_by(user):
@@ -151,36 +150,37 @@ def delete(message: Message, user: User) -> bool:
             raise Refused("You can only delete your own messages and files, and messages in the inbox")
         tags = tags_after_edit(message, "", People.of(message.flow))
         if message.content:
-            _say_anew(message, "", user)
+            _change_content(message, "", user)
         if tags != message.tags:
-            _tag_anew(message, tags, user)
+            _change_tags(message, tags, user)
         return False
 
 
-def _as_it_is(message: Message) -> QuerySet[Message]:
-    """The message as it is stored now; nothing where it was deleted since it was read."""
+def _reloaded(message: Message) -> QuerySet[Message]:
+    """The message as it is stored now; empty if it was deleted since it was loaded."""
     return Message.objects.select_related("flow", "thread").filter(pk=message.pk)
 
 
-_waiting = threading.Lock()
+_sqlite_turn = threading.Lock()
 
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """One post at a time on SQLite, which has one writer anyhow.
+    """Lets one thread post at a time on SQLite, which has a single writer.
 
-    Those who wait for its lock sleep longer and longer while others go first; those who wait for ours are woken.
-    Inside a transaction that has SQLite's lock already, waiting for ours would be waiting for each other.
+    Threads that wait for SQLite's own lock poll it at growing intervals, while others overtake them; threads that wait
+    for this lock are woken in turn. A transaction that already has SQLite's lock must not wait for this one, since
+    that would be a deadlock.
     """
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         yield
     else:
-        with _waiting:
+        with _sqlite_turn:
             yield
 
 
 def _next_number(flow: Flow, *, also_archived: bool = False) -> int:
-    """Posts to one flow take turns from here on, so nobody else can take the number, the thread's key or the uuid."""
+    """The next number of the flow. Until the commit, no other post can take it, or a thread's key or a uuid."""
     last, archived = Flow.objects.select_for_update().values_list("last_number", "disabled").get(pk=flow.pk)
     if archived and not also_archived:
         raise Refused("This flow is archived and read-only")
@@ -188,7 +188,7 @@ def _next_number(flow: Flow, *, also_archived: bool = False) -> int:
 
 
 def now() -> datetime:
-    """To the millisecond, which is all that the API can say."""
+    """The current time in milliseconds, the precision of the API."""
     moment = timezone.now()
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
@@ -205,12 +205,12 @@ def _posted_before(uuid: str, flow: Flow, source: Source | None, user: User | No
 
 
 def _name_of(source: Source | None, draft: Draft) -> str:
-    """What a source is called when it speaks in the chat."""
+    """The name that a message of a source has in the chat."""
     return source.name if source and not draft.belongs_in_inbox else ""
 
 
 def _parent(draft: Draft, flow: Flow) -> Message | None:
-    """The message that a comment is about."""
+    """The message that a comment belongs to."""
     if draft.event != "comment":
         return None
     messages = flow.messages.select_related("thread", "user")
@@ -221,7 +221,7 @@ def _parent(draft: Draft, flow: Flow) -> Message | None:
 
 
 def _find_thread(draft: Draft, flow: Flow, source: Source | None) -> Thread | None:
-    """By Flowdock's id, else by the poster's own key, for which October 2014's clients said `thread_id` too."""
+    """The thread with the draft's id or the source's own key, which clients of October 2014 send as `thread_id`."""
     thread = None
     if len(draft.thread_id) == THREAD_ID_LENGTH:
         thread = chat_threads.join(flow, draft.thread_id)
@@ -235,10 +235,10 @@ def _find_thread(draft: Draft, flow: Flow, source: Source | None) -> Thread | No
     return thread
 
 
-def _bring_up_to_date(
+def _updated_thread(
     thread: Thread | None, draft: Draft, flow: Flow, source: Source | None, number: int, moment: datetime
 ) -> Thread:
-    """The thread in the state that the draft tells; a new one for a key that was not seen before."""
+    """The thread with the draft's state; a new thread if its key is unknown."""
     state = draft.thread
     if thread is None:
         key = draft.external_thread_id or draft.thread_id
@@ -287,12 +287,12 @@ def is_fact(tag: str) -> bool:
 
 
 def editable(tags: Iterable[str]) -> list[str]:
-    """Those of `tags` that people can add and remove."""
+    """The tags among `tags` that people can add and remove."""
     return [tag for tag in tags if not is_fact(tag)]
 
 
 def _store(message: Message, attachments: Iterable[Attachment] = ()) -> None:
-    """Save a new message with all by which it is found, and tell of it."""
+    """Save a new message with its attachments, tags and search index, and publish it."""
     message.save(force_insert=True)
     for attachment in attachments:
         attachment.message = message
@@ -310,17 +310,17 @@ def _publish(kind: str, message: Message) -> None:
 
 
 def tags_after_edit(message: Message | PrivateMessage, content: str, people: People) -> list[str]:
-    """The tags once the text is `content`: what the old text said is taken away, what the new one says is added."""
+    """The message's tags with those of its former text replaced by those of `content`."""
     before, after = (
         {tag.lower(): tag for tag in tagging.of_text(text, people, message.user_id)} if text else {}
         for text in (message.content, content)
     )
     stay = [tag for tag in message.tags if tag.lower() not in before or tag.lower() in after]
-    # Who has read the message stays one who has read it.
+    # Tags of both texts are not added again: a user who has read the message has removed their :unread: tag.
     return tagging.unique([*stay, *(tag for name, tag in after.items() if name not in before)])
 
 
-def _say_anew(message: Message, content: str, user: User) -> None:
+def _change_content(message: Message, content: str, user: User) -> None:
     title = chat_threads.title_of(message)
     message.content, message.edited_at = content, now()
     message.save(update_fields=["content", "edited_at"])
@@ -335,7 +335,7 @@ def _say_anew(message: Message, content: str, user: User) -> None:
     _publish("edit", message)
 
 
-def _tag_anew(message: Message, tags: list[str], user: User) -> None:
+def _change_tags(message: Message, tags: list[str], user: User) -> None:
     change = tag_change(message.number, message.tags, tags)
     tagging.replace(message, tags)
     if change["add"] or change["remove"]:
@@ -344,7 +344,7 @@ def _tag_anew(message: Message, tags: list[str], user: User) -> None:
 
 
 def tag_change(number: int, before: list[str], after: list[str]) -> dict[str, Any]:
-    """The content of the "tag-change" of the message with that number."""
+    """The content of a "tag-change" for the message `number`."""
     old, new = ({tag.lower(): tag for tag in spelled} for spelled in (before, after))
     return {
         "message": number,
@@ -369,7 +369,7 @@ def _remove(message: Message) -> None:
             if thread.source_id is None and thread.title == title:
                 thread.title = chat_threads.title_of(first)
         if latest:
-            _show_as_last(thread, latest, list(latest.attachments.all()))
+            _set_last_line(thread, latest, list(latest.attachments.all()))
         thread.save()
 
 
@@ -379,17 +379,17 @@ def _counter(message: Message) -> str:
     return "activities" if message.belongs_in_inbox else "internal_comments"
 
 
-def _count(thread: Thread, message: Message, attachments: list[Attachment]) -> None:
-    """What the inbox's list says of the thread, which it reads from the thread alone."""
+def _count_message(thread: Thread, message: Message, attachments: list[Attachment]) -> None:
+    """Update the counters and the last line of the thread, so that lists need to load no messages."""
     counter = _counter(message)
     setattr(thread, counter, getattr(thread, counter) + 1)
     thread.empty = False
-    _show_as_last(thread, message, attachments)
+    _set_last_line(thread, message, attachments)
     thread.updated_at = message.created_at
     thread.save()
 
 
-def _show_as_last(thread: Thread, message: Message, attachments: list[Attachment]) -> None:
+def _set_last_line(thread: Thread, message: Message, attachments: list[Attachment]) -> None:
     thread.last_number = message.number
     thread.last_event = message.event
     thread.last_author = message.speaker[:255]

@@ -1,11 +1,11 @@
-"""Full-text search over messages: every word of a search is the beginning of a word of the message.
+"""Full-text search: a message matches if each word of the search is the beginning of one of its words.
 
-The words are made here and not by the databases, whose parsers differ: letters and digits, without case and accents.
-Scripts without spaces between words (Chinese, Japanese, Thai, Khmer and others) are cut into pairs of characters, so
-that a word is found wherever it stands: 重要消息 is 重要, 要消, 消息 and 息. An emoji is a word of its own.
-Their index is beside the messages: an FTS5 table on SQLite, a `tsvector` with a GIN index on PostgreSQL. Each row has
-one more word that names the flow, so that other flows' messages cost nothing. Whoever stores messages without
-`flowdock_server.posting.messages` has to `add` them.
+Texts are split into words here and not by the databases, whose parsers differ: words are letters and digits, without
+case and accents. Scripts without spaces between words (Chinese, Japanese, Thai, Khmer and others) are split into pairs
+of characters, so that a word is found at any place: 重要消息 becomes 重要, 要消, 消息 and 息. An emoji is a word.
+The index is an FTS5 table on SQLite, and a `tsvector` with a GIN index on PostgreSQL. Each row also has a word for the
+flow, so that a search does not read messages of other flows. Code that stores messages without
+`flowdock_server.posting.messages` has to `add` them to the index.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from django.db.models import F, QuerySet
 
 from flowdock_server.models import Indexed, Message
 
-MAX_WORDS = 2000  # of a message: what comes later in a long body is not found
+MAX_WORDS = 2000  # of a message; later words of a long body are not indexed
 MAX_SEARCHED = 16  # of a search
-MAX_LENGTH = 64  # of a word: the longer are cut, in messages and searches alike
+MAX_LENGTH = 64  # of a word; longer ones are cut, in messages and in searches
 
-# Of the newest rows on PostgreSQL: a search that finds more than so many of so many is for common words.
+# A search on PostgreSQL is for common words if it finds more than _COMMON of the newest _SAMPLE rows.
 _SAMPLE, _COMMON = 3000, 30
 
 _TABLE = Indexed._meta.db_table
@@ -55,7 +55,7 @@ def _words_of(found: re.Match[str]) -> list[str]:
 
 
 def _searched(text: str) -> list[str]:
-    """The words that a message must have: of a script without spaces, pairs only, unless it is a single character."""
+    """The words that a message must have; for scripts without spaces pairs, unless it is a single character."""
     wanted: dict[str, None] = {}
     for found in words(text):
         wanted[found] = None
@@ -68,7 +68,7 @@ def _is_unspaced(word: str) -> bool:
 
 
 def add(messages: Iterable[Message]) -> None:
-    """Let what was just stored be found; `attachments` are looked up for messages that are tagged as having some."""
+    """Add messages to the index, or update them. It reads `attachments` of messages that have the tag ":file"."""
     rows = [(message.pk, _indexed(message)) for message in messages]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -85,19 +85,19 @@ def add(messages: Iterable[Message]) -> None:
 
 
 def matching(found: QuerySet[Message], flow_id: UUID, search: str) -> QuerySet[Message]:
-    """Those of `found`, which are of one flow, that have all the words of `search`; none where it has no word.
+    """The messages among `found`, of one flow, that have all words of `search`; empty if it has no word.
 
-    Order by "indexed", which is the order of their numbers: the index is read in it, and no further than needed.
+    Order them by "indexed", which is the order of their numbers: the index is then read only as far as needed.
     """
     condition = _condition(flow_id, search)
     return found.none() if condition is None else found.filter(indexed__words__match=condition)
 
 
 def few(flow_id: UUID, search: str, at_most: int, *, alone: bool) -> list[int] | None:
-    """The keys of all messages of the flow that have the words; None where there are more than `at_most`.
+    """The keys of all messages of the flow that have the words; None if there are more than `at_most`.
 
-    None as well where the words are the only condition (`alone`) and FTS5 answers: it reads what it finds in the order
-    of its rows, rare and common words alike, and ends where it has enough.
+    Also None on SQLite if the words are the only condition (`alone`): FTS5 reads its matches in the order of rows, for
+    rare and common words alike, and stops when it has enough.
     """
     condition = _condition(flow_id, search)
     if condition is None:
@@ -106,8 +106,8 @@ def few(flow_id: UUID, search: str, at_most: int, *, alone: bool) -> list[int] |
         return None
     rows = Indexed.objects.filter(words__match=condition)
     if connection.vendor == "postgresql":
-        # In the newest rows common words are soon found to be common. Of others the planner would read all rows in
-        # their order, hoping for an early end, if the order were not one that no index has.
+        # Common words are soon recognized in the newest rows. For others the expression in ORDER BY, which no index
+        # has, keeps the planner from reading all rows in order in the hope of stopping early.
         newest = Indexed.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
         sample = rows.filter(pk__gt=newest - _SAMPLE).order_by().values_list("pk", flat=True)
         if len(sample) > _COMMON:
@@ -123,13 +123,13 @@ def _condition(flow_id: UUID, search: str) -> str | None:
 
 
 def _query(flow_word: str, searched: list[str]) -> str:
-    """In the database's language. A word is letters and digits, so quotes are all that it needs."""
+    """A query in the syntax of the database. Words are letters and digits only, so quoting them is enough."""
     if connection.vendor == "postgresql":
         quote, prefix, both = "'", ":*", " & "
     else:
         quote, prefix, both = '"', "*", " AND "
-    # The beginning of a word that is one letter long would be that of a tenth of all words.
-    # One of a script without spaces is the beginning of a pair.
+    # A single letter is matched as a whole word, since a tenth of all words may begin with it. A single character of a
+    # script without spaces is the beginning of a pair.
     terms = [f"{quote}{word}{quote}{prefix if len(word) > 1 or _is_unspaced(word) else ''}" for word in searched]
     return both.join([f"{quote}{flow_word}{quote}", *terms])
 

@@ -1,16 +1,16 @@
-"""Tags: what a text says in them, and what they are stored as.
+"""Tags: finding them in a text, and how they are stored.
 
-A hashtag is stored as it is written. What begins with a colon is the server's own and not shown to people:
+A hashtag is stored as it is written. Tags that begin with a colon are set by the server and not shown to people:
 
-    :user:ID        they are mentioned by @nick; :user:everyone for @everyone and the like
-    :unread:ID      they should see it: whoever is mentioned, by nick or with everyone, except the one who says it
-    :highlight:ID   their nick is in the text, without @
+    :user:ID        the user is mentioned by @nick; :user:everyone for @everyone and its synonyms
+    :unread:ID      the user is mentioned, by nick or with everyone, and is not the author
+    :highlight:ID   the text has the user's nick, without @
     :url            the text has a link
     :file           the message has files
-    :source:NAME    what the push API's `source` said
+    :source:NAME    the `source` of a message from the Push API
 
-`influx:NUMBER` is on a comment: the number of the message it is about. Rules and examples are those of Flowdock's
-tags.md and of the conformance tests of its flowdock-text; tests/flowdock_server/test_tags.py has both.
+A comment has `influx:NUMBER`, with the number of the message that it belongs to. The rules and examples are from
+Flowdock's tags.md and from the conformance tests of its flowdock-text; tests/flowdock_server/test_tags.py has both.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_LENGTH = 100  # characters of one tag
 _HASHTAG = re.compile(mentions.HASHTAG)
 _MENTION = re.compile(mentions.MENTION)
 _CODE = re.compile(r"^ {4}.*$", re.MULTILINE)
-# What an address may follow: in `$foo.com` and `#foo.com` there is none.
+# After one of these there is no link, as in `$foo.com` and `#foo.com`.
 _NOT_BEFORE_LINK = "#＃@＠$"
 
 _links = LinkifyIt()
@@ -39,13 +39,13 @@ _links = LinkifyIt()
 
 @dataclass(frozen=True)
 class People:
-    """Who can be mentioned in a flow: the id of each by their nick in lower case."""
+    """The users who can be mentioned in a flow: their ids by nick, in lower case."""
 
     by_nick: dict[str, list[int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, flow: Flow) -> People:
-        """Those who are in `flow`; who is blocked there or everywhere is left out."""
+        """The members of `flow` who are not blocked and whose account is not closed."""
         there = FlowMembership.objects.filter(flow=flow, disabled=False, user__is_active=True)
         by_nick: dict[str, list[int]] = {}
         for nick, user_id in there.order_by("user_id").values_list("user__nick", "user_id"):
@@ -58,7 +58,7 @@ class People:
 
 
 def of_text(text: str, people: People, author_id: int | None = None) -> list[str]:
-    """The tags that are in what somebody said."""
+    """The tags of a text."""
     words, has_link = _without_links(text)
     words = _CODE.sub("", words)
     tags = [f"#{mentions.tag_name(name)}" for name in _HASHTAG.findall(words)]
@@ -67,7 +67,7 @@ def of_text(text: str, people: People, author_id: int | None = None) -> list[str
     called = {nick.lower() for nick in nicks}
     lower = words.lower()
     for nick, ids in people.by_nick.items():
-        # The first test is quick, and nearly always enough.
+        # The first test is fast and fails for nearly all nicks.
         if nick in lower and nick not in called and _nick(nick).search(words):
             for user_id in ids:
                 if user_id != author_id:
@@ -76,9 +76,9 @@ def of_text(text: str, people: People, author_id: int | None = None) -> list[str
 
 
 def given(tags: Iterable[str], people: People, author_id: int | None = None) -> list[str]:
-    """Tags as people and programs give them, as they are stored: `@nick` by id, a leading # left out.
+    """The stored form of tags from people and programs: `@nick` by the user's id, and without a leading #.
 
-    A nick that nobody in the flow has is left out.
+    A nick that no member of the flow has is left out.
     """
     found: list[str] = []
     for tag in tags:
@@ -95,9 +95,9 @@ def given(tags: Iterable[str], people: People, author_id: int | None = None) -> 
 
 
 def searched(tags: Iterable[str], people: People) -> Iterator[list[str]]:
-    """Each of `tags` as a search gives it, as the names under which it may be stored, in lower case.
+    """For each of the tags to search for, the names under which it may be stored, in lower case.
 
-    Both `@nick` and `:user:ID` find what mentions the person; more than one may have the nick.
+    Both `@nick` and `:user:ID` find messages that mention the user. Several users can have the same nick.
     """
     for tag in tags:
         tag = tag.strip().lower()
@@ -110,13 +110,13 @@ def searched(tags: Iterable[str], people: People) -> Iterator[list[str]]:
 
 
 def store(message: Message | PrivateMessage) -> None:
-    """Store the tags of a new message in lower case, so that it can be found by them."""
+    """Store the tags of a new message in lower case, for searching."""
     row: Any = message.tag_rows.model
     row.objects.bulk_create([row(message=message, name=name) for name in sorted({tag.lower() for tag in message.tags})])
 
 
 def replace(message: Message | PrivateMessage, tags: list[str]) -> None:
-    """Give a stored message other tags."""
+    """Replace the tags of a stored message."""
     message.tags = tags
     message.save(update_fields=["tags"])
     message.tag_rows.all().delete()
@@ -124,7 +124,7 @@ def replace(message: Message | PrivateMessage, tags: list[str]) -> None:
 
 
 def unique(tags: Iterable[str]) -> list[str]:
-    """Each once, whatever its case, in the spelling that came first."""
+    """`tags` without repetitions, ignoring case; the first spelling is kept."""
     found: dict[str, str] = {}
     for tag in tags:
         found.setdefault(tag.lower(), tag)
@@ -132,7 +132,7 @@ def unique(tags: Iterable[str]) -> list[str]:
 
 
 def _without_links(text: str) -> tuple[str, bool]:
-    """The text with blanks where links and e-mail addresses were, and whether it had a link."""
+    """The text with a space in place of each link and e-mail address, and whether it had a link."""
     if not _links.pretest(text):
         return text, False
     parts, end, has_link = [], 0, False
