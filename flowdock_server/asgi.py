@@ -1,9 +1,9 @@
 """The server's ASGI application, which `python -m flowdock_server serve` runs.
 
-Pages and API are ordinary synchronous code. Each request runs through Django's WSGI handler in one of a few threads,
-which keep their database connections: through Django's ASGI handler it would get a thread and a connection of its own
-and hop between threads at every middleware, at two to three times the cost. Streams stay in the event loop: those of
-pages, and those of the streaming API once such a call has opened them.
+Pages and the API are synchronous code. Requests run through Django's WSGI handler in a few threads, which keep their
+database connections. Django's ASGI handler would use a new thread and connection for each request and switch threads at
+every middleware, at two to three times the cost. Streams run in the event loop: those of pages, and those of the
+streaming API after they have been opened by an ordinary request.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from hosting.wsgi import Answer, Disconnected, Front, Message, Receive, Scope, S
 _streams = get_asgi_application()
 _requests = get_wsgi_application()
 
-# They need what the lines above have set up.
+# These imports require that Django is set up.
 from django.conf import settings  # noqa: E402
 
 from flowdock_server.api.middleware import too_large  # noqa: E402
@@ -33,12 +33,12 @@ from flowdock_server.streaming.respond import respond  # noqa: E402
 
 # The streams of pages: of a flow, and of a private conversation (flowdock_server.pages.urls).
 _PAGE_STREAM = re.compile(r"/app/[^/]+/[^/]+/events")
-# All bodies at a time that are larger than what is kept in memory, in the largest that are accepted.
+# The budget for bodies that are too large for memory, as a number of bodies of the maximum size.
 _LARGE_BODIES = 20
 
 
 class _Requests(Front):
-    """Pages and API, whose answer may be a stream of the streaming API."""
+    """Pages and the API. The response may open a stream of the streaming API."""
 
     def too_large(self, scope: Scope) -> Answer:
         response = too_large(WSGIRequest(environ_of(scope, io.BytesIO(), 0)))
@@ -74,7 +74,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _page_stream(scope: Scope, receive: Receive, send: Send) -> None:
-    """Through Django's ASGI handler, which would take a body of any size: it is read here, and dropped."""
+    """Run Django's ASGI handler. It would accept a body of any size, so the body is read here and discarded."""
     try:
         _, _, body = await _front.read(scope, receive)
     except Disconnected:
@@ -97,14 +97,14 @@ async def _page_stream(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def _abort(scope: Scope) -> None:
-    """Close the connection at once where the server can: what waits in its buffers has no reader."""
+    """Close the connection at once, if the server supports it, since the client does not read what is buffered."""
     if abort := scope.get("extensions", {}).get("hosting.abort"):
         abort["abort"]()
-        await asyncio.sleep(0)  # so that the server knows, and does not wonder at an answer without an end
+        await asyncio.sleep(0)  # let the server notice it, so that it does not log an incomplete response
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """Nothing is to be done when the process starts; when it ends, so do the streams."""
+    """Handle ASGI's lifespan events: end all streams when the process stops."""
     await receive()
     await send({"type": "lifespan.startup.complete"})
     await receive()

@@ -1,4 +1,4 @@
-"""The former place of the password backend: sessions that began before it moved name it."""
+"""The previous path of the password backend, which is stored in sessions from before it was moved."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.contrib.auth.backends import ModelBackend
 
 
 class PasswordBackend(ModelBackend):
-    """Keeps these sessions signed in. It signs in nobody itself, so a wrong password is counted once."""
+    """Keeps these sessions valid. It never signs anybody in, so that wrong passwords are counted only once."""
 
     def authenticate(self, request: Any, username: Any = None, password: Any = None, **kwargs: Any) -> None:
         return None
