@@ -28,7 +28,7 @@ def run(env: Mapping[str, str]) -> str:
     other.send("Comment", text="Soup is what the weather asks for.\nI am in.")
     other.send("Vote for Soup and bread")
     one.open(address)
-    one.send("Close the poll")
+    one.send("Close poll")
     return f"{QUESTION} {address}"
 
 
@@ -55,9 +55,9 @@ def ask(
     visitor: Visitor, env: Mapping[str, str], question: str = QUESTION, options: Iterable[str] = ("Pizza", "Sushi")
 ) -> None:
     visitor.open(f"{env['BRIDGE_URL']}/polls/new/")
-    form, _ = visitor.page.form("Create the poll")
+    form, _ = visitor.page.form("Create poll")
     filled = {"question": question, "new_category": CATEGORY, "options": "\n".join(options)}
     if "category" in form.fields:
         # Once categories exist, one can be chosen; a new category with an existing name is the existing one.
         filled["category"] = ""
-    visitor.send("Create the poll", boxes=None, **filled)
+    visitor.send("Create poll", boxes=None, **filled)

@@ -1,6 +1,6 @@
-"""What is posted about a poll: each poll is a thread, with its options and their votes as fields.
+"""What is posted about a poll. Each poll is a thread, whose fields are the options with their votes.
 
-Labels, questions and comments are plain text; what is posted is HTML. `escape` stands between.
+Labels, questions and comments are plain text and must be escaped, because posts are HTML.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from .models import Poll
 
-# Heading, word, title: each word is a kind of happening that filters know.
+# Under each heading, the kinds of events that filters know, with their titles.
 KINDS: Mapping[str, Mapping[str, str]] = {
     "Polls": {"created": "Poll created", "option_added": "Option added", "closed": "Poll closed"},
-    "Votes": {"voted": "Vote", "vote_removed": "Vote taken back"},
+    "Votes": {"voted": "Vote", "vote_removed": "Vote removed"},
     "Comments": {"commented": "Comment"},
 }
 CREATED = "created the poll"
@@ -34,11 +34,11 @@ def voted(label: str) -> str:
 
 
 def vote_changed(before: str, label: str) -> str:
-    return f"moved the vote from {escape(before)} to {escape(label)}"
+    return f"changed their vote from {escape(before)} to {escape(label)}"
 
 
 def vote_removed(label: str) -> str:
-    return f"took back the vote for {escape(label)}"
+    return f"removed their vote for {escape(label)}"
 
 
 def option_added(label: str) -> str:
@@ -62,7 +62,7 @@ def activity(
     body: str = "",
     event: Literal["activity", "discussion"] = "activity",
 ) -> Activity:
-    """`title` is HTML, `body` plain text. The thread shows the poll as it is given here."""
+    """`title` is HTML, `body` is plain text."""
     return Activity(
         author=author,
         title=title,

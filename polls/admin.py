@@ -1,4 +1,4 @@
-"""Where staff find a poll, close it, or remove what should not stand there. Polls are made on their pages only."""
+"""The admin of polls, where staff search, close and delete them. Polls are only created on their own pages."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class UnassignedFilter(admin.SimpleListFilter):
 
 @admin.register(Category)
 class CategoryAdmin(CategoryBase):
-    """A category keeps its name, since flows follow it by that; without polls it can be deleted.
+    """Categories cannot be renamed, because flows follow them by name; those without polls can be deleted.
 
-    One without an organization is assigned to one here, once: until then nobody sees its polls but staff.
+    A category without an organization is assigned to one here. Until then, only staff see its polls.
     """
 
     list_display = ("name", "organization", "slug")
@@ -92,7 +92,7 @@ class VotesInline(ReadOnly):
 
 
 class CommentsInline(ReadOnly):
-    """A comment can be deleted here; in the flows it stays."""
+    """Comments can be deleted here; what was posted to flows remains."""
 
     model = Comment
     fields = ("author", "text", "commented_at")
@@ -120,11 +120,14 @@ class PollAdmin(PollBase):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    @admin.action(description="Close: nothing changes any more, and the result is posted", permissions=["change"])
+    @admin.action(description="Close selected polls and post their results", permissions=["change"])
     def close(self, request: HttpRequest, polls: QuerySet[Poll]) -> None:
         count = 0
         for poll in polls.filter(closed_at=None).select_related("category"):
             if poll.close(request.user):  # type: ignore[arg-type]  # the admin lets nobody else in
                 self.log_change(request, poll, "closed")
                 count += 1
-        self.message_user(request, f"{count} closed.", messages.SUCCESS if count else messages.WARNING)
+        if count:
+            self.message_user(request, f"Closed {count} poll{'' if count == 1 else 's'}.", messages.SUCCESS)
+        else:
+            self.message_user(request, "The selected polls are already closed.", messages.WARNING)

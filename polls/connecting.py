@@ -1,4 +1,4 @@
-"""What set-up offers of polls: all of them, or those of one category."""
+"""What set-up offers: all polls of an organization, or those of one category."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from .models import ALL_POLLS, SERVICE, Category
 
 
 def offered_origins(organization: str) -> Iterator[OfferedOrigin]:
-    """What flows of the organization can follow. Polls are its members' only, so its flows are shown no others."""
+    """The origins that flows of the organization can follow. Its polls are visible only to its members."""
     if not organization:
         return
-    yield OfferedOrigin(ALL_POLLS, absolute(reverse("polls:polls")), "Every category", organization)
+    yield OfferedOrigin(ALL_POLLS, absolute(reverse("polls:polls")), "Polls of every category", organization)
     for category in Category.objects.filter(organization=organization):
-        yield OfferedOrigin(category.name, absolute(category.get_absolute_url()), "One category", organization)
+        yield OfferedOrigin(
+            category.name, absolute(category.get_absolute_url()), "Polls of this category", organization
+        )
 
 
 OWN_APP = OwnApp(
@@ -29,17 +31,17 @@ OWN_APP = OwnApp(
     origin_example=ALL_POLLS,
     kinds=KINDS,
     presets=(
-        Preset("everything", "Everything", "Whatever happens in polls, as it happens."),
+        Preset("everything", "Everything", "Every event."),
         Preset(
             "decisions",
-            "Beginnings and results",
-            "When a poll is created, and what came of it.",
+            "New polls and results",
+            "When a poll is created, and its result when it is closed.",
             {"events": {"any_of": ("created", "closed")}},
         ),
         Preset(
             "talk",
-            "Everything but votes",
-            "Polls, options and comments; the counts are in the thread all the same.",
+            "Everything except votes",
+            "Polls, options and comments. The thread still shows the number of votes.",
             {"events": {"none_of": ("voted", "vote_removed")}},
         ),
     ),

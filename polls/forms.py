@@ -1,4 +1,4 @@
-"""What people fill in: a poll, an option, a comment. Texts are put in order before they are measured."""
+"""Forms for a poll, an option and a comment. Texts are cleaned before their length is checked."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class OneLine(forms.CharField):
 
 
 class Lines(forms.CharField):
-    """A text of several lines. A line's end is one character, as browsers count it too."""
+    """A text of several lines. A line end counts as one character, as in browsers."""
 
     def to_python(self, value: Any) -> str:
         return clean_text(super().to_python(value) or "")
 
 
 class FormKey(forms.Field):
-    """The form's own mark, by which it is obeyed once: a UUID. One that cannot be read is none."""
+    """A hidden UUID that makes sending the same form twice harmless. An unreadable one counts as none."""
 
     def __init__(self) -> None:
         super().__init__(required=False)
@@ -49,23 +49,23 @@ class FormKey(forms.Field):
 
 
 class PollForm(forms.Form):
-    """A new poll. With an empty `category`, `new_category` names it; one of that name may exist already.
+    """A new poll. If `category` is empty, `new_category` is used, which may be the name of an existing one.
 
-    `organizations` are the person's; a new category is made in the one that is chosen, which need not be said where
-    there is one only.
+    `organizations` are the person's. A new category is created in the chosen one, or in the only one.
     """
 
-    question = OneLine(max_length=QUESTION_LENGTH, error_messages={"required": "Ask something."})
+    question = OneLine(max_length=QUESTION_LENGTH, error_messages={"required": "Enter a question."})
     description = Lines(max_length=TEXT_LENGTH, required=False)
     category = forms.ModelChoiceField(
         Category.objects.none(),
         required=False,
-        empty_label="A new category…",
-        error_messages={"invalid_choice": "There is no such category any more. Choose another."},
+        empty_label="New category…",
+        error_messages={"invalid_choice": "This category no longer exists. Choose another one."},
     )
     new_category = OneLine(max_length=NAME_LENGTH, required=False)
     organization = forms.ChoiceField(
-        required=False, error_messages={"invalid_choice": "You are not in this organization. Choose another."}
+        required=False,
+        error_messages={"invalid_choice": "You are not a member of this organization. Choose another one."},
     )
     options = forms.CharField(required=False)
     several_answers = forms.BooleanField(required=False)
@@ -85,20 +85,20 @@ class PollForm(forms.Form):
         assert isinstance(field, forms.ChoiceField)  # noqa: S101
         (first, _), *others = field.choices  # type: ignore[misc]  # a list, as it was set
         if others and not chosen and not self.cleaned_data.get("category"):
-            raise forms.ValidationError("Choose whose category it is.")
+            raise forms.ValidationError("Choose the organization of the new category.")
         return chosen or str(first)
 
     def clean_options(self) -> list[str]:
         labels = [label for line in self.cleaned_data["options"].splitlines() if (label := clean_line(line))]
         if len(labels) < FEWEST_OPTIONS:
-            raise forms.ValidationError("Give at least two options, each on a line of its own.")
+            raise forms.ValidationError("Enter at least two options, one per line.")
         if len(labels) > MOST_OPTIONS:
-            raise forms.ValidationError(f"These are {len(labels)} options; a poll has at most {MOST_OPTIONS}.")
+            raise forms.ValidationError(f"You entered {len(labels)} options. A poll can have at most {MOST_OPTIONS}.")
         seen: set[str] = set()
         for label in labels:
             check_label(label)
             if normalized(label) in seen:
-                raise forms.ValidationError(f"“{label}” is there twice.")
+                raise forms.ValidationError(f"“{label}” is listed twice.")
             seen.add(normalized(label))
         return labels
 
@@ -107,26 +107,26 @@ class PollForm(forms.Form):
         if cleaned.get("category") or {"category", "new_category"} & self.errors.keys():
             return cleaned
         if not cleaned["new_category"]:
-            self.add_error("new_category", "Name the category, or choose one that is there.")
+            self.add_error("new_category", "Enter a name for the category, or choose an existing one.")
         elif problem := name_problem(cleaned["new_category"]):
             self.add_error("new_category", problem)
         return cleaned
 
     @property
     def category_name(self) -> str:
-        """The name of the category, chosen or new. Only once valid."""
+        """The name of the chosen or new category of a valid form."""
         chosen: Category | None = self.cleaned_data["category"]
         return chosen.name if chosen else self.cleaned_data["new_category"]
 
     @property
     def organization_key(self) -> str:
-        """The organization of the category, chosen or new. Only once valid."""
+        """The organization of the chosen or new category of a valid form."""
         chosen: Category | None = self.cleaned_data["category"]
         return chosen.organization if chosen else self.cleaned_data["organization"]
 
 
 class OptionForm(forms.Form):
-    label = OneLine(error_messages={"required": "Name the option."})
+    label = OneLine(error_messages={"required": "Enter an option."})
 
     def clean_label(self) -> str:
         label: str = self.cleaned_data["label"]
@@ -135,12 +135,14 @@ class OptionForm(forms.Form):
 
 
 class CommentForm(forms.Form):
-    text = Lines(max_length=TEXT_LENGTH, error_messages={"required": "Write something first."})
+    text = Lines(max_length=TEXT_LENGTH, error_messages={"required": "Enter a comment."})
     form_key = FormKey()
 
 
 def check_label(label: str) -> None:
     if len(label) > LABEL_LENGTH:
-        raise forms.ValidationError(f"“{label[:40]}…” is longer than {LABEL_LENGTH} characters.")
+        raise forms.ValidationError(
+            f"“{label[:40]}…” is too long. An option can have at most {LABEL_LENGTH} characters."
+        )
     if not normalized(label):
-        raise forms.ValidationError("An option has no sign that can be seen.")
+        raise forms.ValidationError("Each option must contain at least one visible character.")

@@ -1,7 +1,7 @@
-"""Polls, what people do to them, and that it is told.
+"""Polls with their options, votes and comments.
 
 Category ──< Poll ──< Option ──< Vote, and Poll ──< Comment. Each change is a short transaction that locks its poll, so
-that all changes of a poll come one after the other. What happened is told within it and posted after it commits.
+changes of a poll never overlap. It sends a signal, and the activity is posted after the transaction has committed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 SERVICE = "polls"
-# The origin of what happens in any category. A category's own origin has the category's name.
+# The origin that covers all categories. The origin of a single category has the category's name.
 ALL_POLLS = "All polls"
 
 NAME_LENGTH = 60
@@ -41,47 +41,47 @@ QUESTION_LENGTH = 200
 LABEL_LENGTH = 120
 TEXT_LENGTH = 4000
 FEWEST_OPTIONS, MOST_OPTIONS = 2, 30
-# Folding the case of a character makes three of it at most.
+# Case folding turns one character into at most three.
 FOLDED = 3
 
 PLAIN_NAME = re.compile(r"[a-z0-9]+( [a-z0-9]+)*")
 
 
 class Refused(Exception):
-    """The poll does not take it. The text says why, to the person who tried."""
+    """The poll refuses a change. The text tells the person why."""
 
 
 class PollClosed(Refused):
     def __init__(self) -> None:
-        super().__init__("This poll is closed, so nothing in it can change any more.")
+        super().__init__("This poll is closed and can no longer be changed.")
 
 
 class TooManyOptions(Refused):
     def __init__(self) -> None:
-        super().__init__(f"A poll has at most {MOST_OPTIONS} options, and this one has them.")
+        super().__init__(f"A poll can have at most {MOST_OPTIONS} options. This one has reached the limit.")
 
 
 class CategoryQuerySet(models.QuerySet["Category"]):
     def of(self, organizations: Iterable[Organization]) -> CategoryQuerySet:
-        """The categories of these organizations. One that is not assigned to any is nobody's."""
+        """The categories of these organizations, without those that are not assigned to any."""
         return self.filter(organization__in=[organization.key for organization in organizations])
 
     def named(self, name: str, organization: str) -> Category:
-        """The organization's category of this name, whatever its case; a new one where there is none."""
+        """Return the organization's category of this name, ignoring its case, or create it."""
         category, _ = self.get_or_create(organization=organization, key=normalized(name), defaults={"name": name})
         return category
 
 
 class Category(models.Model):
-    """What polls are sorted by, and what a flow can follow. It keeps its name, since flows follow it by that.
+    """A category of polls, which flows can follow. It cannot be renamed, because flows follow it by its name.
 
-    It belongs to an organization: its members alone see its polls and vote, and their flows alone can follow it. Empty
-    where it is not known (a category made before there were organizations here): then it is for staff to assign.
+    It belongs to an organization: only that organization's members see its polls and vote, and only its flows can
+    follow it. `organization` is empty for a category from before organizations existed here; staff can assign it.
     """
 
     name = models.CharField(max_length=NAME_LENGTH)
     organization = models.CharField(
-        max_length=100, default="", help_text="Its name in Flowdock's addresses, such as acme"
+        max_length=100, default="", help_text="The organization's name in Flowdock's addresses, such as acme"
     )
     key = models.CharField(max_length=NAME_LENGTH * FOLDED, editable=False)
     slug = models.SlugField(max_length=NAME_LENGTH + 16, editable=False)
@@ -118,22 +118,22 @@ class Category(models.Model):
             .first()
         )
         if same:
-            raise ValidationError({"name": f"There is a category {same.name}."})
+            raise ValidationError({"name": f"The category {same.name} already exists."})
 
 
 def name_problem(name: str) -> str:
-    """Why no category can be called so, or an empty text."""
+    """Why a category cannot have this name, or ""."""
     if not normalized(name):
-        return "This name has no sign that can be seen."
+        return "The name must contain at least one visible character."
     if normalized(name) == normalized(ALL_POLLS):
-        return f"“{ALL_POLLS}” is every category together, so none can be called that."
+        return f"“{ALL_POLLS}” stands for all categories. Choose another name."
     return ""
 
 
 def slug_of(key: str) -> str:
-    """The key's part of an address: the key itself where that can be read back, else with a sum that tells it apart.
+    """The part of the category's address: the key itself if it is plain, else a slug with a hash that makes it unique.
 
-    It follows from the key alone: two that are made at once need no look at each other to differ.
+    It depends only on the key, so two categories that are created at the same time cannot get the same slug.
     """
     if PLAIN_NAME.fullmatch(key):
         return key.replace(" ", "-")
@@ -142,11 +142,11 @@ def slug_of(key: str) -> str:
 
 class PollQuerySet(models.QuerySet["Poll"]):
     def of(self, organizations: Iterable[Organization]) -> PollQuerySet:
-        """The polls that members of these organizations see and vote on."""
+        """The polls that members of these organizations can see."""
         return self.filter(category__in=Category.objects.of(organizations))
 
     def open_first(self) -> PollQuerySet:
-        """Open ones, newest first; then the closed ones, last closed first."""
+        """Open polls, newest first, then closed polls, last closed first."""
         return self.order_by(F("closed_at").desc(nulls_first=True), "-created_at", "-pk")
 
     def start(
@@ -161,9 +161,9 @@ class PollQuerySet(models.QuerySet["Poll"]):
         several_answers: bool = False,
         form_key: uuid.UUID | None = None,
     ) -> Poll:
-        """A new poll in the organization's category of this name, which is made where there is none.
+        """Create a poll in the organization's category of this name, and the category if needed.
 
-        `once` is the form's own mark: sent a second time by its author, it finds the poll that it made.
+        If the author sends the same `form_key` again, the poll that it created is returned.
         """
         form_key = form_key or uuid.uuid4()
         try:
@@ -190,19 +190,19 @@ class PollQuerySet(models.QuerySet["Poll"]):
 
 
 class Poll(models.Model):
-    """A question with options to vote for. Closed, it stays as it is."""
+    """A question with options to vote for. A closed poll cannot be changed."""
 
     question = models.CharField(max_length=QUESTION_LENGTH)
     description = models.TextField(max_length=TEXT_LENGTH, blank=True)
     category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="polls")
-    several_answers = models.BooleanField(default=False, help_text="Whether one person can vote for several options")
+    several_answers = models.BooleanField(default=False, help_text="Whether a person can vote for several options")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="polls")
     created_at = models.DateTimeField(default=timezone.now)
     closed_at = models.DateTimeField(null=True, blank=True)
     closed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="closed_polls"
     )
-    version = models.PositiveIntegerField(default=0, help_text="How often it has changed: pages ask whether it has")
+    version = models.PositiveIntegerField(default=0, help_text="The number of changes, which open pages compare")
     form_key = models.UUIDField(default=uuid.uuid4, editable=False)
 
     objects = PollQuerySet.as_manager()
@@ -232,9 +232,9 @@ class Poll(models.Model):
         return person.is_staff or (person.pk is not None and person.pk == self.author_id)
 
     def vote(self, person: User, option: Option) -> bool:
-        """Vote for one of the poll's options; where only one answer is allowed, the person's vote moves there.
+        """Vote for one of the poll's options. If only one answer is allowed, this changes the person's vote.
 
-        False where the vote was there before. Raises PollClosed.
+        Returns False if the person has already voted for it. Raises PollClosed.
         """
         self._check_option(option)
         with self._locked():
@@ -253,7 +253,7 @@ class Poll(models.Model):
         return True
 
     def remove_vote(self, person: User, option: Option) -> bool:
-        """Take back the person's vote for the option. False where there was none. Raises PollClosed."""
+        """Remove the person's vote for the option. Returns False if there is none. Raises PollClosed."""
         self._check_option(option)
         with self._locked():
             deleted, _ = self.votes.filter(person=person, option=option).delete()
@@ -263,7 +263,7 @@ class Poll(models.Model):
         return True
 
     def add_option(self, person: User, label: str) -> tuple[Option, bool]:
-        """The option of this label, whatever its case, and whether it is new. Raises PollClosed and TooManyOptions."""
+        """Return the option with this label and whether it is new. Raises PollClosed and TooManyOptions."""
         with self._locked():
             options = list(self.options.all())
             for option in options:
@@ -281,7 +281,7 @@ class Poll(models.Model):
         return option, True
 
     def comment(self, person: User, text: str, form_key: uuid.UUID | None = None) -> Comment:
-        """Say something. `once` is the form's own mark: sent a second time, it adds nothing. Raises PollClosed."""
+        """Add a comment. The same `form_key` again adds nothing. Raises PollClosed."""
         form_key = form_key or uuid.uuid4()
         with self._locked():
             known = self.comments.filter(author=person, form_key=form_key).first()
@@ -292,7 +292,7 @@ class Poll(models.Model):
         return comment
 
     def close(self, person: User) -> bool:
-        """End the voting; the result is told. False where it was closed before."""
+        """Close the poll and post the result. Returns False if it is already closed."""
         try:
             with self._locked():
                 self.closed_at, self.closed_by = timezone.now(), person
@@ -310,7 +310,7 @@ class Poll(models.Model):
         body: str = "",
         event: Literal["activity", "discussion"] = "activity",
     ) -> None:
-        """Count a change, and say it to whoever follows the poll's category or all of them. `title` is HTML."""
+        """Count a change, and signal it to the origins of the poll's category and of all polls. `title` is HTML."""
         self.version += 1
         self.save(update_fields=["version"])
         activity = self._activity(activities.author(person), title, body, event)
@@ -327,9 +327,9 @@ class Poll(models.Model):
     def _activity(
         self, author: Author, title: str, body: str, event: Literal["activity", "discussion"]
     ) -> Callable[[], Activity]:
-        """The activity, to be asked for when the posting has its turn.
+        """Return a function that builds the activity when it is posted.
 
-        Its thread then shows the poll as it is by then: of two votes at once, the last to be posted shows both.
+        Its thread shows the poll as it is by then, so of two simultaneous votes, the last one posted shows both.
         """
 
         def activity() -> Activity:
@@ -340,9 +340,9 @@ class Poll(models.Model):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """A transaction in which nobody else changes this poll. Raises PollClosed.
+        """Open a transaction that locks this poll against other changes. Raises PollClosed.
 
-        SQLite has one writer at any time, from the start of its transaction; it needs no lock on the row.
+        SQLite ignores the row lock and does not need it: it allows one writing transaction at a time.
         """
         with transaction.atomic():
             self.refresh_from_db(
@@ -359,8 +359,6 @@ class Poll(models.Model):
 
 
 class Option(models.Model):
-    """Something to vote for."""
-
     poll = models.ForeignKey(Poll, on_delete=models.CASCADE, related_name="options")
     label = models.CharField(max_length=LABEL_LENGTH)
     key = models.CharField(max_length=LABEL_LENGTH * FOLDED, editable=False)
@@ -381,10 +379,10 @@ class Option(models.Model):
 
 
 class Vote(models.Model):
-    """A person is for an option.
+    """A person's vote for an option.
 
-    `poll` and `is_only_answer` repeat what the option's poll says: so the database itself holds that where one answer
-    is allowed, a person has one vote. Neither ever changes for a poll.
+    `poll` and `is_only_answer` copy values of the option's poll, which never change, so that a database constraint can
+    ensure that a person has one vote where one answer is allowed.
     """
 
     poll = models.ForeignKey(Poll, on_delete=models.CASCADE, related_name="votes")
@@ -406,8 +404,6 @@ class Vote(models.Model):
 
 
 class Comment(models.Model):
-    """What somebody said about a poll."""
-
     poll = models.ForeignKey(Poll, on_delete=models.CASCADE, related_name="comments")
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="poll_comments"
@@ -426,7 +422,7 @@ class Comment(models.Model):
 
 
 def results_of(polls: Collection[int]) -> dict[int, Results]:
-    """How each of these polls stands, by its id; in two queries."""
+    """The results of these polls by their ids, in two queries."""
     counted: dict[int, list[tuple[int, str, int]]] = defaultdict(list)
     for poll, option, label, votes in (
         Option.objects.filter(poll__in=polls)
@@ -442,7 +438,7 @@ def results_of(polls: Collection[int]) -> dict[int, Results]:
 
 
 def named_voters(votes: Iterable[Vote]) -> dict[int, list[User]]:
-    """Who is for which option, by the option's id, in the order in which they voted."""
+    """The voters by the option's id, in the order in which they voted."""
     people: dict[int, list[User]] = defaultdict(list)
     for vote in votes:
         people[vote.option_id].append(vote.person)

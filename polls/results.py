@@ -1,4 +1,4 @@
-"""How a poll stands: counts, who leads, and the result in words."""
+"""A poll's results: votes, leading options and a summary in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def count(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
-def listed(words: Sequence[str]) -> str:
+def join(words: Sequence[str]) -> str:
     """ "Pizza, Sushi and Salad"."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
@@ -21,7 +21,7 @@ def listed(words: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OptionResult:
-    """An option and its votes. `share` is in per cent of the people who voted; `leads` also where several do."""
+    """An option and its votes. `share` is a percentage of the voters; `leads` is true for each option of a tie."""
 
     pk: int
     label: str
@@ -32,14 +32,14 @@ class OptionResult:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A poll's options in its order, and how many people voted; where several answers are allowed, votes are more."""
+    """The options in the poll's order, and the number of voters, who may each have several votes."""
 
     options: tuple[OptionResult, ...] = ()
     voters: int = 0
 
     @classmethod
     def of(cls, counted: Sequence[tuple[int, str, int]], voters: int) -> Results:
-        """From each option's id, label and votes."""
+        """Create results from each option's id, label and votes."""
         most = max((votes for _, _, votes in counted), default=0)
         return cls(
             tuple(
@@ -55,19 +55,19 @@ class Results:
 
     @property
     def leaders(self) -> list[OptionResult]:
-        """Those with the most votes: none while nobody has voted, several in a tie."""
+        """The options with the most votes: none without votes, several in a tie."""
         return [option for option in self.options if option.leads]
 
     @property
     def summary(self) -> str:
-        """The result as plain text: who wins, the tie, or that nobody voted."""
+        """The result as plain text: the winner, the tie, or that nobody voted."""
         match self.leaders:
             case []:
                 return "nobody voted"
             case [winner]:
                 return f"{winner.label} wins with {winner.votes} of {count(self.votes, 'vote')}"
             case leaders if len(leaders) <= NAMED_IN_A_TIE:
-                tied = listed([leader.label for leader in leaders])
+                tied = join([leader.label for leader in leaders])
             case leaders:
                 tied = f"{len(leaders)} options"
         return f"a tie between {tied}, {count(leaders[0].votes, 'vote')} each"

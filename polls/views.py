@@ -1,7 +1,7 @@
-"""Polls: the list, a new one, one with all that can be done in it.
+"""The pages of polls: the list, a new poll, and a poll with its actions.
 
-For the members of the organization that a poll belongs to, and Flowdock is asked who that is, each time. To others a
-poll does not exist: the same 404 as for a number that no poll has.
+Only members of a poll's organization can see it, and Flowdock is asked for each request. For others a poll does not
+exist: they get the same 404 as for an unknown number.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from .models import (
     named_voters,
     results_of,
 )
-from .results import OptionResult, Results, listed
+from .results import OptionResult, Results, join
 from .texts import clean_line
 
 View = Callable[..., HttpResponse]
@@ -60,7 +60,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class OptionRow:
-    """An option on the poll's page. `voters` are the first by name, `unnamed` is how many there are beside them."""
+    """An option on the poll's page. `voters` are the first voters, `unnamed` is the number of the others."""
 
     result: OptionResult
     voters: list[User]
@@ -69,7 +69,7 @@ class OptionRow:
 
 
 def with_organizations(view: Callable[..., HttpResponse]) -> View:
-    """A view that is given the organizations of whoever is signed in, as Flowdock has them now."""
+    """Pass the organizations of the signed-in person to the view, as Flowdock knows them now."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -79,7 +79,7 @@ def with_organizations(view: Callable[..., HttpResponse]) -> View:
 
 
 def poll_action(view: Callable[..., HttpResponse]) -> View:
-    """A view that changes the poll: POST only, given the poll. What the poll refuses is said on its page."""
+    """A view that changes the poll, by POST only. If the poll refuses the change, its page says why."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, pk: int, **kwargs: Any) -> HttpResponse:
@@ -95,14 +95,14 @@ def poll_action(view: Callable[..., HttpResponse]) -> View:
         except Refused as refusal:
             messages.warning(request, str(refusal))
             return respond(request, poll)
-        except Poll.DoesNotExist as error:  # deleted since it was found
+        except Poll.DoesNotExist as error:  # deleted in the meantime
             raise Http404 from error
 
     return wrapped
 
 
 def user_of(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101  Flowdock was asked about them
+    assert isinstance(request.user, User)  # noqa: S101  `organizations` has raised for anybody else
     return request.user
 
 
@@ -112,8 +112,8 @@ def get_poll(pk: int, member_of: Organizations) -> Poll:
 
 @with_organizations
 def polls(request: HttpRequest, member_of: Organizations, organization: str = "", slug: str = "") -> HttpResponse:
-    """All polls of the person's organizations, or those of a category: the open ones, then the closed ones."""
-    # Of the address, only what is the name of one of theirs reaches the database: PostgreSQL takes no NUL.
+    """The list of polls of the person's organizations or of a category: open polls, then closed ones."""
+    # The address is compared in Python, because PostgreSQL rejects a NUL in a parameter.
     named = Category.objects.of(each for each in member_of if each.key == organization)
     category = get_object_or_404(named, slug=slug) if slug else None
     query = clean_line(request.GET.get("q", ""))[:LONGEST_SEARCH]
@@ -144,7 +144,7 @@ def polls(request: HttpRequest, member_of: Organizations, organization: str = ""
 
 @with_organizations
 def category_without_organization(request: HttpRequest, member_of: Organizations, slug: str) -> HttpResponse:
-    """An address from before categories belonged to organizations: leads on where it is clear which one is meant."""
+    """Redirect an address from before categories belonged to organizations, if it is unambiguous."""
     found = list(Category.objects.of(member_of).filter(slug=slug)[:2])
     if len(found) != 1:
         raise Http404
@@ -169,7 +169,7 @@ def new(request: HttpRequest, member_of: Organizations) -> HttpResponse:
                 several_answers=filled["several_answers"],
                 form_key=filled["form_key"],
             )
-            messages.success(request, "The poll is open.")
+            messages.success(request, "Poll created.")
             return redirect(poll)
     else:
         chosen = {"category": request.GET.get("category", ""), "form_key": uuid.uuid4()}
@@ -201,11 +201,11 @@ def poll(request: HttpRequest, member_of: Organizations, pk: int) -> HttpRespons
 
 
 def live(request: HttpRequest, pk: int) -> HttpResponse:
-    """The changing parts of the page, for one that is open; 204 while nothing has changed."""
+    """The changing parts of an open page; 204 if nothing has changed."""
     try:
         subject = get_poll(pk, recent_organizations(request))
     except Http404:
-        # The page is loaded again, says that there is no such poll, and asks no more.
+        # The browser loads the page again, which shows the 404 and stops polling.
         return HttpResponse(status=HTTPStatus.NOT_FOUND, headers={"HX-Refresh": "true"})
     if request.GET.get("version") == str(subject.version):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
@@ -224,7 +224,7 @@ def vote(request: HttpRequest, poll: Poll, option_pk: int) -> HttpResponse:
 def remove_vote(request: HttpRequest, poll: Poll, option_pk: int) -> HttpResponse:
     option = get_object_or_404(poll.options, pk=option_pk)
     if poll.remove_vote(user_of(request), option):
-        confirm(request, format_html("You took back your vote for {}.", option.label))
+        confirm(request, format_html("You removed your vote for {}.", option.label))
     return respond(request, poll)
 
 
@@ -235,9 +235,9 @@ def add_option(request: HttpRequest, poll: Poll) -> HttpResponse:
         return render_poll(request, poll, option_form=form)
     option, is_new = poll.add_option(user_of(request), form.cleaned_data["label"])
     if is_new:
-        messages.success(request, format_html("{} is an option now.", option.label))
+        messages.success(request, format_html("Added the option {}.", option.label))
     else:
-        messages.warning(request, format_html("{} is an option already.", option.label))
+        messages.warning(request, format_html("The option {} already exists.", option.label))
     return respond(request, poll)
 
 
@@ -255,18 +255,18 @@ def close(request: HttpRequest, poll: Poll) -> HttpResponse:
     if not poll.may_be_closed_by(user_of(request)):
         raise PermissionDenied
     if poll.close(user_of(request)):
-        messages.success(request, "The poll is closed.")
+        messages.success(request, "Poll closed.")
     return respond(request, poll)
 
 
 def confirm(request: HttpRequest, words: SafeString) -> None:
-    """Show what was done, unless the page shows it without being loaded again."""
+    """Show a message, unless htmx updates the page in place."""
     if not request.headers.get("HX-Request"):
         messages.success(request, words)
 
 
 def respond(request: HttpRequest, poll: Poll) -> HttpResponse:
-    """After a change: the page again, or its changing parts where htmx asked."""
+    """After a change: redirect to the page, or for htmx return its changing parts."""
     if request.headers.get("HX-Request"):
         return render(request, "polls/_live.html", poll_context(request, poll) | {"is_live": True})
     return redirect(poll)
@@ -278,7 +278,7 @@ def render_poll(
     option_form: OptionForm | None = None,
     comment_form: CommentForm | None = None,
 ) -> HttpResponse:
-    """The page of the poll; 422 with a form that cannot be taken as it was filled in."""
+    """The poll's page; with status 422 if it shows an invalid form."""
     bound = option_form or comment_form
     return render(
         request,
@@ -294,7 +294,7 @@ def render_poll(
 
 
 def poll_context(request: HttpRequest, poll: Poll) -> dict[str, Any]:
-    """What the page shows of the poll, in five queries beside the poll itself."""
+    """The context of the poll's page, in five queries besides the poll itself."""
     person = user_of(request)
     results = poll.results()
     voters = named_voters(poll.votes.select_related("person").order_by("voted_at", "pk"))
@@ -304,7 +304,7 @@ def poll_context(request: HttpRequest, poll: Poll) -> dict[str, Any]:
         "poll": poll,
         "results": results,
         "options": rows,
-        "voted_for": listed([row.result.label for row in rows if row.is_mine])
+        "voted_for": join([row.result.label for row in rows if row.is_mine])
         if any(row.is_mine for row in rows)
         else "",
         "comments": comments,
@@ -323,7 +323,7 @@ def _option_row(option: OptionResult, voters: list[User], person: User) -> Optio
 
 
 def _comments(poll: Poll, show_all: bool) -> tuple[list[Comment], bool]:
-    """The last comments, oldest first, and whether there are earlier ones."""
+    """The latest comments, oldest first, and whether there are earlier ones."""
     newest = poll.comments.select_related("author").order_by("-pk")
     comments = list(newest if show_all else newest[: COMMENTS_SHOWN + 1])
     has_earlier = not show_all and len(comments) > COMMENTS_SHOWN
@@ -331,7 +331,7 @@ def _comments(poll: Poll, show_all: bool) -> tuple[list[Comment], bool]:
 
 
 def organization_names(member_of: Organizations) -> dict[str, str]:
-    """Their names by key, for pages that have to say whose a category is: empty while it can be one's only."""
+    """The organizations' names by key, for pages that say which one a category is in; empty if there is one."""
     return {each.key: each.name for each in member_of} if len(member_of) > 1 else {}
 
 
@@ -340,9 +340,9 @@ def no_organization_page(request: HttpRequest) -> HttpResponse:
         request,
         "integrations/error.html",
         {
-            "title": "You are in no flow",
-            "words": "Polls belong to an organization, and Flowdock knows no flow that you are in. Ask somebody to add"
-            " you to one, then come back to this page.",
+            "title": "You are not in a flow",
+            "words": "Polls belong to an organization, and you are not in a flow of any organization. Ask somebody to"
+            " add you to a flow, then reload this page.",
             "ways": [{"title": "Go to polls", "url": reverse("polls:polls")}],
         },
         status=HTTPStatus.FORBIDDEN,

@@ -1,7 +1,7 @@
-"""Categories belong to an organization: to that of the flows that follow them, where it is one only.
+"""Assign each category to the organization of the flows that follow it, if there is only one.
 
-The others are shown to nobody until staff assign them in the admin. What flows follow, the bridge's origins, is bound in
-the same way; an origin that flows of several organizations share is split, so that each hears of its own polls only.
+The others are visible only to staff, who can assign them in the admin. The bridge's origins of polls are assigned in the
+same way. An origin that flows of several organizations share is split, so that each gets only its own polls.
 """
 
 from django.db import migrations, models
@@ -16,7 +16,7 @@ def bind(apps, schema_editor):
     for category in apps.get_model("polls", "Category").objects.filter(organization=""):
         followers = connected.filter(origin__name__in=[category.name, ALL_POLLS])
         organizations = set(followers.values_list("organization", flat=True))
-        # A follower of which the organization is not known may be of any.
+        # A follower without an organization may belong to any.
         if len(organizations) == 1 and "" not in organizations:
             category.organization = organizations.pop()
             category.save(update_fields=["organization"])
@@ -25,7 +25,7 @@ def bind(apps, schema_editor):
 
 
 def bind_origin(origin, following):
-    """The origin stays with one of the organizations; with those of which it is not known, if there are any."""
+    """Keep the origin for the first organization, or for flows without one, and create copies for the others."""
     first, *others = sorted(set(following.values_list("organization", flat=True))) or [""]
     for organization in others:
         own = type(origin).objects.create(
@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='category',
             name='organization',
-            field=models.CharField(default='', help_text="Its name in Flowdock's addresses, such as acme", max_length=100),
+            field=models.CharField(default='', help_text="The organization's name in Flowdock's addresses, such as acme", max_length=100),
         ),
         migrations.AlterField(
             model_name='category',

@@ -1,4 +1,4 @@
-"""What the polls' templates need beside the bridge's own tags."""
+"""Template filters of polls."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ register = template.Library()
 
 
 @register.filter
-def of(key: str, names: Mapping[str, str]) -> str:
-    """The name of the organization `key`, from `names` by key."""
+def organization_name(key: str, names: Mapping[str, str]) -> str:
+    """The name of the organization `key`."""
     return names.get(key, key)

@@ -112,7 +112,7 @@ def closed_poll(stack: Stack, page: Page) -> None:
 def open_poll(stack: Stack, page: Page) -> None:
     of_polls()(stack, page)
     page.get_by_role("link", name="Which day suits the retrospective?").first.click()
-    page.get_by_role("button", name="Close the poll").first.wait_for()
+    page.get_by_role("button", name="Close poll").first.wait_for()
 
 
 def poll_thread(stack: Stack, page: Page) -> None:

@@ -43,7 +43,7 @@ def test_a_vote_appears_on_another_persons_page_without_a_reload(
 
     expect(option(one, "Tuesday").get_by_text("Tom Okafor")).to_be_visible()
     assert one.page.get_by_label("Another option").input_value() == "Wednesd", "what is being typed stays"
-    other.page.get_by_role("button", name="Take back your vote for Tuesday").click()
+    other.page.get_by_role("button", name="Remove vote for Tuesday").click()
     expect(option(one, "Tuesday").get_by_text("Tom Okafor")).to_be_hidden()
     assert one.complaints + other.complaints == []
 
@@ -55,7 +55,7 @@ def test_voting_by_keyboard_keeps_the_focus(stack: Stack, life: str, somebody: C
     person.page.get_by_role("button", name="Vote for Tuesday").focus()
     person.page.keyboard.press("Enter")
 
-    back = person.page.get_by_role("button", name="Take back your vote for Tuesday")
+    back = person.page.get_by_role("button", name="Remove vote for Tuesday")
     expect(back).to_be_focused()
     # For some milliseconds the new button is there and htmx has not taken it up: no hand is that fast.
     person.page.wait_for_function("document.activeElement.form['htmx-internal-data']?.listenerInfos?.length")

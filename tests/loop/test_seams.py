@@ -60,13 +60,13 @@ def test_votes_change_the_counts_in_the_inbox(flow: Flow, one: Visitor, other: V
     until(lambda: counts(flow)["Pizza"] == "1 vote", "the first vote")
     other.send("Vote for Pizza")
     until(lambda: counts(flow)["Pizza"] == "2 votes", "the second vote")
-    other.send("Take back your vote for Pizza")
+    other.send("Remove vote for Pizza")
     until(lambda: counts(flow)["Pizza"] == "1 vote", "the vote to be taken back")
 
     thread = flow.threads()[polls.QUESTION]
     assert thread["status"] == {"value": "open", "color": "green"}
     assert thread["external_url"] == one.page.url
-    assert titles(flow) == ["created the poll", "voted for Pizza", "voted for Pizza", "took back the vote for Pizza"]
+    assert titles(flow) == ["created the poll", "voted for Pizza", "voted for Pizza", "removed their vote for Pizza"]
     assert [message["author"]["name"] for message in flow.messages(thread)][2] == "Tom Okafor"
 
 
@@ -90,7 +90,7 @@ def test_with_flowdock_away_votes_count_and_the_posts_follow(
 
 def test_closing_says_how_it_ended_and_a_tie_is_one(flow: Flow, one: Visitor) -> None:
     one.open(one.page.url)
-    one.send("Close the poll")
+    one.send("Close poll")
 
     until(lambda: flow.threads()[polls.QUESTION]["status"]["value"] == "closed", "the poll to be closed")
 

@@ -24,15 +24,15 @@ API = "https://flowdock.test"
 
 
 class Flow:
-    """Flowdock's side of a flow that follows polls: what was posted, and what it answers next."""
+    """A fake flow that follows polls: it records what is posted to it."""
 
     def __init__(self, mock: responses.RequestsMock) -> None:
         self.posts: list[dict[str, Any]] = []
-        self.is_away = False
+        self.is_down = False
         mock.add_callback("POST", f"{API}/activities", self._post)
 
     def _post(self, request: Any) -> tuple[int, dict[str, str], str]:
-        if self.is_away:
+        if self.is_down:
             return 503, {}, "{}"
         self.posts.append(json.loads(request.body))
         return 201, {}, json.dumps({"id": len(self.posts), "thread_id": "T"})
@@ -52,11 +52,11 @@ class Flow:
 
 
 class Members:
-    """Who is in which organization at Flowdock: everybody in Acme, unless it says otherwise."""
+    """Fake memberships at Flowdock: everybody is in Acme, unless a test says otherwise."""
 
     def __init__(self, mock: responses.RequestsMock) -> None:
         self.organizations: dict[str, tuple[str, ...]] = {}
-        self.is_away = False
+        self.is_down = False
         self.may_list_flows = True
         self.refusal: int | None = None
         self.asked = 0
@@ -64,7 +64,7 @@ class Members:
 
     def _flows(self, request: Any) -> tuple[int, dict[str, str], str]:
         self.asked += 1
-        if self.is_away:
+        if self.is_down:
             return 503, {}, "{}"
         if self.refusal:
             return self.refusal, {}, "{}"
@@ -142,7 +142,7 @@ def ola(person) -> User:
 
 
 def browser_of(person: User) -> Client:
-    """Their browser, signed in with Flowdock."""
+    """A browser that is signed in with Flowdock."""
     client = Client()
     client.force_login(person)
     session = client.session
@@ -153,25 +153,25 @@ def browser_of(person: User) -> Client:
 
 
 @pytest.fixture
-def lea_s(lea) -> Client:
+def lea_browser(lea) -> Client:
     """Lea's browser."""
     return browser_of(lea)
 
 
 @pytest.fixture
-def ola_s(ola) -> Client:
+def ola_browser(ola) -> Client:
     """Ola's browser."""
     return browser_of(ola)
 
 
 @pytest.fixture
-def poll(lea_s) -> Poll:
+def poll(lea_browser) -> Poll:
     """Lea's question: pizza or sushi."""
-    return ask(lea_s)
+    return ask(lea_browser)
 
 
 def ask(client: Client, question: str = "What for lunch?", options: str = "Pizza\nSushi", **more: Any) -> Poll:
-    """Ask on the page for that; the poll."""
+    """Create a poll on its page."""
     sent = {"question": question, "new_category": "Lunch", "options": options} | more
     response = client.post("/polls/new/", sent)
     assert response.status_code == 302, response.content.decode()
@@ -187,7 +187,7 @@ def remove_vote(client: Client, poll: Poll, label: str, **more: Any) -> Any:
 
 
 def text_of(response: Any) -> str:
-    """What the page says, without its marks."""
+    """The text of the page, without tags."""
     text = re.sub(r"<[^>]*>", " ", response.content.decode())
     return re.sub(r" ([.,:])", r"\1", " ".join(html.unescape(text).split()))
 

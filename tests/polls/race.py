@@ -1,4 +1,4 @@
-"""Run by test_races.py in a process of its own, over a database in which threads can meet."""
+"""Run by test_races.py in a process of its own, with a database that several threads can use."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def new_poll(options: Sequence[str] = ("Pizza", "Sushi", "Salad")) -> Poll:
     return Poll.objects.start(author, question="Lunch?", options=options, organization="acme", category="Lunch")
 
 
-def told(poll: Poll, kind: str) -> list[dict[str, Any]]:
-    """What was put in the outbox, in order: the title, and the thread's fields and status as they were told."""
+def posted(poll: Poll, kind: str) -> list[dict[str, Any]]:
+    """The outbox in order: titles, and the fields of the thread."""
     activities = Event.objects.filter(kind=kind, thread_id=f"poll:{poll.pk}").order_by("id")
     return [
         {
@@ -89,7 +89,7 @@ def main() -> dict[str, Any]:
     crowd = {
         "answers": at_once([lambda client=client: client.post(vote) for client in people]),
         "results": results(poll),
-        "told": told(poll, "voted"),
+        "posted": posted(poll, "voted"),
         "version": Poll.objects.get(pk=poll.pk).version,
     }
 
@@ -102,7 +102,7 @@ def main() -> dict[str, Any]:
             [lambda option=option: client_of("p1").post(vote.format(option.pk)) for option in options * 4]
         ),
         "results": results(poll),
-        "told": told(poll, "voted"),
+        "posted": posted(poll, "voted"),
     }
 
     # Everybody adds the same option.
@@ -115,7 +115,7 @@ def main() -> dict[str, Any]:
             ]
         ),
         "options": poll.options.count(),
-        "told": told(poll, "option_added"),
+        "posted": posted(poll, "option_added"),
     }
 
     # Everybody votes while it is closed.
@@ -127,8 +127,8 @@ def main() -> dict[str, Any]:
     closed = {
         "answers": at_once(calls),
         "results": results(poll),
-        "votes_told": told(poll, "voted"),
-        "told": told(poll, "closed"),
+        "votes_posted": posted(poll, "voted"),
+        "posted": posted(poll, "closed"),
     }
 
     # The same forms again and again, and a category that nobody has named before.

@@ -1,4 +1,4 @@
-"""The admin: staff find a poll, close it and remove what should not stand there; they rewrite nothing."""
+"""The admin: staff search, close and delete polls, but cannot edit them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def staff(person):
     return browser_of(person("Sam Staff", is_staff=True, is_superuser=True))
 
 
-def test_lists_search_and_filter(staff, lea_s, poll):
-    closed = ask(lea_s, "Which chair?", new_category="Purchases")
-    lea_s.post(f"/polls/{closed.pk}/close/")
+def test_lists_search_and_filter(staff, lea_browser, poll):
+    closed = ask(lea_browser, "Which chair?", new_category="Purchases")
+    lea_browser.post(f"/polls/{closed.pk}/close/")
 
     for query, shown in (
         ("", {"What for lunch?", "Which chair?"}),
@@ -40,9 +40,9 @@ def test_lists_search_and_filter(staff, lea_s, poll):
     assert "Purchases" in text_of(staff.get("/admin/polls/category/?q=purch"))
 
 
-def test_a_poll_is_shown_whole_and_cannot_be_rewritten(staff, lea_s, poll):
-    vote(lea_s, poll, "Pizza")
-    lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "The oven is back."})
+def test_admin_shows_a_poll_completely_and_read_only(staff, lea_browser, poll):
+    vote(lea_browser, poll, "Pizza")
+    lea_browser.post(f"/polls/{poll.pk}/comments/", {"text": "The oven is back."})
 
     response = staff.get(f"/admin/polls/poll/{poll.pk}/change/")
 
@@ -55,7 +55,7 @@ def test_a_poll_is_shown_whole_and_cannot_be_rewritten(staff, lea_s, poll):
     assert staff.get("/admin/polls/poll/add/").status_code == 403
 
 
-def test_a_page_costs_the_same_however_much_is_in_it(staff, lea_s, poll, person, django_assert_max_num_queries):
+def test_admin_pages_need_a_fixed_number_of_queries(staff, lea_browser, poll, person, django_assert_max_num_queries):
     for number in range(12):
         voter = browser_of(person(f"V{number} Voter"))
         vote(voter, poll, "Pizza")
@@ -68,26 +68,28 @@ def test_a_page_costs_the_same_however_much_is_in_it(staff, lea_s, poll, person,
         staff.get("/admin/polls/poll/")
 
 
-def test_staff_close_polls_and_the_result_is_told(staff, lea_s, poll, follow, django_capture_on_commit_callbacks):
+def test_staff_can_close_polls_and_the_results_are_posted(
+    staff, lea_browser, poll, follow, django_capture_on_commit_callbacks
+):
     follow("All polls")
-    vote(lea_s, poll, "Pizza")
-    over = ask(lea_s, "Over?")
-    lea_s.post(f"/polls/{over.pk}/close/")
+    vote(lea_browser, poll, "Pizza")
+    over = ask(lea_browser, "Over?")
+    lea_browser.post(f"/polls/{over.pk}/close/")
     chosen = {"action": "close", "_selected_action": [poll.pk, over.pk]}
 
     with django_capture_on_commit_callbacks(execute=True):
         page = text_of(staff.post("/admin/polls/poll/", chosen, follow=True))
 
-    assert "1 closed." in page
+    assert "Closed 1 poll." in page
     assert Poll.objects.get(pk=poll.pk).closed_by.first_name == "Sam"
     assert [event.summary for event in Event.objects.filter(kind="closed")] == [
         "Sam Staff closed the poll: Pizza wins with 1 of 1 vote"
     ]
     assert LogEntry.objects.get().change_message == "closed"
-    assert "0 closed." in text_of(staff.post("/admin/polls/poll/", chosen, follow=True))
+    assert "The selected polls are already closed." in text_of(staff.post("/admin/polls/poll/", chosen, follow=True))
 
 
-def test_whoever_may_only_look_cannot_close(person, poll):
+def test_staff_with_view_permission_only_cannot_close_a_poll(person, poll):
     looker = person("Lou Looker", is_staff=True)
     looker.user_permissions.add(Permission.objects.get(codename="view_poll"))
 
@@ -99,7 +101,7 @@ def test_whoever_may_only_look_cannot_close(person, poll):
     assert Poll.objects.get().is_open
 
 
-def test_a_category_is_made_and_keeps_its_name(staff, lea_s, poll):
+def test_staff_can_create_a_category_but_not_rename_it(staff, lea_browser, poll):
     staff.post("/admin/polls/category/add/", {"name": "Team events", "organization": "acme"})
     category = Category.objects.get(name="Team events")
     assert category.slug == "team-events"
@@ -113,19 +115,23 @@ def test_a_category_is_made_and_keeps_its_name(staff, lea_s, poll):
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
-    [("LUNCH", "There is a category Lunch."), ("all POLLS", "every category together"), ("\u200b", "no sign")],
+    ("name", "message"),
+    [
+        ("LUNCH", "The category Lunch already exists."),
+        ("all POLLS", "stands for all categories"),
+        ("\u200b", "visible character"),
+    ],
 )
-def test_a_category_cannot_be_called_as_another_or_as_all(staff, poll, name, told):
+def test_a_category_needs_a_unique_and_visible_name(staff, poll, name, message):
     page = text_of(staff.post("/admin/polls/category/add/", {"name": name, "organization": "acme"}))
 
-    assert told in page
+    assert message in page
     assert Category.objects.count() == 1
 
 
-def test_a_comment_and_a_poll_are_deleted(staff, lea_s, poll):
-    lea_s.post(f"/polls/{poll.pk}/comments/", {"text": "Rude."})
-    vote(lea_s, poll, "Pizza")
+def test_staff_can_delete_a_comment_and_a_poll(staff, lea_browser, poll):
+    lea_browser.post(f"/polls/{poll.pk}/comments/", {"text": "Rude."})
+    vote(lea_browser, poll, "Pizza")
     comment = Comment.objects.get()
     sent = {
         "options-TOTAL_FORMS": "0", "options-INITIAL_FORMS": "0", "votes-TOTAL_FORMS": "0", "votes-INITIAL_FORMS": "0",
@@ -141,10 +147,10 @@ def test_a_comment_and_a_poll_are_deleted(staff, lea_s, poll):
     assert not Vote.objects.exists()
 
 
-# What the database itself promises
+# Constraints of the database
 
 
-def test_the_database_holds_one_vote_for_a_person_where_one_answer_is_allowed(lea, poll):
+def test_database_allows_one_vote_per_person_if_one_answer_is_allowed(lea, poll):
     pizza, sushi = poll.options.all()
     Vote.objects.create(poll=poll, person=lea, option=pizza, is_only_answer=True)
 
@@ -153,7 +159,7 @@ def test_the_database_holds_one_vote_for_a_person_where_one_answer_is_allowed(le
             Vote.objects.create(poll=poll, person=lea, option=option, is_only_answer=only)
 
 
-def test_the_database_holds_labels_and_names_apart(poll):
+def test_database_rejects_duplicate_labels_and_names(poll):
     with pytest.raises(IntegrityError), transaction.atomic():
         Option.objects.create(poll=poll, label="PIZZA", key="pizza", position=9)
     with pytest.raises(IntegrityError), transaction.atomic():

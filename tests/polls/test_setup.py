@@ -1,4 +1,4 @@
-"""Polls in set-up, chosen as any other service is, by a person who signed in with Flowdock."""
+"""Polls in set-up, where people choose them like any other service."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def address(**choice: str) -> str:
     return f"/flowdock/setup?{urlencode({'flow': MAIN, 'service': 'polls'} | choice)}"
 
 
-def test_set_up_offers_all_polls_and_each_category(member, lea_s):  # noqa: F811
-    ask(lea_s, new_category="Lunch")
+def test_set_up_offers_all_polls_and_each_category(member, lea_browser):  # noqa: F811
+    ask(lea_browser, new_category="Lunch")
 
     page = member.get(address()).content.decode()
 
@@ -37,12 +37,12 @@ def test_set_up_offers_all_polls_and_each_category(member, lea_s):  # noqa: F811
 
 
 @pytest.mark.parametrize("chosen", ["All polls", "Lunch"])
-def test_what_is_connected_there_gets_the_votes(member, flowdock, lea_s, chosen, django_capture_on_commit_callbacks):  # noqa: F811
-    poll = ask(lea_s, new_category="Lunch")
+def test_a_connected_flow_gets_the_votes(member, flowdock, lea_browser, chosen, django_capture_on_commit_callbacks):  # noqa: F811
+    poll = ask(lea_browser, new_category="Lunch")
     member.post(address(origin=chosen, preset="everything", confirm="1"))
 
     with django_capture_on_commit_callbacks(execute=True):
-        vote(lea_s, poll, "Pizza")
+        vote(lea_browser, poll, "Pizza")
 
     (source,) = flowdock.sources.values()
     integration = Integration.objects.get()
@@ -52,15 +52,15 @@ def test_what_is_connected_there_gets_the_votes(member, flowdock, lea_s, chosen,
     assert "Lea Cohen voted for Pizza" in text_of(member.get(f"/integrations/{integration.pk}/"))
 
 
-def test_a_category_that_is_not_there_is_not_connected(member, flowdock, poll):  # noqa: F811
+def test_an_unknown_category_cannot_be_connected(member, flowdock, poll):  # noqa: F811
     page = text_of(member.get(address(origin="Dinner", preset="everything", confirm="1")))
 
     assert "Available: All polls, Lunch" in page
     assert not flowdock.sources
 
 
-def test_set_up_of_another_organization_s_flow_offers_nothing_of_it(member, flowdock, lea_s):  # noqa: F811
-    ask(lea_s, new_category="Lunch")
+def test_set_up_does_not_offer_polls_of_another_organization(member, flowdock, lea_browser):  # noqa: F811
+    ask(lea_browser, new_category="Lunch")
     flowdock.organizations[MAIN] = "globex"
 
     page = member.get(address()).content.decode()
@@ -71,10 +71,10 @@ def test_set_up_of_another_organization_s_flow_offers_nothing_of_it(member, flow
     assert not flowdock.sources
 
 
-def test_all_polls_of_an_organization_are_those_of_its_own(
+def test_all_polls_means_those_of_the_flow_s_organization(
     member,  # noqa: F811
     flowdock,  # noqa: F811
-    lea_s,
+    lea_browser,
     django_capture_on_commit_callbacks,
 ):
     flowdock.organizations[MAIN] = "globex"
@@ -82,12 +82,12 @@ def test_all_polls_of_an_organization_are_those_of_its_own(
     flowdock.organizations[MAIN] = "acme"
 
     with django_capture_on_commit_callbacks(execute=True):
-        ask(lea_s, new_category="Lunch")
+        ask(lea_browser, new_category="Lunch")
 
     assert Integration.objects.get().organization == "globex"
     assert not Delivery.objects.exists()
 
 
-def test_polls_are_in_the_navigation_for_whoever_signed_in_with_flowdock(member):  # noqa: F811
+def test_the_navigation_shows_polls_to_signed_in_people(member):  # noqa: F811
     assert '<a href="/polls/">Polls</a>' in member.get("/").content.decode()
     assert '<a href="/polls/" aria-current="page">Polls</a>' in member.get("/polls/").content.decode()
