@@ -97,8 +97,8 @@ def flow_list_not_allowed(request: HttpRequest) -> HttpResponse:
         request,
         HTTPStatus.FORBIDDEN,
         "This page needs one more permission",
-        "It shows all your flows, and you have not allowed Flowdock Bridge to list them. You can still connect and"
-        " configure integrations from a flow without this permission.",
+        "It uses the list of your flows, and you have not allowed Flowdock Bridge to read it. You can connect and"
+        " configure integrations without this permission.",
         NextStep("Continue to Flowdock", sign_in_url(way_back(request), to_list_flows=True)),
         hint="Flowdock asks for your permission, then brings you back to this page.",
     )
