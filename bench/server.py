@@ -238,7 +238,7 @@ def hearing(served: Served) -> Iterator[Row]:
     cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in browser.cookies.items())
     ways = (
         ("a stream", served.stream_port, MAIN, f"Authorization: {served.key}", b'"event":"message"'),
-        ("an open inbox page", served.port, "/app/acme/main/events", f"Cookie: {cookies}", b"event: note"),
+        ("an open inbox page", served.port, "/app/acme/main/events", f"Cookie: {cookies}", b"event: change"),
     )
     with served.running():
         link = served.link()

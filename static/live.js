@@ -146,7 +146,7 @@ function connect(address, receive) {
     connection.hidden = true;
     receive({kind: "beat", number: Number(event.data)});
   });
-  stream.addEventListener("note", event => receive(JSON.parse(event.data)));
+  stream.addEventListener("change", event => receive(JSON.parse(event.data)));
   stream.addEventListener("error", () => {
     lost ??= setTimeout(() => { connection.hidden = false; }, WITHOUT_CONNECTION);
     // Browsers reconnect after a lost connection, but not after a response that is not a stream.
@@ -169,11 +169,11 @@ export function subscribe(address, receive, begin) {
   const others = new BroadcastChannel(address);
   others.addEventListener("message", event => receive(event.data));
   navigator.locks.request(address, () => new Promise(() => {
-    connect(address, note => { receive(note); others.postMessage(note); });
+    connect(address, change => { receive(change); others.postMessage(change); });
   }));
   // The window that opens the stream gets a beat at once; this is for the others.
   setTimeout(begin, PAUSE);
-  return note => others.postMessage(note);
+  return change => others.postMessage(change);
 }
 
 // ---- Keys ----

@@ -1,11 +1,11 @@
 """Server-sent events for open pages of a flow.
 
-A note carries ids and no content: the page fetches what changed, with the filters it has, as the person who looks.
-So a lost connection loses nothing either. The first event after every connection, and one whenever the flow is
-silent, is a `beat` with the number of the flow's latest message: a page that has seen less fetches what it missed.
-Whoever is removed or blocked hears nothing more: a note makes their pages look at once, and all look now and then.
-So a page also ends within SILENCE after its reader has signed out.
-Every page also hears of the person's private messages; the page of a conversation hears of these alone.
+A `change` carries ids and no content: the page fetches what changed, with its own filters and its user's rights.
+A `beat` carries the number of the flow's latest message. It is sent after every connection and after SILENCE seconds
+without a change, so a page that missed changes, such as during a lost connection, fetches them then.
+Access is checked again after SILENCE seconds, and at once when a member is removed or blocked, so the stream ends for
+them and for a user who has signed out.
+The stream of a flow's page includes changes of the user's private messages; that of a conversation has only these.
 """
 
 import json
@@ -27,7 +27,7 @@ from flowdock_server.models import Conversation, Flow, User
 from .access import SignedInRequest, open_flow
 
 SILENCE = 15.0  # seconds between two beats
-RETRY = 2000  # milliseconds that a browser waits before it connects again
+RETRY = 2000  # milliseconds before a browser reconnects
 
 
 @require_GET
@@ -41,7 +41,7 @@ async def events(request: SignedInRequest, organization: str, flow: str) -> Http
 
 @require_GET
 async def personal(request: SignedInRequest, user_id: int) -> HttpResponseBase:
-    """What concerns the person and no flow."""
+    """The changes that concern the user and not a flow: private messages."""
     user = await request.auser()
     if not user.is_authenticated:
         return HttpResponse(status=401)
@@ -51,7 +51,7 @@ async def personal(request: SignedInRequest, user_id: int) -> HttpResponseBase:
 def _streamed(
     request: SignedInRequest, user: User, topics: tuple[Topic, ...], latest: Callable[[], int | None]
 ) -> StreamingHttpResponse:
-    """`latest` returns the number for a beat, or None where the reader may no longer read."""
+    """`latest` returns the number for a beat, or None if the user no longer has access."""
     session_key = request.session.session_key or ""
 
     def latest_if_signed_in() -> int | None:
@@ -59,12 +59,12 @@ def _streamed(
             is_signed_in = request.session.exists(session_key) and _has_same_session_hash(user)
             return latest() if is_signed_in else None
         finally:
-            # A page may stay open all day, and must not hold a connection that it uses four times a minute.
+            # A page may stay open all day; it must not keep a database connection that it uses four times a minute.
             connections.close_all()
 
     response = StreamingHttpResponse(_stream(user, topics, latest_if_signed_in), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
-    response["X-Accel-Buffering"] = "no"  # a proxy that collects the stream would hold it back for ever
+    response["X-Accel-Buffering"] = "no"  # a proxy that buffers the stream would never deliver it
     return response
 
 
@@ -73,7 +73,7 @@ async def _stream(user: User, topics: tuple[Topic, ...], latest: Callable[[], in
     checked = time.monotonic()
     async for broadcast in hub.listen(*topics, keep_alive=SILENCE):
         is_removed = broadcast is not None and broadcast.kind == "leave" and broadcast.user_id == user.pk
-        # Also in a flow that is never silent: the note that somebody was removed may have been lost.
+        # Also in a flow that is always busy: the broadcast that the member was removed may have been lost.
         if broadcast is None or is_removed or time.monotonic() - checked >= SILENCE:
             number = await sync_to_async(latest)()
             checked = time.monotonic()
@@ -82,7 +82,7 @@ async def _stream(user: User, topics: tuple[Topic, ...], latest: Callable[[], in
             if broadcast is None:
                 yield f"event: beat\ndata: {number}\n\n"
         if broadcast is not None and broadcast.kind not in STREAM_ONLY:
-            yield f"event: note\ndata: {json.dumps(_ids(broadcast))}\n\n"
+            yield f"event: change\ndata: {json.dumps(_ids(broadcast))}\n\n"
 
 
 def _ids(broadcast: Broadcast) -> dict[str, Any]:
@@ -95,17 +95,17 @@ def _ids(broadcast: Broadcast) -> dict[str, Any]:
 
 
 def _has_same_session_hash(user: User) -> bool:
-    """Whether sessions that began with `user` as it was then still count; False also for a closed account."""
+    """Whether sessions that began with this state of `user` are still valid; False also for a closed account."""
     present = User.objects.filter(pk=user.pk, is_active=True).first()
     return present is not None and present.get_session_auth_hash() == user.get_session_auth_hash()
 
 
 def _latest_number(flow_id: UUID, user: User) -> int | None:
-    """The number of the flow's latest message; None to somebody who is in it no longer."""
+    """The number of the flow's latest message; None if the user is no longer a member."""
     opened = Flow.objects.filter(pk=flow_id, memberships__user=user, memberships__disabled=False)
     return opened.values_list("last_number", flat=True).first()
 
 
 def _latest_private(user: User) -> int | None:
-    """How many private messages the person has sent and got."""
+    """The number of private messages that the user has sent and received."""
     return Conversation.objects.of(user).aggregate(said=Sum("last_number"))["said"] or 0

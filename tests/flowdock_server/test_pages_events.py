@@ -82,14 +82,14 @@ def test_events_have_no_content_of_messages(world, connect):
         await hear(stream)
         await hear(stream)
         message = await sync_to_async(post_activity)(source)
-        note = await hear(stream)
+        change = await hear(stream)
         await stream.aclose()
-        return message, note
+        return message, change
 
-    message, note = asyncio.run(read_on())
-    assert note["event"] == "note"
+    message, change = asyncio.run(read_on())
+    assert change["event"] == "change"
     told = {"kind": "message", "number": message.number, "thread": message.thread_id, "conversation": None}
-    assert json.loads(note["data"]) == told
+    assert json.loads(change["data"]) == told
 
 
 def test_an_idle_flow_sends_beats_with_the_latest_number(world, monkeypatch):
@@ -216,7 +216,7 @@ def test_events_of_a_busy_flow_end_for_a_removed_member_too(world, connect, monk
 
 @pytest.mark.parametrize("removed", REMOVALS)
 def test_a_stream_ends_at_once_for_a_removed_member(world, otto_manages, monkeypatch, settings, removed):
-    monkeypatch.setattr(feed, "POLL_INTERVAL", 3600.0)  # nothing but the note makes it look
+    monkeypatch.setattr(feed, "POLL_INTERVAL", 3600.0)  # nothing but the change makes it look
     settings.STREAM_KEEP_ALIVE = 3600.0
     key = flow_key(world.main.pk)
     opening = Opening(
