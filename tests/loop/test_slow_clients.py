@@ -151,7 +151,7 @@ def test_slow_clients_hold_up_nobody_and_are_gone_after_their_deadlines(
                 until(lambda port=port: connections(port) <= IDLE, f"port {port} to have ended slow connections")
         say(stack, "Are the streams still open?")
         assert any("still open" in line for line in stream)
-        assert any("event: note" in line for line in page_stream)
+        assert any("event: change" in line for line in page_stream)
 
     with capsys.disabled():
         for address in addresses:
