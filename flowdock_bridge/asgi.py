@@ -1,4 +1,4 @@
-"""What `python manage.py serve` runs: the WSGI application, behind a front that reads requests within limits."""
+"""The application that `python manage.py serve` runs: WSGI, behind a front that limits requests."""
 
 import os
 
@@ -10,7 +10,7 @@ from flowdock_bridge.wsgi import application as pages_and_hooks
 from hosting.bodies import Bodies
 from hosting.wsgi import Front, Scope
 
-# All bodies at a time that are larger than what is kept in memory, in the largest that are accepted.
+# How many bodies of the largest size may be stored in files at the same time.
 LARGE_BODIES = 20
 
 

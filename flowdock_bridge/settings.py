@@ -1,6 +1,8 @@
-"""Settings of the bridge, read once from the environment and from `.env` beside `manage.py` (the environment wins).
+"""Settings of the bridge, read once from the environment and from `.env` next to `manage.py`.
 
-Every variable is in the table of docs/configuration.md.
+The environment takes precedence.
+
+Every variable is described in docs/configuration.md.
 """
 
 from pathlib import Path
@@ -20,14 +22,14 @@ environ.Env.read_env(BASE_DIR / ".env")
 
 
 def required(name: str, what_to_do: str) -> str:
-    """The variable's value; without one the start stops with a sentence that says what to do."""
+    """The value of the variable. If it is not set, the start stops with a message that says what to do."""
     value: str = env.str(name, default="")
     if not value:
         raise ImproperlyConfigured(f"{name} is not set. {what_to_do}")
     return value
 
 
-# Where things are
+# Addresses and files
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
 BRIDGE_PORT: int = env.int("BRIDGE_PORT", default=8000)
@@ -39,7 +41,7 @@ SERVES_HTTPS = BRIDGE_URL.startswith("https://")
 
 SECRET_KEY = required(
     "SECRET_KEY",
-    "`make run` writes one to .env; elsewhere set it to 50 or more random characters, for example from"
+    "`make run` writes one to .env. Otherwise set it to 50 or more random characters, for example from"
     """ `python -c "import secrets; print(secrets.token_urlsafe(50))"`.""",
 )
 SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
@@ -48,7 +50,7 @@ FIELD_KEYS = [
     key.strip()
     for key in required(
         "FIELD_KEYS",
-        "`make run` writes one to .env; elsewhere set it to Fernet keys, newest first, separated by commas, each from "
+        "`make run` writes one to .env. Otherwise set it to Fernet keys, newest first, separated by commas, each from "
         """`python -c "import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())"`.""",
     ).split(",")
     if key.strip()
@@ -60,7 +62,7 @@ FLOWDOCK_API_URL: str = env.str("FLOWDOCK_API_URL", default=f"http://127.0.0.1:{
 FLOWDOCK_WEB_URL: str = env.str("FLOWDOCK_WEB_URL", default=FLOWDOCK_API_URL).rstrip("/")
 FLOWDOCK_CLIENT_ID: str = env.str("FLOWDOCK_CLIENT_ID", default="")
 FLOWDOCK_CLIENT_SECRET: str = env.str("FLOWDOCK_CLIENT_SECRET", default="")
-# "activities": the October 2014 dialect (POST /activities); "messages": the later one (POST /messages).
+# "activities": the API of October 2014 (POST /activities); "messages": the later API (POST /messages).
 FLOWDOCK_API_VERSION: str = env.str("FLOWDOCK_API_VERSION", default="activities")
 FLOWDOCK_TIMEOUT: float = env.float("FLOWDOCK_TIMEOUT", default=10.0)  # seconds
 FLOWDOCK_CA_FILE: str = env.str("FLOWDOCK_CA_FILE", default="")
@@ -136,31 +138,31 @@ TEMPLATES: list[dict[str, Any]] = [
 
 # Database
 
-# Lets the group of the folder read and write what is in it, for processes that run as different users.
+# With DATA_DIR_GROUP the group of the folder can read and write in it, for processes that run as different users.
 data_folder.own(DATA_DIR, with_group=env.bool("DATA_DIR_GROUP", default=False))
 DATABASES: dict[str, Any] = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'bridge.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
-        # A transaction that will write takes the lock at its start: no upgrade in its middle can fail.
+        # A writing transaction takes the lock at its start, so it cannot fail later when it first writes.
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,  # seconds
-        # FULL: in WAL mode NORMAL may lose the last commits on power loss, and "stored before 202" is promised.
+        # FULL: in WAL mode NORMAL may lose the last commits on power loss, and 202 promises that they are stored.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;",
     }
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    # Else a database machine that has gone without a word keeps each thread for as long as the system does: 15 minutes
-    # and more. What DATABASE_URL says (`?connect_timeout=2`) wins.
+    # Without these, a database machine that disappears blocks each thread until the system's timeout: 15 minutes and
+    # more. Values in DATABASE_URL (`?connect_timeout=2`) take precedence.
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 5,  # seconds
-        "tcp_user_timeout": 10_000,  # milliseconds until what was sent must be acknowledged
-        "keepalives_idle": 10,  # seconds of silence, while an answer is waited for, until the machine is asked
+        "tcp_user_timeout": 10_000,  # milliseconds until sent data must be acknowledged
+        "keepalives_idle": 10,  # seconds without data, while waiting for an answer, until the first probe
         "keepalives_interval": 5,  # seconds
         "keepalives_count": 2,
         **DATABASES["default"].get("OPTIONS", {}),
     }
-# Kept open: on PostgreSQL a connection costs three quarters of what a webhook does. On SQLite the last one to close
-# folds the whole log into the database file, which can cost more than all the rest of it.
+# Connections stay open: on PostgreSQL opening one takes three quarters of the time of a webhook request. On SQLite the
+# last one to close copies the whole WAL into the database file, which can take longer than everything else.
 DATABASES["default"]["CONN_MAX_AGE"] = None
 
 # People
@@ -177,11 +179,11 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/sign-in/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
-# The session travels in the person's own cookie: the access token in it is encrypted as well, and is in no database.
+# The session is stored in the person's cookie. The access token in it is also encrypted, and is in no database.
 SESSION_ENGINE = "integrations.sessions"
 SESSION_COOKIE_NAME = "bridge_session"
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"  # the way back from Flowdock is a navigation from another site
+SESSION_COOKIE_SAMESITE = "Lax"  # returning from Flowdock is a navigation from another site
 SESSION_COOKIE_SECURE = SERVES_HTTPS
 CSRF_COOKIE_NAME = "bridge_csrf"
 CSRF_COOKIE_SECURE = SERVES_HTTPS
@@ -204,7 +206,7 @@ SOCIAL_AUTH_PIPELINE = [
     "integrations.flowdock.oauth.remember_access_token",
 ]
 
-# What browsers may do
+# Security headers
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -216,7 +218,7 @@ CONTENT_SECURITY_POLICY = {
         "connect-src": [SELF],
         "manifest-src": [SELF],
         "base-uri": [NONE],
-        # "Add" and "Configure" begin at Flowdock, and its consent page sends the browser back here.
+        # "Add" and "Configure" start at Flowdock, whose consent page sends the browser back here.
         "form-action": [SELF, FLOWDOCK_API_URL, FLOWDOCK_WEB_URL],
         "frame-ancestors": [NONE],
     },
@@ -228,17 +230,17 @@ SECURE_SSL_REDIRECT: bool = env.bool("SECURE_SSL_REDIRECT", default=SERVES_HTTPS
 SECURE_HSTS_SECONDS: int = env.int("SECURE_HSTS_SECONDS", default=365 * 24 * 3600 if SERVES_HTTPS else 0)
 SECURE_HSTS_INCLUDE_SUBDOMAINS: bool = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=SERVES_HTTPS)
 SECURE_HSTS_PRELOAD: bool = env.bool("SECURE_HSTS_PRELOAD", default=SERVES_HTTPS)
-# Behind a proxy that sets X-Forwarded-Proto itself, and only there.
+# Only for a proxy that always sets X-Forwarded-Proto itself.
 if env.bool("TRUST_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-# Behind a proxy that appends the caller's address to X-Forwarded-For, and only there.
+# Only for a proxy that appends the client's address to X-Forwarded-For.
 TRUST_FORWARDED_FOR: bool = env.bool("TRUST_FORWARDED_FOR", default=False)
 
 # Static files
 
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
-STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns where there is no such folder
+STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns if the folder does not exist
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -257,7 +259,7 @@ LOGGING: dict[str, Any] = {
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
-        # A client that calls by another name than ours could fill the disk with tracebacks.
+        # A client that uses other host names could fill the disk with tracebacks.
         "django.security.DisallowedHost": {"filters": ["one_line"]},
     },
 }

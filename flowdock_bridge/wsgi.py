@@ -1,6 +1,6 @@
 """The bridge's WSGI application, for a WSGI server of your own.
 
-The proxy in front of it must then hold the deadlines that `python manage.py serve` holds: docs/deploying.md.
+The proxy in front of it must then enforce the deadlines that `python manage.py serve` enforces: see docs/deploying.md.
 """
 
 import os

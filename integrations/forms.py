@@ -79,7 +79,7 @@ class SetupForm(forms.Form):
         return cleaned
 
     def _origin(self, typed: str, reused: str) -> OfferedOrigin:
-        """The origin. A name alone may not do: that of a GitHub organisation needs its address."""
+        """The origin. A name alone may not be enough: a GitHub organization is found by its address."""
         service = self.chosen_service
         if not typed and (known := Origin.objects.named(service.name, reused).first()):
             return service.find_origin(known.external_url or known.name, self.organization)

@@ -68,7 +68,7 @@ def flowdock_answered_at(context: template.Context) -> dt.datetime | None:
 
 @register.simple_tag
 def state_pill(integration: Integration, classes: str = "") -> SafeString:
-    """The integration's state, with a sign beside the colour."""
+    """The integration's state, with an icon next to the color."""
     state = integration.state
     color, sign = STATE_PILLS[state]
     words = str(state.label)
@@ -100,7 +100,7 @@ def person_name(user: Any) -> str:
 
 @register.simple_tag
 def avatar(name: str, classes: str = "") -> SafeString:
-    """A person as a coloured disc with their initials; the same name has the same colour everywhere."""
+    """A person as a colored disc with their initials; the same name always has the same color."""
     words = re.findall(r"[^\W_]+", name)
     initials = (words[0][0] + words[-1][0] if len(words) > 1 else name.strip()[:2]).upper() or "?"
     color = zlib.crc32(name.casefold().encode(errors="replace")) % 8 + 1

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.stack import Stack
 
-from .conftest import ARTEFACTS, SCHEMES, SIZES, Person
+from .conftest import ARTIFACTS, SCHEMES, SIZES, Person
 
 pytestmark = pytest.mark.browser
 
@@ -303,7 +303,7 @@ def test_page_looks_and_reads_well(name: str, stack: Stack, life: str, somebody:
         for scheme in SCHEMES:
             person = somebody(account=account, size=size, scheme=scheme)
             go(stack, person.page)
-            person.page.screenshot(path=ARTEFACTS / "screenshots" / f"{name}-{size}-{scheme}.png", full_page=True)
+            person.page.screenshot(path=ARTIFACTS / "screenshots" / f"{name}-{size}-{scheme}.png", full_page=True)
             problems += [f"{size} {scheme}: {problem}" for problem in violations(person.page) + overflow(person.page)]
             person.context.close()
 

@@ -105,7 +105,7 @@ def test_sources_are_made_where_the_flows_links_say_or_where_the_dialect_does(
     assert flowdock.find_flow("f1").sources_url == address
 
 
-def test_an_organisation_may_be_a_text_and_a_page_that_is_none_is_left_out(api, flowdock):
+def test_an_organization_may_be_a_text_and_a_page_that_is_none_is_left_out(api, flowdock):
     api.get(f"{API}/flows", json=[FLOW | {"organization": "Acme", "web_url": "javascript:alert(1)"}])
 
     (flow,) = flowdock.flows()

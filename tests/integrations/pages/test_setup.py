@@ -68,7 +68,7 @@ def test_confirming_creates_the_source_and_leads_to_what_is_left_to_do(member, f
     assert "Waiting for the first event" in page
 
 
-def test_a_whole_organisation_is_chosen_again_by_its_name(member, flowdock):
+def test_a_whole_organization_is_chosen_again_by_its_name(member, flowdock):
     member.post(address(origin="https://github.com/octo"))
 
     offered = member.get(f"/flowdock/setup?flow={LOBBY}&service=github").content.decode()
