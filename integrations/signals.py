@@ -1,10 +1,11 @@
-"""The public door for own Django apps: say that something happened, and it is posted to the flows that follow it.
+"""The public interface for your own Django apps: an app sends a signal, and the flows that follow it get an activity.
 
-First the app says what it is, so that people find it in set-up beside the external services, with filters by kind:
+First the app registers itself in its AppConfig.ready(), so that people find it in set-up beside the external services,
+with filters by kind:
 
     offer(OwnApp(name="polls", title="Polls", ..., kinds={"Votes": {"voted": "Vote"}}, origins=all_categories))
 
-in its AppConfig.ready(). Then, whenever something has happened:
+Then it sends a signal whenever something has happened:
 
     from integrations.activity import Activity, Author, Status, Thread, escape
     from integrations.signals import happened
@@ -23,32 +24,31 @@ in its AppConfig.ready(). Then, whenever something has happened:
         ),
     )
 
-`service`, `origin` and `organization` name the origin that people connect; one that nobody has connected is no error.
-The activity is posted once the app's own transaction has committed (at once where there is none), with the same
-filters, outbox and order as a webhook's. With `idempotency_key`, an app's own id of what happened, a second signal with
-the same key adds nothing. Without `kind`, no filter applies.
+`service`, `origin` and `organization` name the origin that people connect; it is not an error if nobody has connected
+it. The activity is posted after the app's own transaction has been committed (at once if there is none), with the same
+filters, outbox and order as a webhook request. `idempotency_key` is the app's own ID of what happened: a second signal
+with the same key adds nothing. Without `kind`, no filter applies.
 
-`activity` may also be a function that returns one. It is called once the activity has its turn, one after the other for
-each origin: of two votes at the same moment, the last to be posted then shows both, whichever that is. What it raises,
-since the poll is gone by then, is logged, and nothing is posted.
+`activity` may also be a function that returns an activity. The bridge calls these functions one after another for each
+origin, just before it stores the activity. So of two votes at the same moment, the one that is posted last shows both.
+An error that the function raises, for example because the poll has been deleted, is logged, and nothing is posted.
 
-`organization` says whose origin it is, where the app keeps organizations apart: two of them may both have a "Lunch".
-The app then offers each flow the origins of its organization, as `OfferedOrigin(organization=...)`, and asks on each of
-its pages who is there, as the bridge does on its own:
+`organization` is the organization that the origin belongs to, if the app separates organizations: two of them may each
+have a "Lunch". The app then offers each flow only the origins of its organization, as
+`OfferedOrigin(organization=...)`, and checks on each of its pages which organizations the person is in:
 
-    organizations(request)          the organizations of the flows that the person can open in Flowdock right now
-    recent_organizations(request)   the same, half a minute old at most: for an open page that asks for news
+    organizations(request)          the organizations of the flows that the person can currently open in Flowdock
+    recent_organizations(request)   the same, up to half a minute old: for the automatic updates of an open page
 
-While Flowdock does not answer, both give its last answer to this sign-in, up to twelve hours old, and the bridge's base
-template shows a notice that says so.
+While Flowdock does not respond, both return its last answer to this sign-in, up to twelve hours old, and the bridge's
+base template shows a notice.
 
-Both may raise what the bridge answers with a page of its own: nobody is signed in, Flowdock does not answer and has not
-for twelve hours, or the person has not allowed the bridge to list their flows. Let it through. An app whose origins are
-everybody's leaves `organization` out everywhere.
+Both may raise exceptions that the bridge answers with its own pages: nobody is signed in, Flowdock has not responded
+for twelve hours, or the person has not allowed the bridge to list their flows. Do not catch them. An app whose origins
+are for everybody leaves `organization` out everywhere.
 
-A mistake in the activity is InvalidActivity, raised where the activity is made. From then on nothing comes back to the
-sender: what it costs it is one short transaction, Flowdock is spoken to by the worker, and trouble with the database is
-logged, not raised.
+A mistake in the activity raises InvalidActivity where the activity is created. After that, the sender gets no errors:
+sending costs it one short transaction, the worker calls Flowdock, and errors of the database are logged, not raised.
 """
 
 from __future__ import annotations
