@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error, Info, Tags, Warning, registe
 from django.db import OperationalError, connection
 
 from flowdock_server.models import Application
-from flowdock_server.secrets.encryption import Unsealable, seal_again
+from flowdock_server.secrets.encryption import CannotDecrypt, reencrypt
 
 
 @register(Tags.security, deploy=True)
@@ -27,10 +27,10 @@ def client_secrets_open(**kwargs: Any) -> list[CheckMessage]:
         ]
     old, lost = 0, []
     secrets = list(Application.objects.exclude(sealed_secret="").order_by("pk").values_list("name", "sealed_secret"))
-    for name, sealed in secrets:
+    for name, encrypted in secrets:
         try:
-            old += seal_again(sealed) != sealed
-        except Unsealable:
+            old += reencrypt(encrypted) != encrypted
+        except CannotDecrypt:
             lost.append(name)
     found: list[CheckMessage] = []
     if lost:

@@ -17,7 +17,7 @@ from oauth2_provider.models import (
 )
 
 from flowdock_server.live import Broadcast, hub
-from flowdock_server.secrets.encryption import Unsealable, seal, unseal
+from flowdock_server.secrets.encryption import CannotDecrypt, decrypt, encrypt
 from flowdock_server.secrets.hashers import GENERATED_LENGTH, GeneratedSecretHasher
 from flowdock_server.secrets.tokens import digest, new_token
 
@@ -84,7 +84,7 @@ class Application(AbstractApplication):
         """
         fields = kwargs.get("update_fields")
         if (fields is None or "client_secret" in fields) and not _is_hashed(self.client_secret):
-            self.sealed_secret = seal(self.client_secret)
+            self.sealed_secret = encrypt(self.client_secret)
             if len(self.client_secret) >= GENERATED_LENGTH:
                 self.client_secret = make_password(self.client_secret, hasher=GeneratedSecretHasher.algorithm)
             if fields is not None:
@@ -95,8 +95,8 @@ class Application(AbstractApplication):
     def signing_secret(self) -> str:
         """The client secret; empty if it is not stored, or encrypted with a key that is no longer set."""
         try:
-            return unseal(self.sealed_secret) if self.sealed_secret else ""
-        except Unsealable:
+            return decrypt(self.sealed_secret) if self.sealed_secret else ""
+        except CannotDecrypt:
             return ""
 
     def clean(self) -> None:

@@ -1,1 +1,1 @@
-"""What comes from outside, made safe to use: request parameters, JSON, HTML, names in addresses."""
+"""Parsing and checking input: request parameters, JSON, HTML, mentions, ids and names in URLs."""

@@ -1,7 +1,7 @@
-"""Strangers' HTML, made harmless on its way out.
+"""Sanitizes HTML from integrations and people when it is shown.
 
-What integrations and people send is stored as it came and cleaned whenever it is shown, by pages and API alike,
-so that a stricter list holds for old messages too.
+It is stored unchanged and sanitized by pages and the API whenever they show it, so that a stricter list of tags also
+applies to old messages.
 """
 
 import re
@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
-# The tags that Flowdock named for inbox messages, and links.
+# The tags that Flowdock documented for inbox messages, and links.
 BODY_TAGS = {
     *("a", "abbr", "acronym", "address", "article", "aside", "b", "big", "blockquote", "br", "caption", "cite"),
     *("code", "dd", "del", "details", "dfn", "div", "dl", "dt", "em", "figcaption", "figure", "footer"),
@@ -23,14 +23,14 @@ BODY_TAGS = {
 }
 SCHEMES = {"http", "https", "mailto"}
 LINK_REL = "noopener noreferrer nofollow"
-# Characters that are shown. A tag's attributes are each compared with all before: a megabyte of them takes 7 seconds.
+# Characters. The parser compares each attribute of a tag with all previous ones: a megabyte of them takes 7 seconds.
 MAX_SHOWN = 250_000
-# A parser's work grows with the square of how deeply tags nest: 180,000 nested <div> take it two minutes. What is
-# shown ends after so many; a long newsletter has a third of them.
+# The parser's time grows with the square of the nesting depth: 180,000 nested <div> take two minutes. A long newsletter
+# has about 1000 tags.
 MAX_TAGS = 3000
-# Each reference to a character (&amp;) moves all of the text that follows it: a million of them take 17 seconds.
+# For each character reference (&amp;) the parser moves the text that follows it: a million of them take 17 seconds.
 MAX_REFERENCES = 5000
-MAX_DEPTH = 100  # of what is shown: browsers lay out nested tables in a time that doubles with each
+MAX_DEPTH = 100  # browsers need twice the time for each level of nested tables
 
 _line = nh3.Cleaner(tags={"a"}, attributes={"a": {"href"}}, url_schemes=SCHEMES, url_relative="deny", link_rel=LINK_REL)
 _body = nh3.Cleaner(
@@ -48,40 +48,39 @@ _body = nh3.Cleaner(
 )
 _plain = nh3.Cleaner(tags=set())
 
-# Formatting that is left open goes on in every later paragraph, once for each different set of attributes.
-# A tag that does not end takes all of the rest, as it does for a parser: else each would be looked through again.
+# Formatting that is not closed is repeated in every later paragraph, once for each different set of attributes.
+# An unfinished tag matches up to the end of the text, as in a parser; otherwise the rest would be searched repeatedly.
 _FORMATTING = re.compile(r"<(b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)[\s/][^>]*+(?:>|\Z)", re.IGNORECASE)
-# A tag as nh3 writes it: quotes and angle brackets inside of attributes are escaped.
+# A tag as nh3 writes it: with quotes and angle brackets in attributes escaped.
 _TAG = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [a-z-]+="[^"]*")*)>')
 _ATTRIBUTE = re.compile(r' ([a-z-]+)="([^"]*)"')
 _VOID = {"br", "hr", "img"}
 
 
 def clean_line(text: str) -> SafeString:
-    """A title or a field's value: text with links and nothing else."""
+    """Sanitize a title or the value of a field: only links are allowed."""
     return mark_safe(_line.clean(_bounded(text)))
 
 
 def clean_body(text: str, files: Mapping[str, str] | None = None) -> SafeString:
-    """The body of a thread or message: Flowdock's allow-list, and its pictures where they may be loaded.
+    """Sanitize the body of a thread or message with Flowdock's list of tags.
 
-    `files` maps the name that `cid:` refers to to an address of our own. A picture from elsewhere is a link to it,
-    so that nobody's host learns who reads, unless REMOTE_IMAGES permits loading it.
+    `files` maps the names of `cid:` URLs to URLs of this server. Images of other hosts become links, unless
+    REMOTE_IMAGES allows to load them, since their hosts would learn who reads.
     """
     return mark_safe(_Writer(files or {}).write(_body.clean(_bounded(text))))
 
 
 def without_tags(text: str) -> str:
-    """The text of HTML, for where no markup can be: inside a link, an attribute or a page's title.
+    """The plain text of HTML, for places without markup: links, attributes and page titles.
 
-    It is text and not safe HTML, so that a template escapes it for wherever it stands: a cleaned text still has its
-    quotation marks, and would end an attribute.
+    It is not marked as safe, so that templates escape it: it may contain quotation marks, which would end an attribute.
     """
     return unescape(_plain.clean(_bounded(text)))
 
 
 def _bounded(text: str) -> str:
-    """As much of `text` as a parser reads in a moment."""
+    """The beginning of `text` that a parser can handle in a short time."""
     if len(text) > MAX_SHOWN:
         text = text[:MAX_SHOWN] + " …"
     for sign, most in (("<", MAX_TAGS), ("&", MAX_REFERENCES)):
@@ -92,7 +91,7 @@ def _bounded(text: str) -> str:
 
 
 class _Writer:
-    """Goes over the tags of cleaned HTML, and writes pictures and what nests too deeply in another way."""
+    """Rewrites images and tags that are nested too deeply in sanitized HTML."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self.files = files
@@ -108,7 +107,7 @@ class _Writer:
             return self._picture({key: unescape(value) for key, value in _ATTRIBUTE.findall(attributes)})
         if name in _VOID:
             return tag.group()
-        # Cleaned HTML is well-formed: what opens here is closed later.
+        # Sanitized HTML is well-formed: each opening tag has a closing one.
         self.depth += -1 if closes else 1
         is_shown = self.depth < MAX_DEPTH if closes else self.depth <= MAX_DEPTH
         if name == "a":

@@ -1,6 +1,6 @@
-"""Mentions and hashtags in a text: one definition for those who are notified and for what pages highlight.
+"""The syntax of mentions and hashtags, for both notifying people and highlighting on pages.
 
-Rules and examples are those of Flowdock's tags.md and of the conformance tests of its flowdock-text.
+The rules are those of Flowdock's tags.md and of the conformance tests of its flowdock-text.
 """
 
 from collections.abc import Container

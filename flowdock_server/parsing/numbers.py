@@ -1,10 +1,10 @@
-"""Ids and numbers of messages, as addresses, queries and forms spell them."""
+"""Ids and message numbers in paths, queries and forms."""
 
-# No id or number is larger. SQLite raises OverflowError on what exceeds 64 bits.
+# No id or number is larger. SQLite raises OverflowError for numbers of more than 64 bits.
 LARGEST = 2**62
 _MAX_DIGITS = 18  # always below LARGEST
 
 
 def whole_number(text: str) -> int | None:
-    """The number in `text`; None where it is anything but ASCII digits, or too long for an id."""
+    """The number in `text`; None if it has other characters than ASCII digits or is too long for an id."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS else None

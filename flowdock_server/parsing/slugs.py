@@ -1,14 +1,14 @@
-"""Names of organizations and flows as addresses spell them."""
+"""Names of organizations and flows in URLs."""
 
 from django.utils.text import slugify
 
-# What stands in addresses, of pages and of the API, where others have an organization.
+# Used by paths of pages and the API in the place of an organization's name.
 RESERVED = frozenset({"private", "all", "find"})
 
 
 def parameterized(name: str) -> str:
-    """ "Böring & Söns" gives "boring-sons": lower case, accents dropped, hyphens for what no address should hold.
+    """Convert "Böring & Söns" to "boring-sons": lower case, without accents, and hyphens in place of other characters.
 
-    Empty where nothing is left, as of a name in Chinese.
+    Empty if nothing is left, as for a name in Chinese.
     """
     return slugify(name)[:100].strip("-")

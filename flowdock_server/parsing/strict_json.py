@@ -1,4 +1,4 @@
-"""JSON as its standard has it. Python's own reader takes NaN and Infinity too, and makes one of 1e999."""
+"""Parses JSON as specified. Python's parser also accepts NaN and Infinity, and reads 1e999 as Infinity."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 
 class NotFinite(ValueError):
-    """A number is not finite. The text says which, and may be shown to the sender."""
+    """A number is not finite. The message says which one, and can be shown to the sender."""
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -24,5 +24,5 @@ DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 def loads(text: str | bytes) -> Any:
-    """The value in `text`. Raises NotFinite, ValueError for what is not JSON, and RecursionError for deep nesting."""
+    """Parse `text`. Raises NotFinite, ValueError if it is not JSON, and RecursionError if it is nested too deeply."""
     return json.loads(text, parse_constant=_no_constant, parse_float=_finite)

@@ -12,7 +12,7 @@ from flowdock_server.people import flows, organizations
 def sign_up(*, email: str, name: str, password: str, organization: str) -> tuple[User, Flow]:
     """Create a user, an organization of this name with the user as its admin, and a first flow.
 
-    Raises IntegrityError where the e-mail address belongs to an account, as when the same form is sent twice at once.
+    Raises IntegrityError if the e-mail address has an account, as when the same form is sent twice at the same time.
     """
     user = User.objects.create_user(email, name, password)
     created = organizations.create(organization, admin=user)

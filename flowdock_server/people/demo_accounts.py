@@ -1,4 +1,4 @@
-"""The demonstration's accounts, whose password everybody knows."""
+"""The demonstration's accounts, whose password is public."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ DEMO, OTHER = ACCOUNTS = "demo@example.com", "other@example.com"
 
 
 def accounts_with_known_password() -> list[str]:
-    """E-mail addresses of the accounts that anybody can sign in to."""
+    """The e-mail addresses of accounts that still have the public password."""
     accounts = User.objects.filter(email__in=ACCOUNTS, is_active=True).order_by("email")
     return [account.email for account in accounts if account.check_password(PASSWORD)]

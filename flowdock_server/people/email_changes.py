@@ -1,7 +1,7 @@
 """Changing the e-mail address that a person signs in with.
 
-The new address counts once the link that was sent to it has been opened; the old one gets a notice when the change is
-requested. So whoever has a token, an open window, or a typing mistake takes over no account and loses none.
+The new address takes effect when the link that was sent to it is opened. The old one gets a notice when the change is
+requested. So neither a stolen token, nor an unattended browser, nor a typing mistake can lose an account.
 """
 
 import smtplib
@@ -24,13 +24,13 @@ class AddressTaken(Exception):
 
 
 class MailNotSent(Exception):
-    """The mail server refused the mails, or could not be reached. Nothing has changed."""
+    """The mail server rejected the mails or could not be reached. Nothing has changed."""
 
 
 def request(user: User, email: str) -> None:
-    """Mail a link to `email`, and a notice to the present address. Raises AddressTaken and MailNotSent.
+    """Mail a link to `email`, and a notice to the current address. Raises AddressTaken and MailNotSent.
 
-    A change that was requested before and not confirmed ends.
+    It replaces a pending change.
     """
     email = email.strip().lower()
     if User.objects.filter(email=email).exclude(pk=user.pk).exists():
@@ -38,7 +38,7 @@ def request(user: User, email: str) -> None:
     token = new_token()
     requested = {"email": email, "token_digest": digest(token), "requested_at": timezone.now()}
     EmailChange.objects.update_or_create(user=user, defaults=requested)
-    # Not in a transaction: a slow mail server would hold up everybody who writes.
+    # Not in a transaction, in which a slow mail server would block everybody who writes.
     try:
         _send(user, email, f"{settings.SERVER_URL}/account/email/{token}")
     except (OSError, smtplib.SMTPException) as error:
@@ -47,20 +47,20 @@ def request(user: User, email: str) -> None:
 
 
 def find(token: str) -> EmailChange | None:
-    """The change that the link in a mail confirms; None for one that was replaced, canceled, or is too old."""
+    """The change that the link in a mail confirms; None if it was replaced or canceled, or has expired."""
     waiting = EmailChange.objects.select_related("user").filter(user__is_active=True)
     return waiting.filter(token_digest=digest(token), requested_at__gt=timezone.now() - LASTS).first()
 
 
 def pending(user: User) -> EmailChange | None:
-    """The change of this person that waits for its link to be opened."""
+    """The user's pending change, if any."""
     return EmailChange.objects.filter(user=user, requested_at__gt=timezone.now() - LASTS).first()
 
 
 def confirm(change: EmailChange) -> bool:
-    """The person signs in with the new address from now on. Raises AddressTaken.
+    """Change the address that the user signs in with. Raises AddressTaken.
 
-    False, and nothing has changed, where the change was replaced or canceled since it was found.
+    False, without a change, if `change` was replaced or canceled since it was loaded.
     """
     try:
         with transaction.atomic():
@@ -75,7 +75,7 @@ def confirm(change: EmailChange) -> bool:
 
 
 def cancel(user: User) -> None:
-    """The link that was sent stops working."""
+    """Cancel the pending change: its link stops working."""
     EmailChange.objects.filter(user=user).delete()
 
 

@@ -1,4 +1,4 @@
-"""Asking people into a flow by e-mail."""
+"""Inviting people to a flow by e-mail."""
 
 import logging
 import re
@@ -33,9 +33,9 @@ class TooMany(Exception):
 
 @transaction.atomic
 def invite(flow: Flow, email: str, *, by: User, message: str = "") -> Invitation:
-    """Ask `email` into `flow`: they get a mail with an address that lets them in. Raises AlreadyInFlow.
+    """Invite `email` to `flow` by a mail with a link. Raises AlreadyInFlow.
 
-    To invite again somebody who has not answered sends a new mail, whose address replaces the old one.
+    If there is a pending invitation, a new mail is sent, whose link replaces the old one.
     """
     if FlowMembership.objects.filter(flow=flow, user__email=email.lower()).exists():
         raise AlreadyInFlow
@@ -54,7 +54,7 @@ def cancel(invitation: Invitation, *, by: User) -> None:
 
 @transaction.atomic
 def accept(invitation: Invitation, user: User) -> None:
-    """Let `user` in by it, and tell the flow."""
+    """Add `user` to the flow, whose chat says so."""
     was_in = FlowMembership.objects.filter(flow=invitation.flow, user=user).exists()
     invitation.accept(user)
     if not was_in:
@@ -66,7 +66,7 @@ def accept(invitation: Invitation, user: User) -> None:
 def accept_with_new_account(invitation: Invitation, name: str, password: str) -> User:
     """Create the account of somebody who has none yet, and add them to the flow.
 
-    Raises IntegrityError where the account exists, as when the same form is sent twice at once.
+    Raises IntegrityError if the account exists, as when the same form is sent twice at the same time.
     """
     user = User.objects.create_user(invitation.email, name, password)
     accept(invitation, user)
@@ -75,7 +75,7 @@ def accept_with_new_account(invitation: Invitation, name: str, password: str) ->
 
 @dataclass
 class Imported:
-    """What became of a list of addresses. `erroneous_emails` has the reason for each that could not be invited."""
+    """The result for a list of addresses. `erroneous_emails` has the reason for each that could not be invited."""
 
     invitations: list[Invitation] = field(default_factory=list)
     added_users: list[User] = field(default_factory=list)
@@ -83,10 +83,9 @@ class Imported:
 
 
 def import_addresses(flow: Flow, text: str, *, by: User, message: str = "") -> Imported:
-    """Invite everybody in a list, as people paste it: by line, comma or semicolon, with or without names.
+    """Invite everybody in a list: separated by lines, commas or semicolons, with or without names.
 
-    Those who are in the organization already are added to the flow at once; those in the flow are passed over.
-    Raises TooMany.
+    Members of the organization are added to the flow right away; members of the flow are skipped. Raises TooMany.
     """
     outcome = Imported()
     addresses = list(dict.fromkeys(_addresses(text)))
@@ -112,7 +111,7 @@ def import_addresses(flow: Flow, text: str, *, by: User, message: str = "") -> I
 
 
 def _addresses(text: str) -> list[str]:
-    """The addresses of a list; what is none stays as it was typed, to be shown as erroneous."""
+    """The addresses in a list. What is not an address is returned as it was typed, to be shown as an error."""
     found = []
     for part in re.split(r"[,;\n\r]+", text):
         if named := re.fullmatch(r"[^<>]*<([^<>]*)>\s*", part):
@@ -123,13 +122,13 @@ def _addresses(text: str) -> list[str]:
 
 
 def find(token: str) -> Invitation | None:
-    """The invitation that waits for an answer behind the address in a mail."""
+    """The pending invitation with this token from a mail."""
     waiting = Invitation.objects.select_related("flow__organization", "invited_by")
     return waiting.filter(token_digest=digest(token), state=Invitation.State.PENDING).first()
 
 
 def _send(invitation: Invitation, token: str) -> None:
-    """A mail that cannot be sent is logged, and the invitation stays: it can be sent again by inviting again."""
+    """Send the mail. If that fails it is logged; the invitation stays, and inviting again sends the mail again."""
     flow = invitation.flow
     context = {
         "invitation": invitation,

@@ -1,7 +1,7 @@
-"""Private messages between two people: who may write to whom, and the one way they are stored, changed and deleted.
+"""Private messages between two people: who can write to whom, and storing, changing and deleting messages.
 
-A conversation numbers its messages as a flow does, and an edit or a change of tags is a message of its own,
-"message-edit" or "tag-change": so streams carry it, and miss none.
+A conversation numbers its messages like a flow. An edit or a change of tags is a separate message, "message-edit" or
+"tag-change", so that streams send it and can be resumed after it.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ Event = PrivateMessage.Event
 
 
 def partners(user: User) -> QuerySet[User]:
-    """Those whom `user` can talk with: whoever they meet in a flow, and whoever has talked with them before."""
+    """Users whom `user` can write to: those in a common flow, and those with whom there is a conversation."""
     met = Q(pk__in=members.visible_to(user).values("pk"))
     first = Q(pk__in=Conversation.objects.filter(second=user).values("first"))
     second = Q(pk__in=Conversation.objects.filter(first=user).values("second"))
@@ -39,10 +39,10 @@ def post(
     tags: Iterable[str] = (),
     uuid: str = "",
 ) -> PrivateMessage:
-    """Store a message of `by`'s to `to`, a text or the file `upload`, and open the conversation on both sides.
+    """Store a message from `by` to `to`, a text or the file `upload`, and open the conversation for both.
 
-    The same `uuid` from the same person again is the same message: the first is returned. Raises Refused for somebody
-    whose account is closed, and Rejected for a picture that would unpack to too many pixels.
+    If `by` has already sent a message with this `uuid`, it is returned. Raises Refused if the account of `to` is
+    closed, and Rejected for an image with too many pixels.
     """
     if not to.is_active:
         raise Refused(f"You cannot write to {to.name}, because their account is closed")
@@ -74,9 +74,9 @@ def post(
 
 
 def edit(message: PrivateMessage, user: User, *, content: str | None = None, tags: Iterable[str] | None = None) -> None:
-    """Change the text of `message`, which only its author may, and its tags, which both may.
+    """Change the text of `message`, as only its author can, or its tags, as both people can.
 
-    `tags` is the whole new list. Raises Rejected, Refused, and Http404 where it was deleted in the meantime.
+    `tags` is the whole new list. Raises Rejected, Refused, and Http404 if it was deleted in the meantime.
     """
     with turn(), transaction.atomic():
         conversation = _taken(message.conversation_id)
@@ -97,11 +97,11 @@ def edit(message: PrivateMessage, user: User, *, content: str | None = None, tag
 
 
 def delete(message: PrivateMessage, user: User) -> bool:
-    """Delete a file of `user`'s own, or empty a message of theirs. True: it is gone. Raises Refused."""
+    """Delete a file of `user`, or empty a message of theirs. Returns whether it was deleted. Raises Refused."""
     with turn(), transaction.atomic():
         conversation = _taken(message.conversation_id)
         present = PrivateMessage.objects.filter(pk=message.pk).first()
-        if present is None:  # the same request came twice at once
+        if present is None:  # the same request was sent twice at the same time
             return True
         message = present
         if not (message.is_by(user) and message.event in (Event.MESSAGE, Event.FILE)):
@@ -129,12 +129,12 @@ def _change(conversation: Conversation, message: PrivateMessage, user: User, con
 
 
 def _taken(conversation_id: int) -> Conversation:
-    """The conversation as it is; messages in it take turns from here on."""
+    """The conversation, reloaded and locked, so that its messages are stored one after the other."""
     return Conversation.objects.select_for_update().get(pk=conversation_id)
 
 
 def people_of(conversation: Conversation) -> People:
-    """The two of them, who can be mentioned."""
+    """The two people, who can be mentioned."""
     by_nick: dict[str, list[int]] = {}
     for user in (conversation.first, conversation.second):
         by_nick.setdefault(user.nick.lower(), []).append(user.pk)
@@ -142,7 +142,7 @@ def people_of(conversation: Conversation) -> People:
 
 
 def _store(conversation: Conversation, by: User, **fields: Any) -> PrivateMessage:
-    """A new message with the next number. What is bookkeeping stays read for those who have read everything."""
+    """Store a message with the next number. Edits and changes of tags do not make a conversation unread."""
     number = conversation.last_number + 1
     message = PrivateMessage.objects.create(
         conversation=conversation, number=number, user=by, created_at=now(), **fields

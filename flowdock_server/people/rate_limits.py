@@ -1,4 +1,4 @@
-"""How much one caller may ask of the server, where FLOWDOCK_SERVER_RATE_LIMIT says so."""
+"""Limits the requests of each caller to FLOWDOCK_SERVER_RATE_LIMIT a minute."""
 
 import contextlib
 import math
@@ -15,10 +15,10 @@ WINDOW = 60  # seconds
 
 
 def client_address(request: HttpRequest | None) -> str:
-    """Where a request comes from: for IPv6 the network of 64 bits, which is what one customer has.
+    """The client's IPv4 address, or its /64 network in IPv6, which usually belongs to one customer.
 
-    Behind a proxy that is trusted to say so (FLOWDOCK_SERVER_TRUST_FORWARDED_FOR), what it has added last to
-    X-Forwarded-For: anything before that is the caller's own word.
+    Behind a trusted proxy (FLOWDOCK_SERVER_TRUST_FORWARDED_FOR) it is the last address in X-Forwarded-For, which the
+    proxy added. The client itself may have sent the addresses before it.
     """
     meta = request.META if request else {}
     said = meta.get("HTTP_X_FORWARDED_FOR", "") if settings.TRUST_FORWARDED_FOR else ""
@@ -27,11 +27,11 @@ def client_address(request: HttpRequest | None) -> str:
 
 
 class Counted:
-    """One request, counted for its caller once the key has been found right, and for its address until then.
+    """One request, counted for its address until its key is verified, and then for the caller.
 
-    So random keys are no way around the limit, and a caller that shares an address with a client that tries them is
-    not held up as long as its own key is known. Nor are other spellings of a right key, such as other passwords next
-    to an API token, which are ignored: all of them are one caller, and beyond its limit they count for the address.
+    So random keys do not avoid the limit, and a caller with a known key is not affected by a client at the same address
+    that tries random keys. Different spellings of the same key, such as an API token with different passwords, which
+    are ignored, count as one caller.
     """
 
     REMEMBERED = 3600  # seconds in which a key is known
@@ -45,7 +45,7 @@ class Counted:
         return seconds_to_wait(self._caller or self._address)
 
     def answered(self, caller: str | None) -> None:
-        """`caller` names whose key it was: empty where it was wrong or missing, None where no view asked for one."""
+        """`caller` identifies the verified key; empty if it was wrong or missing, None if no view checked it."""
         if caller is None or caller == self._caller:
             return
         if not caller:
@@ -58,7 +58,7 @@ class Counted:
 
 
 def _give_back(caller: str) -> None:
-    # ValueError: its minute is over, or it was dropped to make room.
+    # ValueError: its minute is over, or the cache has evicted it.
     with contextlib.suppress(ValueError):
         caches["limits"].decr(_counter(caller, time.time()))
 
@@ -68,9 +68,9 @@ def _counter(caller: str, now: float) -> str:
 
 
 def seconds_to_wait(caller: str) -> int:
-    """0 while `caller` is within the limit, counted by the minute; else after how long the next minute begins.
+    """0 while `caller` is within the limit for this minute; otherwise the seconds until the next minute.
 
-    Each process counts for itself.
+    Each process counts separately.
     """
     if not settings.RATE_LIMIT:
         return 0
@@ -80,6 +80,6 @@ def seconds_to_wait(caller: str) -> int:
     cache.add(counter, 0, 2 * WINDOW)
     try:
         calls = cache.incr(counter)
-    except ValueError:  # it was dropped in between, to make room
+    except ValueError:  # the cache has evicted it in the meantime
         return 0
     return math.ceil(WINDOW - now % WINDOW) if calls > settings.RATE_LIMIT else 0

@@ -1,15 +1,15 @@
-"""Signing in with a password, and what slows down those who guess.
+"""Signing in with a password, and slowing down clients that guess passwords.
 
-Every way leads through `PasswordBackend`: the page, Basic authentication, OAuth's password grant. Failures are counted
-for the account and for the address they come from, in the database, so that all processes count together. After some
-of them each further one has to wait twice as long as the one before. An account that does not exist is treated as one
-that does, so that nobody learns which there are.
+The sign-in page, Basic authentication and OAuth's password grant all use `PasswordBackend`. Failures are counted for
+the account and for the client's address, in the database, so that all processes count together. After a few failures,
+each further attempt has to wait twice as long as the previous one. Accounts that do not exist are treated in the same
+way, so that nobody learns which ones exist.
 
-Where somebody has signed in from lately, their account has a count of its own, and only that makes them wait: who goes
-on guessing from elsewhere, or other accounts from the same address, does not lock them out.
+An address from which somebody has recently signed in is known, and their account has a separate count for it. Only this
+count makes them wait there, so attempts from elsewhere, or for other accounts, do not lock them out.
 
-Client secrets of OAuth are counted in the same way, by address alone: a client id is public, and guesses from elsewhere
-must not lock an application out.
+OAuth client secrets are counted in the same way, but by address only: client ids are public, and attempts from
+elsewhere must not lock an application out.
 """
 
 from datetime import datetime, timedelta
@@ -26,16 +26,16 @@ from flowdock_server.models import SignInFailures, User
 from flowdock_server.people.rate_limits import client_address
 from flowdock_server.secrets.tokens import digest
 
-# Failures in a row that cost nothing: several people may share an address.
+# Consecutive failures without a delay. Several people may share an address.
 FREE = {"account": 5, "known": 5, "address": 20}
 LONGEST_WAIT = 300  # seconds
 FORGOTTEN_AFTER = timedelta(hours=1)
 KNOWN_FOR = timedelta(days=30)
-_KNOWN = "known "  # begins the key of an account at an address that is known; other keys are hexadecimal
+_KNOWN = "known "  # prefix of the key for an account at a known address; other keys are hexadecimal
 
 
 class TooManyAttempts(Exception):
-    """No password is looked at for `retry_after` more seconds."""
+    """No password is checked for another `retry_after` seconds."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"Too many attempts to sign in. Try again in {retry_after} seconds.")
@@ -43,7 +43,7 @@ class TooManyAttempts(Exception):
 
 
 class Guesses:
-    """What was wrong before, for one account or client and for the address that a request comes from."""
+    """The failures so far of one account or OAuth client, and of the client address of a request."""
 
     def __init__(self, name: str, request: HttpRequest | None, *, counts_elsewhere: bool) -> None:
         """`counts_elsewhere`: whether failures from any address count together for this `name`."""
@@ -59,7 +59,7 @@ class Guesses:
         self._now = timezone.now()
 
     def check(self) -> None:
-        """Raises TooManyAttempts. Where this name was right before, only its own failures there make it wait."""
+        """Raises TooManyAttempts. At a known address, only the failures of this name there count."""
         looked_at = ["known"] if self._known else ["account", "address"]
         failures = {kind: self._failures.get(self._keys[kind]) for kind in looked_at if kind in self._keys}
         if wait := _seconds_to_wait(failures, self._now):
@@ -71,7 +71,7 @@ class Guesses:
                 _count(self._keys[kind], self._now)
 
     def succeeded(self) -> None:
-        # Not the address's: somebody with one account could go on guessing others' for ever.
+        # Not for the address, or somebody with one account could guess passwords of others without a limit.
         known, now = self._known, self._now
         if known is None and "account" in self._keys:
             SignInFailures.objects.filter(key=self._keys["account"]).delete()
@@ -97,7 +97,7 @@ class PasswordBackend(ModelBackend):
 
 
 def sign_in(request: HttpRequest, user: User) -> None:
-    """Begin a session of `user`, who has just proved who they are in another way than with a password."""
+    """Start a session for `user`, who was authenticated in another way than by a password."""
     login(request, user, backend=f"{PasswordBackend.__module__}.{PasswordBackend.__qualname__}")
 
 
@@ -105,14 +105,14 @@ def _seconds_to_wait(failures: dict[str, SignInFailures | None], now: datetime) 
     waits = [0.0]
     for kind, failed in failures.items():
         if failed and failed.count >= FREE[kind]:
-            # The exponent is bounded, since 2 to the power of a million takes a while too.
+            # The exponent is bounded, since 2 to the power of a million takes long to compute.
             wait = min(2 ** min(failed.count - FREE[kind], 20), LONGEST_WAIT)
             waits.append((failed.last_at + timedelta(seconds=wait) - now).total_seconds())
     return ceil(max(waits))
 
 
 def _count(key: str, now: datetime) -> None:
-    """One more, unless those before are forgotten."""
+    """Add one to the count, which starts again after FORGOTTEN_AFTER."""
     rows = SignInFailures.objects
     rows.filter(last_at__lt=now - FORGOTTEN_AFTER).exclude(key__startswith=_KNOWN).delete()
     rows.filter(last_at__lt=now - KNOWN_FOR).delete()

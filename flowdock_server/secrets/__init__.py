@@ -1,1 +1,1 @@
-"""Secrets: issuing tokens and digesting them, encrypting what must be read again, hashing what nobody chose."""
+"""Secrets: tokens and their digests, encryption, and a hasher for generated secrets."""

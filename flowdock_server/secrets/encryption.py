@@ -1,4 +1,4 @@
-"""Secrets that the server has to be able to read again, encrypted with a key that is derived from SECRET_KEY."""
+"""Encrypts secrets that the server has to read again, with a key that is derived from SECRET_KEY."""
 
 import base64
 from functools import lru_cache
@@ -9,30 +9,30 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 
-class Unsealable(Exception):
-    """Neither SECRET_KEY nor a fallback opens it: the key was changed, or the database is another's."""
+class CannotDecrypt(Exception):
+    """Neither SECRET_KEY nor a fallback can decrypt it: the key was changed, or the database is from another server."""
 
 
-def seal(text: str) -> str:
-    """`text` under the present SECRET_KEY."""
+def encrypt(text: str) -> str:
+    """Encrypt `text` with the current SECRET_KEY."""
     return _keys(settings.SECRET_KEY, tuple(settings.SECRET_KEY_FALLBACKS)).encrypt(text.encode()).decode()
 
 
-def unseal(sealed: str) -> str:
-    """What `seal` was given, under SECRET_KEY or one of SECRET_KEY_FALLBACKS. Raises Unsealable."""
+def decrypt(encrypted: str) -> str:
+    """Decrypt the result of `encrypt` with SECRET_KEY or one of SECRET_KEY_FALLBACKS. Raises CannotDecrypt."""
     try:
-        return _keys(settings.SECRET_KEY, tuple(settings.SECRET_KEY_FALLBACKS)).decrypt(sealed).decode()
+        return _keys(settings.SECRET_KEY, tuple(settings.SECRET_KEY_FALLBACKS)).decrypt(encrypted).decode()
     except InvalidToken as error:
-        raise Unsealable from error
+        raise CannotDecrypt from error
 
 
-def seal_again(sealed: str) -> str:
-    """The same secret under the present SECRET_KEY; `sealed` itself where that opens it already. Raises Unsealable."""
+def reencrypt(encrypted: str) -> str:
+    """Encrypt with the current SECRET_KEY. Returns `encrypted` itself if it uses it already. Raises CannotDecrypt."""
     try:
-        Fernet(_derived(settings.SECRET_KEY)).decrypt(sealed)
+        Fernet(_derived(settings.SECRET_KEY)).decrypt(encrypted)
     except InvalidToken:
-        return seal(unseal(sealed))
-    return sealed
+        return encrypt(decrypt(encrypted))
+    return encrypted
 
 
 @lru_cache(maxsize=4)

@@ -1,4 +1,4 @@
-"""How secrets that nobody chose are kept."""
+"""A password hasher for generated secrets."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from django.utils.crypto import constant_time_compare
 
 from flowdock_server.secrets.tokens import digest
 
-# Characters. Nobody types so many; a generated secret of this length cannot be found by trying.
+# Characters. A generated secret of this length cannot be guessed, and passwords are not as long.
 GENERATED_LENGTH = 40
 
 
 class GeneratedSecretHasher(BasePasswordHasher):
-    """SHA-256, for client secrets that were generated: slowness protects passwords, and here only costs.
+    """SHA-256, for generated client secrets, which do not need the protection of a slow hash.
 
-    A client id is public, so anybody could otherwise keep the server busy with wrong secrets.
+    Client ids are public, so with a slow hash anybody could keep the server busy with wrong secrets.
     """
 
     algorithm = "generated_sha256"
@@ -39,4 +39,4 @@ class GeneratedSecretHasher(BasePasswordHasher):
         return False
 
     def harden_runtime(self, password: str, encoded: str) -> None:
-        """Nothing: how long it takes says nothing about the secret."""
+        """Nothing to do: the time that it takes does not depend on the secret."""

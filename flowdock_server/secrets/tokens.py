@@ -1,16 +1,16 @@
-"""Secrets that this server issues: shown once, kept as a digest."""
+"""Tokens that this server issues. They are shown once and stored as digests."""
 
 import hashlib
 import secrets
 
 
 def new_token() -> str:
-    """32 hexadecimal digits, as Flowdock's flow tokens and API tokens are."""
+    """32 hexadecimal digits, like Flowdock's flow tokens and API tokens."""
     return secrets.token_hex(16)
 
 
 def digest(token: str) -> str:
-    """What the database keeps. A token has 128 random bits, so a plain SHA-256 cannot be reversed by guessing."""
+    """The digest to store. A token has 128 random bits, so its SHA-256 cannot be reversed by guessing."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -18,10 +18,10 @@ THREAD_ID_LENGTH = 27
 
 
 def new_thread_id() -> str:
-    """27 characters that need no escaping in an address, as Flowdock's thread ids are."""
+    """27 characters that need no escaping in URLs, like Flowdock's thread ids."""
     return secrets.token_urlsafe(20)
 
 
 def new_file_key() -> str:
-    """32 characters that name a file in the storage and in its address."""
+    """32 characters that identify a file in the storage and in URLs."""
     return secrets.token_urlsafe(24)

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from flowdock_server.models import Application
-from flowdock_server.secrets.encryption import Unsealable, seal_again
+from flowdock_server.secrets.encryption import CannotDecrypt, reencrypt
 
 
 class Command(BaseCommand):
@@ -27,18 +27,18 @@ class Command(BaseCommand):
         lost: list[Application] = []
         for application in Application.objects.exclude(sealed_secret="").order_by("pk"):
             total += 1
-            sealed = application.sealed_secret
+            encrypted = application.sealed_secret
             try:
-                sealed_again = seal_again(sealed)
-            except Unsealable:
+                reencrypted = reencrypt(encrypted)
+            except CannotDecrypt:
                 lost.append(application)
                 continue
-            if sealed_again == sealed:
+            if reencrypted == encrypted:
                 continue
             old += 1
             if not dry_run:
                 # A secret that was replaced in the meantime keeps its new value.
-                Application.objects.filter(pk=application.pk, sealed_secret=sealed).update(sealed_secret=sealed_again)
+                Application.objects.filter(pk=application.pk, sealed_secret=encrypted).update(sealed_secret=reencrypted)
         self.stdout.write(f"{old} of {total} secrets {'need an older key' if dry_run else 'encrypted again'}")
         if lost:
             names = ", ".join(application.name for application in lost)
