@@ -31,12 +31,12 @@ export async function fetchParts(address) {
 }
 
 /** The page no longer exists for this person: signed out, not in the flow, or the thread was deleted. */
-export class Gone extends Error {}
+class Gone extends Error {}
 
 /** The server cannot be reached. The request is repeated later. */
-export class Unreachable extends Error {}
+class Unreachable extends Error {}
 
-export function differs(one, other) {
+function differs(one, other) {
   const markup = element => {
     const copy = element.cloneNode(true);
     copy.classList.remove("is-arriving");

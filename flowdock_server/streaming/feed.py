@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 TICK = 1.0  # seconds
 # How often to look in the database for messages whose broadcasts were lost, and for streams that have to end.
 POLL_INTERVAL = 5.0  # seconds
-
-Out = Callable[[bytes], Awaitable[None]]
 
 
 class Gap(NamedTuple):
