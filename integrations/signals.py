@@ -56,18 +56,22 @@ from __future__ import annotations
 from django.dispatch import Signal
 
 from .access import Organization, organizations, recent_organizations
+from .error_page import NextStep, error_page, post_only_page
 from .services import add as offer
 from .services.base import OfferedOrigin, Preset
 from .services.own_apps import OwnApp
 
 __all__ = [
+    "NextStep",
     "OfferedOrigin",
     "Organization",
     "OwnApp",
     "Preset",
+    "error_page",
     "happened",
     "offer",
     "organizations",
+    "post_only_page",
     "recent_organizations",
 ]
 

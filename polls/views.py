@@ -23,7 +23,14 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from integrations.signals import Organization, organizations, recent_organizations
+from integrations.signals import (
+    NextStep,
+    Organization,
+    error_page,
+    organizations,
+    post_only_page,
+    recent_organizations,
+)
 
 from .forms import CommentForm, OptionForm, PollForm
 from .models import (
@@ -84,7 +91,7 @@ def poll_action(view: Callable[..., HttpResponse]) -> View:
     @wraps(view)
     def wrapped(request: HttpRequest, pk: int, **kwargs: Any) -> HttpResponse:
         if request.method != "POST":
-            return post_required(request, pk)
+            return post_only_page(request, NextStep("Go to the poll", reverse("polls:poll", args=[pk])))
         return perform(request, pk=pk, **kwargs)
 
     @with_organizations
@@ -336,30 +343,11 @@ def organization_names(member_of: Organizations) -> dict[str, str]:
 
 
 def no_organization_page(request: HttpRequest) -> HttpResponse:
-    return render(
+    return error_page(
         request,
-        "integrations/error.html",
-        {
-            "title": "You are not in a flow",
-            "words": "Polls belong to an organization, and you are not in a flow of any organization. Ask somebody to"
-            " add you to a flow, then reload this page.",
-            "ways": [{"title": "Go to polls", "url": reverse("polls:polls")}],
-        },
-        status=HTTPStatus.FORBIDDEN,
+        HTTPStatus.FORBIDDEN,
+        "You are not in a flow",
+        "Polls belong to an organization, and you are not in a flow of any organization. Ask somebody to add you to a"
+        " flow, then reload this page.",
+        NextStep("Go to polls", reverse("polls:polls")),
     )
-
-
-def post_required(request: HttpRequest, pk: int) -> HttpResponse:
-    way = {"title": "Go to the poll", "url": reverse("polls:poll", args=[pk])}
-    response = render(
-        request,
-        "integrations/error.html",
-        {
-            "title": "This page only accepts form submissions",
-            "words": "Its address belongs to a button and cannot be opened by itself. Nothing was changed.",
-            "ways": [way],
-        },
-        status=HTTPStatus.METHOD_NOT_ALLOWED,
-    )
-    response["Allow"] = "POST"
-    return response

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from . import error_pages
+from integrations.error_page import post_only_page
 
 View = Callable[..., HttpResponse]
 
@@ -17,7 +17,7 @@ def button(view: View) -> View:
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.method != "POST":
-            return error_pages.wrong_method(request, "POST")
+            return post_only_page(request)
         return view(request, *args, **kwargs)
 
     return wrapped

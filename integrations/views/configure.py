@@ -14,13 +14,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from integrations.access import flowdock_as, open_integration, signed_in
+from integrations.error_page import HOME, error_page
 from integrations.flowdock.client import Flow, is_on_api
 from integrations.forms import FiltersForm
+from integrations.ids import parse_id
 from integrations.models import Integration
 from integrations.rehearsal import rehearse
 from integrations.services.filters import clean
-
-from . import error_pages
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +30,13 @@ def configure(request: HttpRequest) -> HttpResponse:
     signed_in(request)
     source_id = _source_id(request)
     if source_id is None:
-        return error_pages.page(
+        return error_page(
             request,
             HTTPStatus.BAD_REQUEST,
             "No integration selected",
             "This address does not name an integration. Select Configure next to it in the flow’s inbox settings, or"
             " choose it from your integrations.",
-            error_pages.HOME,
+            HOME,
         )
     integration = Integration.objects.filter(flowdock_id=source_id).select_related("origin").first()
     flow_id = request.GET.get("flow", "")
@@ -52,8 +52,8 @@ def _source_id(request: HttpRequest) -> int | None:
     url = request.GET.get("source_url", "")
     last = urlsplit(url).path.rstrip("/").rpartition("/")[2] if is_on_api(url) else ""
     for text in (request.GET.get("integration_id", ""), request.GET.get("source", ""), last):
-        if text.isascii() and text.isdigit() and len(text) < 19:
-            return int(text)
+        if (source_id := parse_id(text)) is not None:
+            return source_id
     return None
 
 
@@ -78,13 +78,13 @@ def _adopt(request: HttpRequest, integration: Integration, flow_id: str) -> Http
         with transaction.atomic():
             integration.save(update_fields=fields)
     except IntegrityError:
-        return error_pages.page(
+        return error_page(
             request,
             HTTPStatus.CONFLICT,
             f"{integration.name} is connected to {flow.name} twice",
             "It was connected a second time with a flow token, so everything is posted twice. Remove one of the two"
             " integrations in the flow’s inbox settings.",
-            error_pages.HOME,
+            HOME,
         )
     logger.info("integration %s: its flow is %s", integration.pk, flow.id)
     return None

@@ -1,19 +1,17 @@
-"""Error pages: what happened, what it means, and what to do next."""
+"""The error pages: what happened, what it means, and what to do next."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.template.defaultfilters import filesizeformat
-from django.utils.cache import add_never_cache_headers
 from django_htmx.http import HttpResponseClientRedirect
 from social_core.exceptions import (
     AuthCanceled,
@@ -25,6 +23,7 @@ from social_core.exceptions import (
 )
 
 from integrations.access import AccessLost, forget_organizations, local, sign_in_url, way_back
+from integrations.error_page import HOME, NextStep, error_page
 from integrations.flowdock.errors import FlowdockUnavailable, TokenRefused
 from integrations.flowdock.oauth import access_token, forget_access_token
 
@@ -32,44 +31,6 @@ logger = logging.getLogger(__name__)
 
 # If Flowdock refuses a token that it issued less than this ago, signing in again would only repeat that.
 TOO_FRESH_TO_BE_REFUSED = 20  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class NextStep:
-    """A link on an error page to what the reader can do."""
-
-    title: str
-    url: str
-
-
-HOME = NextStep("Open your integrations", "/")
-
-
-def page(
-    request: HttpRequest,
-    status: HTTPStatus,
-    title: str,
-    text: str,
-    *next_steps: NextStep,
-    hint: str = "",
-    disconnected: tuple[str, str] | None = None,
-) -> HttpResponse:
-    """An error page. `disconnected` names two parties; a broken bridge is drawn between them."""
-    response = render(
-        request,
-        "integrations/error.html",
-        {
-            "title": title,
-            "text": text,
-            "next_steps": next_steps,
-            "hint": hint,
-            "disconnected": disconnected,
-            "status": status,
-        },
-        status=status,
-    )
-    add_never_cache_headers(response)
-    return response
 
 
 # Between a person and Flowdock
@@ -93,7 +54,7 @@ def token_refused(request: HttpRequest, error: TokenRefused) -> HttpResponse:
 
 def flow_list_not_allowed(request: HttpRequest) -> HttpResponse:
     """This page shows what belongs to the person's flows, and what they have allowed so far is less than that."""
-    return page(
+    return error_page(
         request,
         HTTPStatus.FORBIDDEN,
         "This page needs one more permission",
@@ -107,7 +68,7 @@ def flow_list_not_allowed(request: HttpRequest) -> HttpResponse:
 def flowdock_unavailable(request: HttpRequest, error: FlowdockUnavailable, again: str = "") -> HttpResponse:
     """Flowdock gives no sensible answer. "Try again" asks for the same page, never repeating what changes something."""
     logger.warning("Flowdock is away: %s", error)
-    response = page(
+    response = error_page(
         request,
         HTTPStatus.SERVICE_UNAVAILABLE,
         "Flowdock is not responding",
@@ -128,7 +89,7 @@ def retry_after(error: FlowdockUnavailable) -> int:
 
 def key_missing(request: HttpRequest) -> HttpResponse:
     logger.error("%s: a stored secret cannot be decrypted: FIELD_KEYS lacks its key", request.path)
-    return page(
+    return error_page(
         request,
         HTTPStatus.SERVICE_UNAVAILABLE,
         "This integration’s secret cannot be decrypted",
@@ -139,7 +100,7 @@ def key_missing(request: HttpRequest) -> HttpResponse:
 
 
 def flow_not_accessible(request: HttpRequest) -> HttpResponse:
-    return page(
+    return error_page(
         request,
         HTTPStatus.NOT_FOUND,
         "You do not have access to this flow",
@@ -154,7 +115,7 @@ def flow_not_accessible(request: HttpRequest) -> HttpResponse:
 def access_lost(request: HttpRequest, error: AccessLost) -> HttpResponse:
     flow = error.integration.flow_name or "this flow"
     organization = error.integration.organization_name or "its organization"
-    return page(
+    return error_page(
         request,
         HTTPStatus.FORBIDDEN,
         f"You no longer have access to {flow}",
@@ -174,7 +135,7 @@ def sign_in_failed(request: HttpRequest, error: SocialAuthBaseException) -> Http
     again = NextStep("Sign in with Flowdock", sign_in_url(local(request, on_the_way_to) or "/"))
     match error:
         case AuthCanceled():
-            return page(
+            return error_page(
                 request,
                 HTTPStatus.FORBIDDEN,
                 "Access was not granted",
@@ -186,7 +147,7 @@ def sign_in_failed(request: HttpRequest, error: SocialAuthBaseException) -> Http
                 disconnected=("You", "Flowdock"),
             )
         case AuthInputError() | AuthSessionError() | AuthCredentialError():
-            return page(
+            return error_page(
                 request,
                 HTTPStatus.FORBIDDEN,
                 "Your sign-in expired",
@@ -196,7 +157,7 @@ def sign_in_failed(request: HttpRequest, error: SocialAuthBaseException) -> Http
             )
         case AuthConfigurationError():
             logger.error("Flowdock does not accept this bridge: %s", error.provider_code or error.code)
-            return page(
+            return error_page(
                 request,
                 HTTPStatus.BAD_GATEWAY,
                 "Flowdock rejects this bridge",
@@ -206,7 +167,7 @@ def sign_in_failed(request: HttpRequest, error: SocialAuthBaseException) -> Http
                 disconnected=("Flowdock Bridge", "Flowdock"),
             )
     logger.error("signing in with Flowdock failed: code=%s provider=%s", error.code, error.provider_code)
-    return page(
+    return error_page(
         request,
         HTTPStatus.BAD_GATEWAY,
         "Sign-in failed",
@@ -222,7 +183,7 @@ def sign_in_failed(request: HttpRequest, error: SocialAuthBaseException) -> Http
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
-        return page(
+        return error_page(
             request,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "This form is too large",
@@ -230,7 +191,7 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
             " less at a time.",
             HOME,
         )
-    return page(
+    return error_page(
         request,
         HTTPStatus.BAD_REQUEST,
         "This request is invalid",
@@ -240,7 +201,7 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return page(
+    return error_page(
         request,
         HTTPStatus.FORBIDDEN,
         "You do not have access to this page",
@@ -250,7 +211,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return page(
+    return error_page(
         request,
         HTTPStatus.FORBIDDEN,
         "This form has expired",
@@ -262,7 +223,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return page(
+    return error_page(
         request,
         HTTPStatus.NOT_FOUND,
         "Page not found",
@@ -272,20 +233,8 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     )
 
 
-def wrong_method(request: HttpRequest, *allowed: str) -> HttpResponse:
-    response = page(
-        request,
-        HTTPStatus.METHOD_NOT_ALLOWED,
-        "This page only accepts form submissions",
-        "Its address belongs to a button and cannot be opened directly. Nothing was changed.",
-        HOME,
-    )
-    response["Allow"] = ", ".join(allowed)
-    return response
-
-
 def server_error(request: HttpRequest) -> HttpResponse:
-    return page(
+    return error_page(
         request,
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "Something went wrong",

@@ -15,6 +15,7 @@ from integrations import payload_display
 from integrations.access import can_open, may_replace_secret, open_integration, signed_in, watch_integration
 from integrations.activity import Activity, InvalidActivity
 from integrations.history import histories
+from integrations.ids import parse_id
 from integrations.models import Delivery, Event, Integration
 from integrations.storable import storable
 
@@ -151,16 +152,15 @@ def listed(names: list[str], unnamed: int) -> str:
 def _log(subject: Integration, query: QueryDict) -> Log:
     verdict = query.get("verdict", "")
     sought = storable(query.get("q", "").strip())
-    before = query.get("before", "")
+    before = parse_id(query.get("before", ""))
     numbers = subject.deliveries.count_by_state()
     deliveries = subject.deliveries.newest_first()
     if sought:
         deliveries = deliveries.matching(sought)
     if verdict in VERDICTS:
         deliveries = deliveries.filter(state__in=VERDICTS[verdict][1])
-    is_latest = not (before.isascii() and before.isdigit() and len(before) < 19)
-    if not is_latest:
-        deliveries = deliveries.filter(pk__lt=int(before))
+    if before is not None:
+        deliveries = deliveries.filter(pk__lt=before)
     page = list(deliveries.with_event_summaries()[: PAGE + 1])
     shown = page[:PAGE]
     for delivery in shown:
@@ -171,7 +171,7 @@ def _log(subject: Integration, query: QueryDict) -> Log:
         older=_query(verdict, sought, before=shown[-1].pk) if len(page) > PAGE else "",
         verdict=verdict if verdict in VERDICTS else "",
         sought=sought,
-        is_latest=is_latest,
+        is_latest=before is None,
         version=_version(subject, numbers, shown),
         total=sum(numbers.values()),
     )

@@ -24,6 +24,7 @@ from integrations.access import (
 )
 from integrations.activity import Activity, Author, Status, Thread, escape, link
 from integrations.connecting import AlreadyConnected, connect, connected
+from integrations.error_page import HOME, NextStep, error_page
 from integrations.flowdock.client import Flow
 from integrations.flowdock.errors import FlowdockError, FlowdockUnavailable, SourceRejected
 from integrations.forms import SetupForm
@@ -41,13 +42,13 @@ def setup(request: HttpRequest) -> HttpResponse:
     """Where Flowdock's "Add" leads: `flow` is the flow's id. What is chosen is in the address; POST to it does it."""
     person = signed_in(request)
     if not request.GET.get("flow"):
-        return error_pages.page(
+        return error_page(
             request,
             HTTPStatus.BAD_REQUEST,
             "No flow selected",
             "This address does not name a flow. Open the inbox settings of the flow and add Flowdock Bridge there, or"
             " choose the flow from your integrations.",
-            error_pages.HOME,
+            HOME,
         )
     flow = open_flow(request, request.GET["flow"])
     form = SetupForm(request.GET, flow.organization)
@@ -122,14 +123,14 @@ def _confirm(
 
 
 def _already_connected(request: HttpRequest, flow: Flow, existing: Integration) -> HttpResponse:
-    return error_pages.page(
+    return error_page(
         request,
         HTTPStatus.CONFLICT,
         f"{existing.name} is already connected to {flow.name}",
         "Connecting it again would post everything twice. Open the integration to see what it posts and to change its"
         " filters.",
-        error_pages.NextStep(f"Open {existing.name}", existing.get_absolute_url()),
-        error_pages.HOME,
+        NextStep(f"Open {existing.name}", existing.get_absolute_url()),
+        HOME,
     )
 
 

@@ -120,7 +120,9 @@ def test_a_former_member_of_the_organization_cannot_vote(lea_browser, members, p
 
     assert vote(lea_browser, poll, "Pizza").status_code == 404
     assert lea_browser.get(f"/polls/{poll.pk}/").status_code == 404
-    assert "You are not in a flow" in text_of(lea_browser.get("/polls/new/"))
+    page = text_of(lea_browser.get("/polls/new/"))
+    assert "You are not in a flow" in page
+    assert "Go to polls" in page
     assert not Vote.objects.exists()
 
 

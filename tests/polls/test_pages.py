@@ -488,6 +488,8 @@ def test_addresses_of_buttons_only_accept_post(lea_browser, poll, what):
     assert response.status_code == 405
     assert response["Allow"] == "POST"
     assert "This page only accepts form submissions" in text_of(response)
+    assert "Nothing was changed" in text_of(response)
+    assert "Go to the poll" in text_of(response)
 
 
 def test_pages_have_no_inline_scripts_and_execute_nothing_that_people_typed(lea_browser, poll):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from integrations.delivery.attempts import Outcome
 from integrations.delivery.dispatcher import Dispatcher
+from integrations.management.arguments import add_senders
 from integrations.models import Delivery
 
 
@@ -22,12 +22,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--senders",
-            type=int,
-            default=settings.WORKER_SENDERS,
-            help="How many activities to post at the same time (default: WORKER_SENDERS, %(default)s).",
-        )
+        add_senders(parser)
         parser.add_argument("--dry-run", action="store_true", help="Only print how many threads have a due activity.")
 
     def handle(self, *, senders: int, dry_run: bool, verbosity: int, **options: Any) -> None:

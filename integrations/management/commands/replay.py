@@ -20,6 +20,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import reverse
 from tqdm import tqdm
 
+from integrations.ids import parse_id
 from integrations.models import Delivery, Event, Integration, Origin
 from integrations.services.base import WebhookService
 
@@ -116,9 +117,8 @@ class Command(BaseCommand):
 
 
 def find_origin(hook: str) -> tuple[Origin, WebhookService]:
-    integration = (
-        Integration.objects.filter(pk=int(hook)).select_related("origin").first() if hook.isdecimal() else None
-    )
+    pk = parse_id(hook)
+    integration = None if pk is None else Integration.objects.filter(pk=pk).select_related("origin").first()
     origin = integration.origin if integration else Origin.objects.filter(hook_id=hook).first()
     if origin is None:
         raise CommandError(f"There is no webhook or integration {hook}.", returncode=4)

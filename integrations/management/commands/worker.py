@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from integrations import notifications, periodic_tasks
 from integrations.delivery.dispatcher import Dispatcher
+from integrations.management.arguments import add_senders
 
 
 class Command(BaseCommand):
@@ -22,12 +23,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--senders",
-            type=int,
-            default=settings.WORKER_SENDERS,
-            help="How many activities to post at the same time (default: WORKER_SENDERS, %(default)s).",
-        )
+        add_senders(parser)
 
     def handle(self, *, senders: int, **options: Any) -> None:
         dispatcher = Dispatcher(senders)
