@@ -79,7 +79,7 @@ EXPECTED = {"member of another flow": 404, "stranger": 404, "nobody": 401}
 
 
 @pytest.mark.parametrize("path", READ)
-def test_only_who_is_in_the_flow_reads_it(place, callers, path):
+def test_only_members_can_read_a_flow(place, callers, path):
     path = path.format(**place)
 
     assert callers["member"].get(path).status_code == 200
@@ -90,7 +90,7 @@ def test_only_who_is_in_the_flow_reads_it(place, callers, path):
 
 
 @pytest.mark.parametrize(("method", "path", "status"), WRITE)
-def test_only_who_is_in_the_flow_changes_it(world, place, callers, method, path, status):
+def test_only_members_can_change_a_flow(world, place, callers, method, path, status):
     if "{otto}" in path:
         FlowMembership.objects.create(flow=world.main, user=world.otto, disabled=True)
     path = path.format(**place)
@@ -112,7 +112,7 @@ def test_only_who_is_in_the_flow_changes_it(world, place, callers, method, path,
     assert call(callers["member"]).status_code == status
 
 
-def test_every_flow_call_of_the_api_is_tried_here(client):
+def test_all_flow_calls_of_the_api_are_tested_here(client):
     described = client.get("/openapi.json").json()["paths"]
     tried = {path.partition("?")[0] for path in READ} | {path.partition("?")[0] for _, path, _ in WRITE}
     tried = {

@@ -107,7 +107,7 @@ def target_of(client, thread: Thread, number: int = 0) -> str:
     return client.get(f"/flows/acme/main/threads/{thread.pk}").json()["actions"][number]["target"]["urlTemplate"]
 
 
-def test_readers_get_a_button_with_an_address_of_ours(ines, offer, service):
+def test_button_has_a_signed_url_of_this_server(ines, offer, service):
     link = {"@type": "ViewAction", "name": "Diff", "url": "https://git.test/d", "description": "What changed"}
     thread = offer(link, button(f"{service.address}/close?pr=88"))
 
@@ -126,7 +126,7 @@ def test_readers_get_a_button_with_an_address_of_ours(ines, offer, service):
 
 
 @pytest.mark.parametrize("method", ["POST", "GET", "PUT", "PATCH", "DELETE", None])
-def test_a_press_calls_the_service_with_who_pressed_and_a_signature(world, ines, offer, service, method):
+def test_press_calls_the_service_with_the_person_and_a_signature(world, ines, offer, service, method):
     sent = button(f"{service.address}/close?pr=88", method)
     thread = offer(sent)
     service.body = b'{"message": "Closed it."}'
@@ -146,7 +146,7 @@ def test_a_press_calls_the_service_with_who_pressed_and_a_signature(world, ines,
     assert 25 < claims["exp"] - time.time() <= 31
 
 
-def test_a_secret_that_was_rotated_signs_from_then_on(source, ines, offer, service):
+def test_rotated_secret_signs_new_presses(source, ines, offer, service):
     thread = offer(button(service.address))
     secret = source[0].application.rotate_secret()
 
@@ -155,7 +155,7 @@ def test_a_secret_that_was_rotated_signs_from_then_on(source, ines, offer, servi
     assert jwt.decode(service.asked[0][2]["Flowdock-Token"], secret, algorithms=["HS256"])
 
 
-def test_without_a_secret_nothing_is_called(ines, offer, service):
+def test_press_without_a_secret_calls_nothing(ines, offer, service):
     thread = offer(button(service.address))
     Application.objects.update(sealed_secret="")
 
@@ -167,7 +167,7 @@ def test_without_a_secret_nothing_is_called(ines, offer, service):
 
 
 @pytest.mark.parametrize("url", ["https://lights.test/authorize?claim=J", '"https://lights.test/authorize?claim=J"'])
-def test_a_service_that_does_not_know_somebody_sends_them_to_sign_in(ines, offer, service, url):
+def test_service_can_ask_an_unknown_person_to_sign_in(ines, offer, service, url):
     thread = offer(button(service.address))
     service.status, service.headers = 401, {"WWW-Authenticate": f"Flowdock-Token url={url}"}
 
@@ -190,7 +190,7 @@ def test_a_service_that_does_not_know_somebody_sends_them_to_sign_in(ines, offer
         (302, {"Location": "/elsewhere"}, b"", "Redirects are not followed"),
     ],
 )
-def test_a_failure_is_told_and_not_tried_again(ines, offer, service, status, headers, body, said):
+def test_failed_press_is_reported_and_not_retried(ines, offer, service, status, headers, body, said):
     thread = offer(button(f"{service.address}/close"))
     service.status, service.headers, service.body = status, headers, body
 
@@ -202,7 +202,7 @@ def test_a_failure_is_told_and_not_tried_again(ines, offer, service, status, hea
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[1]", b'{"message": 7}', b"\xff", b"[" * 60_000, b"x" * 1_000_000])
-def test_an_answer_without_a_message_is_as_good(ines, offer, service, body):
+def test_response_without_a_message_is_a_success(ines, offer, service, body):
     thread = offer(button(service.address))
     service.body = body
 
@@ -211,7 +211,7 @@ def test_an_answer_without_a_message_is_as_good(ines, offer, service, body):
     assert (response.status_code, response.json()) == (200, {"message": ""})
 
 
-def test_a_service_that_never_ends_its_answer_holds_up_nobody(ines, offer, service, monkeypatch):
+def test_endless_response_of_a_service_is_cut_off(ines, offer, service, monkeypatch):
     monkeypatch.setattr(actions, "TIMEOUT", 0.3)
     thread = offer(button(service.address))
     service.body, service.pause = b" " * 100, 0.1
@@ -238,7 +238,7 @@ def test_a_service_that_never_ends_its_answer_holds_up_nobody(ines, offer, servi
         "http://[fe80::1]/",
     ],
 )
-def test_no_internal_address_is_called(ines, offer, service, settings, target):
+def test_internal_addresses_are_not_called(ines, offer, service, settings, target):
     settings.CALLS_TO = "public"
     thread = offer(button(target.format(port=service.server_port)))
 
@@ -249,7 +249,7 @@ def test_no_internal_address_is_called(ines, offer, service, settings, target):
     assert not service.asked
 
 
-def test_settings_say_how_near_is_too_near(ines, offer, service, settings):
+def test_setting_allows_internal_addresses(ines, offer, service, settings):
     thread = offer(button(f"http://127.0.0.1:{service.server_port}/"), button("http://10.0.0.1/"))
     answers = {}
     for settings.CALLS_TO in ("public", "loopback", "internal"):
@@ -275,7 +275,7 @@ def test_settings_say_how_near_is_too_near(ines, offer, service, settings):
         ({"@type": "ViewAction", "name": "x"}, "url must be"),
     ],
 )
-def test_an_action_that_leads_nowhere_is_refused_when_it_is_sent(client, source, action, reason):
+def test_action_with_an_invalid_url_is_rejected(client, source, action, reason):
     state = activity()["thread"] | {"actions": [action]}
 
     response = post(client, "/messages", activity(flow_token=source[1], thread=state))
@@ -286,7 +286,7 @@ def test_an_action_that_leads_nowhere_is_refused_when_it_is_sent(client, source,
     assert reasons[0].startswith(reason)
 
 
-def test_what_was_stored_unchecked_leads_nowhere_either(ines, offer):
+def test_stored_action_with_an_invalid_url_is_not_called(ines, offer):
     thread = offer()
     bad_link = {"@type": "ViewAction", "name": "x", "url": "javascript:alert(1)"}
     thread.actions = [bad_link, button("javascript:alert(1)"), {"@type": "UpdateAction"}, {"@type": "OtherAction"}]
@@ -300,7 +300,7 @@ def test_what_was_stored_unchecked_leads_nowhere_either(ines, offer):
     assert ines.post(f"/flows/acme/main/threads/{thread.pk}/actions/3?signature=x").status_code == 404
 
 
-def test_a_press_is_of_what_was_seen(ines, offer, service):
+def test_press_is_refused_if_the_action_has_changed(ines, offer, service):
     thread = offer(button(f"{service.address}/close"), button(f"{service.address}/merge"))
     seen = target_of(ines, thread)
     path, _, signature = seen.partition("?signature=")
@@ -314,7 +314,7 @@ def test_a_press_is_of_what_was_seen(ines, offer, service):
     assert not service.asked
 
 
-def test_only_who_is_in_the_flow_presses(world, client, ines, as_person, with_scopes, offer, service):
+def test_only_members_can_press(world, client, ines, as_person, with_scopes, offer, service):
     thread = offer(button(service.address))
     target = target_of(ines, thread)
 
@@ -326,7 +326,7 @@ def test_only_who_is_in_the_flow_presses(world, client, ines, as_person, with_sc
     assert len(service.asked) == 1
 
 
-def test_buttons_of_removed_sources_and_archived_flows_are_dead(ines, offer, source, service):
+def test_buttons_of_removed_sources_and_archived_flows_do_not_work(ines, offer, source, service):
     thread = offer(button(service.address))
     Flow.objects.update(disabled=True)
     assert ines.post(target_of(ines, thread)).status_code == 403
@@ -337,7 +337,7 @@ def test_buttons_of_removed_sources_and_archived_flows_are_dead(ines, offer, sou
     assert not service.asked
 
 
-def test_a_press_on_the_page_is_answered_on_the_page(world, offer, service):
+def test_result_of_a_press_is_shown_on_the_page(world, offer, service):
     link = {"@type": "ViewAction", "name": "Diff", "url": "https://git.test/d", "description": "What changed"}
     thread = offer(link, button(service.address))
     ines = browser(world.ines)
@@ -363,7 +363,7 @@ def test_a_press_on_the_page_is_answered_on_the_page(world, offer, service):
     assert len(service.asked) == 3
 
 
-def test_a_press_that_is_not_allowed_is_told_on_the_page(world, offer, source, service):
+def test_refused_press_is_reported_on_the_page(world, offer, source, service):
     thread = offer(button(service.address))
     source[0].remove()
     path = address(world.main, f"/threads/{thread.pk}/actions/0")

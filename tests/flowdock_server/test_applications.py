@@ -13,7 +13,7 @@ def ines(world):
 
 
 @pytest.mark.parametrize("redirect_uri", ["urn:ietf:wg:oauth:2.0:oob", "https://lights.test/callback"])
-def test_an_application_is_registered_and_its_secret_told_once(client, world, ines, redirect_uri):
+def test_application_is_registered_and_its_secret_is_shown_once(client, world, ines, redirect_uri):
     response = post(ines, "/oauth/applications", {"application": {"name": "Lights", "redirect_uri": redirect_uri}})
 
     keys = response.json()
@@ -49,7 +49,7 @@ def test_an_application_is_registered_and_its_secret_told_once(client, world, in
         (None, "application"),
     ],
 )
-def test_it_needs_a_name_and_a_redirect_uri(ines, application, field):
+def test_name_and_redirect_uri_are_required(ines, application, field):
     response = post(ines, "/oauth/applications", {"application": application})
 
     assert response.status_code == 400
@@ -57,7 +57,7 @@ def test_it_needs_a_name_and_a_redirect_uri(ines, application, field):
     assert Application.objects.count() == 1
 
 
-def test_an_application_registers_no_other(client, world, with_scopes):
+def test_application_cannot_register_another(client, world, with_scopes):
     new = {"application": {"name": "Lights", "redirect_uri": "https://lights.test"}}
 
     assert post(with_scopes(world.ines, "manage"), "/oauth/applications", new).status_code == 401

@@ -11,7 +11,7 @@ from flowdock_server.models import ApiToken
 from .conftest import access_token, activity, basic, post
 
 
-def test_a_personal_token_is_the_user_name_and_the_password_is_ignored(world):
+def test_personal_token_is_the_user_name_and_the_password_is_ignored(world):
     _, token = ApiToken.issue(world.ines, "laptop")
 
     for client in (basic(token), basic(token, "anything")):
@@ -28,14 +28,14 @@ def test_a_personal_token_is_the_user_name_and_the_password_is_ignored(world):
         assert response["Flowdock-User"] == str(world.ines.pk)
 
 
-def test_e_mail_and_password_do_as_well(world):
+def test_email_and_password_are_accepted(world):
     assert basic("Ines@example.com", "a password").get("/user").status_code == 200
     assert basic("ines@example.com", "wrong").get("/user").status_code == 401
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 @pytest.mark.parametrize("scheme", ["Basic ", "basic   ", "BASIC "])
-def test_a_password_with_any_sign_is_read(world, encoding, scheme):
+def test_password_can_have_any_characters(world, encoding, scheme):
     world.ines.set_password("pä:ss wörd")
     world.ines.save()
     credentials = base64.b64encode("ines@example.com:pä:ss wörd".encode(encoding)).decode()
@@ -43,14 +43,14 @@ def test_a_password_with_any_sign_is_read(world, encoding, scheme):
     assert Client(headers={"Authorization": scheme + credentials}).get("/user").status_code == 200
 
 
-def test_a_revoked_personal_token_is_dead(world):
+def test_revoked_personal_token_is_refused(world):
     row, token = ApiToken.issue(world.ines, "laptop")
     row.delete()
 
     assert basic(token).get("/user").status_code == 401
 
 
-def test_the_database_keeps_no_personal_token(world):
+def test_personal_tokens_are_not_stored(world):
     _, token = ApiToken.issue(world.ines, "laptop")
 
     assert token not in str(ApiToken.objects.values())
@@ -70,14 +70,14 @@ def test_the_database_keeps_no_personal_token(world):
         "Bearer \xe9",
     ],
 )
-def test_missing_and_broken_credentials_are_unauthorized(world, header):
+def test_missing_and_malformed_credentials_are_unauthorized(world, header):
     response = Client(headers={"Authorization": header}).get("/flows")
 
     assert (response.status_code, response.json()) == (401, {"message": "Unauthorized"})
     assert "Flowdock-User" not in response
 
 
-def test_somebody_who_was_blocked_cannot_call(world, as_person, with_scopes):
+def test_closed_account_cannot_call(world, as_person, with_scopes):
     clients = [as_person(world.ines), with_scopes(world.ines, "flow"), basic("ines@example.com", "a password")]
     world.ines.is_active = False
     world.ines.save()
@@ -85,20 +85,20 @@ def test_somebody_who_was_blocked_cannot_call(world, as_person, with_scopes):
     assert {client.get("/flows").status_code for client in clients} == {401}
 
 
-def test_an_expired_access_token_is_dead(world):
+def test_expired_access_token_is_refused(world):
     token = access_token(world.ines, world.application, "flow", lasts=timedelta(seconds=-1))
 
     assert Client(headers={"Authorization": f"Bearer {token}"}).get("/flows").status_code == 401
 
 
-def test_the_session_of_a_browser_opens_no_call(world):
+def test_browser_session_does_not_authenticate_api_calls(world):
     browser = Client()
     browser.force_login(world.ines)
 
     assert browser.get("/flows").status_code == 401
 
 
-def test_the_email_address_is_told_with_profile_only(world, with_scopes):
+def test_email_address_requires_the_scope_profile(world, with_scopes):
     assert "email" not in with_scopes(world.ines, "flow").get("/user").json()
     assert with_scopes(world.ines, "profile").get("/user").json()["email"] == "ines@example.com"
 
@@ -122,7 +122,7 @@ def test_the_email_address_is_told_with_profile_only(world, with_scopes):
         ("delete", "/flows/acme/main/sources/{source}", "integration", "flow"),
     ],
 )
-def test_a_call_needs_its_scope(world, with_scopes, connect, method, path, enough, too_little):
+def test_call_requires_its_scope(world, with_scopes, connect, method, path, enough, too_little):
     path = path.format(flow=world.main.pk, source=connect()[0].pk)
     body = {"name": "octo/hello", "event": "message", "content": "Hi"}
 
@@ -138,7 +138,7 @@ def test_a_call_needs_its_scope(world, with_scopes, connect, method, path, enoug
     assert call(enough).status_code in (200, 201, 204)
 
 
-def test_a_flow_token_comes_before_a_bearer_token(world, with_scopes, connect):
+def test_flow_token_takes_precedence_over_a_bearer_token(world, with_scopes, connect):
     _, token = connect(world.main)
     client = with_scopes(world.otto, "flow")
 
@@ -149,7 +149,7 @@ def test_a_flow_token_comes_before_a_bearer_token(world, with_scopes, connect):
     assert "Flowdock-User" not in response
 
 
-def test_a_flow_token_reads_nothing_but_its_source(connect):
+def test_flow_token_reads_only_its_source(connect):
     _, token = connect()
     client = Client()
 
@@ -172,7 +172,7 @@ def test_a_flow_token_reads_nothing_but_its_source(connect):
         ("flow token in JSON", "source"),
     ],
 )
-def test_every_way_to_say_who_one_is_posts_a_message(client, world, as_person, connect, credentials, who):
+def test_every_kind_of_key_can_post_a_message(client, world, as_person, connect, credentials, who):
     bearer = access_token(world.ines, world.application, "flow")
     personal, flow_token = ApiToken.issue(world.ines, "laptop")[1], connect()[1]
     message = {"flow": str(world.main.pk), "event": "message", "content": "Hi"}
@@ -201,13 +201,13 @@ def test_every_way_to_say_who_one_is_posts_a_message(client, world, as_person, c
 
 
 @pytest.mark.parametrize("token", ["nonsense", "", "0" * 32, ["x"], {"a": 1}, 7, True])
-def test_a_flow_token_that_nobody_has_is_unauthorized(client, world, token):
+def test_unknown_flow_token_is_unauthorized(client, world, token):
     response = post(client, "/messages", activity(flow_token=token))
 
     assert (response.status_code, response.json()) == (401, {"message": "Unauthorized"})
 
 
-def test_the_first_key_that_was_sent_decides(world, as_person, connect):
+def test_first_key_that_was_sent_decides(world, as_person, connect):
     message = {"flow": str(world.main.pk), "event": "message", "content": "Hi"}
     person = as_person(world.ines)
 
@@ -220,7 +220,7 @@ def test_the_first_key_that_was_sent_decides(world, as_person, connect):
     assert person.get("/user?flow_token=wrong").json()["name"] == "Ines Rao"
 
 
-def test_a_removed_sources_token_is_gone_wherever_it_is_sent(client, connect):
+def test_token_of_a_removed_source_is_gone_wherever_it_is_sent(client, connect):
     source, token = connect()
     source.remove()
 

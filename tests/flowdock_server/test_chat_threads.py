@@ -36,7 +36,7 @@ def say(person, content, **given):
     return answer.json()
 
 
-def test_a_chat_message_starts_a_thread(world, ines):
+def test_chat_message_starts_a_thread(world, ines):
     message = say(ines, "Shall we <b>deploy</b>?")
 
     assert len(message["thread_id"]) == 27
@@ -63,7 +63,7 @@ def test_a_chat_message_starts_a_thread(world, ines):
     assert ines.get(f"{THREADS}/{message['thread_id']}/messages").json() == [message]
 
 
-def test_a_message_that_nobody_replied_to_needs_no_row_for_its_thread(ines):
+def test_thread_of_a_message_without_replies_is_not_stored(ines):
     first, second = say(ines, "One"), say(ines, "Two")
 
     assert first["thread_id"] != second["thread_id"]
@@ -71,7 +71,7 @@ def test_a_message_that_nobody_replied_to_needs_no_row_for_its_thread(ines):
 
 
 @pytest.mark.parametrize("how", ["parameter", "address", "push", "comment"])
-def test_a_reply_joins_the_thread(world, ines, otto, client, how):
+def test_reply_joins_the_thread(world, ines, otto, client, how):
     first = say(ines, "Shall we deploy?")
     thread_id = first["thread_id"]
     match how:
@@ -96,7 +96,7 @@ def test_a_reply_joins_the_thread(world, ines, otto, client, how):
     assert ines.get(f"{THREADS}/{thread_id}").json()["internal_comments"] == 3
 
 
-def test_statuses_and_files_and_what_sources_say_start_threads_too(world, ines, connect, client):
+def test_statuses_files_and_messages_of_sources_start_threads_too(world, ines, connect, client):
     post(ines, MESSAGES, {"event": "status", "content": "At lunch"})
     ines.post(MESSAGES, {"event": "file", "content": SimpleUploadedFile("tide.txt", b"low")})
     _, token = connect(world.lobby)
@@ -111,7 +111,7 @@ def test_statuses_and_files_and_what_sources_say_start_threads_too(world, ines, 
         assert reply["thread"]["title"] == message["thread"]["title"]
 
 
-def test_what_happened_belongs_to_no_thread(world, ines):
+def test_actions_and_edits_belong_to_no_thread(world, ines):
     first = say(ines, "Frist")
     ines.put(f"{MESSAGES}/{first['id']}", {"content": "First", "tags": ["a"]}, content_type="application/json")
 
@@ -123,7 +123,7 @@ def test_what_happened_belongs_to_no_thread(world, ines):
     assert ines.get(f"{THREADS}/{chat_threads.thread_id(world.lobby.pk, number)}").status_code == 404
 
 
-def test_a_thread_of_another_flow_is_no_thread_here(world, ines):
+def test_thread_of_another_flow_is_not_found(world, ines):
     elsewhere = post(ines, "/flows/acme/main/messages", {"event": "message", "content": "Hi"}).json()["thread_id"]
     say(ines, "Hello")
 
@@ -134,7 +134,7 @@ def test_a_thread_of_another_flow_is_no_thread_here(world, ines):
         assert answer.json()["errors"] == {"thread_id": ["is not a thread of this flow"]}
 
 
-def test_threads_of_the_chat_are_listed_by_their_last_message_and_not_in_the_inbox(world, ines, connect, client):
+def test_chat_threads_are_listed_by_last_message_and_not_in_the_inbox(world, ines, connect, client):
     _, token = connect(world.lobby)
     first, _, third = [say(ines, text) for text in ("One", "Two", "Three")]
     post(client, "/messages", activity(flow_token=token))
@@ -154,7 +154,7 @@ def test_threads_of_the_chat_are_listed_by_their_last_message_and_not_in_the_inb
     assert "Four" not in page.text
 
 
-def test_links_lead_through_all_threads_of_the_chat_once_also_of_one_moment(world, ines):
+def test_pages_of_chat_threads_list_each_thread_once(world, ines):
     said = [say(ines, f"Message {number}") for number in range(12)]
     for message in said[::3]:
         say(ines, "Yes", thread_id=message["thread_id"])
@@ -175,7 +175,7 @@ def test_links_lead_through_all_threads_of_the_chat_once_also_of_one_moment(worl
 
 
 @pytest.mark.parametrize("has_reply", [False, True])
-def test_the_title_follows_the_first_message(ines, has_reply):
+def test_title_follows_the_first_message(ines, has_reply):
     first = say(ines, "Frist")
     if has_reply:
         say(ines, "Yes", thread_id=first["thread_id"])
@@ -188,7 +188,7 @@ def test_the_title_follows_the_first_message(ines, has_reply):
     assert ines.get(f"{THREADS}/{first['thread_id']}").json()["initial_message"] == first["id"]
 
 
-def test_a_thread_whose_first_message_is_removed_begins_with_the_next_one(ines, otto):
+def test_thread_without_its_first_message_starts_with_the_next_one(ines, otto):
     file = ines.post(MESSAGES, {"event": "file", "content": SimpleUploadedFile("tide.txt", b"low")}).json()
     reply = say(otto, "Thanks", thread_id=file["thread_id"])
 
@@ -200,7 +200,7 @@ def test_a_thread_whose_first_message_is_removed_begins_with_the_next_one(ines, 
     assert say(ines, "Again", thread_id=file["thread_id"])["thread"]["internal_comments"] == 2
 
 
-def test_first_replies_at_once_are_all_in_the_one_thread(world, transactional_db, as_person):
+def test_concurrent_first_replies_join_the_same_thread(world, transactional_db, as_person):
     from .test_concurrent_posts import at_once
 
     first = say(as_person(world.ines), "Shall we deploy?")
@@ -213,7 +213,7 @@ def test_first_replies_at_once_are_all_in_the_one_thread(world, transactional_db
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL scans what fits on a page")
-def test_threads_of_the_chat_are_read_from_an_index_and_not_sorted(world):
+def test_chat_threads_are_read_from_an_index_without_sorting(world):
     Message.objects.bulk_create(
         [Message(flow=world.lobby, number=number, event="message", content="Hi") for number in range(1, 5001)]
     )
@@ -232,7 +232,7 @@ def as_before(flow):
     Thread.objects.filter(flow=flow).delete()
 
 
-def test_comments_of_a_file_from_before_are_in_the_thread_of_their_message(world, ines, tmp_path):
+def test_imported_comments_join_the_thread_of_their_message(world, ines, tmp_path):
     first = say(ines, "Shall we deploy?")
     post(ines, f"{MESSAGES}/{first['id']}/comments", {"content": "Yes"})
     as_before(world.lobby)
@@ -250,7 +250,7 @@ def test_comments_of_a_file_from_before_are_in_the_thread_of_their_message(world
 # On pages
 
 
-def test_a_reply_on_the_page_continues_the_thread(world, ines):
+def test_reply_on_the_page_continues_the_thread(world, ines):
     first = say(ines, "Shall we deploy?")
     person = browser(world.otto)
     page = see(person.get(f"{APP}/chat"))
@@ -274,7 +274,7 @@ def test_a_reply_on_the_page_continues_the_thread(world, ines):
 
 
 @pytest.mark.parametrize("has_reply", [False, True])
-def test_the_address_of_a_thread_of_the_chat_opens_it(world, ines, has_reply):
+def test_page_of_a_chat_thread_opens_it(world, ines, has_reply):
     first = say(ines, "Shall we deploy?")
     if has_reply:
         say(ines, "Yes", thread_id=first["thread_id"])
@@ -285,7 +285,7 @@ def test_the_address_of_a_thread_of_the_chat_opens_it(world, ines, has_reply):
     assert browser(world.sam).get(f"{APP}/threads/{first['thread_id']}").status_code == 404
 
 
-def test_a_thread_of_the_chat_that_is_not_stored_cannot_be_marked(world, ines):
+def test_chat_thread_that_is_not_stored_cannot_be_marked(world, ines):
     first = say(ines, "Shall we deploy?")
 
     for what in ("done", "unread"):

@@ -36,19 +36,19 @@ def with_password(monkeypatch):
 
 @pytest.mark.django_db
 class TestOrganizations:
-    def test_its_name_in_addresses_is_made_from_its_name(self):
+    def test_name_in_urls_is_made_from_the_name(self):
         made = json.loads(run("create_organization", "Böring & Söns", "--json"))
 
         assert made["parameterized_name"] == "boring-sons"
         assert Organization.objects.get(pk=made["id"]).name == "Böring & Söns"
 
-    def test_a_name_without_latin_letters_needs_an_address(self):
+    def test_name_without_latin_letters_requires_a_name_in_urls(self):
         said, code = refused("create_organization", "海運")
 
         assert (code, "--parameterized-name" in said) == (2, True)
         assert "kaiun" in run("create_organization", "海運", "--parameterized-name", "kaiun")
 
-    def test_the_same_again_is_refused_unless_that_is_well(self, world):
+    def test_repeating_is_refused_without_exist_ok(self, world):
         assert refused("create_organization", "Acme") == (
             "The organization acme already exists. Use --exist-ok to accept that",
             1,
@@ -59,18 +59,18 @@ class TestOrganizations:
         assert world.acme.memberships.get(user=world.otto).admin
 
     @pytest.mark.parametrize("name", ["Private", "All", "find"])
-    def test_an_address_that_is_a_pages_or_a_calls_is_refused(self, name):
+    def test_reserved_name_in_urls_is_refused(self, name):
         said, code = refused("create_organization", name)
 
         assert (code, "--parameterized-name" in said) == (2, True)
 
-    def test_an_admin_who_is_nobody_makes_nothing(self):
+    def test_unknown_admin_creates_nothing(self):
         assert refused("create_organization", "Acme", "--admin", "who@example.com")[1] == 1
         assert not Organization.objects.exists()
 
 
 class TestUsers:
-    def test_they_sign_in_and_are_in_their_flows(self, world, with_password):
+    def test_new_user_can_sign_in_and_is_in_their_flows(self, world, with_password):
         made = json.loads(run("create_user", "Lea@Example.com", "Lea Cohen", "--flow", "acme/main", "--json"))
 
         user = User.objects.get(pk=made["id"])
@@ -79,12 +79,12 @@ class TestUsers:
         answer = basic("lea@example.com", PASSWORD).get("/flows")
         assert [flow["id"] for flow in answer.json()] == [str(world.main.pk)]
 
-    def test_an_administrator_of_an_organization(self, world, with_password):
+    def test_admin_option_makes_an_admin(self, world, with_password):
         run("create_user", "lea@example.com", "Lea Cohen", "--organization", "acme", "--admin")
 
         assert world.acme.memberships.get(user__email="lea@example.com").admin
 
-    def test_a_weak_password_is_refused(self, db, monkeypatch):
+    def test_weak_password_is_refused(self, db, monkeypatch):
         monkeypatch.setenv("FLOWDOCK_PASSWORD", "password1")
 
         said, code = refused("create_user", "lea@example.com", "Lea Cohen")
@@ -92,12 +92,12 @@ class TestUsers:
         assert (code, "too common" in said) == (1, True)
         assert not User.objects.exists()
 
-    def test_a_program_has_no_password(self, world):
+    def test_user_for_a_program_has_no_password(self, world):
         run("create_user", "bot@example.com", "Build Bot", "--no-password", "--flow", "acme/main")
 
         assert not User.objects.get(email="bot@example.com").has_usable_password()
 
-    def test_the_same_again_is_refused_unless_that_is_well(self, world):
+    def test_repeating_is_refused_without_exist_ok(self, world):
         assert refused("create_user", "otto@example.com", "Otto", "--no-password")[1] == 1
         run("create_user", "otto@example.com", "Somebody Else", "--exist-ok", "--flow", "acme/main")
 
@@ -105,7 +105,7 @@ class TestUsers:
         assert world.otto.name == "Otto Berg"
         assert world.main in Flow.objects.open_to(world.otto)
 
-    def test_what_is_wrong_is_said(self, world):
+    def test_errors_name_the_wrong_argument(self, world):
         assert "'nobody' is not a valid e-mail address" in refused("create_user", "nobody", "Lea Cohen")[0]
         assert refused("create_user", "lea@example.com", "Lea", "--no-password", "--flow", "acme/none") == (
             "There is no flow acme/none",
@@ -116,7 +116,7 @@ class TestUsers:
 
 
 class TestFlows:
-    def test_it_is_there_for_its_members(self, world):
+    def test_flow_is_created_with_its_members(self, world):
         made = json.loads(run("create_flow", "acme", "Deploys & More", "--member", "otto@example.com", "--json"))
 
         flow = Flow.objects.get(pk=made["id"])
@@ -124,7 +124,7 @@ class TestFlows:
         assert made["url"].endswith("/flows/acme/deploys-more")
         assert flow in Flow.objects.open_to(world.otto)
 
-    def test_the_same_again_is_refused_unless_that_is_well(self, world):
+    def test_repeating_is_refused_without_exist_ok(self, world):
         assert refused("create_flow", "acme", "Main") == (
             "The flow acme/main already exists. Use --exist-ok to accept that",
             1,
@@ -137,7 +137,7 @@ class TestFlows:
 
 
 class TestApplications:
-    def test_what_it_prints_opens_the_token_endpoint(self, world, client):
+    def test_printed_secret_works_at_the_token_endpoint(self, world, client):
         made = json.loads(
             run("create_application", "Lights", "https://lights.test/back", "--owner", "ines@example.com", "--json")
         )
@@ -156,7 +156,7 @@ class TestApplications:
         assert answer.json()["token_type"].lower() == "bearer"
         assert Application.objects.get(pk=made["id"]).user == world.ines
 
-    def test_it_is_offered_in_flows_when_published(self, db):
+    def test_published_application_is_offered_in_flows(self, db):
         run(
             "create_application", "Bridge", "https://bridge.test/back",
             "--published", "--setup-uri", "https://bridge.test/setup?flow={flow_id}",
@@ -166,7 +166,7 @@ class TestApplications:
         assert application.published
         assert application.setup_uri == "https://bridge.test/setup?flow={flow_id}"
 
-    def test_an_address_that_leads_nowhere_is_refused(self, db):
+    def test_invalid_url_is_refused(self, db):
         said, code = refused("create_application", "Lights", "lights.test")
         assert code == 2
         assert said
@@ -176,20 +176,20 @@ class TestApplications:
 
 
 class TestTokens:
-    def test_a_persons_opens_the_api(self, world):
+    def test_personal_token_works_for_the_api(self, world):
         token = run("issue_token", "ines@example.com", "--name", "laptop").strip()
 
         assert basic(token).get("/user").json()["id"] == world.ines.pk
         assert world.ines.api_tokens.get().name == "laptop"
 
-    def test_a_persons_by_option(self, world):
+    def test_user_option_issues_a_personal_token(self, world):
         token = run("issue_token", "--user", "ines@example.com").strip()
 
         assert basic(token).get("/user").json()["id"] == world.ines.pk
         assert "not allowed with" in refused("issue_token", "ines@example.com", "--user", "otto@example.com")[0]
         assert "required" in refused("issue_token")[0]
 
-    def test_a_flows_opens_the_push_api_and_ends_the_one_before(self, world, client):
+    def test_flow_token_works_for_the_push_api_and_replaces_the_previous_one(self, world, client):
         first, second = (run("issue_token", "acme/main").strip() for _ in range(2))
 
         said = {"content": "Built", "external_user_name": "ci"}
@@ -197,7 +197,7 @@ class TestTokens:
         assert client.post(f"/messages/chat/{second}", said).status_code == 200
         assert world.main.messages.get().content == "Built"
 
-    def test_nobodys_is_refused(self, world):
+    def test_token_for_an_unknown_owner_is_refused(self, world):
         world.otto.is_active = False
         world.otto.save()
 
@@ -221,7 +221,7 @@ def test_help_shows_examples_and_exit_codes(name):
     assert "Exit codes:\n  0  " in said
 
 
-def test_as_processes(tmp_path):
+def test_commands_work_as_processes(tmp_path):
     """What only a process of its own shows: standard input and exit codes."""
 
     def server(*arguments, **more):
@@ -254,7 +254,7 @@ class TestReencryption:
         settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "a new key"
         return application
 
-    def test_the_new_key_alone_opens_the_client_secrets_afterwards(self, application, settings):
+    def test_new_key_alone_decrypts_the_client_secrets_afterwards(self, application, settings):
         assert run("reencrypt_secrets", "--dry-run") == "2 of 2 secrets need an older key\n"
         assert run("reencrypt_secrets") == "2 of 2 secrets encrypted again\n"
         assert run("reencrypt_secrets") == "0 of 2 secrets encrypted again\n"
@@ -262,7 +262,7 @@ class TestReencryption:
 
         assert Application.objects.get(pk=application.pk).signing_secret == "a client secret"
 
-    def test_a_secret_that_no_key_opens_is_named_and_left_as_it_is(self, application, settings):
+    def test_secret_that_no_key_decrypts_is_named_and_not_changed(self, application, settings):
         settings.SECRET_KEY_FALLBACKS = []
 
         said, code = refused("reencrypt_secrets")
@@ -271,9 +271,7 @@ class TestReencryption:
         application.refresh_from_db()
         assert application.sealed_secret
 
-    def test_the_deployment_check_says_how_many_need_an_older_key_and_fails_where_none_opens_one(
-        self, application, settings
-    ):
+    def test_deployment_check_reports_secrets_of_old_and_lost_keys(self, application, settings):
         def found() -> set[str]:
             return {each.id for each in run_checks(include_deployment_checks=True) if each.id.startswith("flowdock_se")}
 

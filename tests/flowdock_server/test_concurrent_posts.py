@@ -31,7 +31,7 @@ def at_once(calls):
         return [future.result() for future in [pool.submit(closing, call) for call in calls]]
 
 
-def test_numbers_have_no_gap_and_no_repeat(world, connect):
+def test_message_numbers_are_consecutive_and_unique(world, connect):
     sources = [connect(name=f"repository {number}")[0] for number in range(4)]
 
     def call(number):
@@ -46,7 +46,7 @@ def test_numbers_have_no_gap_and_no_repeat(world, connect):
     assert sum(Thread.objects.values_list("activities", flat=True)) == 60
 
 
-def test_a_message_that_is_sent_many_times_at_once_is_one(world, connect):
+def test_message_sent_many_times_at_once_is_stored_once(world, connect):
     source, _ = connect()
     draft = Draft.model_validate(activity(uuid="u-1"))
 
@@ -57,7 +57,7 @@ def test_a_message_that_is_sent_many_times_at_once_is_one(world, connect):
     assert Thread.objects.get().activities == 1
 
 
-def test_comments_at_once_in_one_thread_are_all_counted(world, connect):
+def test_concurrent_comments_in_a_thread_are_all_counted(world, connect):
     source, _ = connect()
     thread = post(Draft.model_validate(activity()), flow=world.main, source=source).thread
     comment = Draft(event="message", content="Hi")
@@ -69,7 +69,7 @@ def test_comments_at_once_in_one_thread_are_all_counted(world, connect):
 
 
 @pytest.mark.parametrize("place", ["in a flow", "in private"])
-def test_a_file_that_is_deleted_many_times_at_once_is_gone(world, place):
+def test_file_can_be_deleted_many_times_at_once(world, place):
     content = {"data": "SGVsbG8=", "content_type": "text/plain", "file_name": "tide.txt"}
     if place == "in private":
         sent = private.post(upload=Upload.read(content, "content"), by=world.ines, to=world.otto)
@@ -84,7 +84,7 @@ def test_a_file_that_is_deleted_many_times_at_once_is_gone(world, place):
         edit(sent, world.ines, tags=["late"])
 
 
-def test_a_draft_that_is_refused_takes_no_number(world, connect, client):
+def test_refused_draft_uses_no_number(world, connect, client):
     source, token = connect()
     refused = client.post("/messages", activity(flow_token=token, thread=None), content_type="application/json")
 

@@ -48,7 +48,7 @@ def put(client: Client, user: User, body: dict):
     return client.put(f"/users/{user.pk}", body, "application/json")
 
 
-def test_a_new_address_counts_when_the_link_sent_to_it_is_confirmed(ines, mailoutbox):
+def test_new_address_takes_effect_when_its_link_is_confirmed(ines, mailoutbox):
     person = browser(ines)
     page = person.post("/account/email", NEW, follow=True)
 
@@ -69,7 +69,7 @@ def test_a_new_address_counts_when_the_link_sent_to_it_is_confirmed(ines, mailou
 
 
 @pytest.mark.parametrize("scope", ["profile", "profile flow private integration offline_access"])
-def test_an_application_without_manage_changes_no_address(ines, with_scopes, mailoutbox, scope):
+def test_application_without_manage_cannot_change_the_address(ines, with_scopes, mailoutbox, scope):
     response = put(with_scopes(ines, scope), ines, {"email": "new@example.com", "nick": "ira"})
 
     assert response.status_code == 403
@@ -77,12 +77,12 @@ def test_an_application_without_manage_changes_no_address(ines, with_scopes, mai
     assert mailoutbox == []
 
 
-def test_a_personal_token_changes_no_address(ines, as_person, mailoutbox):
+def test_personal_token_cannot_change_the_address(ines, as_person, mailoutbox):
     assert put(as_person(ines), ines, {"email": "new@example.com"}).status_code == 403
     assert mailoutbox == []
 
 
-def test_the_password_and_the_scope_manage_request_a_change_which_has_to_be_confirmed(ines, with_scopes, mailoutbox):
+def test_password_or_scope_manage_requests_a_change(ines, with_scopes, mailoutbox):
     for number, client in enumerate((basic("ines@example.com", "a password"), with_scopes(ines, "manage"))):
         response = put(client, ines, {"email": f"new-{number}@example.com", "nick": f"ira{number}"})
 
@@ -95,7 +95,7 @@ def test_the_password_and_the_scope_manage_request_a_change_which_has_to_be_conf
     assert email_of(ines) == "new-1@example.com"
 
 
-def test_the_link_ends_after_a_day_when_it_is_canceled_and_with_the_password(ines, request_change):
+def test_link_expires_after_a_day_on_cancel_and_with_the_password(ines, request_change):
     with time_machine.travel("2026-11-24T12:00:00Z", tick=False) as clock:
         link = request_change()
         clock.shift(timedelta(hours=25))
@@ -112,7 +112,7 @@ def test_the_link_ends_after_a_day_when_it_is_canceled_and_with_the_password(ine
 
 
 @pytest.mark.parametrize("ended", ["canceled", "replaced"])
-def test_a_change_that_ends_while_its_link_is_opened_does_not_count(ines, request_change, ended):
+def test_change_canceled_while_its_link_is_opened_has_no_effect(ines, request_change, ended):
     found = email_changes.find(request_change().rpartition("/")[2])
 
     if ended == "canceled":
@@ -125,7 +125,7 @@ def test_a_change_that_ends_while_its_link_is_opened_does_not_count(ines, reques
     assert (email_changes.pending(ines) is None) == (ended == "canceled")
 
 
-def test_an_address_that_somebody_else_took_in_between_is_not_taken_over(world, ines, request_change):
+def test_address_taken_by_somebody_else_meanwhile_is_refused(world, ines, request_change):
     link = request_change("busy@example.com")
     User.objects.create_user("busy@example.com", "Somebody Else")
 
@@ -133,7 +133,7 @@ def test_an_address_that_somebody_else_took_in_between_is_not_taken_over(world, 
     assert email_of(ines) == "ines@example.com"
 
 
-def test_a_mail_that_cannot_be_sent_is_said_and_changes_nothing(ines, settings):
+def test_failed_mail_is_reported_and_changes_nothing(ines, settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9  # nobody listens there
 

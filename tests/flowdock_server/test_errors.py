@@ -36,7 +36,7 @@ def token(connect):
         ("get", "/v1/app", 404),
     ],
 )
-def test_what_is_not_there_is_said_in_flowdocks_form(client, db, method, path, status):
+def test_not_found_has_flowdocks_error_format(client, db, method, path, status):
     response = getattr(client, method)(path)
 
     assert response.status_code == (401 if path == "/users/ines" else status)
@@ -44,7 +44,7 @@ def test_what_is_not_there_is_said_in_flowdocks_form(client, db, method, path, s
     assert response.json().keys() == {"message"}
 
 
-def test_a_person_who_loses_the_way_is_told_so_on_a_page(client, db):
+def test_not_found_in_a_browser_is_a_page(client, db):
     response = client.get("/nothing", headers={"Accept": "text/html,*/*;q=0.8"})
 
     assert response.status_code == 404
@@ -52,7 +52,7 @@ def test_a_person_who_loses_the_way_is_told_so_on_a_page(client, db):
 
 
 @pytest.mark.parametrize("path", ["/user", "/v1/flows.json/", "/flows/acme/main/messages", "/flows/acme/nothing"])
-def test_head_is_get_without_a_body(world, as_person, path):
+def test_head_is_answered_as_get_without_a_body(world, as_person, path):
     client = as_person(world.ines)
 
     head, get = client.head(path), client.get(path)
@@ -62,7 +62,7 @@ def test_head_is_get_without_a_body(world, as_person, path):
 
 
 @pytest.mark.parametrize("path", ["/flows/acme/main/users/{}", "/organizations/acme/users/{}"])
-def test_a_number_that_no_id_has_is_not_there(world, as_person, path):
+def test_number_too_large_for_an_id_is_not_found(world, as_person, path):
     client = as_person(world.ines)
     call = client.delete if path.startswith("/org") else client.put
 
@@ -72,7 +72,7 @@ def test_a_number_that_no_id_has_is_not_there(world, as_person, path):
 
 
 @pytest.mark.parametrize(("path", "is_open"), [("/v1/messages", True), ("/account", False)])
-def test_a_body_that_is_not_read_to_its_end_is_413_to_other_sites_too(settings, path, is_open):
+def test_too_large_body_is_413_with_cors_headers(settings, path, is_open):
     settings.MAX_BODY_BYTES = 1000
     sent = []
     scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "http_version": "1.1"}
@@ -95,7 +95,7 @@ def test_a_body_that_is_not_read_to_its_end_is_413_to_other_sites_too(settings, 
     assert headers.get(b"access-control-allow-origin") == (b"https://lights.test" if is_open else None)
 
 
-def test_a_wrong_method_tells_the_right_ones(client, db):
+def test_wrong_method_lists_the_allowed_ones(client, db):
     assert client.get("/messages")["Allow"] == client.head("/messages")["Allow"] == "POST"
     assert client.delete("/user")["Allow"] == "GET, HEAD"
 
@@ -122,14 +122,14 @@ def test_a_wrong_method_tells_the_right_ones(client, db):
         (b"&".join(b"a%d=1" % n for n in range(2000)), "application/x-www-form-urlencoded", ""),
     ],
 )
-def test_a_body_that_cannot_be_read_is_refused_with_the_reason(client, token, body, content_type, reason):
+def test_unreadable_body_is_refused_with_the_reason(client, token, body, content_type, reason):
     response = client.post(f"/messages?flow_token={token}", body, content_type=content_type)
 
     assert response.status_code == 400
     assert reason in response.json()["message"]
 
 
-def test_a_list_of_tags_in_a_form_has_no_character_that_cannot_be_stored(client, token):
+def test_unstorable_character_in_a_form_list_of_tags_is_refused(client, token):
     sent = {"flow_token": token, "event": "message", "content": "x", "tags": '["\\u0000"]'}
 
     response = client.post("/messages", sent)
@@ -139,7 +139,7 @@ def test_a_list_of_tags_in_a_form_has_no_character_that_cannot_be_stored(client,
 
 
 @pytest.mark.parametrize("content_type", ["text/xml", "text/plain", ""])
-def test_a_body_in_another_format_is_415(client, token, content_type):
+def test_unsupported_content_type_is_415(client, token, content_type):
     response = client.post(f"/messages?flow_token={token}", b"<xml/>", content_type=content_type)
 
     assert response.status_code == 415
@@ -147,13 +147,13 @@ def test_a_body_in_another_format_is_415(client, token, content_type):
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded", "text/plain"])
-def test_a_body_over_the_limit_is_413(client, token, content_type):
+def test_body_over_the_limit_is_413(client, token, content_type):
     response = client.post(f"/messages?flow_token={token}", b"x" * 200_001, content_type=content_type)
 
     assert (response.status_code, response.json()) == (413, {"message": "The request body is too large"})
 
 
-def test_a_failure_of_our_own_says_nothing_of_itself(token):
+def test_internal_error_reveals_no_details(token):
     client = Client(raise_request_exception=False)
 
     with override_settings(SERVER_URL=None):
@@ -163,7 +163,7 @@ def test_a_failure_of_our_own_says_nothing_of_itself(token):
     assert response.json() == {"message": "Internal server error"}
 
 
-def test_another_site_may_call_from_a_browser(client, token):
+def test_other_sites_can_call_the_api_from_a_browser(client, token):
     preflight = client.options(
         "/v1/messages", headers={"Origin": "https://lights.test", "Access-Control-Request-Method": "POST"}
     )
@@ -184,11 +184,11 @@ def test_another_site_may_call_from_a_browser(client, token):
     assert "Access-Control-Allow-Origin" not in client.get("/flows")
 
 
-def test_pages_are_not_open_to_other_sites(client, db):
+def test_pages_have_no_cors_headers(client, db):
     assert "Access-Control-Allow-Origin" not in client.get("/account", headers={"Origin": "https://lights.test"})
 
 
-def test_the_description_covers_the_calls(client, db):
+def test_openapi_document_covers_the_calls(client, db):
     described = client.get("/openapi.json").json()
 
     post_message = described["paths"]["/messages"]["post"]
@@ -222,7 +222,7 @@ def assert_answered(response):
 
 @no_function_scope
 @given(path=st.sampled_from(POSTS), body=st.binary(max_size=200), json_body=st.booleans())
-def test_bytes_at_random_never_break_it(token, path, body, json_body):
+def test_random_bytes_cause_no_server_error(token, path, body, json_body):
     content_type = "application/json" if json_body else "application/x-www-form-urlencoded"
 
     assert_answered(Client().post(f"{path}?flow_token={token}", body, content_type=content_type))
@@ -230,7 +230,7 @@ def test_bytes_at_random_never_break_it(token, path, body, json_body):
 
 @no_function_scope
 @given(path=st.sampled_from(POSTS), wrong=st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=4))
-def test_values_at_random_never_break_it(token, path, wrong):
+def test_random_values_cause_no_server_error(token, path, wrong):
     body = json.dumps(activity(flow_token=token) | wrong)
 
     response = Client().post(path, body, content_type="application/json")
@@ -244,7 +244,7 @@ def test_values_at_random_never_break_it(token, path, wrong):
 @given(
     thread=st.dictionaries(st.sampled_from(["title", "body", "status", "fields", "actions", "external_url"]), VALUES)
 )
-def test_thread_states_at_random_never_break_it(token, world, as_person, thread):
+def test_random_thread_states_cause_no_server_error(token, world, as_person, thread):
     assert_answered(post(Client(), "/messages", activity(flow_token=token, thread=thread)))
     assert_answered(as_person(world.ines).get("/flows/acme/main/threads"))
 
@@ -253,7 +253,7 @@ def test_thread_states_at_random_never_break_it(token, world, as_person, thread)
 @given(
     form=st.lists(st.tuples(st.from_regex(r"[a-z]{1,3}(\[[a-z0-9]{0,2}\]){0,4}", fullmatch=True), TEXTS), max_size=8)
 )
-def test_forms_at_random_never_break_it(token, form):
+def test_random_forms_cause_no_server_error(token, form):
     body = urlencode([*form, ("flow_token", token)], errors="replace")
 
     assert_answered(Client().post("/messages", body, content_type="application/x-www-form-urlencoded"))
@@ -261,12 +261,12 @@ def test_forms_at_random_never_break_it(token, form):
 
 @no_function_scope
 @given(path=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
-def test_addresses_at_random_never_break_it(world, as_person, path):
+def test_random_paths_cause_no_server_error(world, as_person, path):
     assert_answered(as_person(world.ines).get("/flows/" + quote(path, safe="/")))
     assert_answered(as_person(world.ines).get("/flows/acme/main/threads/" + quote(path, safe="/")))
 
 
-def test_json_needs_no_content_type(client, token):
+def test_json_is_recognized_without_a_content_type(client, token):
     body = json.dumps(activity(flow_token=token))
 
     assert client.generic("POST", "/messages", f"\n {body}", content_type="").status_code == 201
@@ -284,7 +284,7 @@ def test_json_needs_no_content_type(client, token):
         ("sort=up", "sort", "must be one of 'asc' or 'desc'"),
     ],
 )
-def test_a_parameter_that_is_wrong_is_explained_in_plain_words(world, as_person, query, field, reason):
+def test_invalid_parameter_is_explained_in_plain_words(world, as_person, query, field, reason):
     answer = as_person(world.ines).get(f"/flows/acme/main/messages?{query}")
 
     assert (answer.status_code, answer.json()["errors"]) == (400, {field: [reason]})
@@ -299,18 +299,18 @@ def test_a_parameter_that_is_wrong_is_explained_in_plain_words(world, as_person,
         ({"message": "x"}, "message", "must be a whole number"),
     ],
 )
-def test_a_field_of_another_type_is_explained_in_plain_words(client, token, change, field, reason):
+def test_field_of_a_wrong_type_is_explained_in_plain_words(client, token, change, field, reason):
     answer = post(client, "/messages", activity(flow_token=token, **change))
 
     assert (answer.status_code, answer.json()["errors"]) == (400, {field: [reason]})
 
 
-def test_a_time_that_is_wrong_is_explained_in_plain_words(world, as_person):
+def test_invalid_time_is_explained_in_plain_words(world, as_person):
     answer = as_person(world.ines).get("/flows/acme/main/threads?since=yesterday")
 
     assert answer.json()["errors"] == {"since": ["must be a time in ISO 8601, such as 2014-10-29T12:00:00Z"]}
 
 
 @pytest.mark.parametrize("path", ["messages", "threads"])
-def test_a_limit_without_a_value_is_no_limit(world, as_person, path):
+def test_limit_without_a_value_is_ignored(world, as_person, path):
     assert as_person(world.ines).get(f"/flows/acme/main/{path}?limit=").status_code == 200

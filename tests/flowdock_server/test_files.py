@@ -66,7 +66,7 @@ def fetch(client: Client, path: str):
     return Client().get(urlsplit(redirect["Location"]).path)
 
 
-def test_a_form_uploads_a_file_which_comes_back_as_it_was(ines, otto, world):
+def test_file_uploaded_by_form_is_downloaded_unchanged(ines, otto, world):
     response = ines.post(MESSAGES, {"event": "file", "content": part(), "tags": "#logs"})
 
     assert response.status_code == 201
@@ -83,14 +83,14 @@ def test_a_form_uploads_a_file_which_comes_back_as_it_was(ines, otto, world):
     assert answer["Content-Type"] == "text/plain"
 
 
-def test_json_uploads_a_file_in_base64(ines):
+def test_file_can_be_uploaded_in_json_as_base64(ines):
     message = post(ines, MESSAGES, in_json(b"\x00\xff" * 60, "raw.bin", "")).json()
 
     assert message["content"]["content_type"] == "application/octet-stream"
     assert fetch(ines, message["content"]["path"]).content == b"\x00\xff" * 60
 
 
-def test_a_picture_is_measured_and_made_small(ines):
+def test_image_gets_its_size_and_a_thumbnail(ines):
     content = ines.post(MESSAGES, {"event": "file", "content": part(picture(), "a.png", "image/png")}).json()["content"]
 
     assert content["image"] == {"width": 640, "height": 400}
@@ -100,7 +100,7 @@ def test_a_picture_is_measured_and_made_small(ines):
     assert answer["Content-Type"] == "image/png"
 
 
-def test_a_photo_that_lies_on_its_side_is_measured_as_it_is_seen(ines):
+def test_rotated_photo_is_measured_as_displayed(ines):
     exif = Image.Exif()
     exif[0x0112] = 6
     data = picture(900, 300, "JPEG", exif=exif)
@@ -114,7 +114,7 @@ def test_a_photo_that_lies_on_its_side_is_measured_as_it_is_seen(ines):
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", picture()[:200], picture(kind="GIF")[:20], b"\x89PNG\r\n\x1a\n"])
-def test_what_only_says_that_it_is_a_picture_is_a_file(ines, data):
+def test_file_that_only_claims_to_be_an_image_is_a_plain_file(ines, data):
     response = ines.post(MESSAGES, {"event": "file", "content": part(data, "a.png", "image/png")})
 
     assert response.status_code == 201
@@ -133,7 +133,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [(8000, 7000), (100_000, 100_000), (2**31 - 1, 2**31 - 1)])
-def test_a_picture_that_would_fill_the_memory_is_refused(ines, stored, size):
+def test_image_with_too_many_pixels_is_refused(ines, stored, size):
     response = ines.post(MESSAGES, {"event": "file", "content": part(bomb(*size), "a.png", "image/png")})
 
     assert response.status_code == 400
@@ -154,7 +154,7 @@ def test_a_picture_that_would_fill_the_memory_is_refused(ines, stored, size):
         ({"data": {"a": 1}}, "content.data", "can't be blank"),
     ],
 )
-def test_what_is_no_file_is_refused(ines, stored, content, field, reason):
+def test_value_that_is_not_a_file_is_refused(ines, stored, content, field, reason):
     response = post(ines, MESSAGES, {"event": "file", "content": content})
 
     assert response.status_code == 400
@@ -162,13 +162,13 @@ def test_what_is_no_file_is_refused(ines, stored, content, field, reason):
     assert not list(stored.iterdir())
 
 
-def test_a_file_is_refused_where_text_is_wanted(ines):
+def test_file_is_refused_where_text_is_expected(ines):
     for event in ("message", "comment", "status"):
         response = ines.post(MESSAGES, {"event": event, "content": part(), "message": 1})
         assert (response.status_code, response.json()["errors"]["content"]) == (400, ["must be a string"])
 
 
-def test_files_have_a_limit(ines, settings, stored):
+def test_file_over_the_limit_is_refused(ines, settings, stored):
     settings.MAX_FILE_BYTES = 100
 
     for response in (
@@ -196,7 +196,7 @@ def test_files_have_a_limit(ines, settings, stored):
         ("größe 100%.txt", "größe 100%.txt"),
     ],
 )
-def test_names_cannot_lead_elsewhere(ines, sent, kept):
+def test_file_name_cannot_contain_a_path(ines, sent, kept):
     body = in_json()
     body["content"]["file_name"] = sent
 
@@ -222,7 +222,7 @@ def test_names_cannot_lead_elsewhere(ines, sent, kept):
         ("nonsense", "text/plain"),
     ],
 )
-def test_nothing_that_is_uploaded_runs(ines, stated, served):
+def test_uploaded_files_are_never_run_by_browsers(ines, stated, served):
     body = in_json(b"<script>alert(1)</script>", "a.txt", stated)
 
     answer = fetch(ines, post(ines, MESSAGES, body).json()["content"]["path"])
@@ -234,7 +234,7 @@ def test_nothing_that_is_uploaded_runs(ines, stated, served):
     assert "X-Evil" not in answer
 
 
-def test_a_file_opens_to_the_flow_only_and_its_address_ends(world, ines, otto, as_person):
+def test_only_members_open_a_file_and_its_url_expires(world, ines, otto, as_person):
     path = ines.post(MESSAGES, {"event": "file", "content": part()}).json()["content"]["path"]
 
     assert Client().get(path).status_code == 401
@@ -257,7 +257,7 @@ def test_a_file_opens_to_the_flow_only_and_its_address_ends(world, ines, otto, a
     assert otto.get(path).status_code == 404
 
 
-def test_pages_open_files_with_their_session(world, ines, client):
+def test_pages_open_files_with_the_session(world, ines, client):
     path = ines.post(MESSAGES, {"event": "file", "content": part()}).json()["content"]["path"]
     client.force_login(world.otto)
     assert client.get(path).status_code == 302
@@ -265,7 +265,7 @@ def test_pages_open_files_with_their_session(world, ines, client):
     assert client.get(path).status_code == 404
 
 
-def test_files_are_found_by_event_and_by_tag(world, ines, connect):
+def test_files_are_found_by_event_and_tag(world, ines, connect):
     token = connect(world.lobby)[1]
     upload = ines.post(MESSAGES, {"event": "file", "content": part()}).json()["id"]
     ines.post(MESSAGES, {"event": "message", "content": "no file"})
@@ -291,7 +291,7 @@ def form(token: str, more: dict) -> dict:
     } | more
 
 
-def test_an_integration_attaches_files_that_the_body_refers_to(world, connect, client):
+def test_integration_attaches_files_that_the_body_refers_to(world, connect, client):
     token = connect()[1]
     chart = part(picture(40, 30), "c.png", "image/png")
 
@@ -312,7 +312,7 @@ def test_an_integration_attaches_files_that_the_body_refers_to(world, connect, c
     assert "Lost" in stored.safe_body
 
 
-def test_attachments_come_in_json_too_and_all_have_names_or_none(connect, client):
+def test_attachments_in_json_have_names_for_all_or_none(connect, client):
     token = connect()[1]
     file = in_json()["content"]
 
@@ -331,13 +331,13 @@ def test_attachments_come_in_json_too_and_all_have_names_or_none(connect, client
     assert list(text.json()["errors"]) == ["attachments"]
 
 
-def test_chat_takes_no_attachments(ines):
+def test_chat_message_cannot_have_attachments(ines):
     response = post(ines, MESSAGES, {"event": "message", "content": "Hi", "attachments": [in_json()["content"]]})
 
     assert list(response.json()["errors"]) == ["attachments"]
 
 
-def test_a_file_can_be_said_in_a_thread(world, ines, connect, client):
+def test_file_can_be_posted_to_a_thread(world, ines, connect, client):
     thread_id = post(client, "/messages", activity(flow_token=connect(world.lobby)[1])).json()["thread_id"]
 
     response = ines.post(f"/flows/acme/lobby/threads/{thread_id}/messages", {"event": "file", "content": part()})
@@ -347,7 +347,7 @@ def test_a_file_can_be_said_in_a_thread(world, ines, connect, client):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_with_its_message_a_file_is_gone_from_the_disk(world, ines, otto, stored):
+def test_deleting_a_message_deletes_its_file(world, ines, otto, stored):
     message = ines.post(MESSAGES, {"event": "file", "content": part(picture(), "a.png", "image/png")}).json()
     assert len(list(stored.iterdir())) == 2
     address = urlsplit(ines.get(message["content"]["path"])["Location"]).path
@@ -361,7 +361,7 @@ def test_with_its_message_a_file_is_gone_from_the_disk(world, ines, otto, stored
     assert ines.get(message["content"]["path"]).status_code == 404
 
 
-def test_a_repeated_upload_keeps_the_first_bytes_only(ines, stored):
+def test_repeated_upload_keeps_only_the_first_content(ines, stored):
     first, again = (ines.post(MESSAGES, {"event": "file", "content": part(), "uuid": "u"}).json() for _ in range(2))
 
     assert first["id"] == again["id"]
@@ -369,14 +369,14 @@ def test_a_repeated_upload_keeps_the_first_bytes_only(ines, stored):
     assert len(list(stored.iterdir())) == 1
 
 
-def test_a_refused_upload_leaves_nothing_behind(ines, stored):
+def test_refused_upload_leaves_no_files(ines, stored):
     body = {"event": "file", "content": part(), "thread_id": "x" * 27}
 
     assert ines.post(MESSAGES, body).status_code == 400
     assert not list(stored.iterdir())
 
 
-def test_lists_of_many_files_cost_as_many_queries_as_one(ines, django_assert_max_num_queries):
+def test_list_of_many_files_takes_as_many_queries_as_one(ines, django_assert_max_num_queries):
     for _ in range(5):
         ines.post(MESSAGES, {"event": "file", "content": part()})
     with django_assert_max_num_queries(6):

@@ -5,7 +5,7 @@ import pytest
 from flowdock_server.models import Flow, FlowMembership, Membership, User
 
 
-def test_a_flow_is_shown_whole(world, with_scopes):
+def test_flow_is_shown_with_all_fields(world, with_scopes):
     flow = with_scopes(world.ines, "flow integration").get("/flows/acme/main").json()
 
     users = flow.pop("users")
@@ -39,7 +39,7 @@ def test_a_flow_is_shown_whole(world, with_scopes):
     assert [(user["name"], user["in_flow"], user["disabled"]) for user in users] == [("Ines Rao", True, False)]
 
 
-def test_links_offer_what_the_caller_may(world, with_scopes, as_person):
+def test_links_list_the_methods_that_the_caller_may_use(world, with_scopes, as_person):
     for client in (with_scopes(world.ines, "flow"), as_person(world.ines)):
         assert client.get("/flows/acme/main").json()["links"]["sources"]["methods"] == ["GET"]
     assert as_person(world.ines).get("/flows/acme/main").json()["links"]["self"]["methods"] == ["GET", "PUT"]
@@ -48,7 +48,7 @@ def test_links_offer_what_the_caller_may(world, with_scopes, as_person):
     assert links["sources"]["methods"] == links["messages"]["methods"] == ["GET"]
 
 
-def test_find_tells_the_flow_by_id_in_new_and_old_form(world, with_scopes):
+def test_find_accepts_new_and_old_forms_of_ids(world, with_scopes):
     client = with_scopes(world.ines, "integration")
 
     for id in (str(world.main.pk), "acme:main", "acme/main"):
@@ -58,7 +58,7 @@ def test_find_tells_the_flow_by_id_in_new_and_old_form(world, with_scopes):
     assert client.get("/flows/find").json()["errors"] == {"id": ["can't be blank"]}
 
 
-def test_the_list_has_the_joined_flows_in_all_spellings(world, as_person):
+def test_list_has_the_joined_flows_at_all_spellings_of_the_path(world, as_person):
     client = as_person(world.ines)
 
     for path in ("/flows", "/flows/", "/v1/flows", "/v1//flows", "/flows.json", "/v1/flows.json", "/flows//acme"):
@@ -69,7 +69,7 @@ def test_the_list_has_the_joined_flows_in_all_spellings(world, as_person):
     assert [user["name"] for user in with_users[0]["users"]] == ["Ines Rao", "Otto Berg"]
 
 
-def test_all_adds_the_flows_one_may_join(world, as_person):
+def test_all_includes_flows_that_can_be_joined(world, as_person):
     Flow.objects.filter(pk=world.main.pk).update(access_mode="organization")
     Flow.objects.filter(pk=world.elsewhere.pk).update(access_mode="organization")
 
@@ -80,7 +80,7 @@ def test_all_adds_the_flows_one_may_join(world, as_person):
     assert "users" not in flows[1]
 
 
-def test_users_are_those_one_shares_a_flow_with(world, as_person):
+def test_users_are_those_in_a_common_flow(world, as_person):
     client = as_person(world.otto)
 
     assert [user["name"] for user in client.get("/users").json()] == ["Ines Rao", "Otto Berg"]
@@ -89,7 +89,7 @@ def test_users_are_those_one_shares_a_flow_with(world, as_person):
     assert [user["name"] for user in client.get("/flows/acme/lobby/users").json()] == ["Ines Rao", "Otto Berg"]
 
 
-def test_organizations_are_ones_own(world, as_person):
+def test_organizations_are_only_the_callers_own(world, as_person):
     client = as_person(world.otto)
 
     assert [organization["name"] for organization in client.get("/organizations").json()] == ["Acme"]
@@ -103,7 +103,7 @@ def test_organizations_are_ones_own(world, as_person):
 
 
 @pytest.mark.parametrize("path", ["/flows?users=1", "/flows/acme?users=1", "/flows/all", "/organizations", "/users"])
-def test_a_list_takes_as_many_queries_for_many_as_for_few(world, as_person, django_assert_max_num_queries, path):
+def test_list_takes_as_many_queries_for_many_as_for_few(world, as_person, django_assert_max_num_queries, path):
     for number in range(15):
         user = User.objects.create_user(f"{number}@example.com", f"Person {number}")
         Membership.objects.create(organization=world.acme, user=user)
@@ -116,7 +116,7 @@ def test_a_list_takes_as_many_queries_for_many_as_for_few(world, as_person, djan
         assert len(client.get(path).json()) in (1, 17, 18)
 
 
-def test_archived_flows_are_in_no_list_and_can_still_be_read(world, as_person):
+def test_archived_flows_are_not_listed_but_readable(world, as_person):
     ines = as_person(world.ines)
     Flow.objects.filter(pk=world.main.pk).update(disabled=True)
 
@@ -126,7 +126,7 @@ def test_archived_flows_are_in_no_list_and_can_still_be_read(world, as_person):
     assert ines.get("/flows/find", {"id": str(world.main.pk)}).json()["disabled"] is True
 
 
-def test_people_of_an_organization_have_nick_and_avatar(world, as_person):
+def test_members_of_an_organization_have_nick_and_avatar(world, as_person):
     users = as_person(world.ines).get("/organizations/acme").json()["users"]
 
     assert [(user["nick"], user["avatar"]) for user in users] == [

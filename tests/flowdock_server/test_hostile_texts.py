@@ -43,7 +43,7 @@ def timed(call, *args, **kwargs):
 
 
 @pytest.mark.parametrize("piece", PIECES.values(), ids=PIECES)
-def test_an_activity_of_the_worst_texts_is_taken_and_shown_soon(world, connect, as_person, piece):
+def test_activity_with_hostile_text_is_posted_and_shown_quickly(world, connect, as_person, piece):
     _, token = connect(world.main)
     person, api = browser(world.ines), as_person(world.ines)
     for text in texts(piece, "<a title='"):
@@ -62,7 +62,7 @@ def test_an_activity_of_the_worst_texts_is_taken_and_shown_soon(world, connect, 
 
 
 @pytest.mark.parametrize("piece", PIECES.values(), ids=PIECES)
-def test_a_chat_full_of_the_worst_texts_is_taken_and_shown_soon(world, as_person, piece):
+def test_chat_with_hostile_text_is_posted_and_shown_quickly(world, as_person, piece):
     person, api = browser(world.ines), as_person(world.ines)
     for text in texts(piece, "```", "@"):
         said = {"event": "message", "content": text[:8096], "tags": [text[:100]]}

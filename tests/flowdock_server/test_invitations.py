@@ -40,7 +40,7 @@ def invite(otto, django_capture_on_commit_callbacks):
     return invited
 
 
-def test_an_invitation_is_mailed_and_listed(world, otto, invite, django_capture_on_commit_callbacks):
+def test_invitation_is_mailed_and_listed(world, otto, invite, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         response = post(otto, PATH, {"email": "New@Example.com", "message": "Come\nin <b>now</b>"})
 
@@ -62,7 +62,7 @@ def test_an_invitation_is_mailed_and_listed(world, otto, invite, django_capture_
     assert sent.from_email == "flowdock@testserver"
 
 
-def test_the_database_keeps_no_key_of_an_invitation(invite):
+def test_tokens_of_invitations_are_not_stored(invite):
     token = invite().rpartition("/")[2]
 
     assert token not in str(Invitation.objects.values())
@@ -79,7 +79,7 @@ def test_the_database_keeps_no_key_of_an_invitation(invite):
         ({"email": "INES@example.com"}, "is already in the flow"),
     ],
 )
-def test_an_invitation_needs_an_address_of_somebody_else(world, otto, body, reason):
+def test_invitation_requires_the_address_of_a_non_member(world, otto, body, reason):
     response = post(otto, PATH, body)
 
     assert response.status_code == 400
@@ -87,7 +87,7 @@ def test_an_invitation_needs_an_address_of_somebody_else(world, otto, body, reas
     assert not Invitation.objects.exists()
 
 
-def test_a_flows_name_cannot_add_headers_to_the_mail(world, invite):
+def test_name_of_a_flow_cannot_add_headers_to_the_mail(world, invite):
     Flow.objects.update(name="Lobby\nBcc: all@example.com")
 
     invite()
@@ -95,7 +95,7 @@ def test_a_flows_name_cannot_add_headers_to_the_mail(world, invite):
     assert "\n" not in mail.outbox[0].subject
 
 
-def test_to_invite_again_sends_a_new_address_and_the_old_one_ends(invite, client):
+def test_inviting_again_replaces_the_link(invite, client):
     first, second = invite(), invite()
 
     assert Invitation.objects.count() == 1
@@ -103,7 +103,7 @@ def test_to_invite_again_sends_a_new_address_and_the_old_one_ends(invite, client
     assert client.get(second).status_code == 200
 
 
-def test_an_invitation_is_taken_back_by_who_sent_it_and_by_admins(world, otto, invite, as_person, client):
+def test_invitation_can_be_canceled_by_its_sender_and_by_admins(world, otto, invite, as_person, client):
     for who in (otto, as_person(world.ines)):
         address = invite()
         path = f"{PATH}/{Invitation.objects.get().pk}"
@@ -115,7 +115,7 @@ def test_an_invitation_is_taken_back_by_who_sent_it_and_by_admins(world, otto, i
     assert otto.delete(f"{PATH}/{2**70}").status_code == 404
 
 
-def test_an_invitation_of_another_flow_is_not_there(world, otto, as_person):
+def test_invitation_of_another_flow_is_not_found(world, otto, as_person):
     other = Invitation.issue(flow=world.main, email="x@example.com", invited_by=world.ines)[0]
 
     assert otto.get(f"{PATH}/{other.pk}").status_code == 404
@@ -123,7 +123,7 @@ def test_an_invitation_of_another_flow_is_not_there(world, otto, as_person):
     assert as_person(world.sam).get(PATH).status_code == 404
 
 
-def test_a_list_of_addresses_is_imported(world, otto, django_capture_on_commit_callbacks):
+def test_list_of_addresses_is_imported(world, otto, django_capture_on_commit_callbacks):
     mara = User.objects.create_user("mara@example.com", "Mara Lind")
     Membership.objects.create(organization=world.acme, user=mara)
     pasted = (
@@ -142,7 +142,7 @@ def test_a_list_of_addresses_is_imported(world, otto, django_capture_on_commit_c
     assert [each.to for each in mail.outbox] == [["one@example.com"], ["two@example.com"]]
 
 
-def test_an_import_has_an_end(otto):
+def test_import_is_limited(otto):
     too_many = [f"{number}@example.com" for number in range(201)]
 
     assert list(post(otto, f"{PATH}/import", {"list": too_many}).json()["errors"]) == ["list"]
@@ -150,14 +150,14 @@ def test_an_import_has_an_end(otto):
     assert not Invitation.objects.exists()
 
 
-def test_a_mail_server_that_is_away_costs_nobody_the_invitation(otto, settings, caplog):
+def test_invitation_is_kept_if_the_mail_server_is_down(otto, settings, caplog):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
 
     assert post(otto, PATH, {"email": "new@example.com"}).status_code == 201
 
 
-def test_somebody_new_makes_an_account_and_is_in(world, invite, client):
+def test_new_person_creates_an_account_and_joins(world, invite, client):
     address = invite(message="Come in")
 
     page = client.get(address)
@@ -178,7 +178,7 @@ def test_somebody_new_makes_an_account_and_is_in(world, invite, client):
     assert Client().get(address).status_code == 404
 
 
-def test_who_has_an_account_signs_in_and_joins_with_it(world, invite):
+def test_person_with_an_account_signs_in_and_joins(world, invite):
     address = invite("sam@example.com")
     client = Client()
 
@@ -190,14 +190,14 @@ def test_who_has_an_account_signs_in_and_joins_with_it(world, invite):
     assert FlowMembership.objects.filter(flow=world.lobby, user=world.sam).exists()
 
 
-def test_an_invitation_is_accepted_by_a_form_of_ours_only(world, invite):
+def test_invitation_is_accepted_only_by_post_with_a_csrf_token(world, invite):
     client = Client(enforce_csrf_checks=True)
     client.force_login(world.sam)
 
     assert client.post(invite("sam@example.com")).status_code == 403
 
 
-def test_a_link_lets_in_who_has_it(world, as_person):
+def test_anybody_with_the_invite_link_can_join(world, as_person):
     Flow.objects.filter(pk=world.lobby.pk).update(access_mode="link")
     address = as_person(world.otto).get("/flows/acme/lobby").json()["join_url"].removeprefix("http://testserver")
     sam = browser(world.sam)
@@ -210,7 +210,7 @@ def test_a_link_lets_in_who_has_it(world, as_person):
     assert sam.get(address)["Location"] == "/app/acme/lobby"
 
 
-def test_a_link_ends_when_the_flow_is_closed(world, as_person):
+def test_invite_link_stops_working_when_the_access_mode_changes(world, as_person):
     Flow.objects.filter(pk=world.lobby.pk).update(access_mode="link")
     address = as_person(world.otto).get("/flows/acme/lobby").json()["join_url"].removeprefix("http://testserver")
     Flow.objects.filter(pk=world.lobby.pk).update(access_mode="invitation")
@@ -226,7 +226,7 @@ def link(world):
     return lambda: invite_links.join_url(Flow.objects.get(pk=world.lobby.pk)).removeprefix("http://testserver")
 
 
-def test_a_renewed_link_ends_the_old_one(world, as_person, with_scopes, link):
+def test_renewing_the_invite_link_disables_the_old_one(world, as_person, with_scopes, link):
     by_page, by_api = browser(world.ines), with_scopes(world.ines, "manage")
     first = link()
     assert "Renew link" in see(by_page.get("/app/acme/lobby/settings/flow")).text
@@ -241,7 +241,7 @@ def test_a_renewed_link_ends_the_old_one(world, as_person, with_scopes, link):
     assert by_page.get("/flows/acme/lobby/join_url").status_code == 405
 
 
-def test_only_an_admin_renews_a_link_and_only_where_there_is_one(world, as_person, link):
+def test_only_admins_can_renew_an_existing_invite_link(world, as_person, link):
     before = link()
 
     assert browser(world.otto).post("/app/acme/lobby/settings/flow/link").status_code == 404
@@ -268,7 +268,7 @@ REMOVALS = {
 
 
 @pytest.mark.parametrize("removed", REMOVALS.values(), ids=REMOVALS)
-def test_somebody_removed_does_not_come_back_by_an_old_link_or_invitation(world, link, removed):
+def test_removed_person_cannot_rejoin_by_an_old_link_or_invitation(world, link, removed):
     kept = link()
     _, token = Invitation.issue(flow=world.lobby, email="otto@example.com", invited_by=world.ines)
     assert removed(world).status_code in (204, 302)
@@ -280,7 +280,7 @@ def test_somebody_removed_does_not_come_back_by_an_old_link_or_invitation(world,
     assert browser(world.sam).get(link()).status_code == 200
 
 
-def test_who_is_in_the_organization_joins_its_open_flows(world, as_person):
+def test_members_of_the_organization_can_join_its_open_flows(world, as_person):
     Flow.objects.filter(pk=world.main.pk).update(access_mode="organization")
     address = f"/join/{world.main.pk}"
 
@@ -290,7 +290,7 @@ def test_who_is_in_the_organization_joins_its_open_flows(world, as_person):
 
 
 @override_settings(DEBUG=False)
-def test_what_leads_nowhere_is_said_on_a_page(client, world):
+def test_invalid_link_is_explained_on_a_page(client, world):
     for address in ("/invitations/nonsense", f"/invitations/{'0' * 32}"):
         response = client.get(address)
         assert response.status_code == 404
@@ -298,7 +298,7 @@ def test_what_leads_nowhere_is_said_on_a_page(client, world):
     assert browser(world.sam).get("/join/00000000-0000-0000-0000-000000000000").status_code == 404
 
 
-def test_an_accepted_invitation_is_not_listed_and_cannot_be_canceled(world, as_person):
+def test_accepted_invitation_is_not_listed_and_cannot_be_canceled(world, as_person):
     ines, path = as_person(world.ines), "/flows/acme/main/invitations"
     accepted, _ = Invitation.issue(flow=world.main, email="new@example.com", invited_by=world.ines)
     accepted.accept(world.sam)

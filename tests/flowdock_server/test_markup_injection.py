@@ -120,7 +120,7 @@ def read(client: Client, pages: list[str]) -> dict[str, list[tuple[str, tuple[st
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("remote_images", [False, True])
-def test_a_page_has_the_same_elements_whatever_the_texts_are(world, told, settings, remote_images, text):
+def test_page_has_the_same_elements_for_all_texts(world, told, settings, remote_images, text):
     settings.REMOTE_IMAGES = remote_images
     client, pages = browser(world.ines), pages_of(world)
     client.get(address(world.lobby, "/chat"))

@@ -38,7 +38,7 @@ def names(response) -> list[str]:
     return [user["name"] for user in response.json()]
 
 
-def test_admins_see_all_of_their_organization_and_others_their_flow_mates(world, ines, otto, mara, as_person):
+def test_admins_see_all_members_and_others_see_people_in_common_flows(world, ines, otto, mara, as_person):
     assert names(ines.get("/users")) == ["Ines Rao", "Otto Berg", "Mara Lind"]
     assert names(otto.get("/users")) == ["Ines Rao", "Otto Berg"]
     assert names(as_person(mara).get("/users")) == ["Mara Lind"]
@@ -57,7 +57,7 @@ def test_admins_see_all_of_their_organization_and_others_their_flow_mates(world,
         assert put(ines, f"/users/{nobody}", {"nick": "x"}).status_code == 404
 
 
-def test_somebody_who_is_blocked_in_a_flow_sees_nobody_there(world, otto):
+def test_blocked_member_does_not_see_people_of_the_flow(world, otto):
     FlowMembership.objects.filter(user=world.otto).update(disabled=True)
 
     assert names(otto.get("/users")) == ["Otto Berg"]
@@ -65,7 +65,7 @@ def test_somebody_who_is_blocked_in_a_flow_sees_nobody_there(world, otto):
     assert otto.get("/flows/acme/lobby").status_code == 404
 
 
-def test_people_change_their_own_nick(world, ines):
+def test_users_can_change_their_own_nick(world, ines):
     response = put(ines, f"/users/{world.ines.pk}", {"nick": "ira", "email": "Ines@example.com", "name": "Other"})
 
     assert (response.status_code, response.json()) == (200, {})
@@ -87,7 +87,7 @@ def test_people_change_their_own_nick(world, ines):
         ({"email": "OTTO@example.com"}, "email", "has already been taken"),
     ],
 )
-def test_a_nick_and_an_email_have_rules(world, body, field, reason):
+def test_invalid_nick_and_email_are_refused(world, body, field, reason):
     response = put(basic("ines@example.com", "a password"), f"/users/{world.ines.pk}", body)
 
     assert response.status_code == 400
@@ -96,12 +96,12 @@ def test_a_nick_and_an_email_have_rules(world, body, field, reason):
     assert (world.ines.nick, world.ines.email) == ("Ines", "ines@example.com")
 
 
-def test_nobody_changes_somebody_else(world, ines):
+def test_users_cannot_change_others(world, ines):
     assert put(ines, f"/users/{world.otto.pk}", {"nick": "x"}).status_code == 403
     assert put(ines, f"/users/{world.sam.pk}", {"nick": "x"}).status_code == 404
 
 
-def test_an_organization_is_shown_whole(world, ines, otto, mara):
+def test_organization_is_shown_with_all_fields(world, ines, otto, mara):
     (listed,) = ines.get("/organizations").json()
 
     assert listed == {
@@ -132,7 +132,7 @@ def test_an_organization_is_shown_whole(world, ines, otto, mara):
     assert [user["name"] for user in otto.get("/organizations").json()[0]["users"]] == ["Ines Rao", "Otto Berg"]
 
 
-def test_admins_rename_an_organization(world, ines, otto):
+def test_admins_can_rename_an_organization(world, ines, otto):
     assert put(otto, "/organizations/acme", {"name": "Otto's"}).status_code == 403
     assert put(ines, "/organizations/other", {"name": "Mine"}).status_code == 404
     assert put(ines, "/organizations/acme", {"name": " "}).json()["errors"] == {"name": ["can't be blank"]}
@@ -144,7 +144,7 @@ def test_admins_rename_an_organization(world, ines, otto):
     assert Organization.objects.get(pk=world.acme.pk).name == "Acme Works"
 
 
-def test_the_users_of_an_organization_say_who_manages_it(world, ines, otto, mara):
+def test_users_of_an_organization_show_who_is_an_admin(world, ines, otto, mara):
     assert ines.get("/organizations/acme/users").json()[0] == {
         "id": world.ines.pk,
         "name": "Ines Rao",
@@ -159,7 +159,7 @@ def test_the_users_of_an_organization_say_who_manages_it(world, ines, otto, mara
     assert otto.get("/organizations/other/users").status_code == 404
 
 
-def test_admins_take_somebody_out_of_the_organization_and_its_flows(world, ines, otto):
+def test_admins_can_remove_a_user_from_the_organization_and_its_flows(world, ines, otto):
     assert otto.delete(f"/organizations/acme/users/{world.ines.pk}").status_code == 403
     assert ines.delete(f"/organizations/acme/users/{world.sam.pk}").status_code == 404
     assert ines.delete(f"/organizations/other/users/{world.sam.pk}").status_code == 404
@@ -173,13 +173,13 @@ def test_admins_take_somebody_out_of_the_organization_and_its_flows(world, ines,
     assert ines.delete(f"/organizations/acme/users/{world.otto.pk}").status_code == 404
 
 
-def test_the_last_admin_stays(world, ines):
+def test_last_admin_cannot_be_removed(world, ines):
     assert ines.delete(f"/organizations/acme/users/{world.ines.pk}").status_code == 403
     Membership.objects.filter(user=world.otto).update(admin=True)
     assert ines.delete(f"/organizations/acme/users/{world.ines.pk}").status_code == 204
 
 
-def test_a_flow_is_made_by_anybody_in_the_organization(world, otto):
+def test_any_member_of_the_organization_can_create_a_flow(world, otto):
     response = post(otto, "/flows/acme", {"name": "Böring & Söns"})
 
     flow = response.json()
@@ -205,19 +205,19 @@ def test_a_flow_is_made_by_anybody_in_the_organization(world, otto):
         ({"name": "x", "access_mode": "x"}, "access_mode"),
     ],
 )
-def test_a_flow_needs_a_name(world, otto, body, field):
+def test_flow_requires_a_name(world, otto, body, field):
     response = post(otto, "/flows/acme", body)
 
     assert response.status_code == 400
     assert list(response.json()["errors"]) == [field]
 
 
-def test_nobody_makes_a_flow_elsewhere(world, otto):
+def test_flow_cannot_be_created_in_another_organization(world, otto):
     assert post(otto, "/flows/other", {"name": "x"}).status_code == 404
     assert post(otto, "/flows/nothing", {"name": "x"}).status_code == 404
 
 
-def test_admins_rename_and_archive_a_flow_and_say_who_may_join(world, ines, otto):
+def test_admins_can_rename_and_archive_a_flow_and_set_who_can_join(world, ines, otto):
     for change in ({"name": "x"}, {"disabled": True}, {"access_mode": "link"}):
         refused = put(otto, "/flows/acme/lobby", change)
         assert refused.status_code == 403
@@ -233,7 +233,7 @@ def test_admins_rename_and_archive_a_flow_and_say_who_may_join(world, ines, otto
     assert put(ines, "/flows/acme/lobby", {"access_mode": "everybody"}).status_code == 400
 
 
-def test_what_is_archived_can_be_read_and_takes_no_source(world, with_scopes, ines):
+def test_archived_flow_is_readable_and_accepts_no_source(world, with_scopes, ines):
     put(ines, "/flows/acme/main", {"disabled": True})
 
     assert [flow["name"] for flow in ines.get("/flows").json()] == ["Lobby"]
@@ -242,7 +242,7 @@ def test_what_is_archived_can_be_read_and_takes_no_source(world, with_scopes, in
     assert post(application, "/flows/acme/main/sources", {"name": "x"}).status_code == 403
 
 
-def test_open_joins_a_flow_of_the_organization_and_opens_and_closes_it(world, otto, as_person):
+def test_open_joins_opens_and_closes_a_flow(world, otto, as_person):
     assert put(otto, "/flows/acme/main", {"open": True}).status_code == 404
     Flow.objects.filter(pk=world.main.pk).update(access_mode="organization")
 
@@ -255,7 +255,7 @@ def test_open_joins_a_flow_of_the_organization_and_opens_and_closes_it(world, ot
     assert put(as_person(world.sam), "/flows/acme/main", {"open": True}).status_code == 404
 
 
-def test_nobody_who_is_blocked_comes_back_by_themselves(world, ines, otto):
+def test_blocked_member_cannot_rejoin(world, ines, otto):
     Flow.objects.filter(pk=world.lobby.pk).update(access_mode="organization")
     path = f"/flows/acme/lobby/users/{world.otto.pk}"
 
@@ -272,7 +272,7 @@ def test_nobody_who_is_blocked_comes_back_by_themselves(world, ines, otto):
     assert otto.get("/flows/acme/lobby").status_code == 200
 
 
-def test_blocking_is_for_admins(world, ines, otto):
+def test_only_admins_can_block(world, ines, otto):
     path = f"/flows/acme/lobby/users/{world.ines.pk}"
 
     assert put(otto, path, {"disabled": True}).status_code == 403
@@ -281,7 +281,7 @@ def test_blocking_is_for_admins(world, ines, otto):
     assert put(ines, f"/flows/acme/lobby/users/{world.sam.pk}", {"disabled": True}).status_code == 404
 
 
-def test_somebody_of_the_organization_is_let_into_a_flow(world, otto, mara, as_person):
+def test_member_of_the_organization_can_be_added_to_a_flow(world, otto, mara, as_person):
     for path in ("/flows/acme/lobby/users", "/v1/flows/acme/lobby/users.json"):
         assert otto.post(path, {"id": mara.pk}).json() == {}
 
@@ -292,7 +292,7 @@ def test_somebody_of_the_organization_is_let_into_a_flow(world, otto, mara, as_p
     assert post(otto, "/flows/acme/main/users", {"id": mara.pk}).status_code == 404
 
 
-def test_what_people_are_up_to_is_told_in_a_flow(world, ines):
+def test_flow_users_have_their_status(world, ines):
     now = timezone.now()
     User.objects.filter(pk=world.ines.pk).update(status="Away", last_activity_at=now, last_ping_at=now)
 
@@ -302,7 +302,7 @@ def test_what_people_are_up_to_is_told_in_a_flow(world, ines):
     assert shown["last_ping"] == shown["last_activity"]
 
 
-def test_unread_mentions_are_those_after_what_one_has_read(world, ines):
+def test_unread_mentions_are_counted_from_the_last_read_message(world, ines):
     for number in (1, 2, 3):
         message = Message.objects.create(flow=world.main, number=number, event="message", user=world.otto)
         Tag.objects.create(message=message, name=f":unread:{world.ines.pk}")
@@ -312,7 +312,7 @@ def test_unread_mentions_are_those_after_what_one_has_read(world, ines):
     assert [flow["unread_mentions"] for flow in ines.get("/flows").json()] == [0, 1]
 
 
-def test_a_join_key_belongs_to_one_flow(world):
+def test_invite_link_works_for_one_flow_only(world):
     Flow.objects.update(access_mode="link")
     world.main.refresh_from_db()
     world.lobby.refresh_from_db()
@@ -323,7 +323,7 @@ def test_a_join_key_belongs_to_one_flow(world):
     assert not invite_links.may_join(world.main, world.sam, "")
 
 
-def test_an_admin_of_one_organization_is_nobody_in_another(world, ines):
+def test_admin_of_one_organization_has_no_rights_in_another(world, ines):
     Membership.objects.create(
         organization=Organization.objects.get(pk=world.elsewhere.organization_id), user=world.ines
     )
@@ -333,7 +333,7 @@ def test_an_admin_of_one_organization_is_nobody_in_another(world, ines):
     assert names(ines.get("/organizations/other/users")) == ["Ines Rao"]
 
 
-def test_the_api_tells_of_people_to_nobody_without_a_key(client, world):
+def test_people_are_not_shown_without_a_key(client, world):
     ApiToken.objects.all().delete()
 
     for path in ("/users", f"/users/{world.ines.pk}", "/organizations", "/organizations/acme/users"):
@@ -341,7 +341,7 @@ def test_the_api_tells_of_people_to_nobody_without_a_key(client, world):
         assert basic("nonsense").get(path).status_code == 401
 
 
-def test_who_is_blocked_is_marked_among_the_users_of_the_flow(world, as_person):
+def test_blocked_member_is_marked_in_the_users_of_the_flow(world, as_person):
     ines = as_person(world.ines)
     post(ines, "/flows/acme/main/users", {"id": world.otto.pk})
     ines.put(f"/flows/acme/main/users/{world.otto.pk}", {"disabled": True}, content_type="application/json")
@@ -351,7 +351,7 @@ def test_who_is_blocked_is_marked_among_the_users_of_the_flow(world, as_person):
     assert users == {world.ines.pk: (False, True), world.otto.pk: (True, False)}
 
 
-def test_who_comes_in_by_an_import_leaves_no_invitation_pending(world, as_person):
+def test_user_added_by_an_import_has_no_pending_invitation(world, as_person):
     ines = as_person(world.ines)
     post(ines, "/flows/acme/main/invitations", {"email": "otto@example.com"})
 

@@ -33,7 +33,7 @@ def shown(client, number):
     return client.get(f"{MESSAGES}/{number}").json()
 
 
-def test_what_one_said_can_be_said_anew(ines, otto, world):
+def test_author_can_edit_a_message(ines, otto, world):
     number = say(ines, "Low tide at six #tide @otto")["id"]
 
     response = put(ines, number, content="Low tide at seven #moon otto")
@@ -58,7 +58,7 @@ def test_what_one_said_can_be_said_anew(ines, otto, world):
     assert otto.get(MESSAGES, {"search": "six"}).json() == []
 
 
-def test_a_comment_can_be_said_anew_and_keeps_its_parent(ines):
+def test_author_can_edit_a_comment_which_keeps_its_parent(ines):
     number = say(ines, "Low tide")["id"]
     comment = post(ines, f"{MESSAGES}/{number}/comments", {"content": "Thanks"}).json()["id"]
 
@@ -68,7 +68,7 @@ def test_a_comment_can_be_said_anew_and_keeps_its_parent(ines):
     assert shown(ines, comment)["tags"] == [f"influx:{number}"]
 
 
-def test_the_same_words_again_change_nothing(ines):
+def test_saving_the_same_text_changes_nothing(ines):
     number = say(ines, "Low tide", tags=["a"])["id"]
 
     assert put(ines, number, content="Low tide", tags=["A"]).status_code == 200
@@ -78,7 +78,7 @@ def test_the_same_words_again_change_nothing(ines):
     assert Message.objects.count() == 1
 
 
-def test_nobody_edits_what_others_or_programs_said(world, ines, otto, connect):
+def test_messages_of_others_and_programs_cannot_be_edited(world, ines, otto, connect):
     said = say(ines, "Mine")["id"]
     status = post(ines, MESSAGES, {"event": "status", "content": "Here"}).json()["id"]
     by_source = post(Client(), "/messages", activity(flow_token=connect(world.lobby)[1])).json()["id"]
@@ -101,7 +101,7 @@ def test_nobody_edits_what_others_or_programs_said(world, ines, otto, connect):
         ({"tags": ["x" * 101]}, "tags.0"),
     ],
 )
-def test_a_change_is_checked(ines, change, field):
+def test_invalid_change_is_refused(ines, change, field):
     number = say(ines, "Mine")["id"]
 
     response = put(ines, number, **change)
@@ -110,7 +110,7 @@ def test_a_change_is_checked(ines, change, field):
     assert shown(ines, number)["content"] == "Mine"
 
 
-def test_whoever_sees_a_message_sets_its_tags(world, ines, otto, connect):
+def test_any_member_can_change_tags(world, ines, otto, connect):
     number = post(Client(), "/messages", activity(flow_token=connect(world.lobby)[1], tags=["old", "Kept"])).json()[
         "id"
     ]
@@ -130,7 +130,7 @@ def test_whoever_sees_a_message_sets_its_tags(world, ines, otto, connect):
     assert shown(ines, number)["tags"] == []
 
 
-def test_one_who_has_read_takes_the_unread_mark_away(world, ines, otto):
+def test_reader_can_remove_their_unread_tag(world, ines, otto):
     said = say(ines, "@otto, look #tide")
 
     put(otto, said["id"], tags=[tag for tag in said["tags"] if not tag.startswith(":unread:")])
@@ -140,7 +140,7 @@ def test_one_who_has_read_takes_the_unread_mark_away(world, ines, otto):
     assert f":unread:{world.otto.pk}" not in shown(ines, said["id"])["tags"]
 
 
-def test_tags_that_tell_a_fact_stay(ines):
+def test_tags_that_state_a_fact_cannot_be_changed(ines):
     number = say(ines, "Low tide")["id"]
     comment = post(ines, f"{MESSAGES}/{number}/comments", {"content": "x", "tags": ["a"]}).json()["id"]
 
@@ -149,7 +149,7 @@ def test_tags_that_tell_a_fact_stay(ines):
     assert shown(ines, comment)["tags"] == ["b", f"influx:{number}"]
 
 
-def test_what_is_in_the_inbox_is_removed_by_anybody_in_the_flow(world, otto, connect):
+def test_any_member_can_remove_an_inbox_message(world, otto, connect):
     token = connect(world.lobby)[1]
     numbers = [
         post(Client(), "/messages", activity(flow_token=token, event=event, title=event)).json()["id"]
@@ -175,7 +175,7 @@ def test_what_is_in_the_inbox_is_removed_by_anybody_in_the_flow(world, otto, con
     assert len(otto.get("/flows/acme/lobby/threads").json()) == 1
 
 
-def test_what_one_said_is_emptied(world, ines, otto):
+def test_deleted_chat_message_is_emptied(world, ines, otto):
     number = say(ines, "Wrong flow, @otto #oops")["id"]
     comment = post(ines, f"{MESSAGES}/{number}/comments", {"content": "True"}).json()["id"]
 
@@ -194,7 +194,7 @@ def test_what_one_said_is_emptied(world, ines, otto):
     assert Message.objects.count() == events
 
 
-def test_others_words_and_what_happened_cannot_be_deleted(world, ines, otto):
+def test_messages_of_others_and_actions_cannot_be_deleted(world, ines, otto):
     number = say(ines, "Mine")["id"]
     status = post(ines, MESSAGES, {"event": "status", "content": "Here"}).json()["id"]
     put(otto, number, tags=["a"])
@@ -206,7 +206,7 @@ def test_others_words_and_what_happened_cannot_be_deleted(world, ines, otto):
 
 
 @pytest.mark.parametrize("number", [99, 2**62, 10**30, -1, "x"])
-def test_what_is_not_there_is_neither_changed_nor_deleted(world, ines, as_person, number):
+def test_missing_message_cannot_be_changed_or_deleted(world, ines, as_person, number):
     say(ines, "Mine")
 
     assert put(ines, number, content="x").status_code == 404
@@ -216,7 +216,7 @@ def test_what_is_not_there_is_neither_changed_nor_deleted(world, ines, as_person
     assert sam.delete(f"{MESSAGES}/1").status_code == 404
 
 
-def test_a_source_changes_nothing(world, ines, connect, client):
+def test_source_cannot_change_messages(world, ines, connect, client):
     say(ines, "Mine")
     token = connect(world.lobby)[1]
 
@@ -225,7 +225,7 @@ def test_a_source_changes_nothing(world, ines, connect, client):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_open_pages_and_streams_hear_of_it(world, ines, connect, monkeypatch):
+def test_open_pages_and_streams_are_notified_of_changes(world, ines, connect, monkeypatch):
     notes = []
     monkeypatch.setattr(hub, "publish", notes.append)
     number = say(ines, "Mine #a")["id"]

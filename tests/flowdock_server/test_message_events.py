@@ -22,7 +22,7 @@ def thread_id(world, connect):
 
 @pytest.mark.parametrize("how", ["json", "form", "query"])
 @pytest.mark.parametrize("where", ["root", "flow", "thread", "v1", "ending"])
-def test_chat_comes_by_every_path_and_in_every_form(world, ines, thread_id, how, where):
+def test_chat_message_can_be_posted_by_every_path_and_format(world, ines, thread_id, how, where):
     path = {
         "root": "/messages",
         "flow": f"{LOBBY}/messages",
@@ -45,7 +45,7 @@ def test_chat_comes_by_every_path_and_in_every_form(world, ines, thread_id, how,
 
 
 @pytest.mark.parametrize("path", ["/messages", "/comments", LOBBY + "/messages", LOBBY + "/messages/{id}/comments"])
-def test_a_comment_comes_by_every_path(world, ines, path):
+def test_comment_can_be_posted_by_every_path(world, ines, path):
     parent = post(ines, f"{LOBBY}/messages", {"event": "message", "content": "Low tide at six"}).json()["id"]
     said = {"event": "comment", "content": "Thanks", "message": parent, "flow": str(world.lobby.pk)}
 
@@ -57,7 +57,7 @@ def test_a_comment_comes_by_every_path(world, ines, path):
     assert ines.get(f"{LOBBY}/messages/{comment['id']}").json() == comment
 
 
-def test_a_comment_on_an_activity_has_its_title_and_is_in_its_thread(ines, thread_id):
+def test_comment_on_an_activity_has_its_title_and_thread(ines, thread_id):
     comment = post(ines, f"{LOBBY}/messages/1/comments", {"content": "Thanks"}).json()
 
     assert comment["content"] == {"title": "opened pull request", "text": "Thanks"}
@@ -66,12 +66,12 @@ def test_a_comment_on_an_activity_has_its_title_and_is_in_its_thread(ines, threa
 
 
 @pytest.mark.parametrize("number", [0, 99, 2**62, 2**63, 10**30, -1])
-def test_a_comment_needs_a_message_that_is_there(ines, number):
+def test_comment_requires_an_existing_message(ines, number):
     assert post(ines, f"{LOBBY}/messages/{number}/comments", {"content": "Thanks"}).status_code == 404
     assert ines.post(f"{LOBBY}/messages", {"event": "comment", "content": "x", "message": number}).status_code == 400
 
 
-def test_a_status_is_what_the_person_is_up_to_from_now_on(world, ines):
+def test_status_is_shown_as_the_users_status(world, ines):
     status = post(ines, f"{LOBBY}/messages", {"event": "status", "content": "At lunch"}).json()
 
     assert (status["event"], status["content"], status["app"]) == ("status", "At lunch", "chat")
@@ -80,7 +80,7 @@ def test_a_status_is_what_the_person_is_up_to_from_now_on(world, ines):
     assert not users[world.otto.pk]
 
 
-def test_nobody_has_a_status_for_somebody_else(world, ines, connect, client):
+def test_status_cannot_be_set_for_others(world, ines, connect, client):
     other = post(ines, f"{LOBBY}/messages", {"event": "status", "content": "x", "external_user_name": "Bot"})
     source = post(client, "/messages", {"event": "status", "content": "x", "flow_token": connect(world.lobby)[1]})
 
@@ -90,7 +90,7 @@ def test_nobody_has_a_status_for_somebody_else(world, ines, connect, client):
     assert not Message.objects.exists()
 
 
-def test_a_status_starts_its_own_thread_whatever_it_says(ines):
+def test_status_always_starts_its_own_thread(ines):
     said = {"event": "status", "content": "x", "external_thread_id": "pr:1", "thread": {"title": "A thread"}}
 
     statuses = [post(ines, f"{LOBBY}/messages", said) for _ in range(2)]
@@ -100,7 +100,7 @@ def test_a_status_starts_its_own_thread_whatever_it_says(ines):
     assert ines.get(f"{LOBBY}/threads?application=inbox&empty=1").json() == []
 
 
-def test_a_name_of_ones_choosing_makes_a_message_anonymous(world, ines):
+def test_external_user_name_makes_a_message_anonymous(world, ines):
     message = post(ines, "/messages", {
         "event": "message", "content": "Ping", "external_user_name": "Robot", "flow": str(world.lobby.pk)
     }).json()  # fmt: skip
@@ -108,7 +108,7 @@ def test_a_name_of_ones_choosing_makes_a_message_anonymous(world, ines):
     assert (message["external_user_name"], message["user"]) == ("Robot", "0")
 
 
-def test_a_source_speaks_in_the_chat_under_its_name(world, connect, client):
+def test_source_posts_to_the_chat_under_its_name(world, connect, client):
     token = connect(world.lobby, "octo/hello")[1]
 
     plain = post(client, "/messages", {"event": "message", "content": "Built", "flow_token": token}).json()
@@ -120,7 +120,7 @@ def test_a_source_speaks_in_the_chat_under_its_name(world, connect, client):
     assert named.json()["external_user_name"] == "CI"
 
 
-def test_a_person_posts_an_activity(world, ines):
+def test_person_can_post_an_activity(world, ines):
     first, second = (
         post(ines, path, activity(flow=str(world.lobby.pk))).json() for path in ("/messages", "/activities")
     )
@@ -131,7 +131,7 @@ def test_a_person_posts_an_activity(world, ines):
 
 
 @pytest.mark.parametrize("event", ["message", "comment", "status", "activity", "discussion"])
-def test_a_repeated_uuid_is_the_first_message_again(ines, event):
+def test_repeated_uuid_returns_the_first_message(ines, event):
     post(ines, f"{LOBBY}/messages", {"event": "message", "content": "first"})
     draft = activity(event=event, content="one", message=1, uuid="u-1")
 
@@ -143,7 +143,7 @@ def test_a_repeated_uuid_is_the_first_message_again(ines, event):
 
 
 @pytest.mark.parametrize("value", ["true", "1", "10000", ""])
-def test_who_waits_for_the_message_gets_it_and_its_comments_address(ines, settings, value):
+def test_client_that_waits_gets_the_message_and_its_comments_url(ines, settings, value):
     settings.ANSWER_POSTS_WITH_202 = True
 
     response = post(
@@ -166,7 +166,7 @@ def posts(ines, token):
     yield ines.delete(f"{LOBBY}/messages/1")
 
 
-def test_an_archived_flow_is_read_and_not_posted_to(world, ines, connect):
+def test_archived_flow_is_read_only(world, ines, connect):
     token = connect(world.lobby)[1]
     post(ines, f"{LOBBY}/messages", {"event": "message", "content": "before"})
     world.lobby.disabled = True
@@ -178,7 +178,7 @@ def test_an_archived_flow_is_read_and_not_posted_to(world, ines, connect):
     assert [message["content"] for message in ines.get(f"{LOBBY}/messages").json()] == ["before"]
 
 
-def test_one_who_is_blocked_neither_reads_nor_posts(world, ines, connect, as_person):
+def test_blocked_member_can_neither_read_nor_post(world, ines, connect, as_person):
     post(ines, f"{LOBBY}/messages", {"event": "message", "content": "before"})
     otto = as_person(world.otto)
     FlowMembership.objects.filter(flow=world.lobby, user=world.otto).update(disabled=True)
@@ -196,7 +196,7 @@ def test_one_who_is_blocked_neither_reads_nor_posts(world, ines, connect, as_per
     assert Message.objects.count() == 1
 
 
-def test_what_happened_is_told_in_flowdocks_form(world, ines):
+def test_actions_have_flowdocks_format(world, ines):
     from flowdock_server.posting.messages import record
 
     record(world.lobby, "action", {"type": "join", "description": "otto"}, world.otto)
@@ -207,7 +207,7 @@ def test_what_happened_is_told_in_flowdocks_form(world, ines):
     assert post(ines, f"{LOBBY}/messages/1/comments", {"content": "x"}).status_code == 400
 
 
-def test_who_comes_and_goes_is_told_to_the_flow(world, ines, as_person):
+def test_joining_and_leaving_is_posted_to_the_flow(world, ines, as_person):
     def put(client, path, body):
         return client.put(path, body, content_type="application/json")
 

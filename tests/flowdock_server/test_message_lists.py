@@ -70,11 +70,11 @@ def ids(response) -> list[int]:
         ("?search=nothing", []),
     ],
 )
-def test_messages_are_chosen_by_parameters_and_ascend(ines, pull_requests, query, expected):
+def test_messages_are_filtered_by_parameters_and_ordered_by_id(ines, pull_requests, query, expected):
     assert ids(ines.get(MESSAGES + query)) == expected
 
 
-def test_conditions_are_read_from_the_body_too(ines, pull_requests):
+def test_filters_are_also_read_from_the_body(ines, pull_requests):
     def get(body):
         return ines.generic("GET", f"{MESSAGES}?limit=2", body, content_type="application/json")
 
@@ -85,7 +85,7 @@ def test_conditions_are_read_from_the_body_too(ines, pull_requests):
 
 
 @pytest.mark.parametrize("query", ["event[]=discussion&event[]=file", "event[0]=discussion&event%5B1%5D=file"])
-def test_a_list_in_the_query_is_as_good_as_commas(ines, pull_requests, query):
+def test_list_in_the_query_is_the_same_as_commas(ines, pull_requests, query):
     assert ids(ines.get(f"{MESSAGES}?limit=2&sort=asc&{query}")) == [2, 4]
 
 
@@ -93,14 +93,14 @@ def test_a_list_in_the_query_is_as_good_as_commas(ines, pull_requests, query):
     "query",
     ["limit=0", "limit=101", "limit=many", "sort=up", "since_id=-1", "since_id=99999999999999999999", "skip=-1"],
 )
-def test_parameters_out_of_range_are_refused_by_name(ines, pull_requests, query):
+def test_out_of_range_parameter_is_named(ines, pull_requests, query):
     for path in (MESSAGES, f"{MESSAGES}.json"):
         response = ines.get(f"{path}?{query}")
         assert response.status_code == 400
         assert list(response.json()["errors"]) == [query.partition("=")[0]]
 
 
-def test_one_message_is_as_in_the_list(ines, pull_requests):
+def test_single_message_is_the_same_as_in_the_list(ines, pull_requests):
     (last,) = ines.get(f"{MESSAGES}?limit=1").json()
 
     assert ines.get(f"{MESSAGES}/24").json() == last
@@ -108,14 +108,14 @@ def test_one_message_is_as_in_the_list(ines, pull_requests):
         assert ines.get(f"{MESSAGES}/{number}").status_code == 404
 
 
-def test_a_thread_has_its_own_messages(ines, pull_requests):
+def test_thread_lists_its_own_messages(ines, pull_requests):
     thread_id = ines.get(f"{MESSAGES}/5").json()["thread_id"]
 
     assert ids(ines.get(f"{THREADS}/{thread_id}/messages")) == [5, 6]
     assert ids(ines.get(f"{THREADS}/{thread_id}/messages?limit=1")) == [6]
 
 
-def test_threads_are_listed_by_what_happened_last(ines, client, pull_requests):
+def test_threads_are_listed_by_last_update(ines, client, pull_requests):
     titles = [thread["title"] for thread in ines.get(THREADS).json()]
     assert titles == [f"Pull request {number}" for number in reversed(range(12))]
     first = ines.get(f"{MESSAGES}/1").json()["thread_id"]
@@ -125,7 +125,7 @@ def test_threads_are_listed_by_what_happened_last(ines, client, pull_requests):
     assert ines.get(THREADS).json()[0]["id"] == first
 
 
-def test_links_lead_through_all_threads_once(ines, pull_requests):
+def test_pages_of_threads_list_each_thread_once(ines, pull_requests):
     seen, path = [], f"{THREADS}?limit=5&application=inbox"
     while path:
         response = ines.get(path)
@@ -136,7 +136,7 @@ def test_links_lead_through_all_threads_once(ines, pull_requests):
     assert len(seen) == len(set(seen)) == 12
 
 
-def test_threads_are_chosen_by_time_and_application(ines, pull_requests, world):
+def test_threads_are_filtered_by_time_and_application(ines, pull_requests, world):
     threads = ines.get(THREADS).json()
     middle = threads[6]["updated_at"]
 
@@ -156,14 +156,14 @@ def test_threads_are_chosen_by_time_and_application(ines, pull_requests, world):
     assert ines.get(THREADS, {"since": "yesterday"}).json()["errors"].keys() == {"since"}
 
 
-def test_an_empty_thread_is_shown_to_who_asks(ines, pull_requests):
+def test_empty_thread_is_listed_on_request(ines, pull_requests):
     pull_requests.threads.filter(external_thread_id="pr:3").update(empty=True)
 
     assert len(ines.get(THREADS).json()) == 11
     assert len(ines.get(THREADS, {"empty": "1"}).json()) == 12
 
 
-def test_one_thread_is_as_in_the_list(ines, pull_requests):
+def test_single_thread_is_the_same_as_in_the_list(ines, pull_requests):
     thread = ines.get(THREADS).json()[0]
 
     assert ines.get(f"{THREADS}/{thread['id']}").json() == thread
@@ -171,7 +171,7 @@ def test_one_thread_is_as_in_the_list(ines, pull_requests):
         assert ines.get(f"{THREADS}/{thread_id}").status_code == 404
 
 
-def test_lists_cost_the_same_whatever_their_length(ines, pull_requests, django_assert_num_queries):
+def test_list_takes_as_many_queries_for_any_length(ines, pull_requests, django_assert_num_queries):
     thread_id = ines.get(f"{MESSAGES}/1").json()["thread_id"]
     # Each: the personal token, the flow, and the list; the thread for its messages; unanswered ones among threads.
     for path, queries in ((MESSAGES, 3), (THREADS, 4), (f"{THREADS}/{thread_id}/messages", 4)):
@@ -180,7 +180,7 @@ def test_lists_cost_the_same_whatever_their_length(ines, pull_requests, django_a
                 ines.get(path, {"limit": limit})
 
 
-def test_a_conversation_of_people_is_no_inbox(world, ines, pull_requests):
+def test_chat_thread_is_not_in_the_inbox(world, ines, pull_requests):
     talk = {"event": "message", "content": "Hi", "external_thread_id": "talk", "thread": {"title": "Talk"}}
     thread_id = post(ines, MESSAGES, talk).json()["thread_id"]
 
@@ -208,7 +208,7 @@ def large(world, connect):
     return threads
 
 
-def test_large_threads_and_flows_cost_as_many_queries_as_small_ones(ines, large, django_assert_num_queries):
+def test_large_threads_and_flows_take_as_many_queries_as_small_ones(ines, large, django_assert_num_queries):
     with django_assert_num_queries(4):
         response = ines.get(f"{THREADS}?limit=100")
     assert [thread["title"] for thread in response.json()] == [f"T{n}" for n in range(100)]
@@ -223,7 +223,7 @@ def test_large_threads_and_flows_cost_as_many_queries_as_small_ones(ines, large,
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL scans what fits on a page")
-def test_lists_are_read_from_an_index_and_not_sorted(world, large):
+def test_lists_are_read_from_an_index_without_sorting(world, large):
     page = large[50]
     lists = [
         world.main.threads.not_empty().newest_first(),

@@ -32,7 +32,7 @@ from .conftest import SECRET
         ("https://a.test/setup?other={unknown}", "https://a.test/setup?other={unknown}&flow={id}"),
     ],
 )
-def test_a_setup_address_names_the_flow(world, setup_uri, expected):
+def test_setup_address_names_the_flow(world, setup_uri, expected):
     world.application.setup_uri = setup_uri
     url = "http%3A%2F%2Ftestserver%2Fflows%2Facme%2Fmain"
 
@@ -49,7 +49,7 @@ def test_a_setup_address_names_the_flow(world, setup_uri, expected):
         ("", ""),
     ],
 )
-def test_a_configuration_address_names_the_source(world, connect, configuration_uri, expected):
+def test_configuration_address_names_the_source(world, connect, configuration_uri, expected):
     source, _ = connect()
     source.application.configuration_uri = configuration_uri
     url = f"http%3A%2F%2Ftestserver%2Fflows%2Facme%2Fmain%2Fsources%2F{source.pk}"
@@ -60,7 +60,7 @@ def test_a_configuration_address_names_the_source(world, connect, configuration_
     assert source.configuration_address == "https://a.test/own"
 
 
-def test_an_application_is_checked(world):
+def test_invalid_application_is_refused(world):
     world.application.full_clean()
     world.application.redirect_uris = "urn:ietf:wg:oauth:2.0:oob"
     world.application.full_clean()
@@ -72,7 +72,7 @@ def test_an_application_is_checked(world):
         assert list(refused.value.message_dict) == [field]
 
 
-def test_an_application_with_sources_is_not_deleted_and_a_flow_takes_all_with_it(world, connect):
+def test_application_with_sources_cannot_be_deleted_and_flow_deletes_everything(world, connect):
     connect()
     with pytest.raises(IntegrityError):
         world.application.delete()
@@ -83,17 +83,17 @@ def test_an_application_with_sources_is_not_deleted_and_a_flow_takes_all_with_it
 
 
 @pytest.mark.parametrize("name", ["", "Main", "a b", "-a", "a/b", "ä", "a\n"])
-def test_names_in_addresses_need_no_escaping(world, name):
+def test_names_in_urls_need_no_escaping(world, name):
     with pytest.raises(ValidationError):
         Flow(organization=world.acme, name="x", parameterized_name=name).full_clean()
 
 
-def test_one_is_in_a_flow_once(world):
+def test_user_has_one_membership_in_a_flow(world):
     with pytest.raises(IntegrityError), transaction.atomic():
         FlowMembership.objects.create(flow=world.main, user=world.ines)
 
 
-def test_e_mail_addresses_differ_by_more_than_case(world):
+def test_email_addresses_are_unique_ignoring_case(world):
     with pytest.raises(IntegrityError), transaction.atomic():
         User.objects.create_user("INES@example.com", "Another")
 
@@ -101,11 +101,11 @@ def test_e_mail_addresses_differ_by_more_than_case(world):
 @pytest.mark.parametrize(
     ("name", "letters"), [("Lea Cohen", "LC"), ("github", "G"), ("Ana de la Cruz", "AC"), ("", "?"), ("[bot]", "B")]
 )
-def test_initials(name, letters):
+def test_initials_are_first_letters_of_first_and_last_word(name, letters):
     assert initials(name) == letters
 
 
-def test_links_of_strangers_tell_nothing_and_pictures_need_a_setting(settings):
+def test_links_send_no_referrer_and_remote_images_need_a_setting(settings):
     link = '<a href="https://x.test/" onclick="y()">x</a>'
     safe = '<a href="https://x.test/" rel="noopener noreferrer nofollow">x</a>'
     picture = '<img src="https://x.test/p.png" alt="p">'
@@ -124,7 +124,7 @@ def test_links_of_strangers_tell_nothing_and_pictures_need_a_setting(settings):
     )
 
 
-def test_the_demonstration_is_made_once_and_follows_the_settings(db, settings, client):
+def test_demonstration_is_created_once_and_follows_the_settings(db, settings, client):
     call_command("seed_demo")
     User.objects.filter(email="demo@example.com").update(name="Renamed")
     settings.BRIDGE_URL = "http://bridge.elsewhere"
@@ -146,7 +146,7 @@ def test_the_demonstration_is_made_once_and_follows_the_settings(db, settings, c
 
 
 @pytest.mark.parametrize(("name", "value"), [("DEMO", False), ("BRIDGE_CLIENT_ID", ""), ("BRIDGE_CLIENT_SECRET", "")])
-def test_the_demonstration_is_refused_where_it_was_not_asked_for(db, settings, name, value):
+def test_demonstration_is_refused_unless_enabled(db, settings, name, value):
     setattr(settings, name, value)
 
     with pytest.raises(CommandError):
@@ -156,7 +156,7 @@ def test_the_demonstration_is_refused_where_it_was_not_asked_for(db, settings, n
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL scans what fits on a page")
-def test_repeats_and_threads_are_found_by_an_index(world, connect):
+def test_repeated_messages_and_threads_are_found_by_an_index(world, connect):
     source, _ = connect()
     lookups = [
         world.main.messages.filter(uuid="u", source=source),
@@ -169,7 +169,7 @@ def test_repeats_and_threads_are_found_by_an_index(world, connect):
         assert "uuid=?" in lookup.explain() or "external_thread_id=?" in lookup.explain()
 
 
-def test_a_client_secret_is_hashed_for_checking_and_sealed_for_signing(world, settings):
+def test_client_secret_is_hashed_and_encrypted(world, settings):
     application = Application.objects.get()
     assert SECRET not in (application.client_secret, application.sealed_secret)
     assert application.signing_secret == SECRET
@@ -187,7 +187,7 @@ def test_a_client_secret_is_hashed_for_checking_and_sealed_for_signing(world, se
     assert Application.objects.get().signing_secret == ""
 
 
-def test_an_invitation_opens_its_flow_and_the_organization_once(world):
+def test_accepted_invitation_adds_to_the_flow_and_organization_once(world):
     first, old_token = Invitation.issue(flow=world.main, email="Sam@Example.com ", invited_by=world.ines)
     again, token = Invitation.issue(flow=world.main, email="sam@example.com", invited_by=world.ines)
     assert (first.pk, first.email) == (again.pk, "sam@example.com")
@@ -202,7 +202,7 @@ def test_an_invitation_opens_its_flow_and_the_organization_once(world):
     assert later.pk != again.pk
 
 
-def test_one_who_is_blocked_in_a_flow_does_not_see_it(world, as_person):
+def test_blocked_member_does_not_see_the_flow(world, as_person):
     FlowMembership.objects.filter(flow=world.lobby, user=world.otto).update(disabled=True)
     otto = as_person(world.otto)
 
@@ -210,7 +210,7 @@ def test_one_who_is_blocked_in_a_flow_does_not_see_it(world, as_person):
     assert otto.get("/flows/acme/lobby").status_code == 404
 
 
-def test_a_flow_has_one_token_for_the_push_api(world):
+def test_flow_has_one_token_for_the_push_api(world):
     first = world.main.issue_api_token()
     second = world.main.issue_api_token()
 
@@ -218,7 +218,7 @@ def test_a_flow_has_one_token_for_the_push_api(world):
     assert Flow.objects.get(api_token_digest=digest(second)) == world.main
 
 
-def test_two_people_have_one_conversation(world):
+def test_two_people_share_one_conversation(world):
     conversation = Conversation.between(world.otto, world.ines)
 
     assert Conversation.between(world.ines, world.otto) == conversation
