@@ -60,11 +60,11 @@ class Application(AbstractApplication):
     # When its developer is deleted, the application stays, since flows are connected to it.
     user = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="applications")
     client_secret: str
-    icon = models.CharField(max_length=2000, blank=True, help_text="Address of a square picture")
+    icon = models.CharField(max_length=2000, blank=True, help_text="URL of a square picture")
     description = models.TextField(blank=True)
     setup_uri = models.CharField(max_length=2000, blank=True)
     configuration_uri = models.CharField(max_length=2000, blank=True)
-    published = models.BooleanField(default=False, help_text="Offered in the settings of every flow")
+    published = models.BooleanField(default=False, help_text="Available in the inbox settings of every flow")
     sealed_secret = models.TextField(blank=True, editable=False)
 
     objects = ApplicationManager()

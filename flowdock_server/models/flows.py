@@ -45,7 +45,7 @@ class Flow(models.Model):
     name = models.CharField(max_length=100)
     parameterized_name = models.CharField(max_length=100, validators=[PARAMETERIZED])
     access_mode = models.CharField(max_length=12, choices=AccessMode, default=AccessMode.INVITATION)
-    disabled = models.BooleanField(default=False, help_text="Archived: it can be read, and nothing can be posted")
+    disabled = models.BooleanField(default=False, help_text="Archived: members can read it, and nobody can post")
     # None and not "" if there is none, because it is unique.
     api_token_digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001
     join_nonce = models.CharField(max_length=32, default=new_token, editable=False)

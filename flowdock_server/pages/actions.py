@@ -15,6 +15,7 @@ from flowdock_server.posting import actions
 from flowdock_server.posting.drafts import Refused
 
 from .access import SignedInRequest, flow_page
+from .composing import error_sentence
 
 
 @require_POST
@@ -26,7 +27,9 @@ def press(request: SignedInRequest, flow: Flow, thread_id: str, number: int) -> 
         outcome = actions.press(thread, number, request.user, request.POST.get("signature", ""))
     except actions.NoSuchAction as error:
         raise Http404 from error
-    except (Refused, actions.TooManyCalls) as error:
+    except Refused as error:
+        outcome = actions.Outcome(False, error_sentence(error))
+    except actions.TooManyCalls as error:
         outcome = actions.Outcome(False, str(error))
     if "application/json" in request.headers.get("Accept", ""):
         return JsonResponse({"message": outcome.message, "done": outcome.done, "url": outcome.url})

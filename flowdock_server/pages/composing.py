@@ -57,4 +57,4 @@ def error_sentence(error: Rejected | Refused) -> str:
     if isinstance(error, Rejected):
         reasons = [reason for reasons in error.errors.values() for reason in reasons]
         return f"This {', and '.join(reasons)}." if reasons else "This message cannot be posted."
-    return f"{error}."
+    return f"{str(error).removesuffix('.')}."
