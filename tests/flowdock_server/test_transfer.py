@@ -435,30 +435,40 @@ class TestRefusals:
         assert refused("export_flow", "acme/main", "--output", str(tmp_path / "no" / "folder"))[1] == 1
 
 
-def test_export_and_import_through_pipes(rich, tmp_path):
-    """The processes that operators connect: their input, output and exit codes."""
-    written = exported(rich, tmp_path / "main.jsonl").read_bytes()
-    migrated(tmp_path / "there")
+class TestPipes:
+    def test_file_is_read_from_standard_input(self, rich, tmp_path, monkeypatch):
+        written = exported(rich, tmp_path / "main.jsonl").read_bytes()
 
-    def server(*arguments, given=b""):
-        settings = {"DATA_DIR": str(tmp_path / "there"), "FLOWDOCK_SERVER_SECRET_KEY": "x"}
-        return subprocess.run(
-            [sys.executable, "-m", "flowdock_server", *arguments],
-            env=os.environ | settings | {"FLOWDOCK_SERVER_DATABASE_URL": ""},
-            input=given, capture_output=True, timeout=60, check=False,
-        )  # fmt: skip
+        for given in (written, gzip.compress(written)):
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(given))))
+            assert "nothing new" in run("import_flow", "-")
 
-    read = server("import_flow", "-", given=written)
-    again = server("import_flow", "-", given=gzip.compress(written))
-    exported_again = server("export_flow", "acme/main")
-    refused_file = server("import_flow", "-", given=b'{"type": "export", "format": 9}\n')
+    def test_error_names_standard_input(self, db, monkeypatch):
+        given = b'{"type": "export", "format": 9}\n'
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(given))))
 
-    assert (read.returncode, again.returncode) == (0, 0), read.stderr + again.stderr
-    assert b"1 flow, 2 users" in read.stdout
-    assert again.stdout.endswith(b": nothing new\n")
-    assert exported_again.stdout.splitlines()[1:] == written.splitlines()[1:]
-    assert refused_file.returncode == 1
-    assert b"Standard input: line 1: the file has format 9" in refused_file.stderr
+        said, code = refused("import_flow", "-")
+
+        assert (code, "Standard input: line 1: the file has format 9" in said) == (1, True), said
+
+    def test_processes_move_a_flow_through_pipes(self, rich, tmp_path):
+        written = exported(rich, tmp_path / "main.jsonl").read_bytes()
+        migrated(tmp_path / "there")
+
+        def server(*arguments, given=b""):
+            settings = {"DATA_DIR": str(tmp_path / "there"), "FLOWDOCK_SERVER_SECRET_KEY": "x"}
+            return subprocess.run(
+                [sys.executable, "-m", "flowdock_server", *arguments],
+                env=os.environ | settings | {"FLOWDOCK_SERVER_DATABASE_URL": ""},
+                input=given, capture_output=True, timeout=60, check=False,
+            )  # fmt: skip
+
+        read = server("import_flow", "-", given=written)
+        exported_again = server("export_flow", "acme/main")
+
+        assert (read.returncode, exported_again.returncode) == (0, 0), read.stderr + exported_again.stderr
+        assert b"1 flow, 2 users" in read.stdout
+        assert exported_again.stdout.splitlines()[1:] == written.splitlines()[1:]
 
 
 FLOW_ID = "6f67fd0b-b764-4661-9e53-c38293d1e997"

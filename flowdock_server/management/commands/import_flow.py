@@ -175,7 +175,7 @@ def _records(name: str) -> Iterator[Record]:
 
 
 def _readable(records: Iterable[Record], name: str) -> Iterator[Record]:
-    """`records`; an error while they are read is the file's. One while they are stored is not, and passes by."""
+    """`records`, with an error if the file cannot be read. Errors while records are stored are not raised in here."""
     try:
         yield from records
     except OSError as error:
