@@ -47,12 +47,12 @@ def answer_to(flowdock, aiohubot, said):
         raise
 
 
-def test_it_finds_its_flows_and_itself(aiohubot, flowdock):
+def test_bot_finds_its_flows_and_itself(aiohubot, flowdock):
     assert "I have joined 1 of them" in aiohubot()
     assert f"as user hubot (id {flowdock.people['hubot'].id})" in aiohubot()
 
 
-def test_it_answers_a_message_in_its_thread(aiohubot, flowdock):
+def test_bot_answers_a_message_in_its_thread(aiohubot, flowdock):
     said = flowdock.say("hubot ping")
 
     answer = answer_to(flowdock, aiohubot, said)
@@ -60,13 +60,13 @@ def test_it_answers_a_message_in_its_thread(aiohubot, flowdock):
     assert answer["thread_id"] == said["thread_id"]
 
 
-def test_it_hears_its_mention_and_knows_who_speaks(aiohubot, flowdock):
+def test_bot_reacts_to_a_mention_and_knows_the_author(aiohubot, flowdock):
     said = flowdock.say("@hubot who am i")
 
     assert answer_to(flowdock, aiohubot, said)["content"] == "@otto: you are otto"
 
 
-def test_it_answers_in_private(aiohubot, flowdock):
+def test_bot_answers_in_private(aiohubot, flowdock):
     me = flowdock.people["hubot"].id
     flowdock.call("POST", f"/private/{me}/messages", "ines", json={"event": "message", "content": "ping"})
 

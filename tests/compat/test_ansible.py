@@ -31,7 +31,7 @@ def module(pypi, tmp_path_factory):
     return run
 
 
-def test_the_inbox(module, flowdock):
+def test_message_is_posted_to_the_inbox(module, flowdock):
     answer = module(
         type="inbox", token=flowdock.push_token, msg="<p>All went <b>well</b></p>", from_address="ci@example.com",
         from_name="The playbook", source="ansible", subject="Deployed", project="tides", tags="deploy,prod",
@@ -44,7 +44,7 @@ def test_the_inbox(module, flowdock):
     assert {"deploy", "prod"} <= set(last["tags"])
 
 
-def test_the_chat(module, flowdock):
+def test_message_is_posted_to_the_chat(module, flowdock):
     answer = module(type="chat", token=flowdock.push_token, msg="Deployed", external_user_name="ansible", tags="deploy")
 
     assert answer["changed"] is True, answer
@@ -52,7 +52,7 @@ def test_the_chat(module, flowdock):
     assert (last["event"], last["content"], last["external_user_name"]) == ("message", "Deployed", "ansible")
 
 
-def test_a_token_that_is_none_fails(module):
+def test_wrong_token_fails_the_task(module):
     answer = module(type="chat", token="0" * 32, msg="Deployed", external_user_name="ansible")
 
     assert answer["failed"] is True

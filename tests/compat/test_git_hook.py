@@ -56,7 +56,7 @@ def test_commits_of_a_branch_are_activities_of_one_thread(push, flowdock):
     assert told[2]["thread"]["external_url"] == "https://git.test/tides"
 
 
-def test_a_branch_that_stays_has_a_thread_for_each_push(push, flowdock):
+def test_permanent_branch_has_a_thread_for_each_push(push, flowdock):
     push("refs/heads/main", "One")
     push("refs/heads/main", "Two")
 

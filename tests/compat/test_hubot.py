@@ -62,7 +62,7 @@ def answer_to(flowdock, said, event="message"):
     return found
 
 
-def test_it_finds_its_flows_and_itself(hubot, flowdock):
+def test_bot_finds_its_flows_and_itself(hubot, flowdock):
     log = hubot()
 
     assert "I have joined 1 of them" in log
@@ -70,7 +70,7 @@ def test_it_finds_its_flows_and_itself(hubot, flowdock):
     assert "wrong name" not in log
 
 
-def test_it_answers_a_message_in_its_thread(hubot, flowdock):
+def test_bot_answers_a_message_in_its_thread(hubot, flowdock):
     said = flowdock.say("hubot ping")
 
     answer = answer_to(flowdock, said)
@@ -78,13 +78,13 @@ def test_it_answers_a_message_in_its_thread(hubot, flowdock):
     assert answer["thread_id"] == said["thread_id"]
 
 
-def test_it_hears_its_mention_and_knows_who_speaks(hubot, flowdock):
+def test_bot_reacts_to_a_mention_and_knows_the_author(hubot, flowdock):
     said = flowdock.say("@hubot who am i")
 
     assert answer_to(flowdock, said)["content"] == "@otto: you are otto"
 
 
-def test_it_answers_in_the_thread_where_it_was_asked(hubot, flowdock):
+def test_bot_answers_in_the_thread_of_the_question(hubot, flowdock):
     activity = flowdock.thread("Hubot's thread")
     said = flowdock.call(
         "POST", f"/flows/acme/main/threads/{activity['thread_id']}/messages", "otto",
@@ -94,13 +94,13 @@ def test_it_answers_in_the_thread_where_it_was_asked(hubot, flowdock):
     assert answer_to(flowdock, said)["thread_id"] == activity["thread_id"]
 
 
-def test_it_speaks_to_a_room_by_its_path(hubot, flowdock):
+def test_bot_posts_to_a_room_by_its_path(hubot, flowdock):
     said = flowdock.say("How is the weather?")
 
     assert answer_to(flowdock, said)["content"] == "Fog, all day"
 
 
-def test_it_answers_in_private(hubot, flowdock):
+def test_bot_answers_in_private(hubot, flowdock):
     me = flowdock.people["hubot"].id
     flowdock.call("POST", f"/private/{me}/messages", "ines", json={"event": "message", "content": "ping"})
 
@@ -117,7 +117,7 @@ FlowMembership.objects.filter(flow__name__startswith="Added").delete()
 """
 
 
-def test_it_hears_a_flow_that_it_is_added_to_without_a_restart(hubot, flowdock):
+def test_bot_joins_a_new_flow_without_a_restart(hubot, flowdock):
     me = flowdock.people["hubot"].id
     flow = flowdock.call("POST", "/flows/acme", "ines", json={"name": f"Added {hubot().count('Reconnecting')}"}).json()
     path = flow["url"].removeprefix("https://api.flowdock.com")

@@ -25,7 +25,7 @@ def call(clients, flowdock):
     return called
 
 
-def test_flows_with_their_users(call, flowdock: Flowdock):
+def test_flows_are_listed_with_their_users(call, flowdock: Flowdock):
     answer = call("flows")
 
     ines = flowdock.people["ines"]
@@ -37,7 +37,7 @@ def test_flows_with_their_users(call, flowdock: Flowdock):
     assert {user["nick"] for user in flow["users"] if user["in_flow"]} == set(flowdock.people)
 
 
-def test_the_address_is_a_setting(call, flowdock):
+def test_url_of_the_api_is_a_setting(call, flowdock):
     answer = call(
         "flows",
         FLOWDOCK_API_URL=f"https://127.0.0.1:{flowdock.port}",
@@ -47,17 +47,17 @@ def test_the_address_is_a_setting(call, flowdock):
     assert answer["body"][0]["url"] == "https://api.flowdock.com/flows/acme/main"
 
 
-def test_signing_in_by_email_and_password(call, flowdock):
+def test_client_signs_in_with_email_and_password(call, flowdock):
     answer = call("flows", FLOWDOCK_EMAIL="otto@example.com", FLOWDOCK_LOGIN_PASSWORD=PASSWORD)
 
     assert answer["headers"]["flowdock-user"] == str(flowdock.people["otto"].id)
 
 
-def test_a_wrong_token(call):
+def test_wrong_token_is_an_error(call):
     assert call("flows", FLOWDOCK_TOKEN="0" * 32) == {"error": "Received status 401"}
 
 
-def test_a_chat_message_with_tags(call, flowdock):
+def test_chat_message_with_tags_is_posted(call, flowdock):
     said = call("message", flowdock.flow["id"], "Low tide at noon", ["tide"])
 
     assert said["body"]["id"] == flowdock.last()["id"]
@@ -67,7 +67,7 @@ def test_a_chat_message_with_tags(call, flowdock):
     assert "tide" in last["tags"]
 
 
-def test_a_comment(call, flowdock):
+def test_comment_is_posted(call, flowdock):
     parent = call("message", flowdock.flow["id"], "Who has the keys?", [])["body"]
 
     call("comment", flowdock.flow["id"], parent["id"], "I have", [])
@@ -79,7 +79,7 @@ def test_a_comment(call, flowdock):
     assert f"influx:{parent['id']}" in last["tags"]
 
 
-def test_a_message_in_a_thread(call, flowdock):
+def test_message_is_posted_to_a_thread(call, flowdock):
     posted = flowdock.thread("Warn before low tide")
 
     said = call("threadMessage", flowdock.flow["id"], posted["thread_id"], "On it", [])
@@ -89,7 +89,7 @@ def test_a_message_in_a_thread(call, flowdock):
     assert [message["event"] for message in listed] == ["activity", "message"]
 
 
-def test_a_private_message(call, flowdock):
+def test_private_message_is_sent(call, flowdock):
     otto = flowdock.people["otto"]
 
     assert "error" not in call("privateMessage", otto.id, "Between us", [])
@@ -99,13 +99,13 @@ def test_a_private_message(call, flowdock):
     assert seen[-1]["to"] == str(otto.id)
 
 
-def test_a_status(call, flowdock):
+def test_status_is_set(call, flowdock):
     call("status", flowdock.flow["id"], "Out at sea")
 
     assert (flowdock.last()["event"], flowdock.last()["content"]) == ("status", "Out at sea")
 
 
-def test_editing_a_message(call, flowdock):
+def test_message_is_edited(call, flowdock):
     said = call("message", flowdock.flow["id"], "Low tde", [])["body"]
 
     assert call("editMessage", "main", "acme", said["id"], {"content": "Low tide", "tags": ["tide"]})["body"] == {}
@@ -114,19 +114,19 @@ def test_editing_a_message(call, flowdock):
     assert (edited["content"], "tide" in edited["tags"], bool(edited["edited"])) == ("Low tide", True, True)
 
 
-def test_an_invitation(call, flowdock):
+def test_invitation_is_sent(call, flowdock):
     answer = call("invite", "main", "acme", "new@example.com", "Come in")
 
     assert (answer["status"], answer["body"]["state"], answer["body"]["email"]) == (201, "pending", "new@example.com")
 
 
-def test_deleting_a_message(call, flowdock):
+def test_message_is_deleted(call, flowdock):
     said = call("message", flowdock.flow["id"], "Never mind", [])["body"]
 
     assert call("delete", f"/flows/acme/main/messages/{said['id']}")["status"] == 200
 
 
-def test_the_stream_brings_what_is_said(clients, flowdock):
+def test_stream_receives_messages(clients, flowdock):
     token = flowdock.people["hubot"].token
     with hearing(clients.start("node_flowdock_stream.js", flowdock.flow["id"], FLOWDOCK_TOKEN=token)) as heard:
         heard.until(lambda said: said == "connected", "the stream to open")

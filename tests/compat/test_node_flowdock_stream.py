@@ -10,7 +10,7 @@ def clients(npm):
     return npm("flowdock-stream@1.1.1")
 
 
-def test_it_hears_and_speaks(clients, flowdock):
+def test_client_receives_and_posts_messages(clients, flowdock):
     token = flowdock.people["hubot"].token
     with hearing(clients.start("node_flowdock_stream_by_others.js", "Acme", "Main", FLOWDOCK_TOKEN=token)) as heard:
         ready = heard.until(lambda said: "ready" in said, "its list of flows")["ready"]

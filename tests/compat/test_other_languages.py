@@ -22,7 +22,7 @@ def basic(user, password=""):
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
-def test_go_flowdock_posts_parameters_in_the_query_and_nothing_in_the_body(send, flowdock):
+def test_go_flowdock_posts_parameters_in_the_query(send, flowdock):
     """wm/go-flowdock, with an OAuth token or a personal one."""
     headers = basic(flowdock.people["ines"].token)
     parameters = {"flow": flowdock.flow["id"], "event": "message", "content": "By Go", "tags": "a,b", "uuid": "go-1"}
@@ -37,7 +37,7 @@ def test_go_flowdock_posts_parameters_in_the_query_and_nothing_in_the_body(send,
     assert answer["content"] == {"title": "By Go", "text": "By Go too"}
 
 
-def test_the_jenkins_plugin_posts_a_form_and_takes_nothing_but_200(send, flowdock):
+def test_jenkins_plugin_posts_a_form_and_accepts_only_200(send, flowdock):
     """flowdock/jenkins-flowdock-plugin; tokens of several flows may stand in its settings, with commas."""
     form = {
         "subject": "tide-tables build 12 is fixed", "content": "<h3>tides</h3>Build: 12<br />", "project": "tides",
@@ -51,7 +51,7 @@ def test_the_jenkins_plugin_posts_a_form_and_takes_nothing_but_200(send, flowdoc
     assert flowdock.last()["content"]["subject"] == "tide-tables build 12 is fixed"
 
 
-def test_php_libraries_push_json(send, flowdock):
+def test_php_library_pushes_json(send, flowdock):
     """mremi/Flowdock sends all that it knows, with null for what is not set; bitdock the same without."""
     message = {"content": "By PHP", "external_user_name": "php", "tags": ["#ci"], "message_id": None, "thread_id": None}
 
@@ -61,7 +61,7 @@ def test_php_libraries_push_json(send, flowdock):
     assert flowdock.last()["content"] == "By PHP"
 
 
-def test_clj_flowdock_says_json_where_there_is_no_body(send, flowdock):
+def test_clj_flowdock_sends_a_json_content_type_without_a_body(send, flowdock):
     headers = basic(flowdock.people["ines"].token) | {"Content-Type": "application/json"}
 
     said = send(
@@ -74,7 +74,7 @@ def test_clj_flowdock_says_json_where_there_is_no_body(send, flowdock):
     assert send("DELETE", address, headers=headers).status_code == 200
 
 
-def test_curl_uploads_a_file_as_the_documentation_has_it(send, flowdock):
+def test_curl_uploads_a_file_as_documented(send, flowdock):
     answer = send(
         "POST", "/flows/acme/main/messages", headers=basic(flowdock.people["ines"].token),
         data={"event": "file"}, files={"content": ("low tide.png", b"no picture at all", "image/png")},
@@ -101,7 +101,7 @@ def test_curl_attaches_files_to_an_activity(send, flowdock):
     assert answer.json()["attachments"][0]["content_id"] == "file1"
 
 
-def test_a_commandline_helper_signs_in_by_the_password_grant(send, flowdock):
+def test_command_line_tool_signs_in_by_the_password_grant(send, flowdock):
     """It registers an application of its own first, with the person's password."""
     ines = flowdock.people["ines"]
     password = flowdock.stack.env["FLOWDOCK_PASSWORD"]

@@ -5,7 +5,7 @@ import pytest
 from .streams import hearing, said_until_heard
 
 
-def test_python_flowdock_posts_to_the_inbox_by_its_first_address(pypi, flowdock):
+def test_python_flowdock_posts_to_the_inbox_by_its_original_path(pypi, flowdock):
     clients = pypi("python-flowdock==0.1", "requests", "forbiddenfruit")
 
     answer = clients.run(
@@ -34,7 +34,7 @@ class TestApiWrapper:
             "flowdock_api_wrapper.py", calls={"connect": connect, "calls": calls, **more}
         )
 
-    def test_saying_showing_editing_and_deleting(self, flow, flowdock):
+    def test_messages_are_posted_shown_edited_and_deleted(self, flow, flowdock):
         (said,) = flow(["send", ["High water"], {"tags": ["tide"]}])
         shown, _, listed, _ = flow(
             ["show", [said["id"]], {}],
@@ -46,7 +46,7 @@ class TestApiWrapper:
         assert shown["content"] == "High water"
         assert [message["content"] for message in listed] == ["Higher water"]
 
-    def test_conditions_of_lists_go_in_the_body_of_a_get(self, flow, flowdock):
+    def test_filters_are_sent_in_the_body_of_a_get(self, flow, flowdock):
         flowdock.say("one")
         first, listed, _ = flow(
             ["send", ["two"], {}],
@@ -56,7 +56,7 @@ class TestApiWrapper:
 
         assert [message["id"] for message in listed] == [first["id"]]
 
-    def test_a_thread(self, flow, flowdock):
+    def test_thread_is_shown(self, flow, flowdock):
         thread_id = flowdock.thread("The wrapper's thread")["thread_id"]
         through = [["thread", thread_id]]
 
@@ -65,7 +65,7 @@ class TestApiWrapper:
         assert said["thread_id"] == thread_id
         assert [message["event"] for message in listed] == ["activity", "message"]
 
-    def test_files_up_and_down(self, flow, tmp_path):
+    def test_file_is_uploaded_and_downloaded(self, flow, tmp_path):
         path = tmp_path / "tide table.txt"
         path.write_text("03:12 low\n")
         (uploaded,) = flow(["upload", [str(path)], {}])
@@ -75,7 +75,7 @@ class TestApiWrapper:
 
         assert downloaded == "03:12 low\n"
 
-    def test_private_messages(self, wrapper, flowdock):
+    def test_private_messages_are_sent_and_listed(self, wrapper, flowdock):
         ines, otto = flowdock.people["ines"], flowdock.people["otto"]
         flowdock.call("POST", f"/private/{ines.id}/messages", "otto", json={"event": "message", "content": "Psst"})
 
@@ -110,14 +110,14 @@ class TestApiWrapper:
         )
         assert (sent["content"], edited["content"]) == ("Ahoy", "Ahoi")
 
-    def test_events(self, wrapper, flowdock):
+    def test_events_are_received(self, wrapper, flowdock):
         token = flowdock.people["ines"].token
         process = wrapper.start("flowdock_api_wrapper_events.py", "acme", "main", FLOWDOCK_TOKEN=token)
         with hearing(process) as heard:
             assert said_until_heard(flowdock, heard, "Ebb, told to the wrapper")["event"] == "message"
 
 
-def test_aioflowdock(pypi, flowdock):
+def test_aioflowdock_posts_and_receives_messages(pypi, flowdock):
     clients = pypi("aioflowdock==0.2.2", "aiohttp<4", "pyee<12")
     flow_id, otto = flowdock.flow["id"], flowdock.people["otto"].id
     parent = flowdock.say("Who sails today?")

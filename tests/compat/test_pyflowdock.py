@@ -21,7 +21,7 @@ def call(clients, flowdock):
     return called
 
 
-def test_a_mail_to_the_team_inbox(call, flowdock):
+def test_mail_is_posted_to_the_team_inbox(call, flowdock):
     assert call(
         "TeamInbox", source="Tide Tables", from_address="lea@example.com", from_name="Lea Cohen",
         subject="Spring tide", content="<p>On <b>Friday</b></p>", project="Harbour", tags="tide,moon",
@@ -37,7 +37,7 @@ def test_a_mail_to_the_team_inbox(call, flowdock):
     assert {"tide", "moon"} <= set(last["tags"])
 
 
-def test_a_chat_message_by_nobody_in_the_flow(call, flowdock):
+def test_chat_message_under_any_name_is_posted(call, flowdock):
     assert call("Chat", content="Built #412 ☂", external_user_name="builder", tags="build") is True
 
     last = flowdock.last()
@@ -46,14 +46,14 @@ def test_a_chat_message_by_nobody_in_the_flow(call, flowdock):
     assert "build" in last["tags"]
 
 
-def test_a_wrong_token(call):
+def test_wrong_token_is_an_error(call):
     said = call("Chat", token="0" * 32, content="Hello", external_user_name="builder")
 
     assert said.startswith("HTTPError: 40")
 
 
 @pytest.mark.parametrize("kind", ["JSONStream", "EventStream"])
-def test_streams(clients, flowdock, kind):
+def test_streams_receive_messages(clients, flowdock, kind):
     token = flowdock.people["ines"].token
     process = clients.start("pyflowdock_stream.py", kind, "acme/main", PYTHON2="1", FLOWDOCK_TOKEN=token)
     with hearing(process) as heard:

@@ -12,7 +12,7 @@ def call(ruby, flowdock):
     return called
 
 
-def test_a_mail_to_the_team_inbox(call, flowdock):
+def test_mail_is_posted_to_the_team_inbox(call, flowdock):
     assert call(
         "Flow", "push_to_team_inbox",
         {
@@ -26,7 +26,7 @@ def test_a_mail_to_the_team_inbox(call, flowdock):
     assert "storm" in last["tags"]
 
 
-def test_a_chat_message_and_its_comment(call, flowdock):
+def test_chat_message_and_its_comment_are_posted(call, flowdock):
     assert call("Flow", "push_to_chat", {"content": "Built", "external_user_name": "ci"}) is True
     parent = flowdock.last()
 
@@ -37,14 +37,14 @@ def test_a_chat_message_and_its_comment(call, flowdock):
     assert f"influx:{parent['id']}" in flowdock.last()["tags"]
 
 
-def test_what_is_wrong_is_told_field_by_field(call):
+def test_errors_are_reported_by_field(call):
     said = call("Flow", "push_to_chat", {"content": "x" * 9000, "external_user_name": "ci"})
 
     assert said["error"].startswith("Flowdock::ApiError: Flowdock API returned error:\nStatus: 400")
     assert "Errors:\ncontent: " in said["error"]
 
 
-def test_a_person_speaks(call, flowdock):
+def test_person_posts_to_the_chat(call, flowdock):
     said = call("Client", "chat_message", {"flow": flowdock.flow["id"], "content": "Ahoy", "tags": ["sea"]})
     assert said["id"] == flowdock.last()["id"]
 
@@ -52,7 +52,7 @@ def test_a_person_speaks(call, flowdock):
     assert call("Client", "chat_message", comment)["event"] == "comment"
 
 
-def test_a_private_message(call, flowdock):
+def test_private_message_is_sent(call, flowdock):
     answer = call("Client", "private_message", {"user_id": flowdock.people["otto"].id, "content": "By gem"})
 
     assert "error" not in answer
@@ -60,7 +60,7 @@ def test_a_private_message(call, flowdock):
     assert seen[-1]["content"] == "By gem"
 
 
-def test_an_integration_posts_to_its_thread(call, flowdock):
+def test_integration_posts_to_its_thread(call, flowdock):
     answer = call(
         "Client", "post_to_thread",
         [{
@@ -75,7 +75,7 @@ def test_an_integration_posts_to_its_thread(call, flowdock):
     assert flowdock.last()["thread"]["status"] == {"color": "green", "value": "live"}
 
 
-def test_any_call(call, flowdock):
+def test_any_call_can_be_made(call, flowdock):
     assert [flow["name"] for flow in call("Client", "get", ["/flows"])] == ["Main"]
     said = call("Client", "post", ["/flows/acme/main/messages", {"event": "message", "content": "By post"}])
     assert call("Client", "put", [f"/flows/acme/main/messages/{said['id']}", {"content": "By put"}]) == {}

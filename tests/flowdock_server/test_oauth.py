@@ -62,7 +62,7 @@ def token_from(response) -> dict:
     return dict(parse_qsl(response.content.decode()))
 
 
-def test_who_is_not_signed_in_signs_in_first_and_comes_back(client, world):
+def test_signed_out_person_signs_in_first_and_returns(client, world):
     response = client.get(authorize_address())
 
     assert response.status_code == 302
@@ -70,7 +70,7 @@ def test_who_is_not_signed_in_signs_in_first_and_comes_back(client, world):
     assert parse_qs(address.query)["next"] == [authorize_address()]
 
 
-def test_the_consent_page_names_application_scopes_and_account(browser):
+def test_consent_page_shows_application_scopes_and_account(browser):
     response = browser.get(authorize_address(scope="integration,flow"))
 
     page = response.content.decode()
@@ -83,7 +83,7 @@ def test_the_consent_page_names_application_scopes_and_account(browser):
     assert "form-action 'self' https://lights.test" in response["Content-Security-Policy"]
 
 
-def test_the_consent_page_lists_what_was_allowed_before_and_has_not_ended(browser, world):
+def test_consent_page_lists_scopes_that_are_still_granted(browser, world):
     assert "already allowed" not in browser.get(authorize_address(scope="flow")).content.decode()
     access_token(world.ines, world.application, "profile integration")
     access_token(world.ines, world.application, "private", lasts=timedelta(hours=-1))
@@ -95,7 +95,7 @@ def test_the_consent_page_lists_what_was_allowed_before_and_has_not_ended(browse
     assert "You have also allowed: See your profile · Connect services" in response.content.decode()
 
 
-def test_the_consent_page_marks_what_it_asks_for_again_and_lists_it_once(browser, world):
+def test_consent_page_marks_granted_scopes_and_lists_them_once(browser, world):
     access_token(world.ines, world.application, "profile integration")
 
     page = browser.get(authorize_address(scope="flow profile integration")).content.decode()
@@ -108,7 +108,7 @@ def test_the_consent_page_marks_what_it_asks_for_again_and_lists_it_once(browser
         assert "You have also allowed" not in each
 
 
-def test_no_scope_means_flow_and_private(browser):
+def test_scope_defaults_to_flow_and_private(browser):
     response = browser.get(authorize_address(scope=None))
 
     assert [scope.name for scope in response.context["scopes"]] == ["flow", "private"]
@@ -125,7 +125,7 @@ def test_allowing_redirects_with_code_and_state(browser):
 
 
 @pytest.mark.parametrize("answer", [{"allow": "no"}, {}])
-def test_denying_tells_the_application(browser, answer):
+def test_denying_redirects_to_the_application_with_an_error(browser, answer):
     response = browser.post(authorize_address(), answer)
 
     query = parse_qs(urlsplit(response["Location"]).query)
@@ -134,13 +134,13 @@ def test_denying_tells_the_application(browser, answer):
     assert not get_grant_model().objects.exists()
 
 
-def test_consent_is_asked_each_time(browser):
+def test_consent_is_asked_every_time(browser):
     allow(browser)
 
     assert browser.get(authorize_address()).status_code == 200
 
 
-def test_consent_needs_the_forms_own_token(world):
+def test_consent_form_requires_a_csrf_token(world):
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(world.ines)
 
@@ -161,7 +161,7 @@ def test_consent_needs_the_forms_own_token(world):
         {"redirect_uri": "nonsense"},
     ],
 )
-def test_a_wrong_client_or_redirect_uri_is_a_page_and_never_a_redirect(browser, changes):
+def test_wrong_client_or_redirect_uri_is_a_page_and_never_a_redirect(browser, changes):
     for response in (
         browser.get(authorize_address(**changes)),
         browser.post(authorize_address(**changes), {"allow": "yes"}),
@@ -180,7 +180,7 @@ def test_a_wrong_client_or_redirect_uri_is_a_page_and_never_a_redirect(browser, 
         ({"response_type": None}, "invalid_request"),
     ],
 )
-def test_other_mistakes_go_back_to_the_application(browser, changes, error):
+def test_other_errors_redirect_to_the_application(browser, changes, error):
     response = browser.get(authorize_address(**changes))
 
     query = parse_qs(urlsplit(response["Location"]).query)
@@ -188,13 +188,13 @@ def test_other_mistakes_go_back_to_the_application(browser, changes, error):
     assert (query["error"], query["state"]) == ([error], ["s t/a"])
 
 
-def test_without_a_redirect_uri_the_registered_one_is_used(browser):
+def test_registered_redirect_uri_is_the_default(browser):
     response = browser.post(authorize_address(redirect_uri=None), {"allow": "yes"})
 
     assert response["Location"].startswith("https://lights.test/callback?code=")
 
 
-def test_a_code_becomes_a_token_in_form_encoding(client, browser, world):
+def test_code_is_exchanged_for_a_form_encoded_token(client, browser, world):
     token = token_from(client.post("/oauth/token", exchange(allow(browser))))
 
     assert token.pop("access_token")
@@ -205,7 +205,7 @@ def test_a_code_becomes_a_token_in_form_encoding(client, browser, world):
     }
 
 
-def test_json_is_answered_to_who_asks_for_it(client, browser):
+def test_token_response_is_json_if_the_client_accepts_it(client, browser):
     response = client.post("/oauth/token", exchange(allow(browser)), headers={"Accept": "application/json"})
 
     assert response["Content-Type"].startswith("application/json")
@@ -217,12 +217,12 @@ def test_json_is_answered_to_who_asks_for_it(client, browser):
     assert read["access_token"] == response.json()["access_token"]
 
 
-def test_a_json_body_and_a_query_do_as_well(client, browser):
+def test_token_request_can_be_json_or_a_query(client, browser):
     assert token_from(post(client, "/oauth/token", exchange(allow(browser))))["access_token"]
     assert token_from(client.post("/oauth/token?" + urlencode(exchange(allow(browser)))))["access_token"]
 
 
-def test_the_token_opens_the_api_as_the_person(client, browser, world):
+def test_access_token_calls_the_api_as_the_person(client, browser, world):
     token = token_from(client.post("/oauth/token", exchange(allow(browser))))["access_token"]
 
     for response in (
@@ -234,7 +234,7 @@ def test_the_token_opens_the_api_as_the_person(client, browser, world):
         assert response["Flowdock-User"] == str(world.ines.pk)
 
 
-def test_a_code_works_once(client, browser):
+def test_code_works_once(client, browser):
     code = allow(browser)
     client.post("/oauth/token", exchange(code))
 
@@ -244,7 +244,7 @@ def test_a_code_works_once(client, browser):
 
 
 @pytest.mark.parametrize("scope", ["flow", "flow offline_access"])
-def test_a_second_use_of_a_code_ends_what_the_first_one_got(client, browser, scope):
+def test_second_use_of_a_code_revokes_its_tokens(client, browser, scope):
     code = allow(browser, scope=scope)
     token = token_from(client.post("/oauth/token", exchange(code)))
     if "refresh_token" in token:
@@ -276,7 +276,7 @@ def no_new_access_token():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("scope", ["flow", "flow offline_access"])
-def test_two_uses_of_a_code_at_once_leave_no_token_that_works(browser, scope):
+def test_concurrent_uses_of_a_code_leave_no_valid_token(browser, scope):
     code = allow(browser, scope=scope)
 
     def use():
@@ -301,7 +301,7 @@ def test_two_uses_of_a_code_at_once_leave_no_token_that_works(browser, scope):
         assert Client().post("/oauth/token", again).status_code == 400
 
 
-def test_an_expired_code_is_refused(client, browser):
+def test_expired_code_is_refused(client, browser):
     code = allow(browser)
     get_grant_model().objects.update(expires=timezone.now() - timedelta(seconds=1))
 
@@ -323,7 +323,7 @@ def test_an_expired_code_is_refused(client, browser):
         ({"grant_type": "implicit"}, 400, "unsupported_grant_type"),
     ],
 )
-def test_a_wrong_exchange_is_refused_in_both_formats(client, browser, changes, status, error):
+def test_invalid_exchange_is_refused_in_both_formats(client, browser, changes, status, error):
     wrong = exchange(allow(browser)) | changes
 
     as_form = client.post("/oauth/token", wrong)
@@ -336,7 +336,7 @@ def test_a_wrong_exchange_is_refused_in_both_formats(client, browser, changes, s
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b'{"code": {"a": 1}}', b"\xff", b'{"code": "\\ud800"}'])
-def test_unreadable_token_requests_are_refused(client, world, body):
+def test_unreadable_token_request_is_refused(client, world, body):
     response = client.post(
         "/oauth/token", body, content_type="application/json", headers={"Accept": "application/json"}
     )
@@ -345,7 +345,7 @@ def test_unreadable_token_requests_are_refused(client, world, body):
     assert response.json()["error"]
 
 
-def test_a_refresh_token_is_given_for_offline_access_only_and_works_once(client, browser):
+def test_refresh_token_requires_offline_access_and_works_once(client, browser):
     without = token_from(client.post("/oauth/token", exchange(allow(browser))))
     offline = token_from(client.post("/oauth/token", exchange(allow(browser, scope="flow offline_access"))))
     refresh = {
@@ -366,7 +366,7 @@ def test_a_refresh_token_is_given_for_offline_access_only_and_works_once(client,
     assert client.post("/oauth/token", refresh).status_code == 400
 
 
-def test_a_password_becomes_a_token(client, world):
+def test_password_is_exchanged_for_a_token(client, world):
     password = {
         "grant_type": "password",
         "username": "Ines@example.com",
@@ -380,7 +380,7 @@ def test_a_password_becomes_a_token(client, world):
     assert client.post("/oauth/token", password | {"password": "wrong"}).status_code == 400
 
 
-def test_out_of_band_the_code_is_in_the_address_and_on_the_page(client, browser, world):
+def test_out_of_band_code_is_in_the_url_and_on_the_page(client, browser, world):
     Application.objects.update(redirect_uris=OUT_OF_BAND)
 
     response = browser.post(authorize_address(redirect_uri=OUT_OF_BAND), {"allow": "yes"})
@@ -392,7 +392,7 @@ def test_out_of_band_the_code_is_in_the_address_and_on_the_page(client, browser,
     assert browser.get(f"/oauth/authorize/{code}").status_code == 404
 
 
-def test_denying_out_of_band_is_a_page(browser):
+def test_denying_an_out_of_band_request_shows_a_page(browser):
     Application.objects.update(redirect_uris=OUT_OF_BAND)
 
     response = browser.post(authorize_address(redirect_uri=OUT_OF_BAND), {"allow": "no"})
@@ -401,7 +401,7 @@ def test_denying_out_of_band_is_a_page(browser):
     assert "You did not allow" in response.content.decode()
 
 
-def test_anothers_code_is_not_shown(browser, world):
+def test_code_of_another_person_is_not_shown(browser, world):
     Application.objects.update(redirect_uris=OUT_OF_BAND)
     address = browser.post(authorize_address(redirect_uri=OUT_OF_BAND), {"allow": "yes"})["Location"]
     otto = Client()
@@ -410,7 +410,7 @@ def test_anothers_code_is_not_shown(browser, world):
     assert otto.get(address).status_code == 404
 
 
-def test_no_token_and_no_secret_can_be_read_in_the_database(client, browser):
+def test_tokens_and_secrets_are_not_stored_in_plain_text(client, browser):
     token = token_from(client.post("/oauth/token", exchange(allow(browser, scope="flow offline_access"))))
 
     rows = [
@@ -423,7 +423,7 @@ def test_no_token_and_no_secret_can_be_read_in_the_database(client, browser):
         assert secret not in kept
 
 
-def test_a_rotated_secret_replaces_the_old_one(client, browser, world):
+def test_new_client_secret_replaces_the_old_one(client, browser, world):
     secret = world.application.rotate_secret()
 
     assert client.post("/oauth/token", exchange(allow(browser))).status_code == 401
@@ -449,13 +449,13 @@ PASSWORD = {
         ("integration, flow", "integration,flow"),
     ],
 )
-def test_scopes_are_joined_by_blanks_or_commas_and_have_a_default(client, world, asked, granted):
+def test_scopes_are_separated_by_spaces_or_commas_and_have_a_default(client, world, asked, granted):
     body = PASSWORD | ({} if asked is None else {"scope": asked})
 
     assert token_from(client.post("/oauth/token", body))["scope"] == granted
 
 
-def test_the_password_grant_refreshes_for_offline_access_only(client, world):
+def test_password_grant_gives_a_refresh_token_for_offline_access_only(client, world):
     assert "refresh_token" not in token_from(client.post("/oauth/token", PASSWORD))
     offline = token_from(client.post("/oauth/token", PASSWORD | {"scope": "flow offline_access"}))
 
@@ -465,7 +465,7 @@ def test_the_password_grant_refreshes_for_offline_access_only(client, world):
     assert client.get("/flows", headers={"Authorization": f"Bearer {renewed['access_token']}"}).status_code == 200
 
 
-def test_a_refresh_token_that_comes_twice_ends_what_it_led_to(client, world):
+def test_reused_refresh_token_revokes_its_tokens(client, world):
     """Whoever has stolen one and whoever it was stolen from cannot be told apart: both sign in again."""
     offline = token_from(client.post("/oauth/token", PASSWORD | {"scope": "flow offline_access"}))
     again = PASSWORD | {"grant_type": "refresh_token", "refresh_token": offline["refresh_token"]}
@@ -500,7 +500,7 @@ def meanwhile():
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json"])
-def test_of_two_who_come_at_once_with_one_refresh_token_one_is_refused(client, world, meanwhile, accept):
+def test_concurrent_use_of_a_refresh_token_succeeds_once(client, world, meanwhile, accept):
     offline = token_from(client.post("/oauth/token", PASSWORD | {"scope": "flow offline_access"}))
     again = PASSWORD | {"grant_type": "refresh_token", "refresh_token": offline["refresh_token"]}
     tokens = get_refresh_token_model().objects
@@ -513,7 +513,7 @@ def test_of_two_who_come_at_once_with_one_refresh_token_one_is_refused(client, w
     assert tokens.filter(revoked=None).count() == 0
 
 
-def test_of_two_who_come_at_once_with_one_code_one_is_refused(client, browser, meanwhile):
+def test_concurrent_use_of_a_code_succeeds_once(client, browser, meanwhile):
     code = allow(browser)
 
     with meanwhile("oauth2_provider_grant", lambda: get_grant_model().objects.all().delete()):
@@ -523,7 +523,7 @@ def test_of_two_who_come_at_once_with_one_code_one_is_refused(client, browser, m
     assert not get_access_token_model().objects.exists()
 
 
-def test_a_form_in_another_charset_is_read(client, world):
+def test_form_in_another_charset_is_read(client, world):
     world.ines.set_password("pässwörd 1")
     world.ines.save()
     form = urlencode(PASSWORD | {"password": "pässwörd 1"}, encoding="latin-1")
@@ -533,7 +533,7 @@ def test_a_form_in_another_charset_is_read(client, world):
     assert token_from(response)["access_token"]
 
 
-def test_too_many_parameters_are_refused_in_the_same_form(client, world):
+def test_too_many_parameters_are_refused_in_the_same_format(client, world):
     response = client.post("/oauth/token?" + "&".join(f"a{number}=1" for number in range(2000)))
 
     assert response.status_code == 400
@@ -552,7 +552,7 @@ def test_too_many_parameters_are_refused_in_the_same_form(client, world):
     ],
 )
 @pytest.mark.parametrize("accept", ["*/*", "application/json"])
-def test_a_wrong_request_for_a_token_says_what_is_wrong(client, world, changes, error, accept):
+def test_invalid_token_request_says_what_is_wrong(client, world, changes, error, accept):
     response = client.post("/oauth/token", PASSWORD | changes, headers={"Accept": accept})
 
     if accept == "*/*":
@@ -564,7 +564,7 @@ def test_a_wrong_request_for_a_token_says_what_is_wrong(client, world, changes, 
     assert (response.status_code, answer["error"]) == (400, error)
 
 
-def test_somebody_who_is_blocked_gets_no_token(client, world):
+def test_closed_account_gets_no_token(client, world):
     world.ines.is_active = False
     world.ines.save()
 
@@ -572,7 +572,7 @@ def test_somebody_who_is_blocked_gets_no_token(client, world):
 
 
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke"])
-def test_keys_are_asked_for_by_post_only(client, world, path):
+def test_token_endpoints_accept_only_post(client, world, path):
     as_form, as_json = client.get(path), client.get(path, headers={"Accept": "application/json"})
 
     assert as_form.status_code == as_json.status_code == 405
@@ -581,7 +581,7 @@ def test_keys_are_asked_for_by_post_only(client, world, path):
     assert client.post(path, b"<xml/>", content_type="text/xml").status_code == 415
 
 
-def test_a_redirect_uri_that_is_left_out_twice_is_the_registered_one(client, browser):
+def test_redirect_uri_can_be_left_out_of_both_requests(client, browser):
     code = allow(browser, redirect_uri=None)
     body = exchange(code)
     del body["redirect_uri"]
@@ -591,7 +591,7 @@ def test_a_redirect_uri_that_is_left_out_twice_is_the_registered_one(client, bro
 
 @pytest.mark.parametrize("hint", [None, "access_token", "refresh_token", "nonsense"])
 @pytest.mark.parametrize("which", ["access_token", "refresh_token"])
-def test_an_application_gives_a_token_back(client, world, which, hint):
+def test_application_can_revoke_its_token(client, world, which, hint):
     offline = token_from(client.post("/oauth/token", PASSWORD | {"scope": "flow offline_access"}))
     keys = {"client_id": "build-lights", "client_secret": SECRET}
 
@@ -606,7 +606,7 @@ def test_an_application_gives_a_token_back(client, world, which, hint):
     assert client.post("/oauth/token", again | keys).status_code == 400
 
 
-def test_nobody_gives_back_anothers_token(client, world):
+def test_application_cannot_revoke_tokens_of_others(client, world):
     other = Application.objects.create(
         name="Other",
         client_id="other",
@@ -627,7 +627,7 @@ def test_nobody_gives_back_anothers_token(client, world):
     assert client.get("/flows", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
-def test_what_a_person_takes_back_in_the_account_is_dead_at_once(client, browser, world):
+def test_access_revoked_in_the_account_ends_immediately(client, browser, world):
     token = token_from(client.post("/oauth/token", exchange(allow(browser, scope="flow offline_access"))))
     pending = allow(browser)
 
@@ -640,5 +640,5 @@ def test_what_a_person_takes_back_in_the_account_is_dead_at_once(client, browser
     assert client.post("/oauth/token", exchange(pending)).status_code == 400
 
 
-def test_the_v1_prefix_leads_here_too(client, browser):
+def test_v1_prefix_works_for_oauth(client, browser):
     assert token_from(client.post("/v1/oauth/token", exchange(allow(browser))))["access_token"]

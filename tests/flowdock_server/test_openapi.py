@@ -36,7 +36,7 @@ def call(client: Client, method: str, path: str, **headers: str):
     return getattr(client, method)(path, headers=headers, **body)
 
 
-def test_the_description_is_an_openapi_document(client, db):
+def test_document_is_valid_openapi(client, db):
     response = client.get("/openapi.json")
 
     document = response.json()
@@ -54,7 +54,7 @@ def test_the_description_is_an_openapi_document(client, db):
             assert named == set(re.findall(r"{(\w+)}", path))
 
 
-def test_what_it_refers_to_is_there(client, db):
+def test_all_references_exist(client, db):
     document = client.get("/openapi.json").json()
 
     def walk(value):
@@ -91,7 +91,7 @@ def routes(patterns, prefix="") -> set[str]:
     return found
 
 
-def test_every_address_of_the_api_is_described():
+def test_all_paths_of_the_api_are_described():
     of_pages = re.compile(r"/(app|account|login|join|invitations|oauth/authorize|sign-up|downloads|openapi|$)")
     addresses = {path for path in routes(get_resolver().url_patterns) if not of_pages.match(path)}
 
@@ -101,7 +101,7 @@ def test_every_address_of_the_api_is_described():
 
 
 @pytest.mark.parametrize(("method", "path"), ALL)
-def test_a_call_has_three_spellings_and_cors(world, method, path):
+def test_each_call_has_all_spellings_and_cors(world, method, path):
     """Whoever has no key gets the same answer at each."""
     if path.startswith("/files/"):
         spellings = [address(path), "/v1" + address(path)]  # the ending is the file's
@@ -122,7 +122,7 @@ def test_a_call_has_three_spellings_and_cors(world, method, path):
 @pytest.mark.parametrize(
     ("method", "path", "security"), [pytest.param(*each, id=f"{each[0]} {each[1]}") for each in BY_KEY]
 )
-def test_a_call_needs_a_key_and_one_of_its_scopes(world, with_scopes, method, path, security):
+def test_each_call_requires_a_key_and_one_of_its_scopes(world, with_scopes, method, path, security):
     accepted = {scope for key in security for scope in key.get("OAuth2", [])}
 
     assert call(Client(), method, address(path)).status_code == 401
@@ -136,7 +136,7 @@ def test_a_call_needs_a_key_and_one_of_its_scopes(world, with_scopes, method, pa
         assert "requires the scope" not in allowed.content.decode()
 
 
-def test_the_description_names_the_scopes_that_the_table_has():
+def test_scopes_are_those_of_the_table():
     table: dict[tuple[str, str], set[str]] = {}
     for call, method, path in rows():
         if not call.stream and call.allowed:
@@ -160,7 +160,7 @@ def own_text(operation: dict) -> str:
     )[0]
 
 
-def test_every_operation_and_parameter_is_described_in_words_of_its_own():
+def test_each_operation_and_parameter_has_its_own_description():
     """Read alone, it says what the call does, with its keys, parameters, answers and errors."""
     texts = {(method, path): own_text(operation) for method, path, operation in OPERATIONS}
     distinct = []
@@ -186,7 +186,7 @@ def test_every_operation_and_parameter_is_described_in_words_of_its_own():
             assert code < 400 or response["description"] in errors, (method, path, code)
 
 
-def test_the_text_of_a_call_names_the_fields_of_its_body():
+def test_description_names_the_fields_of_the_body():
     (text,) = (operation["description"] for _, path, operation in OPERATIONS if path == "/oauth/token")
     assert "`grant_type`, `client_id`, `client_secret`, optionally `code`" in text
     (text,) = (
@@ -198,7 +198,7 @@ def test_the_text_of_a_call_names_the_fields_of_its_body():
     assert "Returns 201 with `FlowShape`." in text
 
 
-def test_files_are_posted_as_parts_of_forms():
+def test_files_are_described_as_parts_of_forms():
     parts = "multipart/form-data"
     takers = {path for _, path, operation in OPERATIONS if parts in operation.get("requestBody", {}).get("content", {})}
 
@@ -211,7 +211,7 @@ def test_files_are_posted_as_parts_of_forms():
     }
 
 
-def test_every_put_is_a_patch_too():
+def test_each_put_is_also_a_patch():
     by_path: dict[str, set[str]] = {}
     for method, path, _ in OPERATIONS:
         by_path.setdefault(path, set()).add(method)
@@ -222,7 +222,7 @@ def test_every_put_is_a_patch_too():
 
 @pytest.mark.parametrize("method", ["put", "patch"])
 @pytest.mark.parametrize("way", ["json", "form", "query", "brackets"])
-def test_parameters_come_by_every_way(world, as_person, method, way):
+def test_parameters_are_read_from_json_form_query_and_brackets(world, as_person, method, way):
     ines = as_person(world.ines)
     change = {"nick": "ira"}
     path = f"/users/{world.ines.pk}"

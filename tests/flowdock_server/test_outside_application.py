@@ -63,7 +63,7 @@ class Outside:
         return requests.request(method, address, json=body or None, headers=self.key, timeout=PATIENCE)
 
 
-def test_profile_and_integration_are_enough_to_set_up_configure_and_remove(server: Server) -> None:
+def test_profile_and_integration_allow_set_up_configuration_and_removal(server: Server) -> None:
     outside = Outside(server)
     token = outside.authorize(outside.register(), "profile+integration")
     assert set(token["scope"].split()) == {"profile", "integration"}
@@ -99,7 +99,7 @@ def test_profile_and_integration_are_enough_to_set_up_configure_and_remove(serve
     assert outside.call("GET", source["url"]).status_code == 404
 
 
-def test_profile_and_integration_open_nothing_else(server: Server) -> None:
+def test_profile_and_integration_allow_nothing_else(server: Server) -> None:
     outside = Outside(server)
     outside.authorize(outside.register(), "profile+integration")
 

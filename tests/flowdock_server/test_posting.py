@@ -13,7 +13,7 @@ def token(connect):
     return connect()[1]
 
 
-def test_an_activity_is_stored_and_answered_whole(client, world, connect):
+def test_activity_is_stored_and_returned_with_all_fields(client, world, connect):
     source, token = connect()
 
     response = post(client, "/messages", activity(flow_token=token, uuid="u-1"))
@@ -51,7 +51,7 @@ def test_an_activity_is_stored_and_answered_whole(client, world, connect):
     assert thread["initial_message"] == 1
 
 
-def test_the_same_key_is_the_same_thread_and_takes_the_new_state(client, token):
+def test_same_key_updates_the_same_thread(client, token):
     first = post(client, "/messages", activity(flow_token=token)).json()
     state = {"title": "Warn before low tide", "status": {"value": "merged", "color": "purple"}}
 
@@ -64,7 +64,7 @@ def test_the_same_key_is_the_same_thread_and_takes_the_new_state(client, token):
     assert Thread.objects.get().last_title == "merged"
 
 
-def test_a_known_thread_needs_no_state_and_keeps_its_own(client, token):
+def test_existing_thread_keeps_its_state_if_none_is_sent(client, token):
     post(client, "/messages", activity(flow_token=token))
     comment = activity(flow_token=token, event="discussion", title="commented", body="<p>Fine</p>")
     del comment["thread"]
@@ -75,7 +75,7 @@ def test_a_known_thread_needs_no_state_and_keeps_its_own(client, token):
     assert answer["thread"]["external_comments"] == 1
 
 
-def test_two_sources_may_use_the_same_key_for_threads_of_their_own(client, connect):
+def test_two_sources_can_use_the_same_key_for_different_threads(client, connect):
     threads = {
         post(client, "/messages", activity(flow_token=connect(name=name)[1])).json()["thread_id"] for name in ("a", "b")
     }
@@ -83,7 +83,7 @@ def test_two_sources_may_use_the_same_key_for_threads_of_their_own(client, conne
     assert len(threads) == 2
 
 
-def test_flowdocks_own_thread_id_reaches_the_thread(client, token):
+def test_thread_id_of_the_api_finds_the_thread(client, token):
     thread_id = post(client, "/messages", activity(flow_token=token)).json()["thread_id"]
     by_id = activity(flow_token=token, thread_id=thread_id)
     del by_id["external_thread_id"]
@@ -91,7 +91,7 @@ def test_flowdocks_own_thread_id_reaches_the_thread(client, token):
     assert post(client, "/messages", by_id).json()["thread_id"] == thread_id
 
 
-def test_a_source_cannot_change_the_thread_of_another(client, connect):
+def test_source_cannot_change_the_thread_of_another_source(client, connect):
     thread_id = post(client, "/messages", activity(flow_token=connect()[1])).json()["thread_id"]
     foreign = activity(flow_token=connect(name="octo/other")[1], thread_id=thread_id)
 
@@ -102,7 +102,7 @@ def test_a_source_cannot_change_the_thread_of_another(client, connect):
     assert Message.objects.count() == 1
 
 
-def test_a_repeated_uuid_is_the_first_message_again(client, token):
+def test_repeated_uuid_returns_the_first_message(client, token):
     first = post(client, "/messages", activity(flow_token=token, uuid="u-1")).json()
 
     again = post(client, "/messages", activity(flow_token=token, uuid="u-1", title="something else"))
@@ -113,14 +113,14 @@ def test_a_repeated_uuid_is_the_first_message_again(client, token):
     assert post(client, "/messages", activity(flow_token=token, uuid="u-2")).json()["id"] == first["id"] + 1
 
 
-def test_a_uuid_belongs_to_the_source_that_made_it(client, connect):
+def test_uuid_is_unique_within_its_source(client, connect):
     for name in ("a", "b"):
         post(client, "/messages", activity(flow_token=connect(name=name)[1], uuid="u-1"))
 
     assert Message.objects.count() == 2
 
 
-def test_who_waits_for_the_message_gets_200(client, token):
+def test_client_that_waits_for_the_message_gets_200(client, token):
     response = post(client, "/messages", activity(flow_token=token), headers={"X-flowdock-wait-for-message": "true"})
 
     assert response.status_code == 200
@@ -128,7 +128,7 @@ def test_who_waits_for_the_message_gets_200(client, token):
     assert response.json()["id"] == 1
 
 
-def test_a_setting_answers_202_with_an_empty_json_value(client, token, settings):
+def test_setting_answers_202_with_an_empty_object(client, token, settings):
     settings.ANSWER_POSTS_WITH_202_AND_JSON = True
 
     response = post(client, "/messages", activity(flow_token=token))
@@ -137,7 +137,7 @@ def test_a_setting_answers_202_with_an_empty_json_value(client, token, settings)
     assert Message.objects.count() == 1
 
 
-def test_a_setting_answers_202_without_a_body(client, token, settings):
+def test_setting_answers_202_without_a_body(client, token, settings):
     settings.ANSWER_POSTS_WITH_202 = True
 
     response = post(client, "/messages", activity(flow_token=token))
@@ -147,7 +147,7 @@ def test_a_setting_answers_202_without_a_body(client, token, settings):
     assert Message.objects.count() == 1
 
 
-def test_october_2014s_clients_say_token_and_thread_id(client, token):
+def test_clients_of_october_2014_send_token_and_thread_id(client, token):
     old = activity(token=token, thread_id="poll-7")
     del old["external_thread_id"]
 
@@ -158,14 +158,14 @@ def test_october_2014s_clients_say_token_and_thread_id(client, token):
     assert Thread.objects.get().external_thread_id == "poll-7"
 
 
-def test_activities_takes_no_chat(client, token):
+def test_activities_path_accepts_no_chat_messages(client, token):
     response = post(client, "/activities", {"flow_token": token, "event": "message", "content": "Hello"})
 
     assert response.status_code == 400
     assert list(response.json()["errors"]) == ["event"]
 
 
-def test_a_form_with_brackets_says_the_same_as_json(client, token):
+def test_form_with_brackets_is_the_same_as_json(client, token):
     form = {
         "flow_token": token,
         "event": "activity",
@@ -187,7 +187,7 @@ def test_a_form_with_brackets_says_the_same_as_json(client, token):
     assert answer["thread"]["fields"] == [{"label": "Branch", "value": "low-tide"}, {"label": "Size", "value": "small"}]
 
 
-def test_parameters_in_the_query_of_an_empty_post_count(client, token):
+def test_query_of_a_post_without_a_body_is_read(client, token):
     response = client.post(
         f"/messages.json?flow_token={token}&event=activity&title=opened&external_thread_id=1"
         "&author[name]=Lea&thread[title]=Tide"
@@ -197,7 +197,7 @@ def test_parameters_in_the_query_of_an_empty_post_count(client, token):
     assert response.json()["thread"]["title"] == "Tide"
 
 
-def test_a_removed_source_is_gone_for_ever(client, connect):
+def test_token_of_a_removed_source_is_gone(client, connect):
     source, token = connect()
     source.remove()
 
@@ -211,7 +211,7 @@ def test_a_removed_source_is_gone_for_ever(client, connect):
     assert not Message.objects.exists()
 
 
-def test_an_unknown_flow_token_is_unauthorized(client, world):
+def test_unknown_flow_token_is_unauthorized(client, world):
     response = post(client, "/messages", activity(flow_token="0" * 32))
 
     assert (response.status_code, response.json()) == (401, {"message": "Unauthorized"})
@@ -240,7 +240,7 @@ def test_an_unknown_flow_token_is_unauthorized(client, world):
         ({"event": "comment", "content": "x", "message": 99}, "message", "must be the id of a message in this flow"),
     ],
 )
-def test_what_cannot_be_posted_is_refused_with_the_field_and_the_reason(client, token, change, field, reason):
+def test_invalid_message_is_refused_with_the_field_and_the_reason(client, token, change, field, reason):
     response = post(client, "/messages", activity(flow_token=token, **change))
 
     assert response.status_code == 400
@@ -251,7 +251,7 @@ def test_what_cannot_be_posted_is_refused_with_the_field_and_the_reason(client, 
     assert not Thread.objects.exists()
 
 
-def test_a_person_talks_in_a_thread(client, world, as_person, token):
+def test_person_can_post_to_a_thread(client, world, as_person, token):
     thread = post(client, "/messages", activity(flow_token=token)).json()["thread"]
     ines = as_person(world.ines)
 
@@ -265,7 +265,7 @@ def test_a_person_talks_in_a_thread(client, world, as_person, token):
     assert Thread.objects.get().last_author == "Ines Rao"
 
 
-def test_a_person_comments_on_a_message(world, as_person):
+def test_person_can_comment_on_a_message(world, as_person):
     ines = as_person(world.ines)
     said = post(ines, "/flows/acme/main/messages", {"event": "message", "content": "Low tide at six"}).json()
 
@@ -278,7 +278,7 @@ def test_a_person_comments_on_a_message(world, as_person):
     assert on_comment.status_code == 400
 
 
-def test_a_person_names_the_flow_by_its_id(world, as_person):
+def test_flow_can_be_named_by_its_id(world, as_person):
     ines = as_person(world.ines)
 
     named = post(ines, "/messages", {"event": "message", "content": "Hi", "flow": str(world.lobby.pk)})
@@ -288,7 +288,7 @@ def test_a_person_names_the_flow_by_its_id(world, as_person):
     assert (unnamed.status_code, unnamed.json()["errors"]) == (400, {"flow": ["can't be blank"]})
 
 
-def test_numbers_grow_within_each_flow(client, world, connect):
+def test_numbers_increase_within_each_flow(client, world, connect):
     tokens = [connect(flow)[1] for flow in (world.main, world.lobby)]
 
     numbers = [
@@ -298,7 +298,7 @@ def test_numbers_grow_within_each_flow(client, world, connect):
     assert numbers == [[1, 2, 3], [1, 2, 3]]
 
 
-def test_a_flow_token_opens_its_own_flow_only(world, connect):
+def test_flow_token_posts_to_its_own_flow_only(world, connect):
     _, token = connect(world.main)
     client = Client()
 
@@ -307,7 +307,7 @@ def test_a_flow_token_opens_its_own_flow_only(world, connect):
     assert post(client, "/messages", activity(flow_token=token, flow=str(world.lobby.pk))).status_code == 404
 
 
-def test_hostile_html_leaves_harmless(client, token):
+def test_hostile_html_is_sanitized(client, token):
     nasty = '<script>alert(1)</script><b onclick="x()">hi</b> <a href="javascript:x()">a</a><a href="/me">b</a>'
     state = {
         "title": nasty,
@@ -327,7 +327,7 @@ def test_hostile_html_leaves_harmless(client, token):
     assert "<b>hi</b>" in answer["thread"]["body"]
 
 
-def test_a_post_costs_few_queries(world, connect, client, as_person, django_assert_num_queries):
+def test_posting_takes_few_queries(world, connect, client, as_person, django_assert_num_queries):
     _, token = connect()
     ines = as_person(world.ines)
     said = {"event": "message", "content": "Is the build green again?"}

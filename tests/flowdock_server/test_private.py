@@ -36,7 +36,7 @@ def put(client, path, **body):
     return client.put(path, body, content_type="application/json")
 
 
-def test_reading_begins_a_closed_conversation(world, ines, otto, with_otto, with_ines):
+def test_reading_creates_a_closed_conversation(world, ines, otto, with_otto, with_ines):
     assert ines.get("/private").json() == []
 
     answer = ines.get(with_otto)
@@ -57,7 +57,7 @@ def test_reading_begins_a_closed_conversation(world, ines, otto, with_otto, with
     assert Conversation.objects.count() == 1
 
 
-def test_what_is_said_opens_it_on_both_sides_and_is_unread_by_the_other(world, ines, otto, with_otto, with_ines):
+def test_message_opens_the_conversation_and_is_unread_for_the_recipient(world, ines, otto, with_otto, with_ines):
     response = say(ines, with_otto, "For your eyes only @otto #secret")
 
     assert response.status_code == 201
@@ -83,7 +83,7 @@ def test_what_is_said_opens_it_on_both_sides_and_is_unread_by_the_other(world, i
     assert ines.get(f"{with_otto}/messages/2").json()["to"] == str(world.ines.pk)
 
 
-def test_each_closes_their_own_side_and_news_open_it_again(ines, otto, with_otto, with_ines):
+def test_conversation_is_closed_for_one_side_and_reopened_by_a_message(ines, otto, with_otto, with_ines):
     say(ines, with_otto, "One")
 
     assert put(otto, with_ines, open=False).json()["open"] is False
@@ -94,7 +94,7 @@ def test_each_closes_their_own_side_and_news_open_it_again(ines, otto, with_otto
     assert put(otto, with_ines, open="maybe").status_code == 400
 
 
-def test_a_client_that_waits_gets_the_message_and_a_repeated_uuid_is_the_first(ines, with_otto):
+def test_client_that_waits_gets_the_message_and_repeated_uuid_the_first(ines, with_otto):
     waiting = {"X-flowdock-wait-for-message": "true"}
 
     first, again = (
@@ -107,7 +107,7 @@ def test_a_client_that_waits_gets_the_message_and_a_repeated_uuid_is_the_first(i
     assert PrivateMessage.objects.count() == 1
 
 
-def test_messages_are_listed_as_those_of_a_flow(ines, with_otto):
+def test_messages_are_listed_like_those_of_a_flow(ines, with_otto):
     for number in range(5):
         say(ines, with_otto, f"Tide {number}")
 
@@ -137,14 +137,14 @@ def test_messages_are_listed_as_those_of_a_flow(ines, with_otto):
         ({"event": "message", "content": {"data": "Zg=="}}, "content"),
     ],
 )
-def test_only_texts_and_files_can_be_sent_in_private(ines, with_otto, body, field):
+def test_only_texts_and_files_can_be_sent(ines, with_otto, body, field):
     response = post(ines, f"{with_otto}/messages", body)
 
     assert (response.status_code, list(response.json()["errors"])) == (400, [field])
     assert not PrivateMessage.objects.exists()
 
 
-def test_there_is_no_conversation_with_strangers_or_oneself(world, ines, as_person, with_otto):
+def test_strangers_and_oneself_have_no_conversation(world, ines, as_person, with_otto):
     say(ines, with_otto, "Secret")
     sam = as_person(world.sam)
 
@@ -163,7 +163,7 @@ def test_there_is_no_conversation_with_strangers_or_oneself(world, ines, as_pers
     assert Conversation.objects.count() == 1
 
 
-def test_who_has_talked_may_go_on_after_leaving_the_flow(world, ines, otto, with_otto, with_ines):
+def test_existing_conversation_continues_after_leaving_the_flow(world, ines, otto, with_otto, with_ines):
     say(ines, with_otto, "One")
     FlowMembership.objects.filter(user=world.otto).delete()
 
@@ -174,7 +174,7 @@ def test_who_has_talked_may_go_on_after_leaving_the_flow(world, ines, otto, with
     assert len(ines.get(f"{with_otto}/messages").json()) == 2
 
 
-def test_it_needs_the_scope_private(world, with_scopes, with_otto, connect, client):
+def test_conversations_require_the_scope_private(world, with_scopes, with_otto, connect, client):
     stranger = with_scopes(world.ines, "flow manage profile integration")
     for answer in (
         stranger.get("/private"),
@@ -190,7 +190,7 @@ def test_it_needs_the_scope_private(world, with_scopes, with_otto, connect, clie
 
 
 @pytest.mark.django_db(transaction=True)
-def test_both_hear_of_it_and_nobody_else(world, ines, with_otto, monkeypatch):
+def test_only_the_two_people_are_notified(world, ines, with_otto, monkeypatch):
     notes = []
     monkeypatch.setattr(hub, "publish", notes.append)
 
@@ -225,7 +225,7 @@ class TestFiles:
         }
         return tmp_path
 
-    def test_a_file_is_sent_and_opened_by_the_two(self, world, ines, otto, with_otto, with_ines, client):
+    def test_file_is_sent_and_opened_by_both(self, world, ines, otto, with_otto, with_ines, client):
         response = post(ines, f"{with_otto}/messages", FILE)
 
         sent = response.json()
@@ -238,7 +238,7 @@ class TestFiles:
             assert answer.status_code == 302
             assert client.get(answer["Location"]).content == b"Hello"
 
-    def test_nobody_else_opens_it(self, world, ines, as_person, with_otto, with_scopes, client):
+    def test_others_cannot_open_it(self, world, ines, as_person, with_otto, with_scopes, client):
         FlowMembership.objects.create(flow=world.lobby, user=world.sam)
         path = post(ines, f"{with_otto}/messages", FILE).json()["content"]["path"]
 
@@ -248,7 +248,7 @@ class TestFiles:
         assert with_scopes(world.ines, "integration").get(path).status_code == 403
         assert with_scopes(world.ines, "private").get(path).status_code == 302
 
-    def test_a_deleted_file_is_gone_with_its_bytes(self, ines, otto, with_otto, with_ines, stored):
+    def test_deleting_a_file_deletes_its_content(self, ines, otto, with_otto, with_ines, stored):
         sent = post(ines, f"{with_otto}/messages", FILE).json()
         assert len(list(stored.iterdir())) == 1
 
@@ -258,7 +258,7 @@ class TestFiles:
         assert messages(otto, with_ines) == []
         assert ines.get(f"{with_otto}/messages/{sent['id']}").status_code == 404
 
-    def test_a_file_that_is_not_sent_leaves_no_bytes(self, world, ines, with_otto, stored):
+    def test_refused_file_leaves_no_content(self, world, ines, with_otto, stored):
         say(ines, with_otto, "first")
         world.otto.is_active = False
         world.otto.save()
@@ -275,7 +275,7 @@ class TestFiles:
 
 
 class TestChanging:
-    def test_ones_own_message_is_edited_and_both_learn_of_it(self, world, ines, otto, with_otto, with_ines):
+    def test_author_edits_a_message_and_both_are_notified(self, world, ines, otto, with_otto, with_ines):
         sent = say(ines, with_otto, "Low #tide").json()
 
         answer = put(ines, f"{with_otto}/messages/{sent['id']}", content="High #water")
@@ -292,14 +292,14 @@ class TestChanging:
         assert messages(otto, with_ines, tags="water") == [now]
         assert messages(otto, with_ines, tags="tide") == []
 
-    def test_nobody_else_edits_or_deletes_it(self, ines, otto, with_otto, with_ines):
+    def test_others_cannot_edit_or_delete_it(self, ines, otto, with_otto, with_ines):
         number = say(ines, with_otto, "Mine").json()["id"]
 
         assert put(otto, f"{with_ines}/messages/{number}", content="Yours").status_code == 403
         assert otto.delete(f"{with_ines}/messages/{number}").status_code == 403
         assert messages(ines, with_otto)[0]["content"] == "Mine"
 
-    def test_both_may_tag_it(self, ines, otto, with_otto, with_ines):
+    def test_both_can_change_its_tags(self, ines, otto, with_otto, with_ines):
         number = say(ines, with_otto, "Mine").json()["id"]
 
         assert put(otto, f"{with_ines}/messages/{number}", tags=["later", ":file"]).status_code == 200
@@ -307,7 +307,7 @@ class TestChanging:
         assert messages(ines, with_otto)[0]["tags"] == ["later"]
         assert [each["id"] for each in messages(ines, with_otto, tags="later,none", tag_mode="or")] == [number]
 
-    def test_a_deleted_message_is_emptied(self, ines, otto, with_otto, with_ines):
+    def test_deleted_message_is_emptied(self, ines, otto, with_otto, with_ines):
         number = say(ines, with_otto, "Mine #tide").json()["id"]
 
         answer = ines.delete(f"{with_otto}/messages/{number}")
@@ -318,12 +318,12 @@ class TestChanging:
         assert edit["content"] == {"message": number, "updated_content": ""}
 
     @pytest.mark.parametrize("content", ["", " ", "x" * 8097, {"data": "SGVsbG8="}])
-    def test_an_edit_is_held_to_the_rules_of_a_message(self, ines, with_otto, content):
+    def test_invalid_edit_is_refused(self, ines, with_otto, content):
         number = say(ines, with_otto, "Mine").json()["id"]
 
         assert put(ines, f"{with_otto}/messages/{number}", content=content).status_code == 400
 
-    def test_an_edit_makes_nothing_unread(self, ines, otto, with_otto, with_ines):
+    def test_edit_does_not_make_the_conversation_unread(self, ines, otto, with_otto, with_ines):
         number = say(ines, with_otto, "Mine").json()["id"]
         say(otto, with_ines, "Read")
         say(ines, with_otto, "Read")
@@ -332,7 +332,7 @@ class TestChanging:
 
         assert ines.get(with_otto).json()["activity"]["chat"] is False
 
-    def test_what_tells_of_an_edit_cannot_be_changed(self, ines, with_otto):
+    def test_message_edit_event_cannot_be_changed(self, ines, with_otto):
         number = say(ines, with_otto, "Mine").json()["id"]
         put(ines, f"{with_otto}/messages/{number}", content="Changed")
 

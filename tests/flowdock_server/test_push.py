@@ -38,7 +38,7 @@ def chat(**changes) -> dict:
 
 @pytest.mark.parametrize("prefix", ["/v1", ""])
 @pytest.mark.parametrize("how", ["json", "form", "query"])
-def test_a_mail_comes_to_the_inbox(world, client, ines, token, prefix, how):
+def test_mail_is_posted_to_the_inbox(world, client, ines, token, prefix, how):
     path = f"{prefix}/messages/team_inbox/{token}"
     if how == "json":
         response = post(client, path, mail())
@@ -70,7 +70,7 @@ def test_a_mail_comes_to_the_inbox(world, client, ines, token, prefix, how):
     assert message["thread"] == thread
 
 
-def test_each_mail_is_a_thread_that_goes_with_it(client, ines, token):
+def test_each_mail_has_a_thread_that_is_deleted_with_it(client, ines, token):
     for _ in range(2):
         post(client, f"/v1/messages/team_inbox/{token}", mail())
     assert Thread.objects.count() == 2
@@ -82,7 +82,7 @@ def test_each_mail_is_a_thread_that_goes_with_it(client, ines, token):
 
 
 @pytest.mark.parametrize("prefix", ["/v1", ""])
-def test_a_word_comes_to_the_chat(world, client, ines, token, prefix):
+def test_message_is_posted_to_the_chat(world, client, ines, token, prefix):
     response = client.post(f"{prefix}/messages/chat/{token}", chat())
 
     assert (response.status_code, response.json()) == (200, {})
@@ -93,7 +93,7 @@ def test_a_word_comes_to_the_chat(world, client, ines, token, prefix):
     assert message["tags"] == ["cool", "stuff", f":user:{who}", f":unread:{who}", "awesome"]
 
 
-def test_a_word_can_be_a_comment_or_go_to_a_thread(client, ines, token):
+def test_message_can_be_a_comment_or_belong_to_a_thread(client, ines, token):
     post(client, f"/v1/messages/team_inbox/{token}", mail())
     thread_id = ines.get("/flows/acme/main/threads").json()[0]["id"]
 
@@ -106,7 +106,7 @@ def test_a_word_can_be_a_comment_or_go_to_a_thread(client, ines, token):
     assert (said["event"], said["thread_id"]) == ("message", thread_id)
 
 
-def test_several_tokens_post_to_all(world, client, token):
+def test_several_tokens_post_to_all_their_flows(world, client, token):
     tokens = f"{token},{world.lobby.issue_api_token()}"
 
     assert client.post(f"/v1/messages/chat/{tokens}", chat()).status_code == 200
@@ -116,7 +116,7 @@ def test_several_tokens_post_to_all(world, client, token):
     assert Message.objects.count() == 4
 
 
-def test_a_wrong_token_posts_nowhere(world, client, token):
+def test_one_wrong_token_posts_nothing(world, client, token):
     old = world.lobby.issue_api_token()
     world.lobby.issue_api_token()
 
@@ -127,7 +127,7 @@ def test_a_wrong_token_posts_nowhere(world, client, token):
     assert not Message.objects.exists()
 
 
-def test_an_archived_flow_takes_nothing_and_then_none_of_them_does(world, client, token):
+def test_one_archived_flow_posts_nothing(world, client, token):
     tokens = f"{token},{world.lobby.issue_api_token()}"
     world.lobby.disabled = True
     world.lobby.save(update_fields=["disabled"])
@@ -159,7 +159,7 @@ def test_an_archived_flow_takes_nothing_and_then_none_of_them_does(world, client
         ("chat", {"thread_id": "nowhere"}, "thread_id"),
     ],
 )
-def test_fields_have_rules(client, token, kind, changes, field):
+def test_invalid_field_is_refused_with_the_reason(client, token, kind, changes, field):
     body = (mail if kind == "team_inbox" else chat)(**changes)
 
     response = post(client, f"/v1/messages/{kind}/{token}", body)
@@ -170,17 +170,17 @@ def test_fields_have_rules(client, token, kind, changes, field):
     assert not Message.objects.exists()
 
 
-def test_a_source_may_have_a_hyphen(client, token):
+def test_source_can_contain_a_hyphen(client, token):
     assert post(client, f"/v1/messages/team_inbox/{token}", mail(source="my-app", reply_to="")).status_code == 200
 
 
-def test_the_body_needs_a_format_that_is_read(client, token):
+def test_unsupported_content_type_is_refused(client, token):
     response = client.post(f"/v1/messages/chat/{token}", "content=x", content_type="text/plain")
     assert response.status_code == 415
 
 
 @pytest.mark.parametrize("name", ["two words", "a name of more than sixteen characters", "x" * 300])
-def test_any_name_may_speak_in_the_chat(client, ines, token, name):
+def test_any_name_can_post_to_the_chat(client, ines, token, name):
     assert client.post(f"/v1/messages/chat/{token}", chat(external_user_name=name)).status_code == 200
 
     assert ines.get("/flows/acme/main/messages").json()[0]["external_user_name"] == name[:255]

@@ -40,7 +40,7 @@ def at():
 
 @pytest.mark.parametrize("sign_in", WAYS)
 @pytest.mark.parametrize("email", ["ines@example.com", "nobody@example.com"])
-def test_who_guesses_waits_longer_each_time_and_learns_nothing(world, at, sign_in, email):
+def test_guessing_client_waits_longer_each_time(world, at, sign_in, email):
     refused = {sign_in(email, f"guess {number}").status_code for number in range(5)}
     assert 429 not in refused
 
@@ -54,7 +54,7 @@ def test_who_guesses_waits_longer_each_time_and_learns_nothing(world, at, sign_i
 
 
 @pytest.mark.parametrize("sign_in", WAYS)
-def test_after_the_wait_the_right_password_is_right(world, at, sign_in):
+def test_correct_password_works_after_the_wait(world, at, sign_in):
     for _ in range(5):
         sign_in("ines@example.com", "wrong")
     at.shift(1)
@@ -65,7 +65,7 @@ def test_after_the_wait_the_right_password_is_right(world, at, sign_in):
     assert sign_in("ines@example.com", "a password").status_code in (200, 302)
 
 
-def test_all_ways_count_together_and_in_the_database(world, at):
+def test_all_ways_to_sign_in_are_counted_together_in_the_database(world, at):
     for number in range(5):
         WAYS[number % 3]("ines@example.com", "wrong", REMOTE_ADDR=f"192.0.2.{number}")
 
@@ -74,7 +74,7 @@ def test_all_ways_count_together_and_in_the_database(world, at):
     assert "ines" not in str(SignInFailures.objects.values())
 
 
-def test_a_wait_has_an_end_and_failures_are_forgotten(world, at):
+def test_wait_is_limited_and_failures_expire(world, at):
     SignInFailures.objects.create(key=digest("account ines@example.com"), count=1_000_000, last_at=timezone.now())
 
     assert by_basic("ines@example.com", "a password")["Retry-After"] == "300"
@@ -83,7 +83,7 @@ def test_a_wait_has_an_end_and_failures_are_forgotten(world, at):
     assert SignInFailures.objects.count() == 2
 
 
-def test_an_address_that_tries_many_accounts_is_slowed_down(world, at):
+def test_address_that_tries_many_accounts_is_slowed_down(world, at):
     for number in range(20):
         assert by_basic(f"person-{number}@example.com", "123456", REMOTE_ADDR="192.0.2.7").status_code == 401
 
@@ -98,7 +98,7 @@ def test_an_address_that_tries_many_accounts_is_slowed_down(world, at):
     assert by_basic("otto@example.com", "a password", REMOTE_ADDR="192.0.2.7").status_code == 200
 
 
-def test_who_guesses_a_client_secret_is_slowed_down_by_address(world, at):
+def test_guessing_a_client_secret_is_slowed_down_by_address(world, at):
     def exchange(address, secret=SECRET, as_basic=False):
         asked = {"grant_type": "refresh_token", "refresh_token": "none"}
         client = basic("build-lights", secret) if as_basic else Client()
@@ -117,7 +117,7 @@ def test_who_guesses_a_client_secret_is_slowed_down_by_address(world, at):
     assert exchange("192.0.2.8") == 400
 
 
-def test_an_application_is_not_locked_out_where_it_was_right_before(world, at):
+def test_application_is_not_locked_out_at_a_known_address(world, at):
     asked = {"grant_type": "refresh_token", "refresh_token": "none", "client_id": "build-lights"}
     assert Client().post("/oauth/token", asked | {"client_secret": SECRET}).status_code == 400
     for _ in range(25):
@@ -126,7 +126,7 @@ def test_an_application_is_not_locked_out_where_it_was_right_before(world, at):
     assert Client().post("/oauth/token", asked | {"client_secret": SECRET}).status_code == 400
 
 
-def test_a_generated_client_secret_costs_one_digest(world, as_person):
+def test_generated_client_secret_is_checked_by_one_digest(world, as_person):
     registered = post(
         basic("ines@example.com", "a password"),
         "/oauth/applications",
@@ -145,7 +145,7 @@ def test_a_generated_client_secret_costs_one_digest(world, as_person):
 
 
 @pytest.mark.parametrize("sign_in", WAYS)
-def test_who_guesses_elsewhere_locks_nobody_out(world, at, sign_in):
+def test_guessing_from_elsewhere_locks_nobody_out(world, at, sign_in):
     assert sign_in("ines@example.com", "a password", REMOTE_ADDR="192.0.2.1").status_code in (200, 302)
     at.shift(timedelta(days=20))
     for number in range(100):
@@ -158,7 +158,7 @@ def test_who_guesses_elsewhere_locks_nobody_out(world, at, sign_in):
     assert sign_in("ines@example.com", "a password", REMOTE_ADDR="192.0.2.99").status_code == 429
 
 
-def test_guesses_from_an_address_that_is_known_are_slowed_down_too(world, at):
+def test_guessing_from_a_known_address_is_slowed_down_too(world, at):
     assert by_basic("ines@example.com", "a password").status_code == 200
     for _ in range(5):
         assert by_basic("ines@example.com", "wrong").status_code == 401
@@ -169,7 +169,7 @@ def test_guesses_from_an_address_that_is_known_are_slowed_down_too(world, at):
     assert by_basic("ines@example.com", "a password").status_code == 200
 
 
-def test_where_somebody_has_signed_in_from_is_known_for_a_month(world, at):
+def test_address_of_a_sign_in_is_known_for_a_month(world, at):
     by_basic("ines@example.com", "a password", REMOTE_ADDR="192.0.2.1")
     at.shift(timedelta(days=31))
     for number in range(6):
@@ -178,7 +178,7 @@ def test_where_somebody_has_signed_in_from_is_known_for_a_month(world, at):
     assert by_basic("ines@example.com", "a password", REMOTE_ADDR="192.0.2.1").status_code == 429
 
 
-def test_a_network_of_ipv6_is_one_address(world, at):
+def test_ipv6_network_counts_as_one_address(world, at):
     for number in range(20):
         by_basic(f"person-{number}@example.com", "x", REMOTE_ADDR=f"2001:db8::{number}")
 
@@ -186,7 +186,7 @@ def test_a_network_of_ipv6_is_one_address(world, at):
     assert by_basic("otto@example.com", "a password", REMOTE_ADDR="2001:db8:0:1::1").status_code == 200
 
 
-def test_what_a_proxy_says_counts_where_it_is_trusted(world, at, settings):
+def test_forwarded_address_counts_if_the_proxy_is_trusted(world, at, settings):
     def guess(said):
         headers = {"HTTP_X_FORWARDED_FOR": said, "REMOTE_ADDR": "127.0.0.1"}
         return by_basic("otto@example.com", "a password", **headers).status_code
@@ -207,7 +207,7 @@ def test_what_a_proxy_says_counts_where_it_is_trusted(world, at, settings):
     assert guess("nonsense") == 200
 
 
-def test_somebody_blocked_is_told_what_a_stranger_is_told(world, at):
+def test_closed_account_gets_the_same_answer_as_an_unknown_one(world, at):
     world.ines.is_active = False
     world.ines.save()
 
@@ -216,7 +216,7 @@ def test_somebody_blocked_is_told_what_a_stranger_is_told(world, at):
     assert blocked.context["form"].errors == stranger.context["form"].errors
 
 
-def test_the_grant_says_it_in_its_own_format(world, at):
+def test_password_grant_reports_the_wait_in_oauths_format(world, at):
     for _ in range(5):
         by_grant("ines@example.com", "wrong")
 
@@ -241,7 +241,7 @@ def limit(settings):
     caches["limits"].clear()
 
 
-def test_a_caller_who_asks_too_much_is_told_when_to_come_back(limit, world, as_person, at):
+def test_caller_over_the_limit_gets_retry_after(limit, world, as_person, at):
     at.shift(20)
     ines, otto = as_person(world.ines), as_person(world.otto)
     assert [ines.get("/user").status_code for _ in range(3)] == [200] * 3
@@ -258,7 +258,7 @@ def test_a_caller_who_asks_too_much_is_told_when_to_come_back(limit, world, as_p
     assert ines.get("/user").status_code == 200
 
 
-def test_each_key_has_a_limit_of_its_own_wherever_it_is_sent(limit, world, connect, client, at):
+def test_each_key_has_its_own_limit_wherever_it_is_sent(limit, world, connect, client, at):
     (_, first), (_, second) = connect(), connect(name="other")
 
     for _ in range(3):
@@ -271,7 +271,7 @@ def test_each_key_has_a_limit_of_its_own_wherever_it_is_sent(limit, world, conne
     assert client.get("/user").status_code == 429
 
 
-def test_random_keys_are_no_way_around_the_limit(limit, world, as_person, connect, client, at):
+def test_random_keys_do_not_avoid_the_limit(limit, world, as_person, connect, client, at):
     ines = as_person(world.ines)
     assert ines.get("/user").status_code == 200
 
@@ -284,7 +284,7 @@ def test_random_keys_are_no_way_around_the_limit(limit, world, as_person, connec
     assert [ines.get("/user").status_code for _ in range(3)] == [200, 200, 429]
 
 
-def test_other_spellings_of_a_right_key_are_no_way_around_the_limit(limit, world, connect, at):
+def test_other_spellings_of_a_key_do_not_avoid_the_limit(limit, world, connect, at):
     token = ApiToken.issue(world.ines, "laptop")[1]
     _, flow_token = connect()
 
@@ -296,7 +296,7 @@ def test_other_spellings_of_a_right_key_are_no_way_around_the_limit(limit, world
     assert by_basic == by_flow_token == [200] * 6 + [429]
 
 
-def test_a_key_stays_known_where_nobody_asked_for_it(limit, world, as_person, client, at):
+def test_key_stays_known_after_a_request_that_did_not_check_it(limit, world, as_person, client, at):
     ines = as_person(world.ines)
     assert ines.get("/user").status_code == 200
     for _ in range(4):
@@ -307,7 +307,7 @@ def test_a_key_stays_known_where_nobody_asked_for_it(limit, world, as_person, cl
     assert ines.get("/user").status_code == 200
 
 
-def test_the_limit_holds_for_the_addresses_of_oauth_too(limit, world, at):
+def test_limit_also_applies_to_oauth(limit, world, at):
     asked = {"grant_type": "refresh_token", "client_id": "build-lights", "client_secret": SECRET}
     answers = [Client().post(f"/oauth/{name}", asked) for name in ("token", "revoke", "token", "token")]
 
@@ -316,7 +316,7 @@ def test_the_limit_holds_for_the_addresses_of_oauth_too(limit, world, at):
     assert 429 not in [answer.status_code for answer in answers[:-1]]
 
 
-def test_there_is_no_limit_unless_one_is_set(world, as_person):
+def test_requests_are_not_limited_by_default(world, as_person):
     client = as_person(world.ines)
 
     assert {client.get("/user").status_code for _ in range(50)} == {200}

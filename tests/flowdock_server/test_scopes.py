@@ -258,12 +258,12 @@ def answer(client: Client, call: Call, method: str, place: dict[str, Any]):
     return response
 
 
-def test_every_call_of_the_api_and_of_the_streams_has_a_row_in_the_table():
+def test_table_has_all_calls_of_the_api_and_the_streams():
     assert set(declared()) == {(call.stream, method, path) for call, method, path in rows()}
 
 
 @pytest.mark.parametrize("scope", [*SINGLE, NONE])
-def test_a_scope_opens_and_shows_what_its_rows_say_and_nothing_more(world, place, with_scopes, scope):
+def test_scope_allows_and_shows_exactly_what_its_rows_say(world, place, with_scopes, scope):
     client = with_scopes(world.ines, "" if scope == NONE else scope)
     wrong = []
 
@@ -282,7 +282,7 @@ def test_a_scope_opens_and_shows_what_its_rows_say_and_nothing_more(world, place
     assert wrong == []
 
 
-def test_the_application_learns_nothing_from_the_answer_to_its_own_post_either(world, connect, client):
+def test_response_to_a_post_shows_only_what_the_scope_allows(world, connect, client):
     _, token = connect()
 
     response = post(client, "/messages", ACTIVITY | {"flow_token": token})
@@ -292,7 +292,7 @@ def test_the_application_learns_nothing_from_the_answer_to_its_own_post_either(w
     assert shown(response.content.decode() + source.content.decode()) == {"said"}
 
 
-def test_all_scopes_together_and_a_personal_key_show_all_that_a_member_may_see(world, place, with_scopes, as_person):
+def test_all_scopes_and_a_personal_token_show_everything_a_member_may_see(world, place, with_scopes, as_person):
     everything = with_scopes(world.ines, " ".join(SINGLE))
 
     for client in (everything, as_person(world.ines)):
@@ -300,7 +300,7 @@ def test_all_scopes_together_and_a_personal_key_show_all_that_a_member_may_see(w
         assert shown(page) == {"own", "colleagues", "link"}
 
 
-def test_integration_alone_finds_the_sources_of_its_own_application_only(world, place, with_scopes):
+def test_integration_alone_shows_only_sources_of_the_application(world, place, with_scopes):
     other = Application.objects.create(
         name="Other", client_id="other", redirect_uris="https://o.test/", user=world.otto,
         client_type=Application.CLIENT_CONFIDENTIAL, authorization_grant_type="authorization-code",
@@ -317,5 +317,5 @@ def test_integration_alone_finds_the_sources_of_its_own_application_only(world, 
     assert [client.delete(path).status_code for client in (foreign, own)] == [404, 204]
 
 
-def test_a_scope_that_shows_a_field_is_one_that_the_consent_page_explains():
+def test_scopes_that_show_fields_are_explained_on_the_consent_page():
     assert {scope for scopes in SHOWN_WITH.values() for scope in scopes} <= set(SINGLE)

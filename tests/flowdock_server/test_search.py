@@ -42,7 +42,7 @@ def say(client, *contents, flow="main"):
         "deployed*", "(deployed)", "it's", "deployed'", "NEAR deployed",
     ],
 )  # fmt: skip
-def test_every_word_begins_a_word(ines, find, words):
+def test_each_word_matches_the_beginning_of_a_word(ines, find, words):
     number, _ = say(
         ines,
         "Deployed octo/hello v2.14.0: a GRÖSSE low-tide low_tide, Низкая вода 日本語 Été or near it's",
@@ -55,7 +55,7 @@ def test_every_word_begins_a_word(ines, find, words):
 @pytest.mark.parametrize(
     "words", ["eployed", "deployed nothing", "octohello", "e", "or_ nothing", "!!!", "'", '"', "*", "日本人"]
 )
-def test_what_is_not_there_is_not_found(ines, find, words):
+def test_missing_words_are_not_found(ines, find, words):
     say(ines, "Deployed octo/hello", "日本語")
 
     assert find(words) == []
@@ -66,20 +66,20 @@ def test_what_is_not_there_is_not_found(ines, find, words):
     ["重要", "消息", "不重要的消息", "要的", "息", "不", "🎉", "🎉 消息", "iphone", "手机", "iPhone手机", "カメラ",
      "メラ", "がっこう", "っこ", "สวัส", "วัสดี", "重要 iphone"],
 )  # fmt: skip
-def test_a_word_is_found_wherever_it_stands_in_a_script_without_spaces(ines, find, words):
+def test_word_is_found_anywhere_in_a_script_without_spaces(ines, find, words):
     number, _ = say(ines, "不重要的消息🎉 iPhone手机 カメラとがっこう สวัสดี", "Something else")
 
     assert find(words) == [number]
 
 
 @pytest.mark.parametrize("words", ["重息", "消重", "🚀", "手iphone機", "消息人"])
-def test_characters_that_are_not_next_to_each_other_are_no_word(ines, find, words):
+def test_separate_characters_do_not_match_as_a_word(ines, find, words):
     say(ines, "不重要的消息🎉 iPhone手机")
 
     assert find(words) == []
 
 
-def test_inbox_messages_are_found_by_their_texts_and_not_by_their_tags(ines, find, connect, client):
+def test_inbox_messages_are_found_by_text_and_not_by_tags(ines, find, connect, client):
     draft = activity(
         flow_token=connect()[1], title="merged <a href='https://x.test'>tide</a>", body="<strong>high&amp;dry</strong>"
     )
@@ -91,7 +91,7 @@ def test_inbox_messages_are_found_by_their_texts_and_not_by_their_tags(ines, fin
         assert find(words) == []
 
 
-def test_searches_are_of_one_flow_and_can_be_narrowed(world, ines, find, connect, client):
+def test_search_is_limited_to_one_flow_and_can_be_filtered(world, ines, find, connect, client):
     other = say(ines, "tide", flow="lobby")
     first, second, third = say(ines, "tide one", "tide two #red", "tide three")
     status = post(ines, MESSAGES, {"event": "status", "content": "tide"}).json()["id"]
@@ -109,11 +109,11 @@ def test_searches_are_of_one_flow_and_can_be_narrowed(world, ines, find, connect
     assert [message["id"] for message in in_lobby] == other
 
 
-def test_a_blank_search_is_none(ines, find):
+def test_blank_search_is_ignored(ines, find):
     assert find("  ") == say(ines, "tide") or find("  ")
 
 
-def test_long_bodies_and_long_searches_have_an_end(ines, find, connect, client):
+def test_long_bodies_and_searches_are_cut(ines, find, connect, client):
     body = " ".join(f"w{number}" for number in range(5000))
     number = post(client, "/messages", activity(flow_token=connect()[1], body=body)).json()["id"]
 
@@ -123,14 +123,14 @@ def test_long_bodies_and_long_searches_have_an_end(ines, find, connect, client):
     assert find("x" * 499) == []
 
 
-def test_what_happened_is_not_searched(ines, find):
+def test_actions_and_edits_are_not_searched(ines, find):
     (number,) = say(ines, "low tide")
     ines.put(f"{MESSAGES}/{number}", {"content": "high tide"}, content_type="application/json")
 
     assert find("tide") == [number]
 
 
-def test_stored_in_bulk_and_added_later(world, find):
+def test_messages_stored_in_bulk_can_be_indexed_later(world, find):
     message = Message.objects.create(flow=world.main, number=5, event="message", content="from an archive")
     assert find("archive") == []
 
@@ -141,7 +141,7 @@ def test_stored_in_bulk_and_added_later(world, find):
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL decides by its statistics")
-def test_the_index_leads(world):
+def test_search_uses_the_index(world):
     found = search.matching(world.main.messages.filter(event__in=["message"]), world.main.pk, "tide").order_by(
         "-indexed"
     )
@@ -153,7 +153,7 @@ def test_the_index_leads(world):
 
 
 @pytest.mark.parametrize("what", ["flow", "thread", "message"])
-def test_what_is_deleted_leaves_no_words_behind(world, ines, connect, client, what):
+def test_deleted_message_leaves_the_index(world, ines, connect, client, what):
     say(ines, "ebb", flow="lobby")
     post(client, "/messages", activity(flow_token=connect(world.lobby)[1]))
     message = post(client, "/messages", activity(flow_token=connect()[1])).json()
@@ -219,5 +219,5 @@ def many(world, monkeypatch):
         ({"event": "file,comment", "limit": 2}, [76, 80]),
     ],
 )
-def test_lists_are_the_same_however_many_there_are(many, ines, asked, found):
+def test_lists_are_the_same_for_rare_and_common_conditions(many, ines, asked, found):
     assert [message["id"] for message in ines.get(MESSAGES, asked).json()] == found

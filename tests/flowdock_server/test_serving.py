@@ -122,7 +122,7 @@ def _basic(token):
 
 
 @pytest.mark.parametrize("path", ["/flows", "/login", "/app"])
-def test_a_call_by_another_name_is_one_warning_in_the_log(client, caplog, path):
+def test_request_with_a_wrong_host_name_is_one_line_in_the_log(client, caplog, path):
     answer = client.get(path, headers={"host": "elsewhere.test"})
 
     assert answer.status_code == 400
@@ -132,7 +132,7 @@ def test_a_call_by_another_name_is_one_warning_in_the_log(client, caplog, path):
     assert record.exc_info is None
 
 
-def test_what_was_answered_is_there_after_a_kill(environment, token):
+def test_answered_messages_survive_a_kill(environment, token):
     said = {"event": "message", "content": "Grüße ✓", "uuid": "u-1"}
     with serving(environment) as server:
         status, message = call(environment, "POST", "/v1/flows/acme/main/messages?tags=a,b", token, said)
@@ -144,7 +144,7 @@ def test_what_was_answered_is_there_after_a_kill(environment, token):
         assert call(environment, "POST", "/flows/acme/main/messages", token, said) == (201, message)
 
 
-def test_neither_slow_nor_endless_bodies_hold_it_up(environment, token):
+def test_slow_and_endless_bodies_do_not_block_the_server(environment, token):
     with serving(environment) as server:
         slow = []
         # More than it has threads.
@@ -179,7 +179,7 @@ def taken_port():
 
 
 @pytest.mark.django_db
-def test_the_demonstrations_accounts_of_an_earlier_start_are_not_opened_to_other_machines(settings, taken_port):
+def test_existing_demo_accounts_are_not_served_to_other_machines(settings, taken_port):
     call_command("seed_demo", stdout=io.StringIO())
     settings.DEMO = False
 
@@ -197,7 +197,7 @@ def test_the_demonstrations_accounts_of_an_earlier_start_are_not_opened_to_other
 @pytest.mark.parametrize(
     ("host", "changes"), [("127.0.0.1", {}), ("127.0.0.1", {"DEMO": False}), (EVERYWHERE, {"EXPOSE_DEMO": True})]
 )
-def test_the_demonstration_is_served_to_this_machine_and_where_it_is_asked_for(settings, taken_port, host, changes):
+def test_demonstration_is_served_locally_and_elsewhere_if_exposed(settings, taken_port, host, changes):
     call_command("seed_demo", stdout=io.StringIO())
     for name, value in changes.items():
         setattr(settings, name, value)
@@ -207,6 +207,6 @@ def test_the_demonstration_is_served_to_this_machine_and_where_it_is_asked_for(s
 
 
 @pytest.mark.django_db
-def test_a_server_that_offers_the_demonstration_is_not_opened_to_other_machines(settings, taken_port):
+def test_server_with_the_demonstration_does_not_listen_for_other_machines(settings, taken_port):
     with pytest.raises(CommandError, match="the sign-in page offers them"):
         call_command("serve", host=EVERYWHERE, port=taken_port)

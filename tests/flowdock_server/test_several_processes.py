@@ -142,7 +142,7 @@ def two(
         gate.remove()
 
 
-def test_what_is_posted_at_one_comes_at_the_other_at_once(two: Two) -> None:
+def test_message_posted_in_one_process_arrives_in_the_other(two: Two) -> None:
     with two.one.stream(MAIN, two.token) as here, two.other.stream(MAIN, two.token) as there:
         for number in range(20):
             said = (two.one, two.other)[number % 2].say(f"{number}", two.token)
@@ -153,13 +153,13 @@ def test_what_is_posted_at_one_comes_at_the_other_at_once(two: Two) -> None:
         assert there.is_silent()
 
 
-def test_presence_passes_from_one_to_the_other(two: Two) -> None:
+def test_presence_is_relayed_between_processes(two: Two) -> None:
     with two.one.stream(f"{MAIN}?presence=1", two.token) as curious, two.other.stream(f"{MAIN}?active=true", two.token):
         curious.socket.settimeout(AT_ONCE)
         assert curious.next()["event"] == "activity.user"
 
 
-def test_what_is_said_while_the_connection_is_lost_is_not_missed(two: Two, database: str) -> None:
+def test_messages_posted_during_a_lost_connection_arrive_later(two: Two, database: str) -> None:
     with two.other.stream(MAIN, two.token) as stream:
         stream.socket.settimeout(AT_ONCE)
         assert two.one.say("before", two.token) == stream.next()
@@ -184,7 +184,7 @@ STRANGE = [
 ]  # fmt: skip
 
 
-def test_who_else_writes_to_the_channel_does_no_harm(two: Two, database: str, with_redis: str) -> None:
+def test_foreign_messages_in_the_channel_are_ignored(two: Two, database: str, with_redis: str) -> None:
     with two.other.stream(MAIN, two.token) as stream:
         stream.socket.settimeout(AT_ONCE)
         assert two.one.say("before", two.token) == stream.next()
@@ -212,7 +212,7 @@ def cut_off(database: str) -> None:
     assert ended[0] >= 2
 
 
-def test_a_server_without_the_channel_serves_on(tmp_path: Path, database: str, token: str) -> None:
+def test_server_keeps_serving_without_the_channel(tmp_path: Path, database: str, token: str) -> None:
     nowhere = f"redis://127.0.0.1:{free_port()}/0"
     server = Server(tmp_path, FLOWDOCK_SERVER_DATABASE_URL=database, FLOWDOCK_SERVER_LIVE_URL=nowhere)
     with server.running(), server.stream(MAIN, token) as stream:
@@ -224,7 +224,7 @@ def test_a_server_without_the_channel_serves_on(tmp_path: Path, database: str, t
 
 
 @pytest.mark.parametrize("live", ["postgres", "amqp://somewhere"])
-def test_a_setting_that_cannot_work_stops_the_start_with_a_sentence(tmp_path: Path, live: str) -> None:
+def test_invalid_setting_stops_the_start_with_an_explanation(tmp_path: Path, live: str) -> None:
     server = Server(tmp_path, FLOWDOCK_SERVER_LIVE_URL=live)
     with pytest.raises(AssertionError, match="FLOWDOCK_SERVER_LIVE_URL"):
         server.manage("check")

@@ -101,7 +101,7 @@ def running(tmp_path: Path) -> Iterator[tuple[Server, dict[str, Any]]]:
         yield server, keys
 
 
-def test_slow_services_take_half_of_the_threads_at_most(running, slow) -> None:
+def test_slow_services_use_at_most_half_of_the_threads(running, slow) -> None:
     server, keys = running
     services = [slow(f"127.0.0.{1 + number % 4}") for number in range(THREADS)]
 
@@ -117,7 +117,7 @@ def test_slow_services_take_half_of_the_threads_at_most(running, slow) -> None:
     assert sorted(press.result()[0] for press in presses) == [200] * 4 + [503] * 4
 
 
-def test_one_slow_host_takes_half_of_these_whatever_its_ports(running, slow) -> None:
+def test_one_slow_host_uses_at_most_half_of_these_on_all_ports(running, slow) -> None:
     server, keys = running
     services = [slow("127.0.0.1") for _ in range(4)]
 

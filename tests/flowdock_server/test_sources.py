@@ -18,7 +18,7 @@ def put(client, path, body):
 
 
 @pytest.mark.parametrize("name", ["sources", "integrations"])
-def test_an_application_connects_a_flow_and_gets_its_token_once(client, world, application, name):
+def test_application_creates_a_source_and_gets_its_token_once(client, world, application, name):
     body = {"name": "octo/hello", "external_url": "https://git.test/octo/hello"}
 
     response = post(application, f"/flows/acme/main/{name}", body)
@@ -64,7 +64,7 @@ def test_an_application_connects_a_flow_and_gets_its_token_once(client, world, a
     assert "flow_token" not in application.get(source["url"]).json()
 
 
-def test_one_application_may_connect_a_flow_several_times(application):
+def test_application_can_create_several_sources_in_a_flow(application):
     tokens = {post(application, "/flows/acme/main/sources", {"name": name}).json()["flow_token"] for name in "aab"}
 
     assert len(tokens) == 3
@@ -80,7 +80,7 @@ def test_one_application_may_connect_a_flow_several_times(application):
         ({"name": "x", "external_url": "javascript:alert(1)"}, "external_url"),
     ],
 )
-def test_a_source_needs_a_name_and_a_web_address(application, body, field):
+def test_source_requires_a_name_and_a_valid_url(application, body, field):
     response = post(application, "/flows/acme/main/sources", body)
 
     assert response.status_code == 400
@@ -88,14 +88,14 @@ def test_a_source_needs_a_name_and_a_web_address(application, body, field):
     assert not Source.objects.exists()
 
 
-def test_only_an_application_can_connect(world, as_person):
+def test_only_an_application_can_create_a_source(world, as_person):
     response = post(as_person(world.ines), "/flows/acme/main/sources", {"name": "octo/hello"})
 
     assert response.status_code == 403
     assert not Source.objects.exists()
 
 
-def test_its_error_message_is_set_and_cleared_by_id_and_by_flow_token(client, application, connect):
+def test_error_message_is_set_and_cleared_by_id_and_by_flow_token(client, application, connect):
     source, token = connect()
     by_id = f"/flows/acme/main/sources/{source.pk}"
 
@@ -111,7 +111,7 @@ def test_its_error_message_is_set_and_cleared_by_id_and_by_flow_token(client, ap
     assert application.patch(by_id, {"error_message": "x"}, "application/json").json()["error_message"] == "x"
 
 
-def test_null_clears_and_nothing_changes_nothing(application, connect):
+def test_null_clears_and_absent_fields_do_not_change(application, connect):
     source, _ = connect()
     path = f"/flows/acme/main/sources/{source.pk}"
     put(application, path, {"error_message": "x", "configuration_url": "https://lights.test/c"})
@@ -125,7 +125,7 @@ def test_null_clears_and_nothing_changes_nothing(application, connect):
 @pytest.mark.parametrize(
     "change", [{"error_message": "x" * 10_001}, {"configuration_url": "javascript:alert(1)"}, {"error_message": ["x"]}]
 )
-def test_a_change_that_makes_no_sense_is_refused(client, application, connect, change):
+def test_invalid_change_is_refused(client, application, connect, change):
     source, token = connect()
 
     for response in (
@@ -136,7 +136,7 @@ def test_a_change_that_makes_no_sense_is_refused(client, application, connect, c
         assert list(response.json()["errors"]) == list(change)
 
 
-def test_a_person_manages_the_sources_of_their_flows(world, as_person, connect):
+def test_person_can_manage_the_sources_of_their_flows(world, as_person, connect):
     source, _ = connect()
     ines = as_person(world.ines)
     path = f"/flows/acme/main/sources/{source.pk}"
@@ -151,7 +151,7 @@ def test_a_person_manages_the_sources_of_their_flows(world, as_person, connect):
 
 
 @pytest.mark.parametrize("name", ["sources", "integrations"])
-def test_the_dialect_of_october_2014_does_all_of_it(client, application, connect, name):
+def test_api_of_october_2014_supports_all_calls(client, application, connect, name):
     created = post(application, f"/v1/flows/acme/main/{name}.json", {"name": "All polls"}).json()
     path = f"/flows/acme/main/{name}/{created['id']}"
 
@@ -165,7 +165,7 @@ def test_the_dialect_of_october_2014_does_all_of_it(client, application, connect
     assert post(client, "/activities", activity_of_2014).status_code == 410
 
 
-def test_a_form_sent_with_put_is_read(application, connect):
+def test_form_in_a_put_is_read(application, connect):
     source, _ = connect()
 
     response = application.put(
@@ -175,7 +175,7 @@ def test_a_form_sent_with_put_is_read(application, connect):
     assert response.json()["error_message"] == "Gone"
 
 
-def test_a_form_in_parts_sent_with_put_is_read(application, connect):
+def test_multipart_form_in_a_put_is_read(application, connect):
     source, _ = connect()
     form = encode_multipart(BOUNDARY, {"error_message": "Gone"})
 
@@ -184,7 +184,7 @@ def test_a_form_in_parts_sent_with_put_is_read(application, connect):
     assert response.json()["error_message"] == "Gone"
 
 
-def test_a_flow_token_opens_its_own_source_by_address(client, world, connect):
+def test_flow_token_can_read_its_own_source(client, world, connect):
     source, token = connect()
     other, _ = connect(name="octo/other")
     own, others = (f"/flows/acme/main/sources/{each.pk}?flow_token={token}" for each in (source, other))
@@ -195,7 +195,7 @@ def test_a_flow_token_opens_its_own_source_by_address(client, world, connect):
     assert client.delete(own).status_code == 401
 
 
-def test_nothing_else_of_it_can_be_changed(application, connect):
+def test_other_fields_cannot_be_changed(application, connect):
     source, _ = connect()
 
     put(application, f"/flows/acme/main/sources/{source.pk}", {"name": "other", "external_url": "https://evil.test"})
@@ -204,7 +204,7 @@ def test_nothing_else_of_it_can_be_changed(application, connect):
     assert (source.name, source.external_url) == ("octo/hello", "https://git.test/octo/hello")
 
 
-def test_the_sources_of_another_application_are_not_its_business(world, with_scopes, connect):
+def test_sources_of_another_application_cannot_be_changed(world, with_scopes, connect):
     source, _ = connect()
     other = Application.objects.create(
         name="Other",
@@ -220,7 +220,7 @@ def test_the_sources_of_another_application_are_not_its_business(world, with_sco
     assert Source.objects.connected().get() == source
 
 
-def test_a_removed_source_is_in_no_list_and_its_threads_stay(client, application, connect):
+def test_removed_source_is_not_listed_and_its_threads_stay(client, application, connect):
     source, token = connect()
     post(client, "/messages", activity(flow_token=token))
     path = f"/flows/acme/main/sources/{source.pk}"
@@ -235,7 +235,7 @@ def test_a_removed_source_is_in_no_list_and_its_threads_stay(client, application
     assert thread["source"]["name"] == "octo/hello"
 
 
-def test_a_source_outlives_its_creator(client, world, connect):
+def test_source_stays_when_its_creator_is_deleted(client, world, connect):
     _, token = connect()
     world.ines.delete()
 
@@ -243,7 +243,7 @@ def test_a_source_outlives_its_creator(client, world, connect):
 
 
 @pytest.mark.parametrize("path", ["/sources", "/flows/acme/main/sources"])
-def test_the_list_takes_as_many_queries_for_many_as_for_few(application, connect, django_assert_max_num_queries, path):
+def test_list_takes_as_many_queries_for_many_as_for_few(application, connect, django_assert_max_num_queries, path):
     for number in range(20):
         connect(name=f"repository {number}")
 
@@ -251,7 +251,7 @@ def test_the_list_takes_as_many_queries_for_many_as_for_few(application, connect
         assert len(application.get(path).json()) == 20
 
 
-def test_a_source_has_a_singular_address_too(world, as_person, connect):
+def test_source_also_has_a_singular_path(world, as_person, connect):
     source, _ = connect()
     ines, path = as_person(world.ines), f"/flows/acme/main/source/{source.pk}"
 

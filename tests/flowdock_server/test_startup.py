@@ -18,7 +18,7 @@ def manage(*arguments, input=None, **environment):
     )
 
 
-def test_without_a_secret_key_it_says_what_to_do(tmp_path):
+def test_missing_secret_key_is_explained(tmp_path):
     result = manage("check", DATA_DIR=str(tmp_path), FLOWDOCK_SERVER_SECRET_KEY="")
 
     assert result.returncode == 1
@@ -26,7 +26,7 @@ def test_without_a_secret_key_it_says_what_to_do(tmp_path):
     assert "Traceback" not in result.stderr
 
 
-def test_it_migrates_a_new_database_where_it_is_told(tmp_path):
+def test_migrate_creates_the_database_in_the_data_folder(tmp_path):
     result = manage(
         "migrate",
         DATA_DIR=str(tmp_path / "new"),
@@ -38,7 +38,7 @@ def test_it_migrates_a_new_database_where_it_is_told(tmp_path):
     assert (tmp_path / "new" / "flowdock.sqlite3").exists()
 
 
-def test_without_its_tables_a_command_says_what_to_do(tmp_path):
+def test_missing_tables_are_explained(tmp_path):
     result = manage("create_organization", "Acme", DATA_DIR=str(tmp_path), FLOWDOCK_SERVER_SECRET_KEY="x")
 
     assert result.returncode == 1
@@ -46,7 +46,7 @@ def test_without_its_tables_a_command_says_what_to_do(tmp_path):
     assert "Traceback" not in result.stderr
 
 
-def test_without_its_database_a_command_says_so(tmp_path):
+def test_unavailable_database_is_explained(tmp_path):
     result = manage(
         "issue_token",
         "acme/main",
@@ -60,7 +60,7 @@ def test_without_its_database_a_command_says_so(tmp_path):
     assert "Traceback" not in result.stderr
 
 
-def test_what_is_no_port_is_refused_by_name(tmp_path):
+def test_invalid_port_is_refused_by_name(tmp_path):
     for wrong in ("99999", "-1", "http"):
         result = manage("serve", f"--port={wrong}", DATA_DIR=str(tmp_path), FLOWDOCK_SERVER_SECRET_KEY="x")
 
@@ -74,7 +74,7 @@ def test_models_and_migrations_agree(tmp_path):
     assert result.returncode == 0, result.stdout
 
 
-def test_settings_for_production_have_no_warning_of_ours(tmp_path):
+def test_production_settings_cause_no_deployment_warnings(tmp_path):
     result = manage(
         "check",
         "--deploy",

@@ -44,7 +44,7 @@ def ines(running: Running) -> str:
     return running.keys["ines"]
 
 
-def test_a_message_comes_as_the_rest_api_shows_it_in_a_chunk_of_its_own(running: Running, ines: str) -> None:
+def test_message_has_the_rest_apis_format_and_its_own_chunk(running: Running, ines: str) -> None:
     with running.stream(MAIN, ines) as stream:
         assert stream.first == b"\n"
         said = running.say("Grüße ✓\u2028 \r\n und mehr", ines)
@@ -55,7 +55,7 @@ def test_a_message_comes_as_the_rest_api_shows_it_in_a_chunk_of_its_own(running:
     assert posted["thread"]["title"] == "Warn before low tide"
 
 
-def test_it_begins_with_headers_that_keep_others_from_holding_it_back(running: Running, ines: str) -> None:
+def test_headers_prevent_proxies_from_buffering(running: Running, ines: str) -> None:
     with running.stream(MAIN, ines, Accept_Encoding="gzip, br", Origin="https://app.test") as stream:
         assert stream.headers["content-type"] == "application/json; charset=utf-8"
         assert stream.headers["transfer-encoding"] == "chunked"
@@ -79,7 +79,7 @@ def test_it_begins_with_headers_that_keep_others_from_holding_it_back(running: R
         "/v1/flows/acme/main.json?active=true",
     ],
 )
-def test_flows_are_named_in_every_spelling(running: Running, ines: str, path: str) -> None:
+def test_flows_can_be_named_in_every_spelling(running: Running, ines: str, path: str) -> None:
     with running.stream(path.format(**running.keys["flows"]), ines) as stream:
         said = running.say("Hello", ines)
         message = stream.next()
@@ -128,7 +128,7 @@ def test_keys_are_those_of_the_rest_api(running: Running, ines: str, kind: str) 
         ("/flows?filter=%00", "Bearer flow", 400),
     ],
 )
-def test_what_is_refused_is_refused_before_it_begins(running: Running, path: str, key: str, status: int) -> None:
+def test_refused_stream_is_refused_before_it_starts(running: Running, path: str, key: str, status: int) -> None:
     headers = {"Authorization": key} if key else {}
     answer = running.call("GET", path, port=running.stream_port, Origin="https://app.test", **headers)
     assert answer[0] == status
@@ -137,7 +137,7 @@ def test_what_is_refused_is_refused_before_it_begins(running: Running, path: str
     assert answer[1]["access-control-allow-origin"] == "https://app.test"
 
 
-def test_a_flow_token_opens_no_stream(running: Running) -> None:
+def test_flow_token_cannot_open_a_stream(running: Running) -> None:
     path = f"{MAIN}?flow_token={running.keys['flow_token']}"
     assert running.call("GET", path, port=running.stream_port)[0] == 401
 
@@ -154,14 +154,14 @@ def test_head_options_and_other_methods_are_answered(running: Running, ines: str
     assert "GET" in answer("POST")[1]["allow"]
 
 
-def test_what_is_no_stream_is_there_as_well(running: Running, ines: str) -> None:
+def test_rest_api_is_also_available_at_the_streaming_host(running: Running, ines: str) -> None:
     assert running.call("GET", "/user", ines, port=running.stream_port)[2]["nick"] == "Ines"
     assert running.call("GET", "/flows/acme", ines, port=running.stream_port)[0] == 200
     assert running.call("POST", "/oauth/token", body={}, port=running.stream_port, Accept="application/json")[0] == 400
     assert isinstance(running.call("GET", "/flows", ines)[2], list)
 
 
-def test_silence_is_broken_by_what_clients_take_for_nothing(running: Running, ines: str) -> None:
+def test_silent_stream_sends_keep_alives(running: Running, ines: str) -> None:
     with running.stream(MAIN, ines) as stream, running.stream(MAIN, ines, **EVENTS) as events:
         assert events.first == b":\n\n"
         began = time.monotonic()
@@ -170,7 +170,7 @@ def test_silence_is_broken_by_what_clients_take_for_nothing(running: Running, in
         assert 1.5 < time.monotonic() - began < 10
 
 
-def test_events_have_ids_and_resume_with_everything_missed(running: Running, ines: str) -> None:
+def test_event_stream_resumes_with_all_missed_messages(running: Running, ines: str) -> None:
     with running.stream(MAIN, ines, **EVENTS) as stream:
         assert stream.headers["content-type"] == "text/event-stream"
         said = running.say("seen", ines)
@@ -184,7 +184,7 @@ def test_events_have_ids_and_resume_with_everything_missed(running: Running, ine
         assert stream.is_silent()
 
 
-def test_one_id_resumes_several_flows(running: Running, ines: str) -> None:
+def test_one_id_resumes_a_stream_of_several_flows(running: Running, ines: str) -> None:
     path = "/flows?filter=acme/main,acme/lobby"
     with running.stream(path, ines, **EVENTS) as stream:
         running.say("one", ines)
@@ -203,7 +203,7 @@ def test_one_id_resumes_several_flows(running: Running, ines: str) -> None:
         assert stream.is_silent()
 
 
-def test_more_is_missed_than_is_read_at_once(running: Running, ines: str) -> None:
+def test_resuming_sends_more_than_one_page(running: Running, ines: str) -> None:
     first = running.say("first", ines)["id"]
     said = [running.say(str(number), ines)["content"] for number in range(215)]
     with running.stream(MAIN, ines, Last_Event_ID=str(first), **EVENTS) as stream:
@@ -212,7 +212,7 @@ def test_more_is_missed_than_is_read_at_once(running: Running, ines: str) -> Non
 
 
 @pytest.mark.parametrize("last", ["yesterday", "1;2", "p1", "-4", "1:2:3", "9" * 30, "900000", "0123456789ab:1", "Ä"])
-def test_an_id_that_does_not_fit_begins_now(running: Running, ines: str, last: str) -> None:
+def test_unknown_id_starts_the_stream_now(running: Running, ines: str, last: str) -> None:
     running.say("before", ines)
     with running.stream(MAIN, ines, Last_Event_ID=last, **EVENTS) as stream:
         assert stream.status == 200
@@ -220,21 +220,21 @@ def test_an_id_that_does_not_fit_begins_now(running: Running, ines: str, last: s
         assert stream.next()[1] == said
 
 
-def test_the_number_of_one_flow_begins_now_where_there_are_several(running: Running, ines: str) -> None:
+def test_number_of_one_flow_starts_a_stream_of_several_now(running: Running, ines: str) -> None:
     number = running.say("before", ines)["id"]
     with running.stream("/flows?filter=acme/main,acme/lobby", ines, Last_Event_ID=str(number - 1), **EVENTS) as stream:
         said = running.say("after", ines)
         assert stream.next()[1] == said
 
 
-def test_the_last_event_can_be_a_parameter(running: Running, ines: str) -> None:
+def test_last_event_id_can_be_a_parameter(running: Running, ines: str) -> None:
     number = running.say("first", ines)["id"]
     missed = running.say("missed", ines)
     with running.stream(f"{MAIN}?lastEventId={number}", ines, **EVENTS) as stream:
         assert stream.next()[1] == missed
 
 
-def test_everything_said_at_once_comes_once_and_in_order(running: Running, ines: str) -> None:
+def test_concurrent_messages_arrive_once_and_in_order(running: Running, ines: str) -> None:
     def say(number: int) -> int:
         return running.say(f"{number}", ines)["id"]
 
@@ -246,7 +246,7 @@ def test_everything_said_at_once_comes_once_and_in_order(running: Running, ines:
             assert stream.is_silent()
 
 
-def test_what_another_process_stores_comes_too(running: Running, ines: str) -> None:
+def test_messages_stored_by_another_process_arrive(running: Running, ines: str) -> None:
     with running.stream(MAIN, ines) as stream:
         running.manage(
             "shell",
@@ -268,9 +268,7 @@ BLOCKED, UNBLOCKED = DISABLED.format(1) + IN_MAIN, DISABLED.format(0) + IN_MAIN
 
 
 @pytest.mark.parametrize(("leave", "come_back"), [(REMOVED, BACK), (BLOCKED, UNBLOCKED)])
-def test_who_loses_a_flow_hears_it_no_more_and_the_others_on(
-    running: Running, ines: str, leave: str, come_back: str
-) -> None:
+def test_removed_member_stops_receiving_this_flow_only(running: Running, ines: str, leave: str, come_back: str) -> None:
     with running.stream("/flows?filter=acme/main,acme/lobby", ines) as stream:
         running.say("before", ines)
         assert stream.next()["content"] == "before"
@@ -285,7 +283,7 @@ def test_who_loses_a_flow_hears_it_no_more_and_the_others_on(
 
 
 @pytest.mark.parametrize(("leave", "come_back"), [(REMOVED, BACK), (BLOCKED, UNBLOCKED)])
-def test_who_loses_all_flows_of_a_stream_is_sent_away(running: Running, ines: str, leave: str, come_back: str) -> None:
+def test_stream_ends_when_its_user_loses_all_its_flows(running: Running, ines: str, leave: str, come_back: str) -> None:
     with running.stream(MAIN, ines) as stream, running.stream("/flows?filter=acme/main&user=1", ines) as other:
         running.sql(leave)
         try:
@@ -297,7 +295,7 @@ def test_who_loses_all_flows_of_a_stream_is_sent_away(running: Running, ines: st
             running.sql(come_back)
 
 
-def test_a_stream_ends_with_the_password_that_opened_it(running: Running, ines: str) -> None:
+def test_stream_ends_when_the_password_changes(running: Running, ines: str) -> None:
     kept = running.sql("select password from flowdock_server_user where nick = 'Ines'")[0][0]
     with running.stream(MAIN, "ines@example.com\na password") as stream, running.stream(MAIN, ines) as other:
         running.sql("update flowdock_server_user set password = '!another' where nick = 'Ines'")
@@ -309,7 +307,7 @@ def test_a_stream_ends_with_the_password_that_opened_it(running: Running, ines: 
             running.sql("update flowdock_server_user set password = ? where nick = 'Ines'", kept)
 
 
-def test_a_caller_of_http_1_0_is_sent_no_chunks(running: Running, ines: str) -> None:
+def test_http_1_0_client_gets_no_chunks(running: Running, ines: str) -> None:
     def ask(path: str, port: int) -> socket.socket:
         link = socket.create_connection(("127.0.0.1", port), timeout=30)
         link.sendall(f"GET {path} HTTP/1.0\r\nAuthorization: {basic(ines)}\r\n\r\n".encode())
@@ -330,7 +328,7 @@ def test_a_caller_of_http_1_0_is_sent_no_chunks(running: Running, ines: str) -> 
         assert json.loads(answer.read().partition(b"\r\n\r\n")[2])["nick"] == "Ines"
 
 
-def test_a_stream_ends_with_the_key_that_opened_it(running: Running, ines: str) -> None:
+def test_stream_ends_when_its_token_is_revoked(running: Running, ines: str) -> None:
     token = running.manage(
         "shell",
         "-v0",
@@ -344,7 +342,7 @@ def test_a_stream_ends_with_the_key_that_opened_it(running: Running, ines: str) 
         assert other.next()["content"] == "still here"
 
 
-def test_who_is_blocked_hears_nothing_and_is_sent_away(running: Running, ines: str) -> None:
+def test_stream_of_a_blocked_user_ends(running: Running, ines: str) -> None:
     with running.stream(LOBBY, running.keys["otto"]) as stream:
         running.sql("update flowdock_server_user set is_active = 0 where email = 'otto@example.com'")
         try:
@@ -357,7 +355,7 @@ def test_who_is_blocked_hears_nothing_and_is_sent_away(running: Running, ines: s
             running.sql("update flowdock_server_user set is_active = 1 where email = 'otto@example.com'")
 
 
-def test_presence_is_kept_and_told_unless_it_is_not_wanted(running: Running, ines: str) -> None:
+def test_presence_is_stored_and_sent_unless_turned_off(running: Running, ines: str) -> None:
     def seen() -> tuple[Any, Any]:
         (row,) = running.sql(
             "select last_activity_at, last_ping_at from flowdock_server_user where email = 'otto@example.com'"
@@ -384,7 +382,7 @@ def test_presence_is_kept_and_told_unless_it_is_not_wanted(running: Running, ine
         assert other.next() == said
 
 
-def test_who_is_added_to_a_flow_and_blocked_hears_of_it_in_every_stream(running: Running, ines: str) -> None:
+def test_all_streams_of_a_user_receive_flow_add_and_flow_remove(running: Running, ines: str) -> None:
     """As hubot-flowdock reads them: it starts anew on an event of its own user, and needs the named fields."""
     otto, number = running.keys["otto"], running.keys["ids"]["otto"]
     main = {"id": running.keys["flows"]["main"], "name": "Main"}
@@ -415,7 +413,7 @@ def test_who_is_added_to_a_flow_and_blocked_hears_of_it_in_every_stream(running:
     running.sql("delete from flowdock_server_flowmembership where disabled")
 
 
-def test_another_nick_is_told_in_the_persons_flows(running: Running, ines: str) -> None:
+def test_change_of_nick_is_sent_to_the_users_flows(running: Running, ines: str) -> None:
     otto, number = running.keys["otto"], running.keys["ids"]["otto"]
     with running.stream(LOBBY, ines) as there, running.stream(MAIN, ines) as elsewhere:
         assert running.call("PUT", f"/users/{number}", otto, {"nick": "ottilie"})[0] == 200
@@ -426,14 +424,14 @@ def test_another_nick_is_told_in_the_persons_flows(running: Running, ines: str) 
     running.sql("update flowdock_server_user set nick = 'Otto' where id = ?", number)
 
 
-def test_a_key_in_a_browser_is_the_parameter_of_an_event_source(running: Running) -> None:
+def test_access_token_can_be_a_parameter_for_event_source(running: Running) -> None:
     path = f"{MAIN}?access_token={running.keys['flow']}"
     with running.stream(path, Origin="https://app.test", **EVENTS) as stream:
         assert stream.headers["content-type"] == "text/event-stream"
         assert stream.headers["access-control-allow-origin"] == "https://app.test"
 
 
-def test_a_stop_ends_streams_cleanly_and_soon(tmp_path: Path) -> None:
+def test_stopping_the_server_ends_streams_cleanly(tmp_path: Path) -> None:
     server = Server(tmp_path)
     keys = server.seed()
     with (
@@ -446,7 +444,7 @@ def test_a_stop_ends_streams_cleanly_and_soon(tmp_path: Path) -> None:
         assert took < 3
 
 
-def test_edits_tags_and_statuses_come_as_they_are_listed(running: Running, ines: str) -> None:
+def test_edits_tags_and_statuses_arrive_as_they_are_listed(running: Running, ines: str) -> None:
     with running.stream(MAIN, ines) as stream:
         said = running.say("hello wrold", ines)
         assert stream.next() == said
@@ -473,7 +471,7 @@ def drain(stream: Stream) -> None:
     raise AssertionError("the stream goes on")
 
 
-def test_a_reader_that_takes_nothing_is_cut_off_and_harms_nobody(tmp_path: Path) -> None:
+def test_client_that_stops_reading_is_cut_off_without_affecting_others(tmp_path: Path) -> None:
     server = Server(tmp_path, FLOWDOCK_SERVER_MAX_BODY_BYTES="2000000")
     keys = server.seed()
     large = activity(flow_token=keys["flow_token"], body="<p>" + "x" * 240_000 + "</p>")
@@ -490,19 +488,19 @@ def test_a_reader_that_takes_nothing_is_cut_off_and_harms_nobody(tmp_path: Path)
         assert server.stop()[0] == 0
 
 
-def test_a_head_without_end_is_not_read_to_its_end(running: Running) -> None:
+def test_endless_request_head_is_not_read(running: Running) -> None:
     with socket.create_connection(("127.0.0.1", running.port), timeout=30) as link:
         link.sendall(b"GET /flows HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ")
         with pytest.raises(ConnectionError):
             link.sendall(b"x" * 20_000_000)
 
 
-def test_a_large_body_beside_its_head_is_read(running: Running, ines: str) -> None:
+def test_large_body_of_a_stream_request_is_read(running: Running, ines: str) -> None:
     said = running.call("POST", "/messages", body=activity(flow_token=running.keys["flow_token"], body="y" * 300_000))
     assert said[0] == 201
 
 
-def test_streams_whose_readers_left_are_forgotten(running: Running, ines: str) -> None:
+def test_streams_of_disconnected_clients_are_removed(running: Running, ines: str) -> None:
     pid = running.process.pid if running.process else 0
 
     def connections() -> int:
@@ -532,7 +530,7 @@ def write(running: Running, content: str, sender: str, to: str) -> dict[str, Any
     return running.call("GET", f"{path}?limit=1", running.keys[sender])[2][0]
 
 
-def test_private_messages_come_to_both_and_to_nobody_else(running: Running, ines: str) -> None:
+def test_private_messages_are_sent_to_the_two_people_only(running: Running, ines: str) -> None:
     otto, sam = running.keys["otto"], running.keys["sam"]
     with (
         running.stream("/flows?user=1", ines) as one,
@@ -549,7 +547,7 @@ def test_private_messages_come_to_both_and_to_nobody_else(running: Running, ines
         assert without.is_silent()
 
 
-def test_streams_carry_edits_and_deletes_of_private_messages(running: Running, ines: str) -> None:
+def test_edits_and_deletions_of_private_messages_are_sent(running: Running, ines: str) -> None:
     path = f"/private/{running.keys['ids']['otto']}/messages"
     with running.stream("/flows?user=1", running.keys["otto"]) as other:
         said = write(running, "first", "ines", "otto")
@@ -563,7 +561,7 @@ def test_streams_carry_edits_and_deletes_of_private_messages(running: Running, i
     ]
 
 
-def test_private_messages_resume_with_the_flow(running: Running, ines: str) -> None:
+def test_private_messages_resume_together_with_flows(running: Running, ines: str) -> None:
     path = "/flows?user=1&filter=acme/lobby"
     with running.stream(path, ines, **EVENTS) as stream:
         said = running.say("before", ines, "acme/lobby")
@@ -578,7 +576,7 @@ def test_private_messages_resume_with_the_flow(running: Running, ines: str) -> N
         assert stream.is_silent()
 
 
-def test_a_first_private_message_is_not_missed(running: Running) -> None:
+def test_first_message_of_a_new_conversation_is_not_missed(running: Running) -> None:
     """Its conversation did not exist when the stream was opened, nor when the last event was told."""
     otto = running.keys["otto"]
     running.say("seen", otto, "acme/lobby")

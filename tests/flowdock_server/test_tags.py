@@ -53,7 +53,7 @@ def say(world, as_person):
         ("run\n    #!/bin/sh #not a tag\nthen #this", ["this"]),
     ],
 )
-def test_hashtags_and_links_in_a_text(say, text, tags):
+def test_hashtags_and_links_are_found_in_a_text(say, text, tags):
     assert say(text)["tags"] == tags
 
 
@@ -81,7 +81,7 @@ def test_people_are_mentioned_by_nick(say, people, text, tags):
 
 
 @pytest.mark.parametrize("word", ["everyone", "everybody", "ALL", "anyone", "anybody"])
-def test_everyone_is_all_who_are_there_but_the_speaker(say, people, word):
+def test_everyone_means_all_members_but_the_author(say, people, word):
     everyone = [":user:everyone", *(f":unread:{people[nick]}" for nick in ("Otto", "Foo-Bar", "J.R"))]
 
     assert say(f"Hello @{word}")["tags"] == everyone
@@ -91,17 +91,17 @@ def test_everyone_is_all_who_are_there_but_the_speaker(say, people, word):
 @pytest.mark.parametrize(
     "tags", [["@OTTO", "#cool", "awesome"], "@otto,#cool, awesome", '["@otto", "#cool", "awesome"]']
 )
-def test_tags_are_given_as_a_list_or_with_commas(say, people, tags):
+def test_tags_can_be_a_list_or_separated_by_commas(say, people, tags):
     otto = people["Otto"]
 
     assert say("Fine", tags=tags)["tags"] == [f":user:{otto}", f":unread:{otto}", "cool", "awesome"]
 
 
-def test_tags_that_tell_a_fact_cannot_be_claimed(say):
+def test_tags_that_state_a_fact_cannot_be_set(say):
     assert say("Fine", tags=[":file", "influx:1", ":source:git", "ok"])["tags"] == ["ok"]
 
 
-def test_the_documentations_own_example(say, people):
+def test_example_of_flowdocks_documentation(say, people):
     otto = people["Otto"]
     said = say(
         "@Otto, there's a severe #bug in the flux-capacitor, see http://example.com", tags=["#space-time-continuum"]
@@ -132,9 +132,7 @@ def test_messages_are_found_by_tags(world, as_person, say, people):
     assert found(tags="@nobody,tide", tag_mode="or") == [both, tide]
 
 
-def test_a_message_with_many_mentions_costs_as_many_queries_as_one_without(
-    world, say, people, django_assert_num_queries
-):
+def test_message_with_many_mentions_takes_as_many_queries_as_one_without(world, say, people, django_assert_num_queries):
     with django_assert_num_queries(9) as plain:
         say("nothing to see")
     with django_assert_num_queries(len(plain) + 1):  # the tags themselves

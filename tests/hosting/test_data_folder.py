@@ -45,7 +45,7 @@ def open_to_others(folder: Path, mask: int = 0o077) -> set[str]:
 
 
 @pytest.mark.parametrize("project", [BRIDGE, FLOWDOCK])
-def test_a_new_folder_and_its_database_are_the_owners_alone(project: str, tmp_path: Path) -> None:
+def test_new_folder_and_database_are_accessible_to_the_owner_only(project: str, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     # A connection that stays open leaves -wal and -shm beside the database.
     keep_open = "import os; from django.db import connection; connection.cursor().execute('SELECT 1'); os._exit(0)"
@@ -57,7 +57,7 @@ def test_a_new_folder_and_its_database_are_the_owners_alone(project: str, tmp_pa
     assert open_to_others(folder) == set()
 
 
-def test_mails_and_posted_files_are_the_owners_alone(tmp_path: Path) -> None:
+def test_mails_and_posted_files_are_accessible_to_the_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     run(FLOWDOCK, folder, "shell", "-c", MAIL)
 
@@ -66,7 +66,7 @@ def test_mails_and_posted_files_are_the_owners_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("project", [BRIDGE, FLOWDOCK])
-def test_a_folder_that_was_open_is_closed_at_the_next_start(project: str, tmp_path: Path) -> None:
+def test_permissions_of_an_existing_folder_are_tightened_at_the_start(project: str, tmp_path: Path) -> None:
     folder, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
     (folder / "mail").mkdir(parents=True)
     (folder / "flowdock.sqlite3").touch(0o644)
@@ -83,7 +83,7 @@ def test_a_folder_that_was_open_is_closed_at_the_next_start(project: str, tmp_pa
 
 
 @pytest.mark.parametrize("project", [BRIDGE, FLOWDOCK])
-def test_the_group_can_be_let_in(project: str, tmp_path: Path) -> None:
+def test_group_can_get_access(project: str, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     run(project, folder, "migrate", "--verbosity", "0")
     run(project, folder, "shell", "-c", MAIL if project == FLOWDOCK else "", DATA_DIR_GROUP="yes")

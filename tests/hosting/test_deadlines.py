@@ -13,7 +13,7 @@ from .conftest import LARGEST, PATIENCE, Served, everything
 HEAD = b"POST / HTTP/1.1\r\nHost: a.test\r\n"
 
 
-def test_an_unfinished_head_is_answered_408_and_closed(served: Served) -> None:
+def test_unfinished_head_is_answered_408_and_closed(served: Served) -> None:
     assert served.ask(b"GET / HTTP/1.1\r\nHost: a.te").startswith(b"HTTP/1.1 408 Request Timeout\r\n")
 
 
@@ -31,7 +31,7 @@ class Broken:
         self.is_aborted = True
 
 
-def test_an_error_at_one_connection_ends_it_and_leaves_the_others_their_deadlines(
+def test_error_at_one_connection_does_not_stop_deadlines_of_others(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = Broken()
@@ -46,12 +46,12 @@ def test_an_error_at_one_connection_ends_it_and_leaves_the_others_their_deadline
     assert "its deadlines could not be checked" in caplog.text
 
 
-def test_a_connection_that_sends_nothing_is_closed(served: Served) -> None:
+def test_connection_that_sends_nothing_is_closed(served: Served) -> None:
     assert served.ask(b"").startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.parametrize("part", [b"x", b"\r\n"], ids=["of a header", "empty lines"])
-def test_a_head_that_arrives_byte_by_byte_has_the_same_deadline(served: Served, part: bytes) -> None:
+def test_slow_head_has_the_same_deadline(served: Served, part: bytes) -> None:
     with served.connect() as link:
         link.sendall(b"" if part == b"\r\n" else b"GET / HTTP/1.1\r\nX-Long: ")
         assert seconds_until_closed(link, part) < PATIENCE
@@ -64,7 +64,7 @@ def test_empty_lines_do_not_keep_an_idle_connection_open(served: Served) -> None
         assert seconds_until_closed(link, b"\r\n") < PATIENCE
 
 
-def test_a_body_that_arrives_byte_by_byte_is_answered_408_and_closed(served: Served) -> None:
+def test_slow_body_is_answered_408_and_closed(served: Served) -> None:
     with served.connect() as link:
         link.sendall(HEAD + b"Content-Length: 1000\r\n\r\n")
         began = time.monotonic()
@@ -82,11 +82,11 @@ def test_a_body_that_arrives_byte_by_byte_is_answered_408_and_closed(served: Ser
         assert everything(link) == b""
 
 
-def test_a_chunked_body_has_the_same_deadline(served: Served) -> None:
+def test_chunked_body_has_the_same_deadline(served: Served) -> None:
     assert served.ask(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel").startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_slow_upload_within_the_bounds_is_taken(served: Served) -> None:
+def test_slow_upload_within_the_limits_is_accepted(served: Served) -> None:
     """It takes three times as long as a body without bytes may."""
     part, count = b"x" * 10_000, 30
     with served.connect() as link:
@@ -99,7 +99,7 @@ def test_a_slow_upload_within_the_bounds_is_taken(served: Served) -> None:
     assert json.loads(body)["size"] == "300000"
 
 
-def test_a_reader_that_does_not_read_is_cut_off(served: Served) -> None:
+def test_client_that_does_not_read_is_cut_off(served: Served) -> None:
     with served.connect() as link:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         link.sendall(b"GET /large HTTP/1.1\r\nHost: a.test\r\n\r\n")
@@ -107,7 +107,7 @@ def test_a_reader_that_does_not_read_is_cut_off(served: Served) -> None:
         wait_until_gone(served, link)
 
 
-def test_a_reader_that_takes_a_byte_now_and_then_is_cut_off(served: Served) -> None:
+def test_client_that_reads_too_slowly_is_cut_off(served: Served) -> None:
     with served.connect() as link:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         link.sendall(b"GET /large HTTP/1.1\r\nHost: a.test\r\n\r\n")
@@ -115,17 +115,17 @@ def test_a_reader_that_takes_a_byte_now_and_then_is_cut_off(served: Served) -> N
         wait_until_gone(served, link, meanwhile=lambda: link.recv(1))
 
 
-def test_a_large_answer_arrives_whole_at_a_reader_that_reads(served: Served) -> None:
+def test_large_response_arrives_completely(served: Served) -> None:
     answer = served.ask(b"GET /large HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
     assert len(answer.partition(b"\r\n\r\n")[2]) == 40 * 1024 * 1024
 
 
-def test_a_stream_goes_on_past_every_deadline(served: Served) -> None:
+def test_stream_continues_past_all_deadlines(served: Served) -> None:
     answer = served.ask(b"GET /stream HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
     assert answer.endswith(b"\r\n7\n\r\n0\r\n\r\n")
 
 
-def test_an_idle_connection_is_kept_for_a_while_and_then_closed(served: Served) -> None:
+def test_idle_connection_is_closed_after_a_while(served: Served) -> None:
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", served.port, timeout=PATIENCE)) as client:
         client.connect()
         link = client.sock
@@ -137,14 +137,14 @@ def test_an_idle_connection_is_kept_for_a_while_and_then_closed(served: Served) 
         assert everything(link) == b""
 
 
-def test_a_body_that_is_announced_as_too_large_is_refused_before_it_is_sent(served: Served) -> None:
+def test_body_that_is_announced_as_too_large_is_refused_at_once(served: Served) -> None:
     answer = served.ask(HEAD + b"Content-Length: %d\r\n\r\n" % (LARGEST + 1))
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"\r\nconnection: close\r\n" in answer
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_who_sends_too_large_a_body_all_the_same_reads_the_answer(served: Served, chunked: bool) -> None:
+def test_client_that_sends_too_large_a_body_can_read_the_response(served: Served, chunked: bool) -> None:
     body = b"x" * (LARGEST + 1)
     if chunked:
         request = HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
@@ -153,7 +153,7 @@ def test_who_sends_too_large_a_body_all_the_same_reads_the_answer(served: Served
     assert served.ask(request).startswith(b"HTTP/1.1 413 ")
 
 
-def test_headers_with_underscores_do_not_pass_for_those_with_hyphens(served: Served) -> None:
+def test_headers_with_underscores_are_ignored(served: Served) -> None:
     request = b"GET / HTTP/1.1\r\nHost: a.test\r\nX_Forwarded_For: 1.2.3.4\r\nX-Real: yes\r\nConnection: close\r\n\r\n"
     told = json.loads(served.ask(request).partition(b"\r\n\r\n")[2])
     assert told["HTTP_X_REAL"] == "yes"

@@ -41,7 +41,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield served
 
 
-def test_an_address_with_all_its_connections_is_refused_and_others_are_not(served: Served) -> None:
+def test_connections_of_one_address_are_limited(served: Served) -> None:
     with many(served, 10, "127.0.0.2"):
         wait_for(served, 10)
         refused = served.ask(b"", "127.0.0.2")
@@ -52,7 +52,7 @@ def test_an_address_with_all_its_connections_is_refused_and_others_are_not(serve
     assert served.ask(GET, "127.0.0.2").startswith(b"HTTP/1.1 200 "), "its connections are given back"
 
 
-def test_there_is_a_limit_for_all_addresses_together(served: Served) -> None:
+def test_connections_of_all_addresses_together_are_limited(served: Served) -> None:
     with contextlib.ExitStack() as stack:
         for number in range(2, 5):
             stack.enter_context(many(served, 10, f"127.0.0.{number}"))
@@ -60,7 +60,7 @@ def test_there_is_a_limit_for_all_addresses_together(served: Served) -> None:
         assert served.ask(b"", "127.0.0.9").startswith(b"HTTP/1.1 503 ")
 
 
-def test_behind_a_trusted_proxy_requests_are_counted_by_the_forwarded_address(tmp_path: Path) -> None:
+def test_requests_behind_a_trusted_proxy_are_counted_by_forwarded_address(tmp_path: Path) -> None:
     one, other = b"X-Forwarded-For: 203.0.113.7\r\n", b"X-Forwarded-For: 203.0.113.7, 203.0.113.8\r\n"
     with serving(tmp_path, trusts_forwarded_for=True, **PATIENT) as served:
         with many(served, 10, "127.0.0.1", POST % (100, one)):
@@ -73,7 +73,7 @@ def test_behind_a_trusted_proxy_requests_are_counted_by_the_forwarded_address(tm
         assert served.ask(POST % (0, one)).startswith(b"HTTP/1.1 200 ")
 
 
-def test_unfinished_large_bodies_leave_room_for_those_of_others(served: Served, tmp_path: Path) -> None:
+def test_unfinished_large_bodies_leave_room_for_other_addresses(served: Served, tmp_path: Path) -> None:
     """The budget is four of the largest bodies, and an address may hold one."""
     large = POST % (LARGEST, b"") + b"x" * (LARGEST - 1)
     with many(served, 1, "127.0.0.2", large):
@@ -88,7 +88,7 @@ def test_unfinished_large_bodies_leave_room_for_those_of_others(served: Served, 
     assert served.ask(large + b"x", "127.0.0.2").startswith(b"HTTP/1.1 200 "), "the room is given back"
 
 
-def test_bodies_in_memory_are_few_bytes_for_each_connection(served: Served, tmp_path: Path) -> None:
+def test_bodies_in_memory_are_small(served: Served, tmp_path: Path) -> None:
     """A large body lies in a file without a name, in the folder that was given."""
     with many(served, 1, "127.0.0.2", POST % (LARGEST, b"") + b"x" * (LARGEST - 1)) as (link,):
         wait_for_bytes(tmp_path, LARGEST - IN_MEMORY)
@@ -118,7 +118,7 @@ def bytes_in_open_files(folder: Path) -> int:
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def test_trailers_do_not_pass_for_headers(served: Served) -> None:
+def test_trailers_are_not_headers(served: Served) -> None:
     answer = served.ask(CHUNKED + b"3\r\nabc\r\n0\r\nX-Forwarded-For: 203.0.113.7\r\nAuthorization: Bearer x\r\n\r\n")
     told = json.loads(answer.partition(b"\r\n\r\n")[2])
     assert told["size"] == "3"
@@ -126,13 +126,13 @@ def test_trailers_do_not_pass_for_headers(served: Served) -> None:
 
 
 @pytest.mark.parametrize("start", [b"0\r\nX-Long: ", b"3;extension="])
-def test_a_connection_that_sends_trailers_or_extensions_without_end_is_closed(served: Served, start: bytes) -> None:
+def test_endless_trailers_or_chunk_extensions_are_closed(served: Served, start: bytes) -> None:
     with served.connect() as link:
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
             link.sendall(CHUNKED + b"3\r\nabc\r\n" + start + b"x" * 1_000_000)
         assert everything(link) == b"", "closed at once, rather than answered 408 at the deadline"
 
 
-def test_a_body_in_small_chunks_arrives_whole(served: Served) -> None:
+def test_body_in_small_chunks_arrives_completely(served: Served) -> None:
     answer = served.ask(CHUNKED + b"1\r\nx\r\n" * 40_000 + b"0\r\n\r\n")
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["size"] == "40000"

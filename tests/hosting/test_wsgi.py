@@ -40,7 +40,7 @@ class BreaksOffLater(BreaksOff):
 
 
 @pytest.mark.parametrize("answer", [BreaksOffLater(), BreaksOff()], ids=["later", "at once"])
-def test_an_answer_that_breaks_off_is_closed(tmp_path: Path, answer: BreaksOff) -> None:
+def test_response_that_fails_is_closed(tmp_path: Path, answer: BreaksOff) -> None:
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> BreaksOff:
         start_response("200 OK", [])
         return answer

@@ -18,7 +18,7 @@ from .flow import Flow
 pytestmark = pytest.mark.loop
 
 
-def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(tmp_path: Path) -> None:
+def test_killed_worker_loses_and_repeats_nothing(tmp_path: Path) -> None:
     # A killed worker's lease ends after twice the timeout and five seconds: a short one, so that the test is short.
     with running(tmp_path, FLOWDOCK_TIMEOUT="1") as stack:
         hook = connect.connect(stack.env)

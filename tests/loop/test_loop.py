@@ -66,7 +66,7 @@ def walk(stack: Stack) -> Walk:
 PING = {"zen": "Keep it logically awesome.", "hook_id": 1, "sender": {"login": "ines-rao", "type": "User"}}
 
 
-def test_a_person_connects_a_repository_from_the_flow(walk: Walk) -> None:
+def test_person_connects_a_repository_from_the_flow(walk: Walk) -> None:
     visitor = walk.visitor
     visitor.open(f"{walk.stack.flowdock}/app/acme/main/settings")
     visitor.follow("Add Flowdock Bridge")
@@ -88,7 +88,7 @@ def test_a_person_connects_a_repository_from_the_flow(walk: Walk) -> None:
     assert [source["name"] for source in walk.flow.sources()] == ["octo/hello"]
 
 
-def test_the_page_turns_green_on_the_first_event(walk: Walk) -> None:
+def test_page_reports_success_at_the_first_event(walk: Walk) -> None:
     assert walk.deliver("ping", PING, "ping-1").status_code == 202
 
     page = walk.visitor.open(f"{walk.integration}connected/")
@@ -96,7 +96,7 @@ def test_the_page_turns_green_on_the_first_event(walk: Walk) -> None:
     assert "It works." in page.text
 
 
-def test_what_is_not_signed_or_not_readable_is_refused_in_its_own_way(walk: Walk) -> None:
+def test_unsigned_and_unreadable_requests_are_refused(walk: Walk) -> None:
     assert walk.deliver("ping", PING, "ping-2", secret="another").status_code == 403
     assert walk.deliver("ping", PING, "ping-1").status_code == 200
     assert requests.get(walk.address, timeout=30).status_code == 405
@@ -104,7 +104,7 @@ def test_what_is_not_signed_or_not_readable_is_refused_in_its_own_way(walk: Walk
     assert walk.deliver("issues", {"action": 7}, "odd-1").status_code == 400
 
 
-def test_a_day_of_life_reaches_the_inbox_as_threads(walk: Walk) -> None:
+def test_recorded_day_reaches_the_inbox_as_threads(walk: Walk) -> None:
     report = walk.replay()
 
     assert "refused" not in report
@@ -127,7 +127,7 @@ def _settled(walk: Walk) -> dict[str, dict[str, object]] | None:
     return walk.flow.threads() if waiting.startswith("0 ") else None
 
 
-def test_an_event_is_in_the_inbox_within_a_second(walk: Walk) -> None:
+def test_event_is_in_the_inbox_within_a_second(walk: Walk) -> None:
     payload = json.loads(next(DAY.glob("*issues.opened*.json")).read_text())
     payload["issue"].update(number=4711, title="Measured from hook to inbox")
     before = time.monotonic()
@@ -171,7 +171,7 @@ def _whole_log(walk: Walk) -> str:
         text += page.text
 
 
-def test_whoever_cannot_open_the_flow_sees_nothing_of_it(walk: Walk) -> None:
+def test_people_outside_the_flow_see_nothing_of_it(walk: Walk) -> None:
     stranger = Visitor()
     connect.sign_in(stranger, walk.stack.env, account="other@example.com")
     stranger.open(f"{walk.stack.flowdock}/app/acme/lobby/settings")
@@ -186,7 +186,7 @@ def test_whoever_cannot_open_the_flow_sees_nothing_of_it(walk: Walk) -> None:
         assert walk.secret not in page.html
 
 
-def test_staff_see_the_deliveries_and_nobody_else_does(walk: Walk) -> None:
+def test_only_staff_see_the_deliveries(walk: Walk) -> None:
     env = walk.stack.env
     env["DJANGO_SUPERUSER_PASSWORD"] = "a password of the test"
     walk.stack.manage("createsuperuser", "--noinput", "--username=staff", "--email=staff@example.com")
@@ -217,7 +217,7 @@ def test_removing_the_source_in_flowdock_ends_the_integration(walk: Walk) -> Non
     assert "Measured from hook to inbox" in walk.flow.threads(), "threads that are there stay"
 
 
-def test_no_process_complained(walk: Walk) -> None:
+def test_no_process_logged_an_error(walk: Walk) -> None:
     logs = walk.stack.logs()
 
     assert "Traceback" not in logs

@@ -35,7 +35,7 @@ def is_authorized(person: Visitor, stack: Stack) -> bool:
     return "Revoke Flowdock Bridge" in person.open(f"{stack.flowdock}/account").text
 
 
-def test_set_up_configuration_filters_and_removal_need_no_more(stack: Stack, person: Visitor, flow: Flow) -> None:
+def test_set_up_filters_and_removal_need_no_other_scope(stack: Stack, person: Visitor, flow: Flow) -> None:
     person.open(settings(stack))
     consent = person.follow("Add Flowdock Bridge")
     assert parse_qs(urlsplit(consent.url).query)["scope"] == ["integration profile"]
@@ -54,7 +54,7 @@ def test_set_up_configuration_filters_and_removal_need_no_more(stack: Stack, per
     assert "could not be looked through" not in stack.logs()
 
 
-def test_the_list_of_flows_is_asked_for_where_it_is_shown(stack: Stack, person: Visitor) -> None:
+def test_list_of_flows_asks_for_its_scope(stack: Stack, person: Visitor) -> None:
     page = person.open(f"{stack.bridge}/")
     assert page.status == 403
     assert "This page needs one more permission" in page.text
@@ -68,7 +68,7 @@ def test_the_list_of_flows_is_asked_for_where_it_is_shown(stack: Stack, person: 
     assert person.open(f"{stack.bridge}/polls/").status == 200
 
 
-def test_signing_out_of_the_bridge_ends_what_flowdock_allowed_it(stack: Stack) -> None:
+def test_signing_out_of_the_bridge_revokes_its_access_to_flowdock(stack: Stack) -> None:
     person = Visitor()
     connect.sign_in(person, stack.env, account="other@example.com")
     person.open(f"{stack.bridge}/sign-in/")

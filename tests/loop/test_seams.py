@@ -70,7 +70,7 @@ def test_votes_change_the_counts_in_the_inbox(flow: Flow, one: Visitor, other: V
     assert [message["author"]["name"] for message in flow.messages(thread)][2] == "Tom Okafor"
 
 
-def test_with_flowdock_away_votes_count_and_the_posts_follow(
+def test_votes_count_while_flowdock_is_down_and_are_posted_later(
     stack: Stack, flow: Flow, one: Visitor, other: Visitor
 ) -> None:
     stack.stop("flowdock")
@@ -88,7 +88,7 @@ def test_with_flowdock_away_votes_count_and_the_posts_follow(
     assert (said["event"], said["body"]) == ("discussion", "Nobody has to know in time.")
 
 
-def test_closing_says_how_it_ended_and_a_tie_is_one(flow: Flow, one: Visitor) -> None:
+def test_closing_a_poll_posts_its_result_or_a_tie(flow: Flow, one: Visitor) -> None:
     one.open(one.page.url)
     one.send("Close poll")
 
@@ -114,7 +114,7 @@ def test_filters_by_kind_are_changed_from_the_flow(stack: Stack, flow: Flow, one
 
 
 @pytest.mark.parametrize("day", days(), ids=lambda day: day.service)
-def test_a_recorded_day_of_every_service_reaches_the_inbox(stack: Stack, flow: Flow, day: Any) -> None:
+def test_recorded_day_of_every_service_reaches_the_inbox(stack: Stack, flow: Flow, day: Any) -> None:
     before = len(flow.threads())
 
     assert story.replay_day(stack.env, day) == 0
@@ -127,5 +127,5 @@ def test_a_recorded_day_of_every_service_reaches_the_inbox(stack: Stack, flow: F
     assert {thread["status"]["value"] for thread in new if thread["status"]} & {"merged", "closed"}
 
 
-def test_no_process_complained_but_of_flowdocks_absence(stack: Stack) -> None:
+def test_processes_logged_only_errors_about_flowdock_being_down(stack: Stack) -> None:
     assert "Traceback" not in stack.logs()

@@ -128,7 +128,7 @@ def p99(taken: list[float]) -> float:
     return statistics.quantiles(taken, n=100)[98]
 
 
-def test_slow_clients_hold_up_nobody_and_are_gone_after_their_deadlines(
+def test_slow_clients_block_nobody_and_are_closed_after_their_deadlines(
     stack: Stack, hook: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bridge, flowdock = ports(stack)
@@ -194,7 +194,7 @@ def say(stack: Stack, content: str) -> None:
     requests.post(address, json=said, auth=DEMO, timeout=PATIENCE).raise_for_status()
 
 
-def test_a_slow_upload_within_the_bounds_is_taken_by_both(stack: Stack, hook: str) -> None:
+def test_slow_upload_within_the_limits_is_accepted_by_both(stack: Stack, hook: str) -> None:
     """For 26 seconds, which is more than a body may take that brings next to nothing."""
     secret = stack.manage(
         "shell",
@@ -238,7 +238,7 @@ def upload(name: str, port: int, path: str, body: bytes, headers: dict[str, str]
 
 
 @pytest.mark.parametrize("server", ["bridge", "flowdock"])
-def test_a_body_that_is_announced_as_too_large_is_refused_at_once(stack: Stack, hook: str, server: str) -> None:
+def test_body_that_is_announced_as_too_large_is_refused_at_once(stack: Stack, hook: str, server: str) -> None:
     port, path = (ports(stack)[0], hook) if server == "bridge" else (ports(stack)[1], "/messages")
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as link:
         link.sendall(f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {10**9}\r\n\r\n".encode())
@@ -248,7 +248,7 @@ def test_a_body_that_is_announced_as_too_large_is_refused_at_once(stack: Stack, 
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-def test_memory_for_large_bodies_with_a_wrong_signature_is_given_back(
+def test_memory_of_large_bodies_with_a_wrong_signature_is_released(
     stack: Stack, hook: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     body = os.urandom(1024) * (24 * 1024)
@@ -284,7 +284,7 @@ def memory(stack: Stack) -> int:
     return found
 
 
-def test_a_web_process_that_is_killed_is_replaced(stack: Stack) -> None:
+def test_killed_web_process_is_replaced(stack: Stack) -> None:
     """Of the bridge: the process that answers is a child of the one that was started."""
     parent = stack.processes["bridge"].pid
 

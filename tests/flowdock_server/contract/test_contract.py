@@ -90,12 +90,12 @@ def try_all(description, method: str, path: str, change: Callable[[Case], None],
 
 
 @pytest.mark.parametrize(("method", "path"), ALL)
-def test_answers_conform_wherever_one_asks(world, description, method, path):
+def test_responses_conform_for_any_request(world, description, method, path):
     try_all(description, method, path, lambda case: None, **key_of(world.ines))
 
 
 @pytest.mark.parametrize(("method", "path"), [each for each in ALL if "{" in each.values[1]])
-def test_answers_conform_for_what_is_there(world, place, description, method, path):
+def test_responses_conform_for_existing_objects(world, place, description, method, path):
     def lead_there(case: Case) -> None:
         case.path_parameters = {name: place.get(name, value) for name, value in case.path_parameters.items()}
 
@@ -103,7 +103,7 @@ def test_answers_conform_for_what_is_there(world, place, description, method, pa
 
 
 @pytest.mark.parametrize(("method", "path"), [each for each in ALL if each.values[1] in BY_SOURCES])
-def test_answers_conform_for_a_source(connect, description, method, path):
+def test_responses_conform_for_a_source(connect, description, method, path):
     _, token = connect()
 
     def show_token(case: Case) -> None:
@@ -113,7 +113,7 @@ def test_answers_conform_for_a_source(connect, description, method, path):
 
 
 @pytest.mark.parametrize(("method", "path"), [each for each in ALL if each.values[1].startswith("/oauth/")])
-def test_answers_conform_for_an_application(world, description, method, path):
+def test_responses_conform_for_an_application(world, description, method, path):
     def show_keys(case: Case) -> None:
         if isinstance(case.body, dict):
             case.body = {**case.body, "client_id": "build-lights", "client_secret": SECRET}
