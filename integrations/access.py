@@ -1,4 +1,4 @@
-"""Who may see or change what: whoever can, right now, open the flow at Flowdock."""
+"""Who may see or change what: whoever can open the flow in Flowdock at this moment."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from integrations.sessions import SIGN_IN_KEY
 
 logger = logging.getLogger(__name__)
 
-# A page that is open asks every few seconds whether there is news. For so long, an answer of Flowdock's holds for that.
+# Open pages ask for updates every few seconds. For these, an answer of Flowdock's is used again for this long.
 LIVE_VERDICT_HOLDS = 30  # seconds
-# While Flowdock does not answer, its last answer about a person's organizations counts for this long.
+# While Flowdock does not answer, its last answer about a person's organizations is valid for this long.
 LAST_ANSWER_COUNTS = dt.timedelta(hours=12)
-# Where a request keeps the time of that answer, for the notice on its page.
+# The key in `request.META` of the time of that answer, for the notice on the page.
 LAST_ANSWER_AT = "flowdock_bridge.last_answer_at"
 
 
 class SignInNeeded(Exception):
-    """Nobody is signed in with Flowdock, or no longer. They sign in and come back.
+    """Nobody is signed in with Flowdock, or no longer. The middleware sends them to sign in and back.
 
-    `to_list_flows`: the page also needs the permission to list the person's flows.
+    `to_list_flows`: the page also needs permission to list the person's flows.
     """
 
     def __init__(self, *, to_list_flows: bool = False) -> None:
@@ -46,12 +46,12 @@ class SignInNeeded(Exception):
 
 
 class FlowListNotAllowed(Exception):
-    """The person is signed in, and has not allowed the bridge to list their flows (Flowdock's scope `flow`)."""
+    """The person is signed in but has not allowed the bridge to list their flows (Flowdock's scope `flow`)."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Organization:
-    """A company or team in Flowdock. `key` is its `parameterized_name`: unique, and never changed."""
+    """A company or team in Flowdock. `key` is its `parameterized_name`, which is unique and never changes."""
 
     name: str
     key: str
@@ -59,14 +59,14 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """The organizations of a person. `answered_at` is set where Flowdock does not answer: when it last did."""
+    """The organizations of a person. If Flowdock does not answer now, `answered_at` is when it last did; else None."""
 
     organizations: tuple[Organization, ...]
     answered_at: dt.datetime | None = None
 
 
 class AccessLost(Exception):
-    """The person made this integration and can no longer open its flow."""
+    """The person created this integration and can no longer open its flow."""
 
     def __init__(self, integration: Integration) -> None:
         super().__init__("the flow is closed to this person")
@@ -74,7 +74,7 @@ class AccessLost(Exception):
 
 
 def signed_in(request: HttpRequest) -> User:
-    """The person of the request. Raises SignInNeeded."""
+    """The signed-in user. Raises SignInNeeded."""
     if not isinstance(request.user, User) or access_token(request.session) is None:
         raise SignInNeeded
     return request.user
@@ -82,7 +82,7 @@ def signed_in(request: HttpRequest) -> User:
 
 @contextmanager
 def flowdock_as(request: HttpRequest) -> Iterator[Flowdock]:
-    """Flowdock, in the name of the person of the request. Raises SignInNeeded."""
+    """A client of Flowdock with the signed-in person's access token. Raises SignInNeeded."""
     signed_in(request)
     token = access_token(request.session)
     assert token is not None  # noqa: S101  signed_in has looked
@@ -111,8 +111,8 @@ def list_flows(request: HttpRequest) -> list[Flow]:
 def organizations(request: HttpRequest) -> tuple[Organization, ...]:
     """The organizations of the flows that the person is in, by name.
 
-    While Flowdock does not answer, its last answer to this sign-in counts, for LAST_ANSWER_COUNTS. Any answer replaces
-    it at once. Raises what `list_flows` does: FlowdockUnavailable only where there is no such earlier answer.
+    While Flowdock does not answer, its last answer to this sign-in is used, for LAST_ANSWER_COUNTS. Any new answer
+    replaces it at once. Raises what `list_flows` raises, but FlowdockUnavailable only if there is no such last answer.
     """
     try:
         return _organizations_of(list_flows(request))
@@ -124,14 +124,14 @@ def organizations(request: HttpRequest) -> tuple[Organization, ...]:
         logger.warning("Flowdock does not answer, its answer of %s counts: %s", sign_in.organizations_at, error)
     found = tuple(Organization(name, key) for key, name in sign_in.organizations)
     membership = Membership(found, sign_in.organizations_at)
-    # Open pages that ask for news do not each wait for Flowdock's timeout meanwhile.
+    # So that open pages that ask for updates do not each wait for Flowdock's timeout meanwhile.
     cache.set(_verdict_key(request, "organizations"), membership, LIVE_VERDICT_HOLDS)
     request.META[LAST_ANSWER_AT] = membership.answered_at
     return found
 
 
 def recent_organizations(request: HttpRequest) -> tuple[Organization, ...]:
-    """The same for a page that is open and asks for news: Flowdock is asked twice a minute, not at every turn."""
+    """The same for the updates of an open page: Flowdock is asked twice a minute, not each time."""
     membership: Membership | None = cache.get(_verdict_key(request, "organizations"))
     if membership is None:
         return organizations(request)
@@ -140,7 +140,7 @@ def recent_organizations(request: HttpRequest) -> tuple[Organization, ...]:
 
 
 def forget_organizations(request: HttpRequest) -> None:
-    """Flowdock refused to say, so no earlier answer counts any longer."""
+    """Flowdock has refused to answer, so its last answer is no longer valid."""
     cache.delete(_verdict_key(request, "organizations"))
     SignIn.objects.forget_organizations(request.session.get(SIGN_IN_KEY))
 
@@ -157,9 +157,9 @@ def open_flow(request: HttpRequest, flow_id: str) -> Flow:
 
 
 def open_integration(request: HttpRequest, pk: int) -> Integration:
-    """The integration, if the person can open its flow now. To others there is no such page (404).
+    """The integration, if the person can open its flow now. For others the page does not exist (404).
 
-    Raises SignInNeeded, AccessLost and FlowdockUnavailable too.
+    Also raises SignInNeeded, AccessLost and FlowdockUnavailable.
     """
     integration = _integration(request, pk)
     try:
@@ -174,7 +174,7 @@ def open_integration(request: HttpRequest, pk: int) -> Integration:
 
 
 def can_open(request: HttpRequest, flow_id: str) -> bool:
-    """Whether the person can open the flow, now or half a minute ago: for what a page tells of other flows."""
+    """Whether the person can open the flow, or could half a minute ago: for pages that mention other flows."""
     key = _verdict_key(request, flow_id)
     verdict: bool | None = cache.get(key)
     if verdict is None:
@@ -188,7 +188,7 @@ def can_open(request: HttpRequest, flow_id: str) -> bool:
 
 
 def watch_integration(request: HttpRequest, pk: int) -> Integration:
-    """The same for a page that is open and asks for news: Flowdock is asked twice a minute, not at every turn."""
+    """The same for the updates of an open page: Flowdock is asked twice a minute, not each time."""
     integration = _integration(request, pk)
     if cache.get(_verdict_key(request, integration.flow_id)):
         return integration
@@ -199,7 +199,7 @@ def _integration(request: HttpRequest, pk: int) -> Integration:
     signed_in(request)
     integration = get_object_or_404(Integration.objects.select_related("origin", "created_by", "paused_by"), pk=pk)
     if not integration.flow_id:
-        # Made from a pasted token: which flow it is in shows when somebody opens it from there.
+        # Made from a pasted token: its flow is known only once somebody opens it from there.
         raise Http404
     return integration
 
@@ -225,7 +225,7 @@ def may_see_secret(person: User, integration: Integration) -> bool:
 
 
 def _verdict_key(request: HttpRequest, asked: str) -> str:
-    """The cache's key for what this person with this token `asked`: another sign-in starts again."""
+    """The cache key of an answer of Flowdock's to this person with this token: another sign-in has its own."""
     token = access_token(request.session)
     who_and_what = f"{request.user.pk} {token.token if token else ''} {asked}"
     return f"flowdock-said-{hashlib.sha256(who_and_what.encode()).hexdigest()}"
@@ -237,7 +237,7 @@ def sign_in_url(back: str, *, to_list_flows: bool = False) -> str:
 
 
 def way_back(request: HttpRequest) -> str:
-    """Where to return to after signing in: this page, or for what is no page the one that the person saw."""
+    """Where to return after signing in: to this page or, from a part of a page or a button, to the page it is on."""
     if request.method in {"GET", "HEAD"} and not request.headers.get("HX-Request"):
         return request.get_full_path()
     seen = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
@@ -245,7 +245,7 @@ def way_back(request: HttpRequest) -> str:
 
 
 def local(request: HttpRequest, url: str) -> str:
-    """The path and query of `url` if it is an address of ours, else empty."""
+    """The path and query of `url` if it is an address of the bridge, else empty."""
     if not url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
         return ""
     parts = urllib.parse.urlsplit(url)

@@ -1,7 +1,7 @@
-"""What is posted to Flowdock, as values: they know neither Django nor the rest of the bridge.
+"""What is posted to Flowdock, as plain values that import neither Django nor the rest of the bridge.
 
-Text that arrives from elsewhere is plain text; what Flowdock takes is HTML. `escape` and `link` stand between, and the
-writers of `integrations.flowdock.payload` clean the result once more on its way out.
+Text from outside is plain text, and Flowdock takes HTML. `escape` and `link` convert it, and
+`integrations.flowdock.payload` sanitizes the result once more before it is sent.
 Source: Flowdock's api-docs, messages.md and threads.md.
 """
 
@@ -25,7 +25,7 @@ class InvalidActivity(ValueError):
 
 
 def link(text: str, url: str) -> str:
-    """The plain `text` as an HTML link to `url`, or as escaped text where `url` is no http(s) address."""
+    """The plain `text` as an HTML link to `url`, or as escaped text if `url` is not an http(s) address."""
     return f'<a href="{escape(url)}">{escape(text)}</a>' if is_web_address(url) else escape(text)
 
 
@@ -102,9 +102,9 @@ class Action:
 class Thread:
     """The whole new state of the entity. `title` is HTML in which only `a` is allowed, `body` is HTML.
 
-    Not every event tells the whole of it: a check's result does not say whether its pull request is a draft. `keeps`
-    names what such an event leaves as it was: "title", "external_url", "status", "body", or a field by its label. What
-    is given for them here is for a thread that is not known yet; `over` lays the event over one that is.
+    Not every event contains all of it: a check's result does not say whether its pull request is a draft. `keeps` names
+    what such an event leaves unchanged: "title", "external_url", "status", "body", or a field by its label. The values
+    given for them here are used only if the thread is not known yet; `over` merges the event with a known state.
     """
 
     title: str
@@ -120,19 +120,19 @@ class Thread:
         _require_address(self.external_url, "thread.external_url")
 
     def over(self, before: Thread) -> Thread:
-        """The whole state after this event, where `before` was the whole state until then."""
+        """The whole state after this event, if `before` was the whole state until then."""
         kept: dict[str, Any] = {}
         for name in ("title", "external_url", "body"):
             if name in self.keeps:
                 kept[name] = getattr(before, name)
         if "status" in self.keeps and before.status:
             kept["status"] = before.status
-        told = {field.label: field for field in self.fields}
-        # In the order that people know from before; what is new comes last.
+        given = {field.label: field for field in self.fields}
+        # Known fields keep their order, and new ones come last.
         known = [
-            field if field.label in self.keeps else told[field.label]
+            field if field.label in self.keeps else given[field.label]
             for field in before.fields
-            if field.label in self.keeps or field.label in told
+            if field.label in self.keeps or field.label in given
         ]
         new = [field for field in self.fields if field.label not in {old.label for old in before.fields}]
         return replace(self, **kept, fields=(*known, *new), keeps=())
@@ -160,14 +160,14 @@ class Activity:
             raise InvalidActivity(f"event {self.event!r} is neither activity nor discussion")
 
     def as_json(self) -> dict[str, Any]:
-        """As JSON for the outbox; `from_json` reads it back. Not what Flowdock is sent: that is payload.py's."""
+        """As JSON for the outbox; `from_json` reads it back. Flowdock gets another format, see flowdock/payload.py."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The activity that `data` describes, in the shape of `as_json` (also what people pass to `post_activity`).
 
-        Raises InvalidActivity, naming the field, where something is missing, unknown or of another type.
+        Raises InvalidActivity, which names the field, if something is missing, unknown or of another type.
         """
         whole = _members(cls, data, "")
         thread = _members(Thread, _object(whole["thread"], "thread"), "thread.")
@@ -194,7 +194,7 @@ def _object(value: object, name: str) -> Mapping[str, Any]:
 
 
 def _members(kind: type[Any], data: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """`data` as keyword arguments for the dataclass `kind`: nothing unknown, nothing required left out."""
+    """`data` as keyword arguments for the dataclass `kind`: none may be unknown, and no required one missing."""
     for name in data:
         if name not in kind.__slots__:
             raise InvalidActivity(f"{prefix}{name} is unknown; the known fields are {', '.join(kind.__slots__)}")
@@ -211,7 +211,7 @@ def _require_text(members: Mapping[str, Any], prefix: str, names: Iterable[str])
 
 
 def _flat(kind: type[T], value: object, name: str) -> T:
-    """An instance of the dataclass `kind`, all of whose members are texts."""
+    """An instance of the dataclass `kind`, whose members are all texts."""
     members = _members(kind, _object(value, name), f"{name}.")
     _require_text(members, f"{name}.", members)
     return kind(**members)

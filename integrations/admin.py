@@ -1,4 +1,4 @@
-"""Where staff see everything and repair it without a shell. It reads and repairs; it neither adds nor rewrites."""
+"""The admin, where staff see everything and repair it without a shell. Nothing can be added or edited there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .passwords import SignInForm
 
 if TYPE_CHECKING:
     BaseAdmin = ModelAdmin[Any]
-else:  # at run time the class takes no type
+else:  # at run time the class is not generic
     BaseAdmin = ModelAdmin
 
 admin.site.login_form = SignInForm
@@ -35,7 +35,7 @@ NOTHING = SafeString("–")
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts to COUNTED and no further: counting a million rows for a page number would be most of the page's time."""
+    """Counts up to COUNTED only: counting a million rows for page numbers would take most of the page's time."""
 
     @cached_property
     def count(self) -> int:
@@ -44,7 +44,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class AgeFilter(admin.SimpleListFilter):
-    """Rows of the last hours or days, by the model's own time."""
+    """Rows of the last hours or days."""
 
     title = "age"
     parameter_name = "age"
@@ -68,7 +68,7 @@ class CreatedFilter(AgeFilter):
 
 
 class ServiceFilter(admin.SimpleListFilter):
-    """Rows of one service, from the registry: no query for the choices."""
+    """Rows of one service. The choices come from the registry, without a query."""
 
     title = "service"
     parameter_name = "service"
@@ -86,7 +86,7 @@ class DeliveryServiceFilter(ServiceFilter):
 
 
 class StateFilter(admin.SimpleListFilter):
-    """Integrations by what they show as their state."""
+    """Integrations in a state."""
 
     title = "state"
     parameter_name = "state"
@@ -100,7 +100,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class Overseen(BaseAdmin):
-    """A model that staff look at: everything read-only, in one query a list, changes through actions only."""
+    """A read-only model: lists take one query, and changes are made by actions only."""
 
     paginator = CappedPaginator
     show_full_result_count = False
@@ -212,7 +212,7 @@ class EventAdmin(Overseen):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         rows = super().get_queryset(request).defer("body")
-        # A list of fifty need not carry fifty payloads.
+        # A list does not need the payloads.
         return rows.defer("headers", "activity") if self._is_list(request) else rows
 
     def _is_list(self, request: HttpRequest) -> bool:

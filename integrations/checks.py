@@ -1,4 +1,4 @@
-"""System checks: what is wrong with the settings, before anything runs into it."""
+"""System checks: they find mistakes in the settings at the start."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def addresses_are_encrypted_in_transit(**kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def stored_secrets_open(**kwargs: Any) -> list[CheckMessage]:
-    # Not tagged as a check of the database: `migrate` runs those, and a lost secret must not keep it from its work.
+    # Not tagged as a database check: `migrate` runs those, and a lost secret must not prevent it.
     if field_keys_are_fernet_keys():
         return []
     try:

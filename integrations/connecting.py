@@ -1,4 +1,4 @@
-"""Connecting an origin to a flow: a source in Flowdock and an integration here, both of them or neither."""
+"""Connecting an origin to a flow: creates a source in Flowdock and an integration here, or neither of them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from .services.base import OfferedOrigin, Service
 
 logger = logging.getLogger(__name__)
 
-# A source that Flowdock made while its answer was lost on the way to us is looked for this far back.
+# If Flowdock created a source but its answer was lost, the source is searched for among those this young.
 ORPHANED_WITHIN = dt.timedelta(minutes=15)
 
 
 class AlreadyConnected(Exception):
-    """The origin reaches this flow already, by `integration`, whoever connected it."""
+    """The origin is already connected to this flow, by `integration`, whoever connected it."""
 
     def __init__(self, integration: Integration) -> None:
         super().__init__("this origin is already connected to this flow")
@@ -35,7 +35,7 @@ class AlreadyConnected(Exception):
 
 
 def connected(service: Service, name: str, flow: Flow) -> Integration | None:
-    """The integration by which the origin reaches the flow, whoever connected it."""
+    """The integration that connects the origin to the flow, whoever created it."""
     return (
         Integration.objects.connected()
         .in_flow(flow.id)
@@ -55,11 +55,11 @@ def connect(
 ) -> Integration:
     """Connect the origin `chosen` of `service` to `flow`, in the name of `person`, whose access token `flowdock` has.
 
-    A placeholder without a token takes the place first: of two clicks, or two people, one wins it and the other gets
-    AlreadyConnected with what the first one made. Raises FlowdockError when Flowdock does not create the source;
-    nothing is left then, neither here nor there.
+    A placeholder without a token is stored first: of two clicks, or two people, one can store it and the other gets
+    AlreadyConnected with the first one's integration. Raises FlowdockError if Flowdock does not create the source; then
+    nothing is left, neither here nor there.
     """
-    _sweep(flow)
+    _delete_unfinished(flow)
     if existing := connected(service, chosen.name, flow):
         raise AlreadyConnected(existing)
     _leave_to_others(person, service, chosen)
@@ -72,7 +72,7 @@ def connect(
     )
     integration = None
     try:
-        integration = _take_place(person, flow, origin, filters)
+        integration = _create_placeholder(person, flow, origin, filters)
         _delete_orphans(person, flowdock, flow, origin)
         source = flowdock.create_source(flow, chosen.name, chosen.external_url)
         integration.flowdock_id, integration.source_url = source.id, source.url[:500]
@@ -83,21 +83,22 @@ def connect(
             integration.delete()
         if is_new_origin and not (integration and integration.flow_token):
             _delete_unused(origin)
-    tell_configuration_url(flowdock, integration)
+    report_configuration_url(flowdock, integration)
     return integration
 
 
 def _leave_to_others(person: User, service: Service, chosen: OfferedOrigin) -> None:
-    """Where somebody else replaced the secret of the person's origin, their next flow gets an origin of its own.
+    """If somebody else has replaced the secret of the person's origin, make its next flow get another origin.
 
-    They know the secret and may not be able to open that flow. The old origin stays with its flow and is nobody's.
+    Whoever replaced it knows the secret and may not be able to open that flow. The old origin stays connected, without
+    an owner.
     """
     theirs = Origin.objects.named(service.name, chosen.name, chosen.organization).filter(created_by=person)
     theirs.exclude(secret_replaced_by=None).exclude(secret_replaced_by=person).update(created_by=None)
 
 
-def tell_configuration_url(flowdock: Flowdock, integration: Integration) -> None:
-    """Let "Configure" beside the source lead to the integration's filters, rather than where the application says."""
+def report_configuration_url(flowdock: Flowdock, integration: Integration) -> None:
+    """Make "Configure" next to the source lead to the integration's filters, not to the application's address."""
     query = urlencode({"integration_id": str(integration.flowdock_id), "flow": integration.flow_id})
     try:
         flowdock.update_source(
@@ -108,12 +109,12 @@ def tell_configuration_url(flowdock: Flowdock, integration: Integration) -> None
         logger.warning("integration %s: Flowdock did not take its configuration URL: %s", integration.pk, error)
 
 
-def _take_place(person: User, flow: Flow, origin: Origin, filters: Mapping[str, Any]) -> Integration:
-    """An integration without a token, which keeps all others from connecting this origin to this flow meanwhile."""
+def _create_placeholder(person: User, flow: Flow, origin: Origin, filters: Mapping[str, Any]) -> Integration:
+    """Store an integration without a token: until it is deleted, nobody else can connect this origin to this flow."""
     try:
         with transaction.atomic():
-            # Another person's integration of the same repository has an origin of its own, which no constraint sees. So
-            # all who connect it take turns: whoever comes second finds at least the first one's origin, and waits.
+            # Another person's integration of the same repository has another origin, so no constraint applies. Locking
+            # all origins of this name makes them wait for each other: the second one finds the first one's integration.
             same = Origin.objects.named(origin.service, origin.name)
             list(same.select_for_update(no_key=True).order_by("pk").values_list("pk"))
             rival = (
@@ -137,12 +138,15 @@ def _take_place(person: User, flow: Flow, origin: Origin, filters: Mapping[str, 
                     created_by=person,
                 )
     except IntegrityError:
-        raise AlreadyConnected(_outcome(flow, origin)) from None
-    raise AlreadyConnected(_outcome(flow, rival.origin))
+        raise AlreadyConnected(_await_other_attempt(flow, origin)) from None
+    raise AlreadyConnected(_await_other_attempt(flow, rival.origin))
 
 
-def _outcome(flow: Flow, origin: Origin) -> Integration:
-    """What becomes of another's attempt to connect `origin` to `flow`, which may still be under way."""
+def _await_other_attempt(flow: Flow, origin: Origin) -> Integration:
+    """The integration that another attempt to connect `origin` to `flow` creates; waits for it to finish.
+
+    Raises FlowdockUnavailable if that attempt fails or takes too long.
+    """
     deadline = time.monotonic() + settings.FLOWDOCK_TIMEOUT
     while time.monotonic() < deadline:
         integration = Integration.objects.of(origin).in_flow(flow.id).filter(removed_at=None).first()
@@ -154,21 +158,21 @@ def _outcome(flow: Flow, origin: Origin) -> Integration:
     raise FlowdockUnavailable("another attempt to connect it is still in progress")
 
 
-def _sweep(flow: Flow) -> None:
-    """Free the places that processes which are no more have taken in this flow."""
+def _delete_unfinished(flow: Flow) -> None:
+    """Delete the placeholders in this flow of processes that have ended."""
     Integration.objects.in_flow(flow.id).unfinished(timezone.now()).delete()
 
 
 def _delete_unused(origin: Origin) -> None:
-    """Delete an origin that was made for nothing, unless somebody has begun to use it."""
+    """Delete an origin that was created in vain, unless somebody else uses it by now."""
     Origin.objects.filter(pk=origin.pk, integrations=None, events=None).delete()
 
 
 def _delete_orphans(person: User, flowdock: Flowdock, flow: Flow, origin: Origin) -> None:
-    """Delete the sources that an earlier attempt made whose answer never reached us: nobody has their tokens.
+    """Delete the sources of earlier attempts whose answer never arrived: nobody has their tokens.
 
-    Only what this person made for this very origin moments ago and no integration knows; and Flowdock lets an
-    application delete no source but its own.
+    Only those that this person created for this origin a short time ago and that no integration belongs to. Flowdock
+    lets an application delete only its own sources.
     """
     try:
         for source in flowdock.sources(flow):
@@ -176,7 +180,7 @@ def _delete_orphans(person: User, flowdock: Flowdock, flow: Flow, origin: Origin
                 logger.warning("source %s of flow %s has lost its token; it is deleted", source.id, flow.id)
                 flowdock.delete_source(source.url)
     except FlowdockError as error:
-        # An orphan posts nothing and can be removed in the flow's settings: no reason not to go on.
+        # Not an obstacle: an orphan posts nothing and can be removed in the flow's settings.
         logger.warning("flow %s: its sources could not be looked through: %s", flow.id, error)
 
 

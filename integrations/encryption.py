@@ -1,4 +1,4 @@
-"""Which of FIELD_KEYS the stored secrets are encrypted with, and encrypting them again with the first."""
+"""Finds out which of FIELD_KEYS the stored secrets are encrypted with, and encrypts them again with the first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BATCH = 200  # rows
 
 
 class Key(enum.Enum):
-    """The key that opens a secret."""
+    """The key that decrypts a secret."""
 
     FIRST = "first"
     OLDER = "older"
@@ -30,7 +30,7 @@ class Key(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A stored secret, as the database holds it."""
+    """A stored secret, encrypted as in the database."""
 
     model: type[models.Model]
     pk: int
@@ -51,7 +51,7 @@ class Secret:
         return Key.NONE
 
     def reencrypt(self) -> bool:
-        """Whether it was still stored as it was read: a secret that was changed meanwhile keeps its new value."""
+        """Encrypt it with the first key. Returns False if it was changed meanwhile; then it keeps its new value."""
         token = MultiFernet([Fernet(key) for key in settings.FIELD_KEYS]).rotate(self.token).decode()
         stored = _as_stored(self.model, self.name).filter(pk=self.pk, token=self.token)
         return bool(stored.update(**{self.name: Value(token, models.TextField())}))
@@ -59,7 +59,7 @@ class Secret:
 
 @dataclass(slots=True)
 class Tally:
-    """How many secrets each key opens, and those that none does."""
+    """How many secrets each key decrypts, and the ones that none of them does."""
 
     count: Counter[Key] = field(default_factory=Counter)
     lost: list[Secret] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Tally:
 
 
 def columns() -> list[tuple[type[models.Model], str]]:
-    """Each model and field that holds secrets."""
+    """Each model and field that stores secrets."""
     return [
         (model, each.name)
         for model in apps.get_models()
@@ -87,7 +87,7 @@ def count_secrets() -> int:
 
 
 def count_keys() -> Tally:
-    """Which key opens each stored secret."""
+    """Count which key decrypts each stored secret."""
     tally = Tally()
     for batch in _batches():
         for secret in batch:
@@ -96,10 +96,10 @@ def count_keys() -> Tally:
 
 
 def reencrypt(tally: Tally) -> Iterator[int]:
-    """Encrypt what an older key opens with the first key, a batch at a time; yields how many secrets each batch had.
+    """Encrypt secrets of older keys with the first key, in batches; yields how many secrets each batch had.
 
-    Whoever goes through the batches may stop at any of them: the next time, what was done is found to be done. Nothing
-    that runs meanwhile is disturbed, as long as it knows the first key.
+    The caller may stop after any batch and start again later. Other processes are not disturbed, as long as they have
+    the first key.
     """
     for batch in _batches():
         old = [secret for secret in batch if tally.add(secret) is Key.OLDER]
@@ -121,6 +121,6 @@ def _batches() -> Iterator[list[Secret]]:
 
 
 def _as_stored(model: type[models.Model], name: str) -> models.QuerySet[models.Model]:
-    """The rows that have a secret, with the `token` that the column holds."""
-    # Cast, so that the field does not decrypt it.
+    """The rows that have a secret, each with the encrypted secret as `token`."""
+    # The Cast keeps the field from decrypting it.
     return model._default_manager.annotate(token=Cast(name, models.TextField())).exclude(token="")

@@ -1,4 +1,4 @@
-"""Secrets at rest: a text field whose column holds a Fernet token."""
+"""Secrets at rest: a text field whose column contains a Fernet token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db.models.query_utils import DeferredAttribute
 
 
 class UndecipherableSecret(Exception):
-    """None of FIELD_KEYS opens a stored secret: a key was dropped too early, or the database is another's."""
+    """None of FIELD_KEYS decrypts a stored secret: a key was removed too early, or the database is another bridge's."""
 
 
 @lru_cache(maxsize=4)
@@ -22,12 +22,12 @@ def _fernet(keys: tuple[str, ...]) -> MultiFernet:
 
 
 def encrypt(text: str) -> str:
-    """`text` under the first of FIELD_KEYS. The empty text stays empty, so that "no secret" can be seen and queried."""
+    """Encrypt `text` with the first of FIELD_KEYS. An empty text stays empty, so that "no secret" can be queried."""
     return _fernet(tuple(settings.FIELD_KEYS)).encrypt(text.encode()).decode() if text else ""
 
 
 def decrypt(token: str) -> str:
-    """What `encrypt` was given, under any of FIELD_KEYS. Raises UndecipherableSecret."""
+    """Decrypt what `encrypt` returned, with any of FIELD_KEYS. Raises UndecipherableSecret."""
     try:
         return _fernet(tuple(settings.FIELD_KEYS)).decrypt(token).decode() if token else ""
     except InvalidToken as error:
@@ -35,15 +35,15 @@ def decrypt(token: str) -> str:
 
 
 class Ciphertext(str):
-    """A secret as the database has it, not decrypted yet."""
+    """A secret as stored, not decrypted yet."""
 
     __slots__ = ()
 
 
 class DecryptedWhenRead(DeferredAttribute):
-    """The attribute of an EncryptedTextField: a row that no key opens can be loaded, listed and ended all the same.
+    """The attribute of an EncryptedTextField. It decrypts when it is read, and only then raises UndecipherableSecret.
 
-    Only to read its secret raises UndecipherableSecret.
+    So a row whose secret cannot be decrypted can still be loaded, listed and removed.
     """
 
     def __get__(self, instance: models.Model | None, owner: type[models.Model] | None = None) -> Any:
@@ -56,7 +56,7 @@ class DecryptedWhenRead(DeferredAttribute):
         instance.__dict__[self.field.attname] = value
 
 
-class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # it has none when it runs
+class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # not generic at run time
     """Text in Python, a Fernet token in the database. It cannot be searched; the empty text is stored as such."""
 
     descriptor_class = DecryptedWhenRead
@@ -67,7 +67,7 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]  # it has 
             try:
                 return decrypt(value)
             except UndecipherableSecret:
-                return value  # stored again as it was: the key may come back
+                return value  # stored unchanged: the missing key may be added again
         return value
 
     def get_prep_value(self, value: Any) -> Any:

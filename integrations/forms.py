@@ -1,4 +1,4 @@
-"""What people fill in: which origin to connect to a flow, and which of its events to post."""
+"""The forms: which origin to connect to a flow, and which of its events to post."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ MAX_WORD_LENGTH = 255
 
 
 class SetupForm(forms.Form):
-    """Service, origin and preset. All of it travels in the address, so that reload and back never lose anything.
+    """Service, origin and preset. All of it is in the address, so that reloading and going back lose nothing.
 
-    `reuse` is an origin that the person has connected before, by name; what is typed in `origin` counts before it.
-    `organization` is the flow's: own apps offer each organization its own origins. Once valid, `chosen` is the origin.
+    `reuse` is the name of an origin that the person has connected before; `origin`, if filled in, takes precedence.
+    `organization` is that of the flow: own apps offer each organization its own origins. If the form is valid, `chosen`
+    is the origin.
     """
 
     service = forms.ChoiceField(choices=services.choices, error_messages={"required": "Choose a service."})
@@ -56,7 +57,7 @@ class SetupForm(forms.Form):
 
     @property
     def chosen_service(self) -> Service:
-        """The service that is chosen, or the first while none is."""
+        """The chosen service, or the first one if none is chosen."""
         first, *_ = services.SERVICES.values()
         return services.SERVICES.get(self.data.get("service", ""), first)
 
@@ -101,7 +102,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A rule as the page shows it: boxes in groups where it knows its words, else two lists of words."""
+    """A rule as the page shows it: check boxes in groups if it has choices, else two lists of words."""
 
     rule: Rule
     groups: list[Group]
@@ -110,10 +111,10 @@ class Line:
 
 
 class FiltersForm:
-    """The filters of an integration as boxes and words, and back.
+    """The filters of an integration as check boxes and words, and back.
 
-    A rule with choices shows what is posted as checked boxes, and what is unchecked is saved under "none_of": so a
-    kind of event that the service learns later is posted. A rule that nobody touched is saved as it was.
+    In a rule with choices, the checked boxes are what is posted, and the others are saved under "none_of": so a kind of
+    event that is added to the service later is posted. A rule that was not changed is saved unchanged.
     """
 
     def __init__(self, rules: Iterable[Rule], filters: Mapping[str, Any]) -> None:
@@ -129,7 +130,7 @@ class FiltersForm:
         ]
 
     def read(self, data: QueryDict) -> dict[str, dict[str, list[str]]]:
-        """The filters that were filled in. `errors` names the rules that cannot be saved, with the reason."""
+        """The submitted filters. `errors` has the rules that cannot be saved, with the reason."""
         present = data.getlist("rules")
         filled = {
             rule.name: self._chosen(rule, data) if rule.choices else self._typed(rule, data)
@@ -154,7 +155,7 @@ class FiltersForm:
         ]
 
     def _checked(self, rule: Rule) -> set[str]:
-        """The values of the choices that the saved filters let through."""
+        """The values of the choices that pass the saved filters."""
         any_of, none_of = self._words(rule, "any_of"), self._words(rule, "none_of")
 
         def passes(choice: Choice) -> bool:
@@ -188,7 +189,7 @@ class FiltersForm:
 
 
 def split_words(text: str) -> list[str]:
-    """What was typed, word by word. Commas and line breaks part them; quotes keep a comma: "good, first issue", bug."""
+    """The typed words, separated by commas and line breaks. Quotes keep a comma: "good, first issue", bug."""
     try:
         rows = list(csv.reader(text.splitlines(), skipinitialspace=True))
     except csv.Error:

@@ -1,4 +1,4 @@
-"""What an integration did in the last two weeks, day by day: for charts and counters."""
+"""What integrations posted and filtered in the last two weeks, by day: for charts and counters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Day:
 
 @dataclass(slots=True)
 class History:
-    """`days` are the last DAYS days, the oldest first; the counts are of the same time."""
+    """`days` are the last DAYS days, the oldest first; the counts cover the same days."""
 
     days: list[Day]
     by_state: dict[str, int] = field(default_factory=dict)

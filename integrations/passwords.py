@@ -1,11 +1,11 @@
-"""Signing in with a password, as staff do in the admin, and what slows down those who guess.
+"""Signing in with a password, as staff do in the admin, and slowing down anybody who guesses passwords.
 
-Failures are counted for the account and for the address that they come from, in the database, so that all processes
-count together. After a few of them, each further attempt has to wait twice as long as the one before. An account that
-does not exist is treated like one that does.
+Failures are counted for each account and for each client address, in the database, so that all processes count
+together. After a few failures, each further attempt has to wait twice as long as the one before. An account that does
+not exist is treated like one that does.
 
-Where somebody has signed in from lately, their account has a count of its own there, and no other holds for them: a
-stranger who goes on guessing does not lock them out, also from the same address, as behind a proxy that is not trusted.
+At an address from which somebody has recently signed in, their account has a separate count, and only that one applies:
+a stranger who keeps guessing does not lock them out, not even from the same address (as behind an untrusted proxy).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from django.utils import timezone
 
 from .models import PasswordFailures
 
-# Failures in a row that cost nothing. Several people may share an address.
+# Failures in a row without a wait. Several people may share an address.
 FREE_AT_ACCOUNT, FREE_AT_ADDRESS = 5, 20
 LONGEST_WAIT = dt.timedelta(minutes=5)
 FORGOTTEN_AFTER = dt.timedelta(hours=1)
@@ -34,7 +34,7 @@ KNOWN_FOR = dt.timedelta(days=30)
 
 
 class TooManyAttempts(Exception):
-    """No password is looked at for `retry_after` more seconds."""
+    """No password is checked for `retry_after` more seconds."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(
@@ -63,8 +63,8 @@ class PasswordBackend(ModelBackend):
             for key in {*free, from_address}:
                 _count(key, now)
             return None
-        # The address's count stays: somebody with an account of their own could else go on guessing others' for ever.
-        # So does the account's while somebody signs in from a known place: those failures are a stranger's.
+        # The address's count stays: otherwise somebody with an account could keep guessing the passwords of others.
+        # The account's count stays too if this is a known address: its failures are a stranger's.
         if not is_known:
             PasswordFailures.objects.filter(key=account).delete()
         PasswordFailures.objects.update_or_create(
@@ -82,7 +82,7 @@ class SignInForm(AdminAuthenticationForm):
 
 
 def client_address(request: HttpRequest | None) -> str:
-    """Where the request comes from. Behind a proxy: what the proxy has appended to X-Forwarded-For, the last entry."""
+    """The client's address; behind a trusted proxy, the last entry of X-Forwarded-For, which the proxy has appended."""
     if request is None:
         return ""
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.TRUST_FORWARDED_FOR else ""
@@ -100,16 +100,16 @@ def _digest(*parts: str) -> str:
 
 
 def _wait(failures: PasswordFailures | None, free: int, now: dt.datetime) -> int:
-    """Seconds until the next attempt is looked at; 0: now."""
+    """Seconds until the next attempt is checked; 0 means now."""
     if failures is None or failures.count < free or failures.last_at < now - FORGOTTEN_AFTER:
         return 0
-    # The exponent is bounded: 2 to the power of a million takes a while too.
+    # The exponent is bounded, because 2 to the power of a million takes long to compute.
     wait = min(dt.timedelta(seconds=2 ** min(failures.count - free, 20)), LONGEST_WAIT)
     return max(math.ceil((failures.last_at + wait - now).total_seconds()), 0)
 
 
 def _count(key: str, now: dt.datetime) -> None:
-    """One more failure, unless those before are forgotten."""
+    """Count one more failure; after FORGOTTEN_AFTER, counting starts again."""
     rows = PasswordFailures.objects.filter(key=key)
     rows.filter(last_at__lt=now - FORGOTTEN_AFTER).update(count=0)
     if not rows.update(count=F("count") + 1, last_at=now):

@@ -1,8 +1,7 @@
-"""What was received, as people read it: the beginning of it, JSON with a line for each member.
+"""Shows the beginning of a received body to people; JSON with a line for each member.
 
-Nothing is parsed, so that nothing in a body can fail, nest too deeply or grow: a body of 100 KB that goes 700 levels
-deep would be a page of 67 MB if each line were indented as far. What is shown is bounded in bytes read and in
-characters written.
+Nothing is parsed, so no body can make it fail, nest too deeply or grow: 100 KB of JSON, 700 levels deep, would become a
+page of 67 MB if each line were fully indented. The bytes that are read and the characters that are written are limited.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from django.utils.safestring import SafeString, mark_safe
 
 from .models import Event
 
-READ = 128 * 1024  # bytes of a body
-WRITTEN = 256 * 1024  # characters of HTML
-DEEPEST = 12  # levels of indentation: what lies deeper stands where they end
+MAX_READ = 128 * 1024  # bytes of a body
+MAX_WRITTEN = 256 * 1024  # characters of HTML
+MAX_INDENT = 12  # levels; deeper ones are not indented further
 LONGEST_ESCAPE = 6  # &quot;
 
-# Possessive, and also without its end: from each quotation mark in a text that is cut off, a search for the end would
-# go through all of the rest.
+# Possessive, and matching a text without its end too: otherwise, in a body that is cut off, the search for the end
+# would read the whole rest again from each quotation mark.
 TOKEN = re.compile(
     r'\s++|(?P<text>"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))(?P<colon>\s*+:)?'
     r'|(?P<opens>[{\[])|(?P<closes>[}\]])|(?P<sign>[:,])|[^\s"{}\[\]:,]++',
@@ -37,7 +36,7 @@ FORM = re.compile(r"[\w.-]{1,50}=(?=%7B|%5B|[{\[])", re.ASCII | re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """`html` for a <pre>, with names and texts marked; `size` is the whole body's in bytes."""
+    """`html` is for a <pre>, with names and texts marked up; `size` is that of the whole body, in bytes."""
 
     html: SafeString
     size: int
@@ -45,15 +44,15 @@ class Shown:
 
 
 def show(event: Event) -> Shown:
-    """The event's body, without reading more of it than is shown."""
-    row = Event.objects.filter(pk=event.pk).values_list(Length("body"), Substr("body", 1, READ)).get()
+    """The event's body. No more of it is read than is shown."""
+    row = Event.objects.filter(pk=event.pk).values_list(Length("body"), Substr("body", 1, MAX_READ)).get()
     size, beginning = row[0] or 0, bytes(row[1] or b"")
     html, is_whole = _marked(_laid_out(beginning.decode("utf-8", "replace")))
     return Shown(html, size, is_cut=not is_whole or size > len(beginning))
 
 
 def show_data(data: Any) -> SafeString:
-    """`data`, which JSON can hold, as it would be shown if it had been received."""
+    """JSON-compatible `data`, shown like a received body."""
     text = json.dumps(data, ensure_ascii=False).encode(errors="replace").decode()
     html, is_whole = _marked(_laid_out(text))
     return html if is_whole else format_html("{}\n…", html)
@@ -63,7 +62,7 @@ Part = tuple[str, str]  # "key", "text" or "", and characters
 
 
 def _laid_out(text: str) -> Iterator[Part]:
-    """JSON in lines, also where a form wraps it; anything else as it is."""
+    """JSON in lines, also if it is a field of a form; anything else unchanged."""
     if form := FORM.match(text):
         yield "", f"{form[0].removesuffix('=')} =\n"
         text = unquote_plus(text[form.end() :])
@@ -94,13 +93,13 @@ def _in_lines(text: str) -> Iterator[Part]:
 
 
 def _line(depth: int) -> str:
-    return "\n" + "  " * min(depth, DEEPEST)
+    return "\n" + "  " * min(depth, MAX_INDENT)
 
 
 def _marked(parts: Iterator[Part]) -> tuple[SafeString, bool]:
-    """As HTML, and whether that is all of it."""
+    """The parts as HTML, and whether that is all of them."""
     written: list[str] = []
-    room = WRITTEN
+    room = MAX_WRITTEN
     for kind, part in parts:
         html = escape(part)
         is_whole = len(html) <= room

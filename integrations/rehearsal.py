@@ -1,4 +1,4 @@
-"""What filters would make of the past: the same functions that decide on live events, over events that are kept."""
+"""What filters would make of past events: the functions that decide on live events, applied to stored ones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .models import Origin
 from .services.base import UnreadablePayload
 
 EVENTS = 200
-# A page that asks for two hundred events has no time for the few that are larger.
+# Larger events are skipped, because reading two hundred of them would make the page slow.
 MAX_BODY_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """Of the `considered` latest events, `posted` are those that would be posted."""
+    """Of the `considered` latest events, `posted` would be posted."""
 
     considered: int
     posted: int

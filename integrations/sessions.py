@@ -1,9 +1,9 @@
-"""The session engine: a signed cookie, as Django's, that counts only while its sign-in is in the database.
+"""The session engine: Django's signed cookie, but valid only while its sign-in is in the database.
 
-A signed cookie alone is valid until it expires, whoever has a copy of it. Here each sign-in has a row that holds no
-secret; signing out deletes it, and every copy of the cookie is worthless from then on. What the cookie carries, the
-encrypted access token first of all, is in no database. It costs a lookup by primary key for each request of somebody
-who is signed in; a row is written when somebody signs in or out.
+A signed cookie alone is valid until it expires, for anybody who has a copy. Here each sign-in has a row, which contains
+no secret; signing out deletes it and so invalidates every copy of the cookie. The content of the cookie, above all the
+encrypted access token, is in no database. The cost is a lookup by primary key for each request of a signed-in person; a
+row is written when somebody signs in or out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIGN_IN_KEY = "sign_in"
 
 class SessionStore(signed_cookies.SessionStore):
     def load(self) -> dict[str, Any]:
-        """The session; an empty one where it belongs to a sign-in that has ended."""
+        """The session; an empty one if its sign-in has ended."""
         data = super().load()
         if SESSION_KEY in data and not SignIn.objects.current(data.get(SIGN_IN_KEY), data[SESSION_KEY]).exists():
             self.create()
@@ -31,13 +31,13 @@ class SessionStore(signed_cookies.SessionStore):
         return data
 
     def flush(self) -> None:
-        """Sign out: the cookie goes, and copies of it end."""
+        """Sign out: delete the cookie, and invalidate copies of it."""
         SignIn.objects.end(self.get(SIGN_IN_KEY))
         super().flush()
 
 
 def remember_sign_in(request: HttpRequest, user: User, **kwargs: Any) -> None:
-    """The receiver of `user_logged_in`. Whoever was signed in by this session before no longer is."""
+    """The receiver of `user_logged_in`. It ends the session's previous sign-in and stores the new one."""
     SignIn.objects.end(request.session.get(SIGN_IN_KEY))
     request.session[SIGN_IN_KEY] = str(SignIn.objects.create(user=user).pk)
 

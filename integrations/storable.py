@@ -1,4 +1,4 @@
-"""Text from outside as a database can hold it: called where such text enters, and nowhere else."""
+"""Makes text from outside storable in any database. Called only where such text enters."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 
 def storable(text: str) -> str:
-    """`text` without NUL and without halves of surrogate pairs, which no database and no UTF-8 can hold."""
+    """`text` without NUL and without lone surrogates, which databases and UTF-8 cannot contain."""
     if not text.isascii():
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def storable_json(value: Any) -> Any:
-    """The same for every text in a JSON value, names included. Raises RecursionError as json.loads does."""
+    """The same for every text in a JSON value, including names. Raises RecursionError, as json.loads does."""
     match value:
         case str():
             return storable(value)

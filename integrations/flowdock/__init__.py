@@ -1,1 +1,1 @@
-"""All that speaks to Flowdock: the OAuth backend, the client, the payloads of both API versions, the errors."""
+"""Everything that talks to Flowdock: the OAuth backend, the client, the payloads of both API versions, the errors."""

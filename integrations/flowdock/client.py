@@ -1,7 +1,7 @@
 """Flowdock's REST API, as far as the bridge uses it.
 
 Source: Flowdock's api-docs (flows.md, sources.md, messages.md, production-integrations.md). Where those contradict each
-other, what is read here is what all of them share: any 2xx is success, ids are texts or numbers, `links` may be absent.
+other, this client relies only on what they share: any 2xx is success, ids are texts or numbers, `links` may be missing.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from .errors import (
 )
 from .transport import OneDeadlineAdapter
 
-# The longest list of flows with all their people is far below; whatever is longer is no answer of Flowdock's.
+# The longest list of flows with all their people is far smaller; anything larger is not an answer of Flowdock's.
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_RETRY_AFTER = 24 * 3600.0  # seconds
 TOKEN_IN_ADDRESS = re.compile(r"((?:flow_token|access_token)=)[^&\s\"']+")
 
 
 class HideTokens(logging.Filter):
-    """Blanks tokens out of the addresses that urllib3 logs: a flow_token can be asked about in a query only."""
+    """Removes tokens from the addresses that urllib3 logs: some calls take a flow_token in the query string only."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -70,7 +70,7 @@ class Person:
 class Flow:
     """`url` and `sources_url` are addresses in the API, `web_url` is the page that people open (or empty).
 
-    `organization` is the `parameterized_name` of its organization: unique at Flowdock, and never changed there.
+    `organization` is the `parameterized_name` of its organization, which is unique in Flowdock and never changes.
     """
 
     id: str
@@ -84,7 +84,7 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`flow_token` is empty except in the answer that created the source: Flowdock tells it once."""
+    """`flow_token` is empty except in the answer to the creation of the source: Flowdock returns it only once."""
 
     id: int
     name: str
@@ -97,7 +97,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """What Flowdock said of a message that it took; the ids are empty where it told none (a 202 has no body)."""
+    """Flowdock's answer to a message that it accepted; the ids are empty if it contains none (a 202 has no body)."""
 
     message_id: str
     thread_id: str
@@ -113,7 +113,7 @@ class Answer:
     def json(self) -> Any:
         """The body as JSON, its texts storable.
 
-        Raises FlowdockUnavailable: a page of a proxy in between is no answer of Flowdock's.
+        Raises FlowdockUnavailable if it is not JSON, as the error page of a proxy.
         """
         try:
             return storable_json(json.loads(self.body))
@@ -121,7 +121,7 @@ class Answer:
             raise FlowdockUnavailable(f"Flowdock answered {self.status} with something that is not JSON") from None
 
     def readable(self) -> Mapping[str, Any]:
-        """The body as a JSON object, or an empty one where it is anything else."""
+        """The body as a JSON object, or an empty one if it is anything else."""
         try:
             said = self.json()
         except FlowdockUnavailable:
@@ -132,11 +132,11 @@ class Answer:
         return _object(self.json())
 
     def form(self) -> dict[str, str]:
-        """The body as form fields, in which Flowdock gives tokens unless it heeds `Accept`."""
+        """The body as form fields. Flowdock returns tokens in this format if it ignores `Accept`."""
         return dict(parse_qsl(self.body.decode(errors="replace")))
 
     def words(self) -> str:
-        """What Flowdock says is wrong: its `message`, then each of its `errors` by field."""
+        """The error text of Flowdock: its `message`, then each of its `errors` by field."""
         said = self.readable()
         words = [_text(said, "message")]
         errors = said.get("errors")
@@ -150,7 +150,7 @@ class Answer:
 class Flowdock:
     """One keep-alive connection to Flowdock, with a person's access token or without. For one thread at a time.
 
-    Every method raises FlowdockUnavailable where no sensible answer came, TokenRefused on 401, FlowNotAccessible on 403
+    Every method raises FlowdockUnavailable if there is no usable answer, TokenRefused on 401, FlowNotAccessible on 403
     and 404, SourceGone on 410. `timeout` is in seconds, for a whole call from connecting to the answer's last byte.
     """
 
@@ -160,11 +160,11 @@ class Flowdock:
         self.session = requests.Session()
         for scheme in ("http://", "https://"):
             self.session.mount(scheme, OneDeadlineAdapter())
-        # A proxy or a .netrc of the machine has no say in where tokens go.
+        # The machine's proxy settings and .netrc must not decide where tokens are sent.
         self.session.trust_env = False
         if settings.FLOWDOCK_CA_FILE:
             self.session.verify = settings.FLOWDOCK_CA_FILE
-        # The next call may be another integration's, and has no use for what Flowdock left with this one.
+        # The next call may be another integration's and must not send the cookies of this one.
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.session.headers.update({"Accept": "application/json", "User-Agent": "Flowdock-Bridge"})
         if access_token:
@@ -182,7 +182,7 @@ class Flowdock:
     # As a person, with their access token
 
     def user(self) -> Person:
-        """Who the access token speaks for."""
+        """The person whose access token this is."""
         said = self._ask("GET", "/user").object()
         return Person(
             id=_id(said, "id"), name=_text(said, "name"), nick=_text(said, "nick"), email=_text(said, "email")
@@ -193,7 +193,7 @@ class Flowdock:
         return [_flow(said) for said in _objects(self._ask("GET", "/flows").json())]
 
     def find_flow(self, flow_id: str) -> Flow:
-        """The flow, if the person can open it now. Raises FlowNotAccessible if not: no flow has an empty id."""
+        """The flow, if the person can open it now. Raises FlowNotAccessible if not, or if `flow_id` is empty."""
         if not flow_id:
             raise FlowNotAccessible("no flow was given")
         return _flow(self._ask("GET", "/flows/find", params={"id": flow_id}).object())
@@ -203,7 +203,7 @@ class Flowdock:
         return [_source(said, flow.sources_url) for said in _objects(self._ask("GET", flow.sources_url).json())]
 
     def create_source(self, flow: Flow, name: str, external_url: str) -> Source:
-        """A new source in the flow, with its flow_token. Raises SourceRejected too."""
+        """Create a source in the flow; the answer has its flow_token. Also raises SourceRejected."""
         answer = self._ask(
             "POST",
             flow.sources_url,
@@ -216,7 +216,7 @@ class Flowdock:
         return source
 
     def delete_source(self, url: str) -> None:
-        """Remove the source at the API's address `url`. Raises FlowNotAccessible or SourceGone where it is no more."""
+        """Delete the source at the API address `url`. Raises FlowNotAccessible or SourceGone if it no longer exists."""
         self._ask("DELETE", url)
 
     # As an integration, with its flow_token
@@ -232,7 +232,7 @@ class Flowdock:
     def update_source(
         self, flow_token: str, *, error_message: str | None = None, configuration_url: str | None = None
     ) -> None:
-        """Set what the flow shows beside the source; None leaves a value as it is, an empty text clears it."""
+        """Set what the flow shows next to the source. None leaves a value unchanged, an empty text clears it."""
         changes = {"error_message": error_message, "configuration_url": configuration_url}
         self._ask(
             "PUT",
@@ -250,7 +250,7 @@ class Flowdock:
             "POST",
             payload.path(),
             json=payload.write(activity, flow_token=flow_token, uuid=uuid),
-            # Without it Flowdock may answer before the message has an id, and the log could not link to its thread.
+            # Without it, Flowdock may answer before the message has an id, and the log could not link to its thread.
             headers={"X-flowdock-wait-for-message": "true"},
             refusal=ActivityRejected,
             secret=flow_token,
@@ -260,7 +260,7 @@ class Flowdock:
     # As the application
 
     def exchange_code(self, url: str, fields: Mapping[str, str]) -> Mapping[str, Any]:
-        """OAuth's token request: the fields of the answer, whether it came as JSON or as a form, or OAuth's `error`."""
+        """The token request of OAuth: the fields of the answer, in JSON or as a form, including an OAuth `error`."""
         answer = self._send("POST", url, data=dict(fields))
         if answer.status >= 500 or answer.status == 429:
             self._refuse(answer, FlowdockUnavailable)
@@ -272,10 +272,7 @@ class Flowdock:
         return said
 
     def revoke(self, access_token: str) -> None:
-        """Give the token back, so that it opens nothing any more (RFC 7009).
-
-        Raises FlowNotAccessible where this Flowdock has no such call.
-        """
+        """Revoke the token (RFC 7009). Raises FlowNotAccessible if this Flowdock has no such call."""
         fields = {
             "token": access_token,
             "client_id": settings.FLOWDOCK_CLIENT_ID,
@@ -298,7 +295,7 @@ class Flowdock:
         refusal: type[FlowdockError] = FlowdockUnavailable,
         secret: str = "",
     ) -> Answer:
-        """The answer of a call that succeeded. `refusal` is what 400, 413 and 422 mean to this call."""
+        """Call Flowdock and return its 2xx answer. `refusal` is the error to raise on 400, 413 and 422."""
         answer = self._send(method, path_or_url, params=params, json=json, headers=headers)
         if not 200 <= answer.status < 300:
             self._refuse(answer, refusal, secret)
@@ -320,7 +317,7 @@ class Flowdock:
             ) as response:
                 body = b"".join(_chunks(response))
                 return Answer(response.status_code, response.headers, body)
-        # "from None": the texts of these errors hold the whole address, and with it, at times, a flow_token.
+        # "from None": the texts of these errors contain the whole address, which may include a flow_token.
         except requests.exceptions.SSLError:
             raise FlowdockUnreachable("Flowdock's certificate could not be verified") from None
         except requests.ConnectTimeout:
@@ -333,7 +330,7 @@ class Flowdock:
             raise FlowdockUnreachable("Flowdock could not be reached") from None
         except urllib3.exceptions.HTTPError:
             raise FlowdockUnavailable("Flowdock's answer was incomplete") from None
-        # OSError: a file of certificates that cannot be read, for one. All errors of requests are OSErrors.
+        # OSError covers all errors of requests, and a certificate file that cannot be read.
         except OSError as error:
             raise FlowdockUnavailable(f"Flowdock could not be called ({type(error).__name__})") from None
 
@@ -361,7 +358,7 @@ class Flowdock:
 
 
 def is_on_api(url: str) -> bool:
-    """Whether `url` has the scheme, host and port of FLOWDOCK_API_URL: no other is ever called with a token."""
+    """Whether `url` has the scheme, host and port of FLOWDOCK_API_URL. No token is ever sent to any other."""
     try:
         return _place(url) == _place(settings.FLOWDOCK_API_URL) and "@" not in urlsplit(url).netloc
     except ValueError:
@@ -375,7 +372,7 @@ def _place(url: str) -> tuple[str, str, int]:
 
 
 def _was_connected(error: requests.ConnectionError) -> bool:
-    """Whether the call failed after the connection was made: urllib3 gives up in one way before and another after."""
+    """Whether the call failed after the connection was made: urllib3 raises different errors before and after."""
     cause = error.args[0] if error.args else None
     return not isinstance(cause, urllib3.exceptions.MaxRetryError) and cause is not None
 
@@ -391,7 +388,7 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
 
 
 def _retry_after(value: str) -> float | None:
-    """Seconds from a Retry-After header, which holds seconds or an HTTP date; None where it holds neither."""
+    """Seconds from a Retry-After header, which holds seconds or an HTTP date; or None if it contains neither."""
     value = value.strip()
     if re.fullmatch(r"[0-9]{1,9}", value):
         return min(float(value), MAX_RETRY_AFTER)
@@ -404,7 +401,7 @@ def _retry_after(value: str) -> float | None:
     return min(max((moment - dt.datetime.now(dt.UTC)).total_seconds(), 0.0), MAX_RETRY_AFTER)
 
 
-# Readers of answers: a value of the right type, or FlowdockUnavailable in words
+# Reading answers: a value of the right type, or FlowdockUnavailable with an explanation
 
 
 def _object(said: object) -> Mapping[str, Any]:
@@ -420,13 +417,13 @@ def _objects(said: object) -> list[Mapping[str, Any]]:
 
 
 def _text(said: Mapping[str, Any], name: str) -> str:
-    """A text that may be absent."""
+    """A text that may be missing."""
     value = said.get(name)
     return value if isinstance(value, str) else ""
 
 
 def _id(said: Mapping[str, Any], name: str) -> str:
-    """An id that must be there; Flowdock has given the same one as a number and as a text."""
+    """A required id. Flowdock has returned the same id both as a number and as a text."""
     value = said.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, str)) or not 0 < len(str(value)) <= 100:
         raise FlowdockUnavailable(f"Flowdock answered in an unknown format: {name} is missing")
@@ -460,7 +457,7 @@ def organization_in(url: str) -> str:
 
 
 def _linked_sources(said: Mapping[str, Any]) -> str:
-    """The address of the flow's sources that its `links` give, or empty. No document fixes the links' form."""
+    """The address of the flow's sources in its `links`, or empty. No document specifies their format."""
     for links in (said.get("links"), said.get("_links")):
         if not isinstance(links, Mapping):
             continue
@@ -501,7 +498,7 @@ def _moment(text: str) -> dt.datetime | None:
 
 
 def _posted(answer: Answer) -> Posted:
-    """Whatever a 2xx says, the message is stored: what cannot be read in it is left empty."""
+    """After any 2xx, the message is stored: what cannot be read in the answer is left empty."""
     said = answer.readable()
     thread = said.get("thread")
     # `thread.id` is Flowdock's own; in the 2014 dialect `thread_id` may repeat the key that we sent.

@@ -1,4 +1,4 @@
-"""What can go wrong at Flowdock, one class for each reaction: an error tells its catcher what to do."""
+"""The errors of calls to Flowdock: one class for each way in which callers have to react."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ class SourceGone(FlowdockError):
 
 
 class ActivityRejected(FlowdockError):
-    """400, 413 or 422: this message is refused, and would be again. It fails visibly; the next one goes on."""
+    """400, 413 or 422: Flowdock refuses this message and would do so again. Its delivery fails; its thread goes on."""
 
 
 class SourceRejected(FlowdockError):
-    """400, 413 or 422: Flowdock does not take a source with this name or address. A person chooses another."""
+    """400, 413 or 422: Flowdock does not accept a source with this name or address. The person chooses another."""
 
 
 class TokenRefused(FlowdockError):
-    """401: the token is unknown or has expired. A person signs in again; an integration needs attention."""
+    """401: the token is unknown or has expired. A person has to sign in again; an integration needs attention."""
 
 
 class FlowNotAccessible(FlowdockError):
-    """403 or 404: there is no such flow, or the person may not open it. Which of the two is not told."""
+    """403 or 404: the flow does not exist, or the person may not open it. Flowdock does not say which."""
 
 
 class FlowdockUnavailable(FlowdockError):
-    """5xx, 429, no answer or an unreadable one: try again, after `retry_after` seconds where Flowdock said so."""
+    """5xx, 429, no answer or an unreadable one: try again later, after `retry_after` seconds if it is set."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -41,4 +41,4 @@ class FlowdockUnavailable(FlowdockError):
 
 
 class FlowdockUnreachable(FlowdockUnavailable):
-    """No connection, 502, 503 or 504: it may concern the whole server, and so everybody who calls it."""
+    """No connection, 502, 503 or 504: it may concern all calls to Flowdock, not only this one."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TOKEN_KEY = "flowdock_token"  # noqa: S105  a session key, not a token
 NEXT_KEY = "next"
-# Each way to Flowdock that is not finished takes some 300 bytes of the session, which is a cookie of 4 KB at most.
+# Each unfinished sign-in takes about 300 bytes of the session, which is a cookie of 4 KB at most.
 UNFINISHED_SIGN_INS = 4
 
 
@@ -33,7 +33,7 @@ class FlowdockOAuth2(BaseOAuth2):
     title = "Flowdock"
     ID_KEY = "id"
     DEFAULT_SCOPE = ["integration", "profile"]  # all that set-up, filters and removal need
-    REDIRECT_STATE = False  # Flowdock wants redirect_uri exactly as it was registered
+    REDIRECT_STATE = False  # Flowdock accepts only the exact redirect_uri that was registered
     STATE_LIFETIME = 600  # seconds
 
     def authorization_url(self) -> str:
@@ -43,16 +43,16 @@ class FlowdockOAuth2(BaseOAuth2):
         return f"{settings.FLOWDOCK_API_URL}/oauth/token"
 
     def get_scope(self) -> list[str]:
-        """Pages that list the person's flows begin the sign-in with `flows`: only these ask for the scope `flow`."""
+        """The scopes to ask for. Only pages that list the person's flows need `flow`, and pass `flows`."""
         scope: list[str] = super().get_scope()
         return ["flow", *scope] if self.data.get("flows") else scope
 
     def get_redirect_uri(self, state: str | None = None) -> str:
-        """The one address that is registered, by whatever name this request reached us."""
+        """The one registered address, whatever host name this request used."""
         return f"{settings.BRIDGE_URL}{reverse('social:complete', args=[self.name])}"
 
     def get_or_create_state(self) -> str | None:
-        """A state with its own "next": two tabs on their way through Flowdock both come back to where they were."""
+        """A state with its own "next", so that each of two tabs returns from Flowdock to its own page."""
         state = super().get_or_create_state()
         transaction = self.strategy.session_get(self.transaction_key(state))
         self.strategy.session_set(
@@ -68,7 +68,7 @@ class FlowdockOAuth2(BaseOAuth2):
         return {state: active[state] for state in latest}
 
     def was_on_the_way_to(self) -> str:
-        """The address that the person of this callback was on the way to, or empty. Nothing is checked yet."""
+        """The "next" address of this callback's state, or empty. It has not been checked yet."""
         state = self.get_request_state()
         transaction = self.strategy.session_get(self.transaction_key(state)) if isinstance(state, str) else None
         return str(transaction.get(NEXT_KEY, "")) if isinstance(transaction, Mapping) else ""
@@ -80,7 +80,7 @@ class FlowdockOAuth2(BaseOAuth2):
         return str(state)
 
     def request_access_token(self, url: str, *args: Any, data: Mapping[str, str], **kwargs: Any) -> dict[str, Any]:
-        """The token answer: through our own client, since Flowdock gives a form unless it heeds `Accept`."""
+        """The answer to the token request, by our own client: Flowdock may answer with a form."""
         with Flowdock() as flowdock:
             answer = dict(flowdock.exchange_code(url, data))
         self.process_error(answer, stage="token_exchange")
@@ -92,7 +92,7 @@ class FlowdockOAuth2(BaseOAuth2):
         return {"id": person.id, "name": person.name, "nick": person.nick, "email": person.email}
 
     def get_user_details(self, response: Mapping[str, Any]) -> dict[str, str]:
-        """Flowdock has one name for a person; where it would be cut into a first and a last one is nobody's guess."""
+        """Flowdock has one name for each person, which cannot be split into first and last name reliably."""
         return {
             "username": response["nick"] or f"flowdock-{response['id']}",
             "email": response["email"] if len(response["email"]) <= 254 else "",
@@ -112,8 +112,8 @@ class AccessToken:
 
 
 def remember_access_token(strategy: Any, response: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
-    """The pipeline's last step: put the access token into the session, encrypted, with the time it ends."""
-    # Whoever was signed in here before is no longer. Without this, django.contrib.auth would empty the session.
+    """The last step of the pipeline: store the encrypted access token in the session, with its expiry time."""
+    # Signs out whoever was signed in before. Otherwise django.contrib.auth would empty the session.
     for key in (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY):
         strategy.session_pop(key)
     now = int(time.time())
@@ -121,13 +121,13 @@ def remember_access_token(strategy: Any, response: Mapping[str, Any], *args: Any
 
 
 def _ends_at(now: int, lifetime: object) -> int:
-    """When the token ends, in seconds since 1970; 0 where Flowdock does not say: then its first 401 tells."""
+    """When the token expires, in seconds since 1970; 0 if Flowdock does not say, then it expires with the first 401."""
     text = str(lifetime)
     return now + int(text) if text.isascii() and text.isdigit() else 0
 
 
 def access_token(session: SessionBase) -> AccessToken | None:
-    """The token that `remember_access_token` put there, or None where there is none or its time is over."""
+    """The token that `remember_access_token` stored, or None if there is none or it has expired."""
     try:
         sealed, issued_at, ends_at = session.get(TOKEN_KEY, ("", 0, 0))
         token = decrypt(sealed)

@@ -1,4 +1,4 @@
-"""An activity as Flowdock takes it: one writer for each version of the API, chosen by FLOWDOCK_API_VERSION.
+"""Activities in the format of Flowdock's API, in the version that FLOWDOCK_API_VERSION selects.
 
 Source: Flowdock's api-docs, messages.md, threads.md; "activities" is the edition of October 2014, "messages" the later.
 """
@@ -30,7 +30,7 @@ BODY_ATTRIBUTES = {
     "th": {"colspan", "rowspan", "align"},
 }
 SCHEMES = {"http", "https", "mailto"}
-# Tab and line breaks are the only control characters that have a place in a text; a NUL can stop a database.
+# Tabs and line breaks are the only control characters that make sense in a text; some databases refuse NUL.
 CONTROL_CHARACTERS = {code: None for code in range(32) if chr(code) not in "\t\n\r"} | {127: None}
 
 PATHS = {"activities": "/activities", "messages": "/messages"}
@@ -39,12 +39,12 @@ THREAD_KEYS = {"activities": "thread_id", "messages": "external_thread_id"}
 
 
 def path() -> str:
-    """Where activities are posted to."""
+    """The path that activities are posted to."""
     return PATHS[settings.FLOWDOCK_API_VERSION]
 
 
 def sources_segment() -> str:
-    """The last part of the address at which a flow's sources are made, where the flow's `links` do not say."""
+    """The last part of the address at which a flow's sources are created, if the flow's `links` do not contain it."""
     return SOURCES[settings.FLOWDOCK_API_VERSION]
 
 
@@ -68,7 +68,7 @@ def write(activity: Activity, *, flow_token: str, uuid: UUID) -> dict[str, Any]:
 
 
 def _thread(thread: Thread) -> dict[str, Any]:
-    """The whole new state: a field that is left out is gone, so `fields` and `actions` go along when they are empty."""
+    """The whole new state. `fields` and `actions` are sent even if empty; left out, the previous ones would stay."""
     status = thread.status
     return _without_blanks(
         {
@@ -94,7 +94,7 @@ def _thread(thread: Thread) -> dict[str, Any]:
 
 
 def clean_title(html: str) -> str:
-    """`html` with nothing but links left in it."""
+    """`html` with all tags removed except links."""
     return nh3.clean(
         _plain(html),
         tags={"a"},
@@ -106,9 +106,9 @@ def clean_title(html: str) -> str:
 
 
 def clean_body(html: str, without: Collection[str] = ()) -> str:
-    """`html` with the tags that Flowdock shows, save those in `without`.
+    """`html` with only the tags that Flowdock shows, except those in `without`.
 
-    A relative address is dropped: it would lead to Flowdock's own host.
+    Relative addresses are removed, because they would point to Flowdock's own host.
     """
     return nh3.clean(
         _plain(html),
@@ -121,7 +121,7 @@ def clean_body(html: str, without: Collection[str] = ()) -> str:
 
 
 def _plain(text: str) -> str:
-    """`text` without what neither JSON readers nor databases take: control characters and halves of surrogate pairs."""
+    """`text` without control characters and lone surrogates, which JSON readers and databases refuse."""
     return text.translate(CONTROL_CHARACTERS).encode(errors="replace").decode()
 
 

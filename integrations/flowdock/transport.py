@@ -1,11 +1,11 @@
 """One deadline over a whole call: connecting, TLS, sending, and the answer's head and body to the last byte.
 
 The timeout of a socket, and so of requests and urllib3, starts again with every byte that arrives: a server that sends
-its head a byte at a time would hold a call for hours. Here each wait on the socket gets what is left of the call. No
-thread and no signal is needed for it, and it holds for TLS too, whose reads go through the same socket.
+its head a byte at a time could keep a call waiting for hours. Here each wait on the socket gets only the time that is
+left for the call. This needs no thread and no signal, and works for TLS too, which reads from the same socket.
 
-Looking up the host's name is the system's own, and its resolver's timeouts apply. A call that comes out of it too late
-ends there: nothing is sent after the deadline.
+Host names are looked up by the system, with its resolver's timeouts. If that takes too long the call ends there:
+nothing is sent after the deadline.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NOTHING_LEFT = 0.001  # seconds; zero would mean a socket that does not wait at 
 
 
 class OneDeadlineAdapter(HTTPAdapter):
-    """Speaks HTTP for a requests session; each call passes its budget as `timeout=urllib3.Timeout(total=seconds)`."""
+    """An adapter for a requests session. A call passes its time limit as `timeout=urllib3.Timeout(total=seconds)`."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -33,7 +33,7 @@ class OneDeadlineAdapter(HTTPAdapter):
 
 
 class _Answer(http.client.HTTPResponse):
-    """Is read until what its socket's timeout was at the beginning is over."""
+    """An answer whose reads all end when the timeout that its socket had at the start is over."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(_Readable(sock), *args, **kwargs)  # type: ignore[arg-type]  # it only calls makefile
@@ -73,7 +73,7 @@ class _Reader(io.RawIOBase):
 
 
 class _OneDeadline(HTTPConnection):
-    """urllib3 sets `timeout` where a call begins and asks for it before each wait: it is told what is left."""
+    """urllib3 sets `timeout` when a call starts and reads it before each wait: it gets the time that is left."""
 
     response_class = _Answer
     _deadline: float | None = None

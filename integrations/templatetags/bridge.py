@@ -1,4 +1,4 @@
-"""The small parts that the bridge's pages share: icons, pills, people, times, charts, and foreign HTML."""
+"""What the bridge's pages share: icons, pills, people, times, charts, and HTML from outside."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def icon(name: str, size: str = "") -> SafeString:
 
 @register.simple_tag
 def own_apps() -> list[OwnApp]:
-    """The apps beside this one that have pages of their own, for the navigation."""
+    """The installed apps that have their own pages, for the navigation."""
     return [app for app in services.own_apps() if app.home]
 
 
 @register.simple_tag(takes_context=True)
 def flowdock_answered_at(context: template.Context) -> dt.datetime | None:
-    """When Flowdock gave the answer that this page relies on, where it does not answer now; else None."""
+    """If Flowdock does not answer now, when it gave the answer that this page relies on; else None."""
     answered_at: dt.datetime | None = context["request"].META.get(LAST_ANSWER_AT)
     return answered_at
 
@@ -94,7 +94,7 @@ def verdict_pill(delivery: Delivery) -> SafeString:
 
 @register.filter
 def person_name(user: Any) -> str:
-    """What people call them: Flowdock's name, else their nick."""
+    """The person's name in Flowdock, or else their nick."""
     return str(user.get_full_name() or user.get_username()) if user else "somebody"
 
 
@@ -114,7 +114,7 @@ def avatar(name: str, classes: str = "") -> SafeString:
 
 @register.filter
 def ago(moment: dt.datetime | None) -> SafeString:
-    """How long ago, with the exact time on hover; also for what is still to come."""
+    """How long ago, with the exact time on hover; works for times in the future too."""
     if moment is None:
         return mark_safe("never")
     moment = timezone.localtime(moment)
@@ -148,7 +148,7 @@ class Bar:
 
 @register.inclusion_tag("integrations/_bars.html")
 def bars(days: Sequence[Day], width: int = 109, height: int = 26) -> dict[str, Any]:
-    """A chart of days: posted below, filtered on top, a hairline for a day of nothing."""
+    """A bar for each day: posted below, filtered on top, and a thin line for a day without events."""
     top = max((day.posted + day.filtered for day in days), default=0) or 1
     return {
         "bars": list(_bars(days, (height - 1) / top, height)),
@@ -174,7 +174,7 @@ def _bars(days: Iterable[Day], scale: float, height: int) -> Iterable[Bar]:
 
 @register.filter
 def verdict_words(delivery: Delivery) -> SafeString | str:
-    """What there is to say beside the verdict: how fast it went, until when it waits, which rule refused it."""
+    """The text next to the verdict: how fast it was posted, until when it waits, or which rule refused it."""
     if delivery.state == Delivery.State.DELIVERED and delivery.delivered_at:
         return f"in {_duration((delivery.delivered_at - delivery.event.received_at).total_seconds())}"
     if delivery.state != Delivery.State.PENDING:
@@ -212,5 +212,5 @@ def flow_title(html: str) -> SafeString:
 
 @register.filter
 def flow_body(html: str) -> SafeString:
-    """A body as the flow shows it, without pictures, which our policy keeps out, and without headings of its own."""
+    """A body as the flow shows it, without images, which our security policy blocks, and without headings."""
     return mark_safe(clean_body(html, without={"img", "h1", "h2", "h3", "h4", "h5", "h6"}))

@@ -1,4 +1,4 @@
-"""The admin's first page: whether things flow, before staff look at any list."""
+"""The overview on the first page of the admin."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _per_hour(rows: Any, column: str) -> dict[dt.datetime, int]:
 
 
 def bars(now: dt.datetime, received: dict[dt.datetime, int], posted: dict[dt.datetime, int]) -> list[dict[str, Any]]:
-    """One bar an hour, oldest first, in SVG's units: what was received, and in front of it what was posted."""
+    """One bar for each hour, oldest first, in SVG units: received, and in front of it posted."""
     this_hour = timezone.localtime(now).replace(minute=0, second=0, microsecond=0)
     hours = [this_hour - dt.timedelta(hours=back) for back in range(HOURS - 1, -1, -1)]
     top = max([*received.values(), *posted.values(), 1])

@@ -1,4 +1,4 @@
-"""What the buttons on an integration's page do."""
+"""The buttons on an integration's page."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .buttons import button
 logger = logging.getLogger(__name__)
 
 
-def _at_work(request: HttpRequest, pk: int) -> Integration:
-    """The integration, if it has not ended: nothing can be done to one that has."""
+def _open_connected(request: HttpRequest, pk: int) -> Integration:
+    """The integration, if it is still connected; else 404."""
     integration = open_integration(request, pk)
     if integration.removed_at or not integration.has_token:
         raise Http404
@@ -27,7 +27,7 @@ def _at_work(request: HttpRequest, pk: int) -> Integration:
 
 @button
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
-    integration = _at_work(request, pk)
+    integration = _open_connected(request, pk)
     if not integration.paused_at:
         integration.pause(by=signed_in(request))
     messages.success(request, f"Paused. Events from {integration.name} are kept and posted when you resume it.")
@@ -36,7 +36,7 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
 
 @button
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
-    integration = _at_work(request, pk)
+    integration = _open_connected(request, pk)
     if integration.paused_at:
         integration.resume()
     messages.success(request, f"Resumed. Waiting events are now posted to {integration.flow_name} in order.")
@@ -45,7 +45,7 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
 
 @button
 def rotate_secret(request: HttpRequest, pk: int) -> HttpResponse:
-    integration = _at_work(request, pk)
+    integration = _open_connected(request, pk)
     if integration.origin.webhook_service is None:
         raise Http404
     if not may_replace_secret(signed_in(request), integration):
@@ -61,8 +61,8 @@ def rotate_secret(request: HttpRequest, pk: int) -> HttpResponse:
 
 @button
 def cut_off_old_secret(request: HttpRequest, pk: int) -> HttpResponse:
-    """After a rotation: refuse the old secret now, and not only when its hour is over."""
-    integration = _at_work(request, pk)
+    """After a rotation, make the previous secret invalid now, not after its hour."""
+    integration = _open_connected(request, pk)
     if not may_replace_secret(signed_in(request), integration):
         raise Http404
     if integration.origin.is_rotating:
@@ -73,14 +73,14 @@ def cut_off_old_secret(request: HttpRequest, pk: int) -> HttpResponse:
 
 @button
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
-    """End the integration here and remove its source in Flowdock; if Flowdock is away, nothing changes."""
-    integration = _at_work(request, pk)
+    """End the integration and delete its source in Flowdock. If Flowdock does not respond, nothing changes."""
+    integration = _open_connected(request, pk)
     if integration.source_url:
         try:
             with flowdock_as(request) as flowdock:
                 flowdock.delete_source(integration.source_url)
         except (FlowNotAccessible, SourceGone) as error:
-            # It is no more, or it is not for this person to remove: here it ends all the same, and 410 is not awaited.
+            # The source no longer exists, or this person may not delete it. The integration ends here all the same.
             logger.info("integration %s: its source was not removed in Flowdock: %s", integration.pk, error)
     integration.remove()
     messages.success(request, f"Removed. {integration.name} no longer posts to {integration.flow_name}.")

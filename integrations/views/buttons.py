@@ -12,7 +12,7 @@ View = Callable[..., HttpResponse]
 
 
 def button(view: View) -> View:
-    """A view that changes something and shows nothing: POST only, and to others a page that says so."""
+    """For a view that changes something and shows nothing: it accepts POST only, and explains that on a page."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""From "Configure" in a flow to the filters of exactly that integration, and the filters themselves."""
+"""The filters of an integration, and the way to them from "Configure" in a flow."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def configure(request: HttpRequest) -> HttpResponse:
-    """Where Flowdock's "Configure" leads: the source is named by `integration_id`, `source` or `source_url`."""
+    """The target of "Configure" in Flowdock, which names the source by `integration_id`, `source` or `source_url`."""
     signed_in(request)
     source_id = _source_id(request)
     if source_id is None:
@@ -44,7 +44,7 @@ def configure(request: HttpRequest) -> HttpResponse:
         raise Http404
     if not integration.flow_id and (refusal := _adopt(request, integration, flow_id)):
         return refusal
-    # Raises where the person cannot open the flow: who may not see the filters does not learn of them.
+    # Raises 404 if the person cannot open the flow, so that they do not learn that the integration exists.
     return redirect("integrations:filters", open_integration(request, integration.pk).pk)
 
 
@@ -58,9 +58,9 @@ def _source_id(request: HttpRequest) -> int | None:
 
 
 def _adopt(request: HttpRequest, integration: Integration, flow_id: str) -> HttpResponse | None:
-    """Learn which flow an integration is in that was made from a pasted token; a page where that cannot be.
+    """Store the flow of an integration that was made from a pasted token; returns an error page if that is impossible.
 
-    Only the flow that the source lies in by Flowdock's own word, opened by somebody who can open it.
+    It is the flow that the source belongs to according to Flowdock, and only if the person can open it.
     """
     if integration.removed_at or not integration.has_token:
         raise Http404
@@ -95,7 +95,7 @@ def _lies_in(source_url: str, flow: Flow) -> bool:
 
 
 def filters(request: HttpRequest, pk: int) -> HttpResponse:
-    """What is posted. Nothing changes before it is saved; a preset in the address is shown and not saved."""
+    """The page of filters. Nothing changes until they are saved; a preset in the address is shown and not saved."""
     integration = open_integration(request, pk)
     service = integration.origin.service_object
     form = FiltersForm(service.rules, integration.filters)
@@ -129,7 +129,7 @@ def filters(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _rehearsals(integration: Integration, filters: Mapping[str, Any]) -> dict[str, object]:
-    """What the shown filters, and the saved ones, make of the latest events."""
+    """What the shown filters and the saved filters would make of the latest events."""
     shown = rehearse(integration.origin, filters)
     saved = shown if filters == integration.filters else rehearse(integration.origin, integration.filters)
     return {"rehearsal": shown, "saved": saved}

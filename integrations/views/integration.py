@@ -62,7 +62,7 @@ def integration(request: HttpRequest, pk: int) -> HttpResponse:
     return render(
         request,
         "integrations/integration.html",
-        _frame(request, subject)
+        _shared_context(request, subject)
         | {"log": log, "history": histories([pk])[pk], "is_untried": not request.GET and _is_untried(subject, log)},
     )
 
@@ -93,7 +93,7 @@ def event(request: HttpRequest, pk: int, delivery_pk: int) -> HttpResponse:
     return render(
         request,
         "integrations/event.html",
-        _frame(request, subject)
+        _shared_context(request, subject)
         | {
             "delivery": delivery,
             "activity": _activity(delivery.event),
@@ -121,8 +121,8 @@ def retry(request: HttpRequest, pk: int, delivery_pk: int) -> HttpResponse:
     return redirect("integrations:event", pk, delivery_pk)
 
 
-def _frame(request: HttpRequest, subject: Integration) -> dict[str, Any]:
-    """What the head of all pages about an integration shows."""
+def _shared_context(request: HttpRequest, subject: Integration) -> dict[str, Any]:
+    """The context that all pages of an integration share."""
     names, unnamed = _other_flows(request, list(subject.siblings.only("flow_id", "flow_name")))
     return {
         "integration": subject,
@@ -135,7 +135,7 @@ def _frame(request: HttpRequest, subject: Integration) -> dict[str, Any]:
 
 
 def _other_flows(request: HttpRequest, others: list[Integration]) -> tuple[list[str], int]:
-    """The other flows that the origin reaches: the names of those that the person can open, and how many more."""
+    """The other flows of the origin: the names of those that the person can open, and how many others there are."""
     asked = others[:FLOWS_NAMED]
     names = [other.flow_name for other in asked if other.flow_id and can_open(request, other.flow_id)]
     return names, len(others) - len(names)
@@ -178,7 +178,7 @@ def _log(subject: Integration, query: QueryDict) -> Log:
 
 
 def _is_untried(subject: Integration, log: Log) -> bool:
-    """Whether nothing has come from the service yet: a test activity proves no hook."""
+    """Whether no event has come from the service yet. A test activity does not count."""
     return not log.older and all(
         delivery.event.kind in subject.origin.kinds_not_from_service for delivery in log.deliveries
     )
@@ -198,14 +198,14 @@ def _query(verdict: str, sought: str, before: int | None = None) -> str:
 
 
 def _version(subject: Integration, numbers: dict[str, int], shown: list[Delivery]) -> str:
-    """Changes when an event arrives, when one is posted or tried, when the integration's state does."""
+    """A text that changes when an event arrives, is posted or tried, or the integration's state changes."""
     tried = sum(len(delivery.attempts) for delivery in shown)
     counted = "-".join(f"{state}{number}" for state, number in sorted(numbers.items()))
     return f"{subject.state}-{counted}-{shown[0].pk if shown else 0}-{tried}"
 
 
 def _activity(event: Event) -> Activity | None:
-    """What was posted, or None: of a kind that is not posted, or written by a version that knew other fields."""
+    """The activity, or None: its kind is not posted, or another version stored it with unknown fields."""
     try:
         return event.read_activity()
     except InvalidActivity:

@@ -1,4 +1,4 @@
-"""From "Add" in a flow to the first event: choose, confirm, connect, finish at the service."""
+"""Connecting an origin, from "Add" in a flow to the first event: choose, confirm, connect, finish at the service."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from . import error_pages
 from .buttons import button
 
 OWN_ORIGINS_SHOWN = 20
-JUST_NOW = 60  # seconds: an integration this young is what the first of two clicks made
+JUST_NOW = 60  # seconds; an integration this young was created by the first of two clicks
 
 
 def setup(request: HttpRequest) -> HttpResponse:
-    """Where Flowdock's "Add" leads: `flow` is the flow's id. What is chosen is in the address; POST to it does it."""
+    """The target of "Add" in Flowdock; `flow` is the flow's id. The choices are in the address, and POST connects."""
     person = signed_in(request)
     if not request.GET.get("flow"):
         return error_page(
@@ -65,7 +65,7 @@ def setup(request: HttpRequest) -> HttpResponse:
         {
             "flow": flow,
             "form": form,
-            # Before anything is sent, nothing is wrong.
+            # No errors before the form was submitted.
             "errors": form.errors if "confirm" in request.GET else {},
             "is_untouched": not form.typed,
             "services": services.SERVICES.values(),
@@ -77,7 +77,7 @@ def setup(request: HttpRequest) -> HttpResponse:
 
 
 def origin(request: HttpRequest) -> HttpResponse:
-    """What there is to say of the origin that is being typed."""
+    """The hint below the origin while it is being typed."""
     signed_in(request)
     flow = open_flow(request, request.GET.get("flow", ""))
     form = SetupForm(request.GET, flow.organization)
@@ -89,7 +89,7 @@ def origin(request: HttpRequest) -> HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An origin of a service that knows all of its own, and whether it reaches the flow already."""
+    """An origin of a service that lists its origins, and whether it is already connected to the flow."""
 
     origin: OfferedOrigin
     is_connected: bool
@@ -105,7 +105,7 @@ def _offered(flow: Flow, service: Service) -> list[Offer] | None:
 
 
 def _own_origins(person: User, form: SetupForm) -> list[Origin]:
-    """The origins of the chosen service that the person has connected before, with the flows that they reach."""
+    """The origins of the chosen service that the person has connected before, with their integrations."""
     return list(Origin.objects.connected_before_by(person, form.chosen_service.name)[:OWN_ORIGINS_SHOWN])
 
 
@@ -156,7 +156,7 @@ def _connect(request: HttpRequest, person: User, flow: Flow, form: SetupForm) ->
 
 @never_cache
 def finish(request: HttpRequest, pk: int) -> HttpResponse:
-    """What is left to do at the service, and whether it is done. No browser keeps the page: the secret may be on it."""
+    """The remaining steps at the service, and whether they are done. Never cached, because it may show the secret."""
     integration = open_integration(request, pk)
     origin = integration.origin
     service = origin.webhook_service
@@ -179,7 +179,7 @@ def finish(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def arrival(request: HttpRequest, pk: int) -> HttpResponse:
-    """The part of the page that waits: asked for every two seconds until the first event is there."""
+    """The part of the page that waits for the first event: requested every two seconds until it has arrived."""
     integration = watch_integration(request, pk)
     return render(
         request,
@@ -194,7 +194,7 @@ def arrival(request: HttpRequest, pk: int) -> HttpResponse:
 
 @button
 def send_test(request: HttpRequest, pk: int) -> HttpResponse:
-    """Post an activity of our own to the flow, by the way that all others take."""
+    """Post a test activity to the flow, in the same way as all others."""
     integration = open_integration(request, pk)
     person = signed_in(request)
     name = person.get_full_name() or person.get_username()

@@ -1,4 +1,4 @@
-"""Signing in with Flowdock, coming back from there, signing out, and who one is."""
+"""Signing in with Flowdock, signing out, and the account page."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from .buttons import button
 
 logger = logging.getLogger(__name__)
 
-REVOCATION_TIMEOUT = 3.0  # seconds; signing out waits no longer for Flowdock
+REVOCATION_TIMEOUT = 3.0  # seconds that signing out waits for Flowdock
 
 
 @never_cache
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """To Flowdock's consent page. `next` is where the person comes back to; addresses of other hosts are not kept.
+    """Redirect to Flowdock's consent page. The person returns to `next`, unless it is on another host.
 
-    With `flows`, the permission to list the person's flows is asked for as well.
+    With `flows`, it also asks for permission to list the person's flows.
 
-    Begun by a GET, unlike social-auth's own view: Flowdock's "Add" and "Configure" links lead here by way of a page.
+    Unlike social-auth's own view it accepts GET, because pages that Flowdock links to redirect here.
     """
     home = urllib.parse.urlsplit(settings.BRIDGE_URL)
     if request.get_host() != home.netloc:
-        # Flowdock sends people back to BRIDGE_URL, and the session that began here under another name is not there.
+        # Flowdock redirects to BRIDGE_URL, where the session cookie of another host name would be missing.
         return redirect(f"{settings.BRIDGE_URL}{request.get_full_path()}")
     strategy = load_strategy(request)
     strategy.session_set("next", settings.LOGIN_REDIRECT_URL)
@@ -49,12 +49,12 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 
 def come_back(request: HttpRequest) -> HttpResponse:
-    """Flowdock's answer. Who signs in there is who they are here, whoever was signed in before: accounts never join."""
+    """The redirect back from Flowdock signs in the person of Flowdock, whoever was signed in: accounts never merge."""
     request.user = AnonymousUser()
     try:
         response: HttpResponse = complete(request, FlowdockOAuth2.name)
     except FlowdockUnavailable as error:
-        # The code is spent and the state with it: trying again means beginning again.
+        # The code and the state have been used, so trying again means signing in again.
         return error_pages.flowdock_unavailable(request, error, again=sign_in_url(request.session.get("next") or "/"))
     return response
 
@@ -67,7 +67,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 @button
 def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
-    """End every session of the person on this bridge, in all browsers."""
+    """End all of the person's sessions on this bridge, in every browser."""
     if isinstance(request.user, User):
         request.user.sign_ins.all().delete()
     _sign_out(request)
@@ -75,7 +75,7 @@ def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
 
 
 def _sign_out(request: HttpRequest) -> None:
-    """End this session, then give its access token back to Flowdock, which need not answer."""
+    """End this session, then revoke its access token; signing out succeeds even if Flowdock does not answer."""
     token = access_token(request.session)
     logout(request)
     if token is None:

@@ -19,7 +19,7 @@ from integrations.models import Event, Integration, Origin
 from integrations.services import SERVICES
 from tests.integrations.services.recorded import Recorded, recorded
 
-LARGEST_PAGE = 700_000  # bytes, most of them of a payload: see payload_display.WRITTEN
+LARGEST_PAGE = 700_000  # bytes, most of them of a payload: see payload_display.MAX_WRITTEN
 SLOWEST_PAGE = 5.0  # seconds; where the work grows with the square of a body it takes minutes
 
 OPENED = next(each for each in recorded(SERVICES["github"]) if each.path.name == "issues.opened.json")
