@@ -49,7 +49,7 @@ def press(
     is sent, while too many services have not answered yet.
     """
     opened = open_flow(request.auth, organization, flow)
-    threads = opened.threads.select_related("flow__organization", "source__application")
+    threads = opened.threads.with_source()
     thread = get_object_or_404(threads, pk=thread_id)
     try:
         outcome = actions.press(thread, number, request.auth.user, pressed.signature)

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth import authenticate
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest
 from ninja.errors import AuthenticationError
 from ninja.security.base import AuthBase
 from oauth2_provider.models import get_access_token_model
 
 from flowdock_server.models import ApiToken, Application, Flow, Source, User
+from flowdock_server.models.flows import FlowQuerySet
 from flowdock_server.oauth.scopes import SHOWN_WITH
 from flowdock_server.parsing import params
 from flowdock_server.secrets.tokens import digest
@@ -37,7 +38,7 @@ class Caller:
     key: Model | None = None  # the ApiToken or access token that was sent; deleting its row revokes it
 
     @property
-    def flows(self) -> QuerySet[Flow]:
+    def flows(self) -> FlowQuerySet:
         """The flows that the person is a member of; for a source, its flow."""
         if self.source:
             return Flow.objects.filter(pk=self.source.flow_id)

@@ -4,14 +4,13 @@ The path requires a key and redirects to a signed URL that anybody can use for a
 The content is served as a download that no browser runs.
 """
 
-from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 from ninja import Router
 
-from flowdock_server.models import Attachment, Conversation, Flow
+from flowdock_server.models import Attachment
 from flowdock_server.posting import files
 
 from .auth import Caller, Key, Person, PersonRequest, person
@@ -58,9 +57,7 @@ def open_file(request: PersonRequest, key: str, name: str) -> HttpResponseBase:
 
 def _open(caller: Person, key: str) -> Attachment:
     """A file in a flow of the caller, or in a private message that they sent or received. Raises Http404, Forbidden."""
-    of_flow = Q(message__isnull=False, flow__in=Flow.objects.open_to(caller.user).values("pk"))
-    in_private = Q(private_message__conversation__in=Conversation.objects.of(caller.user).values("pk"))
-    attachment = get_object_or_404(Attachment, of_flow | in_private, key=key)
+    attachment = get_object_or_404(Attachment.objects.open_to(caller.user), key=key)
     scope = "private" if attachment.private_message_id else "flow"
     if not caller.may(scope):
         raise Forbidden(f"This request requires the scope {scope}")

@@ -4,17 +4,18 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from ninja import Router, Status
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from flowdock_server.models import Flow, FlowMembership, Membership, Organization, Tag, User
+from flowdock_server.models import Flow, FlowMembership, Organization, User
+from flowdock_server.models.flows import FlowQuerySet
 from flowdock_server.parsing.params import Id, Merged
 from flowdock_server.people import flows, invite_links, members, organizations
+from flowdock_server.people.unread import mentions
 from flowdock_server.posting.drafts import Shape
 
 from .auth import Caller, Person, PersonRequest, person
@@ -63,35 +64,26 @@ def open_flow_by_id(caller: Caller, flow_id: str) -> Flow:
         return open_flow(caller, organization, name)
 
 
-def _flows(caller: Caller) -> QuerySet[Flow]:
+def _flows(caller: Caller) -> FlowQuerySet:
     return caller.flows.select_related("organization")
 
 
-def _one(flows: QuerySet[Flow], **which: Any) -> Flow:
+def _one(flows: FlowQuerySet, **which: Any) -> Flow:
     flow = flows.filter(**which).first()
     if flow is None:
         raise Http404
     return flow
 
 
-def _shapes(caller: Person, flows: QuerySet[Flow], *, users: bool) -> list[FlowShape]:
+def _shapes(caller: Person, flows: FlowQuerySet, *, users: bool) -> list[FlowShape]:
     """The same number of queries for many flows as for one. `users` are shown only to members of a flow."""
-    members_of_organization = (
-        Membership.objects.filter(organization=OuterRef("organization"))
-        .order_by()
-        .values("organization")
-        .annotate(members=Count("*"))
-        .values("members")
-    )
-    flows = flows.select_related("organization").annotate(user_count=Coalesce(Subquery(members_of_organization), 0))
+    flows = flows.select_related("organization").order_by("organization__parameterized_name", "parameterized_name")
     if users:
-        people = FlowMembership.objects.select_related("user").order_by("user_id")
-        flows = flows.prefetch_related(Prefetch("memberships", people))
-    flows = flows.order_by("organization__parameterized_name", "parameterized_name")
-    own = {each.flow_id: each for each in FlowMembership.objects.filter(user=caller.user, disabled=False)}
-    unread = _unread_mentions(caller.user)
+        flows = flows.with_members()
+    own = {each.flow_id: each for each in FlowMembership.objects.not_blocked().filter(user=caller.user)}
+    unread = mentions(caller.user)
     shapes = []
-    for flow in flows:
+    for flow in flows.with_user_count():
         membership = own.get(flow.pk)
         shape = flow_shape(
             flow,
@@ -112,16 +104,6 @@ def _shapes(caller: Person, flows: QuerySet[Flow], *, users: bool) -> list[FlowS
     return shapes
 
 
-def _unread_mentions(user: User) -> dict[UUID, int]:
-    """The number of messages by flow that mention `user` and that they have not read."""
-    unread = Tag.objects.filter(
-        name=f":unread:{user.pk}",
-        message__flow__memberships__user=user,
-        message__number__gt=F("message__flow__memberships__last_read_number"),
-    )
-    return dict(unread.order_by().values_list("message__flow").annotate(count=Count("*")))
-
-
 def _whole(caller: Person, flow: Flow) -> FlowShape:
     return _shapes(caller, Flow.objects.filter(pk=flow.pk), users=True)[0]
 
@@ -129,7 +111,7 @@ def _whole(caller: Person, flow: Flow) -> FlowShape:
 @router.get("/flows", auth=person("flow"), response=list[FlowShape])
 def joined_flows(request: PersonRequest, users: bool = False) -> list[FlowShape]:
     """List the flows that the caller is a member of, with their users if `users=1`. Archived flows are left out."""
-    return _shapes(request.auth, _flows(request.auth).filter(disabled=False), users=users)
+    return _shapes(request.auth, _flows(request.auth).not_archived(), users=users)
 
 
 @router.get("/flows/all", auth=person("flow"), response=list[FlowShape])
@@ -138,7 +120,7 @@ def all_flows(request: PersonRequest, users: bool = False) -> list[FlowShape]:
 
     With `users=1`, flows that the caller is a member of include their users. Archived flows are left out.
     """
-    joined, joinable = _flows(request.auth).filter(disabled=False), Flow.objects.joinable_by(request.auth.user)
+    joined, joinable = _flows(request.auth).not_archived(), Flow.objects.joinable_by(request.auth.user)
     flows = Flow.objects.filter(Q(pk__in=joined.order_by().values("pk")) | Q(pk__in=joinable.order_by().values("pk")))
     return _shapes(request.auth, flows, users=users)
 
@@ -156,7 +138,7 @@ def flows_of_organization(request: PersonRequest, organization: str, users: bool
     With `users=1`, each flow includes its users. 404 if the caller is not in the organization.
     """
     opened = _organization(request.auth.user, organization)
-    return _shapes(request.auth, _flows(request.auth).filter(organization=opened, disabled=False), users=users)
+    return _shapes(request.auth, _flows(request.auth).not_archived().filter(organization=opened), users=users)
 
 
 @router.post(OF_ORGANIZATION, auth=person("manage"), response={201: FlowShape})

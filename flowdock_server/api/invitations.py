@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404
 from ninja import Router, Status
 from pydantic import BeforeValidator, Field
 
-from flowdock_server.models import Flow, Invitation
+from flowdock_server.models import Flow
 from flowdock_server.parsing.empty_values import none_is_empty
 from flowdock_server.parsing.params import Merged
 from flowdock_server.people import invitations, organizations
@@ -45,7 +45,7 @@ class NewInvitations(Shape):
 def flow_invitations(request: PersonRequest, organization: str, flow: str) -> list[InvitationShape]:
     """List the pending invitations to a flow. Accepted invitations are not listed."""
     opened = open_flow(request.auth, organization, flow)
-    pending = opened.invitations.filter(state=Invitation.State.PENDING)
+    pending = opened.invitations.pending()
     return [invitation_shape(invitation, opened) for invitation in pending]
 
 
@@ -101,7 +101,7 @@ def uninvite(request: PersonRequest, organization: str, flow: str, invitation_id
     403 unless the caller sent the invitation or is an admin of the organization; 404 if it was already accepted.
     """
     opened = open_flow(request.auth, organization, flow)
-    invitation = get_object_or_404(opened.invitations, pk=invitation_id, state=Invitation.State.PENDING)
+    invitation = get_object_or_404(opened.invitations.pending(), pk=invitation_id)
     user = request.auth.user
     if invitation.invited_by != user and not organizations.is_admin(user, opened.organization):
         raise Forbidden("Only the person who sent the invitation and admins of the organization can cancel it")

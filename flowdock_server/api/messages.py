@@ -11,6 +11,7 @@ from ninja import Query, Router, Status
 from pydantic import BaseModel, BeforeValidator, Field
 
 from flowdock_server.models import Flow, Message, Thread
+from flowdock_server.models.messages import MessageQuerySet
 from flowdock_server.parsing.empty_values import empty_is_none
 from flowdock_server.parsing.numbers import LARGEST
 from flowdock_server.parsing.params import DEFAULT_LIMIT, Id, Limit, Merged
@@ -245,7 +246,7 @@ def _one(caller: Caller, organization: str, flow: str, number: int) -> Message:
     return get_object_or_404(loaded(opened.messages.all()), number=number)
 
 
-def _listed(found: QuerySet[Message], flow: Flow, selection: Selection) -> list[MessageShape]:
+def _listed(found: MessageQuerySet, flow: Flow, selection: Selection) -> list[MessageShape]:
     tags = selection.tag_names(lambda: tagging.People.of(flow))
     matching = finding.find(found, flow, words=selection.search, tags=tags, events=selection.events)
     messages = loaded(matching.messages)

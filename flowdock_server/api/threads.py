@@ -118,8 +118,7 @@ def _selected(found: ThreadQuerySet, selection: Selection) -> ThreadQuerySet:
         if whole_number(selection.before):
             found = found.filter(updated_at__lt=selection.until)
         elif selection.before:
-            # `before` implies the first condition, which is the one that the index can start from.
-            found = found.filter(updated_at__lte=selection.until).before(selection.until, selection.before)
+            found = found.before(selection.until, selection.before)
         else:
             found = found.filter(updated_at__lt=selection.until)
     return _of_application(found, selection.application)

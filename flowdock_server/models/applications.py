@@ -47,6 +47,12 @@ def _is_hashed(secret: str) -> bool:
     return True
 
 
+class ApplicationQuerySet(models.QuerySet["Application"]):
+    def offered_to(self, user: User) -> ApplicationQuerySet:
+        """Applications that `user` can add to a flow: published ones and their own, where they can be set up."""
+        return self.filter(models.Q(published=True) | models.Q(user=user)).exclude(setup_uri="")
+
+
 class Application(AbstractApplication):
     """An OAuth application. It acts for people who allow it and connects sources to flows.
 
@@ -67,7 +73,7 @@ class Application(AbstractApplication):
     published = models.BooleanField(default=False, help_text="Available in the inbox settings of every flow")
     sealed_secret = models.TextField(blank=True, editable=False)
 
-    objects = ApplicationManager()
+    objects = ApplicationManager.from_queryset(ApplicationQuerySet)()
 
     class Meta(AbstractApplication.Meta):
         pass

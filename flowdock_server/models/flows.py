@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from django.conf import settings
 from django.db import models, transaction
+from django.db.models.functions import Coalesce
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -12,6 +13,15 @@ from flowdock_server.live import Broadcast, hub
 from flowdock_server.secrets.tokens import digest, new_token
 
 from .people import PARAMETERIZED, Membership, Organization, User
+
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+    CountedFlow = WithAnnotations["Flow", "UserCount"]
+
+
+class UserCount(TypedDict):
+    user_count: int
 
 
 class FlowQuerySet(models.QuerySet["Flow"]):
@@ -24,6 +34,25 @@ class FlowQuerySet(models.QuerySet["Flow"]):
         inside = Membership.objects.filter(user=user).values("organization")
         mode = Flow.AccessMode.ORGANIZATION
         return self.filter(organization__in=inside, access_mode=mode, disabled=False).exclude(memberships__user=user)
+
+    def not_archived(self) -> FlowQuerySet:
+        return self.filter(disabled=False)
+
+    def with_user_count(self) -> models.QuerySet[CountedFlow]:
+        """Flows with `user_count`: how many members their organization has."""
+        counted = (
+            Membership.objects.filter(organization=models.OuterRef("organization"))
+            .order_by()
+            .values("organization")
+            .annotate(members=models.Count("*"))
+        )
+        flows = self.annotate(user_count=Coalesce(models.Subquery(counted.values("members")), 0))
+        return cast("models.QuerySet[CountedFlow]", flows)
+
+    def with_members(self) -> FlowQuerySet:
+        """Flows with their memberships and users, ordered by the id of the user."""
+        members = FlowMembership.objects.select_related("user").order_by("user_id")
+        return self.prefetch_related(models.Prefetch("memberships", members))
 
 
 class Flow(models.Model):
@@ -91,6 +120,16 @@ class Flow(models.Model):
         return token
 
 
+class FlowMembershipQuerySet(models.QuerySet["FlowMembership"]):
+    def not_blocked(self) -> FlowMembershipQuerySet:
+        """Memberships of those who are not blocked in the flow."""
+        return self.filter(disabled=False)
+
+    def active(self) -> FlowMembershipQuerySet:
+        """Memberships of those who are blocked neither in the flow nor everywhere."""
+        return self.not_blocked().filter(user__is_active=True)
+
+
 class FlowMembership(models.Model):
     """Makes a person a member of a flow.
 
@@ -107,6 +146,8 @@ class FlowMembership(models.Model):
     last_read_number = models.BigIntegerField(default=0)
     inbox_read_number = models.BigIntegerField(default=0)
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = FlowMembershipQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["flow", "user"], name="one_flow_membership_per_user")]
@@ -162,6 +203,12 @@ def _publish(broadcast: Broadcast) -> None:
     transaction.on_commit(lambda: hub.publish(broadcast))
 
 
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def pending(self) -> InvitationQuerySet:
+        """Invitations that nobody has accepted yet."""
+        return self.filter(state=Invitation.State.PENDING)
+
+
 class Invitation(models.Model):
     """An invitation to a flow by e-mail. `email` is in lower case.
 
@@ -180,6 +227,8 @@ class Invitation(models.Model):
     invited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="invitations")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     accepted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = InvitationQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.core.files.storage import storages
 from django.db import models, transaction
+from django.db.models.functions import Coalesce, Greatest
 from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -50,7 +51,29 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
 
         New threads do not shift these pages.
         """
-        return self.filter(models.Q(updated_at__lt=updated_at) | models.Q(updated_at=updated_at, id__lt=thread_id))
+        later = models.Q(updated_at__lt=updated_at) | models.Q(updated_at=updated_at, id__lt=thread_id)
+        # The second condition implies the first, but only the first can use the index.
+        return self.filter(updated_at__lte=updated_at).filter(later)
+
+    def with_source(self) -> ThreadQuerySet:
+        """Threads with what their pages and buttons need of the flow and the source."""
+        return self.select_related("flow__organization", "source__application")
+
+    def with_marks_of(self, membership: FlowMembership) -> ThreadQuerySet:
+        """Threads with `is_done` and `is_unread` for one member. A thread counts as done until new activity."""
+        return self.alias(
+            mark=models.FilteredRelation("marks", condition=models.Q(marks__user=membership.user_id)),
+            read_to=Coalesce(models.F("mark__read_number"), models.Value(0)),
+        ).annotate(
+            is_done=_whether(mark__done_at__gte=models.F("updated_at")),
+            is_unread=_whether(
+                last_number__gt=Greatest(models.F("read_to"), models.Value(membership.inbox_read_number))
+            ),
+        )
+
+
+def _whether(**condition: Any) -> models.Case:
+    return models.Case(models.When(**condition, then=models.Value(True)), default=models.Value(False))
 
 
 class Thread(models.Model):
@@ -206,6 +229,24 @@ class Thread(models.Model):
         return self.internal_comments + self.external_comments
 
 
+class MessageQuerySet(models.QuerySet["Message"]):
+    def from_people(self) -> MessageQuerySet:
+        """Messages, comments and files."""
+        return self.filter(event__in=(Message.Event.MESSAGE, Message.Event.COMMENT, Message.Event.FILE))
+
+    def in_chat(self) -> MessageQuerySet:
+        """Messages that the chat shows."""
+        return self.filter(event__in=CHAT_EVENTS)
+
+    def with_authors_and_files(self) -> MessageQuerySet:
+        """Messages with what pages show of them: the same number of queries for many as for one."""
+        return self.select_related("user", "source__application").prefetch_related("attachments")
+
+    def with_threads(self) -> MessageQuerySet:
+        """Messages with their threads too, and what they are comments on."""
+        return self.with_authors_and_files().select_related("thread__source", "thread__flow__organization", "parent")
+
+
 class Message(models.Model):
     """A message or an event in a flow.
 
@@ -256,6 +297,8 @@ class Message(models.Model):
     uuid = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  (as external_thread_id)
     created_at = models.DateTimeField(default=timezone.now)
     edited_at = models.DateTimeField(null=True)
+
+    objects = MessageQuerySet.as_manager()
 
     class Meta:
         ordering = ["number"]
@@ -327,8 +370,22 @@ class Message(models.Model):
         return clean_body(self.body, {attachment.content_id: attachment.path for attachment in self.attachments.all()})
 
 
+# The events that the chat shows.
+CHAT_EVENTS = (
+    *(Message.Event.MESSAGE, Message.Event.COMMENT, Message.Event.STATUS, Message.Event.FILE, Message.Event.ACTION),
+)
 # The events that belong in the team inbox. All others belong in the chat.
 INBOX_EVENTS = (Message.Event.ACTIVITY, Message.Event.DISCUSSION, Message.Event.MAIL)
+
+
+class AttachmentQuerySet(models.QuerySet["Attachment"]):
+    def open_to(self, user: User) -> AttachmentQuerySet:
+        """Files of posted messages: in flows that are open to `user`, and in their private conversations."""
+        in_flow = models.Q(message__isnull=False, flow__in=Flow.objects.open_to(user).values("pk"))
+        private = models.Q(private_message__conversation__first=user) | models.Q(
+            private_message__conversation__second=user
+        )
+        return self.filter(in_flow | private)
 
 
 class Attachment(models.Model):
@@ -353,6 +410,8 @@ class Attachment(models.Model):
     thumbnail_width = models.PositiveIntegerField(null=True, blank=True)
     thumbnail_height = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = AttachmentQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]

@@ -21,7 +21,7 @@ from .composing import error_sentence
 @require_POST
 @flow_page
 def press(request: SignedInRequest, flow: Flow, thread_id: str, number: int) -> HttpResponseBase:
-    threads = flow.threads.select_related("flow__organization", "source__application")
+    threads = flow.threads.with_source()
     thread = get_object_or_404(threads, pk=thread_id)
     try:
         outcome = actions.press(thread, number, request.user, request.POST.get("signature", ""))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from flowdock_server.models import Flow, Message
+from flowdock_server.models.messages import MessageQuerySet
 from flowdock_server.pages import form_keys, parameters
 from flowdock_server.pages.layout import frame
 from flowdock_server.pages.wording import Wording, wording_of
@@ -22,13 +22,6 @@ from .composing import post_form, typed
 from .lines import annotated, line_of
 from .presence import Person, people_in
 
-EVENTS = (
-    Message.Event.MESSAGE,
-    Message.Event.COMMENT,
-    Message.Event.STATUS,
-    Message.Event.FILE,
-    Message.Event.ACTION,
-)
 PAGE = 60  # messages shown at once
 
 
@@ -89,7 +82,7 @@ def _list_context(request: SignedInRequest, flow: Flow) -> dict[str, Any]:
     """Context for the messages that the query selects: the newest, or those before or around one, by tag, by words."""
     tag = parameters.text(request.GET, "tag").strip().lower()[:100]
     words = parameters.text(request.GET, "q").strip()[:200]
-    found = finding.find(flow.messages.filter(event__in=EVENTS), flow, words=words, tags=[[tag]] if tag else [])
+    found = finding.find(flow.messages.in_chat(), flow, words=words, tags=[[tag]] if tag else [])
     people = people_in(flow)
     shown, has_earlier, is_latest = _part(request, found)
     if (line_at := parameters.number(request.GET, "line")) is None:
@@ -136,19 +129,13 @@ def _oldest(found: Found, count: int, **where: int) -> list[Message]:
     return _first(found.messages.filter(**where).order_by(found.order), found, count)
 
 
-def _first(messages: QuerySet[Message], found: Found, count: int) -> list[Message]:
+def _first(messages: MessageQuerySet, found: Found, count: int) -> list[Message]:
     """The first `count` of them, sorted by number."""
     if found.order == "indexed":
         # Loaded after the index has been read, so that nothing is joined to what the index only passes over.
         keys = list(messages.values_list("pk", flat=True)[:count])
-        return list(loaded(Message.objects.filter(pk__in=keys)).order_by("number"))
-    return sorted(loaded(messages)[:count], key=lambda message: message.number)
-
-
-def loaded(found: QuerySet[Message]) -> QuerySet[Message]:
-    return found.select_related(
-        "user", "thread__source", "thread__flow__organization", "parent", "source__application"
-    ).prefetch_related("attachments")
+        return list(Message.objects.filter(pk__in=keys).with_threads().order_by("number"))
+    return sorted(messages.with_threads()[:count], key=lambda message: message.number)
 
 
 def wording_for(request: SignedInRequest, flow: Flow, people: list[Person]) -> Wording:
@@ -156,4 +143,4 @@ def wording_for(request: SignedInRequest, flow: Flow, people: list[Person]) -> W
 
 
 def message_or_404(flow: Flow, number: int) -> Message:
-    return get_object_or_404(loaded(flow.messages.all()), number=number)
+    return get_object_or_404(flow.messages.with_threads(), number=number)

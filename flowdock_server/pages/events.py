@@ -102,7 +102,7 @@ def _has_same_session_hash(user: User) -> bool:
 
 def _latest_number(flow_id: UUID, user: User) -> int | None:
     """The number of the flow's latest message; None if the user is no longer a member."""
-    opened = Flow.objects.filter(pk=flow_id, memberships__user=user, memberships__disabled=False)
+    opened = Flow.objects.open_to(user).filter(pk=flow_id)
     return opened.values_list("last_number", flat=True).first()
 
 

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from django.core.exceptions import BadRequest
-from django.db.models import Case, Count, F, FilteredRelation, Max, Q, Value, When
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import Count, Max, Q
 from django.http import QueryDict
 
 from flowdock_server.models import Flow, Source, Thread
@@ -150,7 +149,8 @@ class Filters:
         """All counts, from one scan of the flow's threads by the index `threads_counted`."""
         if flow not in self._counted:
             rows = (
-                marked(flow.threads.in_inbox(), flow)
+                flow.threads.in_inbox()
+                .with_marks_of(flow.membership)
                 .order_by()
                 .values("source", "status_value")
                 .annotate(
@@ -178,7 +178,7 @@ class Filters:
                 return Q(pk__isnull=False)
 
     def _shown(self, flow: Flow) -> ThreadQuerySet:
-        threads = marked(flow.threads.in_inbox(), flow)
+        threads = flow.threads.in_inbox().with_marks_of(flow.membership)
         return threads.filter(self._is_shown) if self.show != "all" else threads
 
     @property
@@ -198,8 +198,7 @@ def page(threads: ThreadQuerySet, cursor: str) -> Page:
     """The threads after `cursor`, the position of the last one shown, so that new threads do not shift the pages."""
     if cursor:
         updated_at, thread_id = _read_cursor(cursor)
-        # The second condition implies the first, but only the first can use the index.
-        threads = threads.filter(updated_at__lte=updated_at).before(updated_at, thread_id)
+        threads = threads.before(updated_at, thread_id)
     found = list(threads[: PAGE + 1])
     shown = found[:PAGE]
     return Page(shown, cursor_of(shown[-1]) if len(found) > PAGE else "")
@@ -208,21 +207,6 @@ def page(threads: ThreadQuerySet, cursor: str) -> Page:
 def cursor_of(thread: Thread) -> str:
     """The thread's position in the list. As text, that of a newer thread is greater."""
     return f"{int(thread.updated_at.timestamp()):010}.{thread.updated_at.microsecond:06}_{thread.pk}"
-
-
-def marked(threads: ThreadQuerySet, flow: Flow) -> ThreadQuerySet:
-    """The threads with `is_done` and `is_unread`. A thread counts as done until new activity."""
-    membership = flow.membership
-    return threads.alias(
-        mark=FilteredRelation("marks", condition=Q(marks__user=membership.user_id)),
-        read_to=Coalesce(F("mark__read_number"), Value(0)),
-    ).annotate(
-        is_done=Case(When(mark__done_at__gte=F("updated_at"), then=Value(True)), default=Value(False)),
-        is_unread=Case(
-            When(last_number__gt=Greatest(F("read_to"), Value(membership.inbox_read_number)), then=Value(True)),
-            default=Value(False),
-        ),
-    )
 
 
 def _read_cursor(cursor: str) -> tuple[datetime, str]:

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from flowdock_server.models import Flow, FlowMembership, Invitation, User
+from flowdock_server.models import Flow, FlowMembership, User
 from flowdock_server.pages import form_keys
 from flowdock_server.parsing.numbers import whole_number
 from flowdock_server.people import flows, invitations, invite_links, members, organizations
@@ -140,7 +140,7 @@ def _invalid_addresses(outcome: invitations.Imported) -> str:
 @flow_page
 def uninvite(request: SignedInRequest, flow: Flow, invitation_id: int) -> HttpResponseBase:
     """Cancel an invitation: for the person who sent it, and for admins."""
-    invitation = Invitation.objects.filter(flow=flow, pk=invitation_id, state=Invitation.State.PENDING).first()
+    invitation = flow.invitations.pending().filter(pk=invitation_id).first()
     if invitation is None:  # as after a second press of the button
         return _to("flow-people", flow)
     if invitation.invited_by_id != request.user.pk:
@@ -249,7 +249,7 @@ def _people_page(
         "flow": flow,
         "tab": "people",
         "memberships": memberships.order_by("disabled", "user__name"),
-        "pending": flow.invitations.filter(state=Invitation.State.PENDING).select_related("invited_by"),
+        "pending": flow.invitations.pending().select_related("invited_by"),
         "candidates": _candidates(request.user, flow),
         "invitation_form": invitation_form or InvitationForm(),
         "is_admin": organizations.is_admin(request.user, flow.organization),

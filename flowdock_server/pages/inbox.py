@@ -17,7 +17,7 @@ from flowdock_server.posting.messages import post
 
 from .access import SignedInRequest, flow_page
 from .composing import too_long
-from .filters import Filters, marked, page
+from .filters import Filters, page
 
 TIMELINE = 100  # messages shown at once
 
@@ -128,7 +128,7 @@ def _list(request: SignedInRequest, flow: Flow) -> dict[str, Any]:
 
 
 def _threads(flow: Flow) -> ThreadQuerySet:
-    return marked(flow.threads.select_related("flow__organization", "source__application"), flow)
+    return flow.threads.with_source().with_marks_of(flow.membership)
 
 
 def _thread(flow: Flow, thread_id: str) -> Thread:
@@ -147,12 +147,7 @@ def _opened(request: SignedInRequest, flow: Flow, thread: Thread) -> dict[str, A
 
     Marks the thread as read, unless the page is in the background and sends `unseen`.
     """
-    messages = (
-        Message.objects.filter(thread=thread)
-        .select_related("user", "source__application")
-        .prefetch_related("attachments")
-        .order_by("-number")
-    )
+    messages = Message.objects.filter(thread=thread).with_authors_and_files().order_by("-number")
     before = parameters.number(request.GET, "earlier_than")
     if before is not None:
         messages = messages.filter(number__lt=before)

@@ -13,7 +13,7 @@ from flowdock_server.posting import messages
 from flowdock_server.posting.drafts import MAX_CONTENT, Refused, Rejected
 
 from .access import SignedInRequest, flow_page
-from .chat import EVENTS, loaded, message_or_404, wording_for
+from .chat import message_or_404, wording_for
 from .composing import error_sentence, typed
 from .lines import line_of
 from .presence import people_in
@@ -23,7 +23,7 @@ from .presence import people_in
 @flow_page
 def line(request: SignedInRequest, flow: Flow, number: int) -> HttpResponse:
     """The message as a line, for an open page that shows an older message which has changed."""
-    found = get_object_or_404(loaded(flow.messages.filter(event__in=EVENTS)), number=number)
+    found = get_object_or_404(flow.messages.in_chat().with_threads(), number=number)
     context = {
         "flow": flow,
         "wording": wording_for(request, flow, people_in(flow)),
@@ -54,7 +54,7 @@ def edit(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase:
 @flow_page
 def delete(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase:
     """Delete one's own chat message, or one of the inbox, which every member may delete. GET asks for confirmation."""
-    found = loaded(flow.messages.all()).filter(number=number).first()
+    found = flow.messages.with_threads().filter(number=number).first()
     if request.method == "GET":
         return _ask_to_delete(request, flow, found)
     if found is None:  # as after a second press of the button

@@ -139,7 +139,7 @@ def _page(
     status: int = 200,
 ) -> HttpResponse:
     user = request.user
-    inside = organization.flows.filter(memberships__user=user, memberships__disabled=False)
+    inside = organization.flows.open_to(user)
     people = organizations.members_visible_to(user, organization)
     people = people.annotate(flows_in_it=_flows_in_it(organization))
     context: dict[str, Any] = {

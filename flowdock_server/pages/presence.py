@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from flowdock_server.models import Flow, FlowMembership, User
+from flowdock_server.models import Flow, User
 
 ONLINE_FOR = timedelta(minutes=5)  # since a person's last activity
 
@@ -21,7 +21,7 @@ class Person:
 
 
 def people_in(flow: Flow) -> list[Person]:
-    memberships = FlowMembership.objects.filter(flow=flow, disabled=False, user__is_active=True)
+    memberships = flow.memberships.active()
     return [
         Person(each.user, is_online(each.user)) for each in memberships.select_related("user").order_by("user__name")
     ]

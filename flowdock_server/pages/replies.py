@@ -13,7 +13,7 @@ from flowdock_server.pages import form_keys
 from flowdock_server.posting import chat_threads
 
 from .access import SignedInRequest, flow_page
-from .chat import chat_page, loaded, message_or_404, post_to_flow, wording_for
+from .chat import chat_page, message_or_404, post_to_flow, wording_for
 from .composing import typed
 from .lines import annotated, line_of
 from .presence import people_in
@@ -61,7 +61,7 @@ def _replies(request: SignedInRequest, flow: Flow, root: Message) -> dict[str, A
     said = (
         Message.objects.filter(thread=root.thread_id).exclude(pk=root.pk) if root.thread_id else Message.objects.none()
     )
-    newest = list(loaded(said).order_by("-number")[:MOST_REPLIES])[::-1]
+    newest = list(said.with_threads().order_by("-number")[:MOST_REPLIES])[::-1]
     return {
         "root": line_of(root, request.user),
         "replies": annotated([line_of(message, request.user) for message in newest], 0),

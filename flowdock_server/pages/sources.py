@@ -1,7 +1,6 @@
 """A flow's inbox settings: connected sources, applications to add, and removing a source."""
 
 from django.contrib import messages
-from django.db.models import Q
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -17,7 +16,7 @@ def settings(request: SignedInRequest, flow: Flow) -> HttpResponse:
     sources = (
         Source.objects.connected().filter(flow=flow).select_related("application", "creator", "flow__organization")
     )
-    addable = Application.objects.filter(Q(published=True) | Q(user=request.user)).exclude(setup_uri="")
+    addable = Application.objects.offered_to(request.user)
     context = {
         "flow": flow,
         "sources": sources,

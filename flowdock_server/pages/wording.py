@@ -8,7 +8,7 @@ from urllib.parse import quote
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-from flowdock_server.models import Flow, FlowMembership, User
+from flowdock_server.models import Flow, User
 from flowdock_server.parsing import mentions
 from flowdock_server.parsing.html import LINK_REL
 
@@ -73,8 +73,7 @@ class Wording:
 def wording_of(flow: Flow, user: User, nicks: Iterable[str] | None = None) -> Wording:
     """For texts that `user` reads in `flow`; the members' nicks are queried unless given."""
     if nicks is None:
-        there = FlowMembership.objects.filter(flow=flow, disabled=False, user__is_active=True)
-        nicks = there.values_list("user__nick", flat=True)
+        nicks = flow.memberships.active().values_list("user__nick", flat=True)
     return Wording(
         tags=f"{flow.get_absolute_url()}/chat?tag=",
         nicks=frozenset(nick.lower() for nick in nicks),

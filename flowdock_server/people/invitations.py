@@ -123,8 +123,8 @@ def _addresses(text: str) -> list[str]:
 
 def find(token: str) -> Invitation | None:
     """The pending invitation with this token from a mail."""
-    waiting = Invitation.objects.select_related("flow__organization", "invited_by")
-    return waiting.filter(token_digest=digest(token), state=Invitation.State.PENDING).first()
+    pending = Invitation.objects.pending().select_related("flow__organization", "invited_by")
+    return pending.filter(token_digest=digest(token)).first()
 
 
 def _send(invitation: Invitation, token: str) -> None:

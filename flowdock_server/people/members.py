@@ -33,7 +33,7 @@ def add(flow: Flow, user: User, *, by: User | None = None) -> bool:
     _, is_new = FlowMembership.objects.get_or_create(flow=flow, user=user)
     if is_new:
         # Whichever way they joined, an invitation to this flow is no longer pending.
-        pending = Invitation.objects.filter(flow=flow, email=user.email, state=Invitation.State.PENDING)
+        pending = flow.invitations.pending().filter(email=user.email)
         pending.update(state=Invitation.State.ACCEPTED, accepted_at=timezone.now())
     if is_new and by == user:
         post_action(flow, "join", "", by=user)
@@ -82,8 +82,7 @@ def remove(membership: FlowMembership) -> None:
 def revoke_ways_back(flows: QuerySet[Flow], user: User) -> None:
     """Replace the invite links of the flows, which a removed member may have kept, and delete invitations for them."""
     flows.update(join_nonce=new_token())  # one for all of them: a link's key is made from it and the flow's id
-    pending = Invitation.objects.filter(flow__in=flows.order_by().values("pk"), email=user.email)
-    pending.filter(state=Invitation.State.PENDING).delete()
+    Invitation.objects.pending().filter(flow__in=flows.order_by().values("pk"), email=user.email).delete()
 
 
 def post_action(flow: Flow, kind: str, description: str | dict[str, str], *, by: User) -> None:

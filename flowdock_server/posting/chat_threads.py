@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from django.db.models import Count, Max, QuerySet
 
 from flowdock_server.models import Flow, Message, Thread
+from flowdock_server.models.messages import MessageQuerySet
 from flowdock_server.parsing.numbers import LARGEST
 from flowdock_server.secrets.tokens import THREAD_ID_LENGTH
 
@@ -71,7 +72,7 @@ def alone(message: Message) -> Thread:
     )
 
 
-def unanswered(flow: Flow) -> QuerySet[Message]:
+def unanswered(flow: Flow) -> MessageQuerySet:
     """The flow's messages that are alone in their thread."""
     # NOT IN, since SQLite would begin from an index by the event, and then sort what it finds.
     return Message.objects.filter(flow=flow, thread=None).exclude(event__in=WITHOUT_THREAD)

@@ -16,6 +16,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet, UUIDField
 from django.db.models.functions import Coalesce
 
 from flowdock_server.models import Flow, Message, Tag
+from flowdock_server.models.messages import MessageQuerySet
 from flowdock_server.posting import search
 
 FEW = 2000
@@ -25,12 +26,12 @@ FEW = 2000
 class Found:
     """Messages that meet all conditions, and the field to sort them by: both fields give the order of posting."""
 
-    messages: QuerySet[Message]
+    messages: MessageQuerySet
     order: Literal["number", "indexed"]
 
 
 def find(
-    messages: QuerySet[Message],
+    messages: MessageQuerySet,
     flow: Flow,
     *,
     words: str = "",

@@ -17,9 +17,10 @@ from html import unescape
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F, QuerySet
+from django.db.models import F
 
 from flowdock_server.models import Indexed, Message
+from flowdock_server.models.messages import MessageQuerySet
 
 MAX_WORDS = 2000  # of a message; later words of a long body are not indexed
 MAX_SEARCHED = 16  # of a search
@@ -84,7 +85,7 @@ def add(messages: Iterable[Message]) -> None:
             )
 
 
-def matching(found: QuerySet[Message], flow_id: UUID, search: str) -> QuerySet[Message]:
+def matching(found: MessageQuerySet, flow_id: UUID, search: str) -> MessageQuerySet:
     """The messages among `found`, of one flow, that have all words of `search`; empty if it has no word.
 
     Order them by "indexed", which is the order of their numbers: the index is then read only as far as needed.

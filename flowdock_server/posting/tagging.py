@@ -23,7 +23,7 @@ from typing import Any
 
 from linkify_it import LinkifyIt
 
-from flowdock_server.models import Flow, FlowMembership, Message, PrivateMessage
+from flowdock_server.models import Flow, Message, PrivateMessage
 from flowdock_server.parsing import mentions
 
 MAX_LENGTH = 100  # characters of one tag
@@ -46,7 +46,7 @@ class People:
     @classmethod
     def of(cls, flow: Flow) -> People:
         """The members of `flow` who are not blocked and whose account is not closed."""
-        there = FlowMembership.objects.filter(flow=flow, disabled=False, user__is_active=True)
+        there = flow.memberships.active()
         by_nick: dict[str, list[int]] = {}
         for nick, user_id in there.order_by("user_id").values_list("user__nick", "user_id"):
             by_nick.setdefault(nick.lower(), []).append(user_id)

@@ -56,7 +56,7 @@ def flow_messages(flow_id: UUID, after: int, up_to: int | None = None) -> list[N
 
 def readers_of_flow(flow_id: UUID, user_ids: Collection[int]) -> set[int]:
     """The users among `user_ids` who may currently read the flow."""
-    members = FlowMembership.objects.filter(flow_id=flow_id, disabled=False, user__is_active=True, user_id__in=user_ids)
+    members = FlowMembership.objects.active().filter(flow_id=flow_id, user_id__in=user_ids)
     return set(members.values_list("user_id", flat=True))
 
 
