@@ -1,4 +1,4 @@
-"""A certificate for Flowdock's own host names, signed by an authority that only the clients under test believe."""
+"""A certificate for Flowdock's own host names, from an authority that only the clients under test trust."""
 
 from __future__ import annotations
 

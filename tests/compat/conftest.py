@@ -1,7 +1,7 @@
-"""The Flowdock server behind Flowdock's own addresses, and clients as their registries give them out.
+"""The Flowdock server at Flowdock's own addresses, and unmodified clients from their package registries.
 
-The server runs as the Procfile says, behind a front that ends TLS, and believes that it is https://api.flowdock.com.
-Clients are installed into temporary folders; nothing of theirs is changed. `reroute/` leads the host names here.
+The server runs as in the Procfile, behind a proxy with TLS, with the URL https://api.flowdock.com. Clients are
+installed into temporary folders. `reroute/` redirects their host names to the proxy.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ INSTALLING = 300  # seconds
 
 
 def missing(reason: str) -> NoReturn:
-    """What is needed is not here: a reason to skip on a desk, and a failure in CI."""
+    """Something that the tests need is missing: skip them locally, fail in CI."""
     if os.environ.get("CI"):
         pytest.fail(f"CI has to have it: {reason}")
     pytest.skip(reason)
@@ -46,7 +46,7 @@ class Person:
 
 @dataclass
 class Flowdock:
-    """The running server: who is there, where the clients find it, and what it says itself."""
+    """The running server: its users, its URLs for clients, and calls to it."""
 
     stack: Stack
     port: int
@@ -57,7 +57,7 @@ class Flowdock:
     push_token: str = ""
 
     def call(self, method: str, path: str, as_: str = "ines", **kwargs: Any) -> requests.Response:
-        """A call without any client, to see what a client's call has done. Its failure is the test's."""
+        """Call the API directly, to see the effect of a client's call. Fails the test on an error."""
         response = requests.request(
             method,
             f"https://127.0.0.1:{self.port}{path}",
@@ -80,7 +80,7 @@ class Flowdock:
         return self.call("POST", "/flows/acme/main/messages", as_, json={"event": "message", "content": content}).json()
 
     def thread(self, name: str) -> dict[str, Any]:
-        """A thread of the inbox, begun by a source of its own; as the posting of its activity told it."""
+        """Create an inbox thread with a new source. Returns the thread from the response to its activity."""
         return self.call(
             "POST", "/messages", as_="",
             headers={"X-flowdock-wait-for-message": "true"},
@@ -92,7 +92,7 @@ class Flowdock:
         ).json()  # fmt: skip
 
     def source(self, name: str) -> str:
-        """The flow token of a new source, made as an application does."""
+        """The flow token of a new source, created by an application."""
         made = json.loads(self._command("create_application", f"App of {name}", "https://app.test/back"))
         token = self.call(
             "POST", "/oauth/token", as_="",
@@ -112,7 +112,7 @@ class Flowdock:
         return self.stack.serve(*arguments, "--json").stdout
 
     def settle(self) -> None:
-        """An organization with a flow and three people, made by the server's own commands."""
+        """An organization with a flow and three people, created by the server's commands."""
         self.stack.serve("migrate", "--verbosity", "0")
         self.stack.serve("create_organization", "Acme")
         self.flow = json.loads(self._command("create_flow", "acme", "Main"))
@@ -160,7 +160,7 @@ def flowdock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flowdock]:
 
 
 class Clients:
-    """Packages of one registry, in a folder of their own, and the way to run a driver beside them."""
+    """Packages from one registry in a separate folder, and a way to run a driver with them."""
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self.command = command
@@ -174,7 +174,7 @@ class Clients:
         )  # fmt: skip
 
     def run(self, driver: str, *arguments: str, calls: Any = None, **environment: str) -> Any:
-        """What the driver prints as JSON for `calls`; its failure is the test's."""
+        """Run the driver with `calls`. Returns the JSON that it prints; fails the test if it fails."""
         process = self.start(driver, *arguments, **environment)
         try:
             out, error = process.communicate(json.dumps(calls), timeout=60)
@@ -214,10 +214,10 @@ def npm(flowdock: Flowdock, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 
 
 def older_python(version: str) -> str:
-    """The interpreter of that version. Without one the test is skipped, in CI too: few machines keep old ones."""
+    """The interpreter of this version. Without one the test is skipped, even in CI: few machines have old versions."""
     kept = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
     program = shutil.which(f"python{version}")
-    # pyenv has a program for each version it knows of, which fails where that version is not installed.
+    # pyenv has a program for each known version, which fails if that version is not installed.
     for candidate in [*map(str, kept), *([program] if program else [])]:
         if subprocess.run([candidate, "--version"], capture_output=True, check=False).returncode == 0:
             return candidate
@@ -247,7 +247,7 @@ def pypi(flowdock: Flowdock, tmp_path_factory: pytest.TempPathFactory) -> Callab
 
 @pytest.fixture(scope="session")
 def ruby(flowdock: Flowdock) -> Clients:
-    """Ruby with the gem `flowdock`, as Debian packages it (ruby-flowdock)."""
+    """Ruby with the gem `flowdock`, as packaged by Debian (ruby-flowdock)."""
     program = shutil.which("ruby")
     if program is None or subprocess.run([program, "-e", "require 'flowdock'"], check=False).returncode:
         missing("there is no Ruby with the gem flowdock: apt-get install ruby-flowdock")

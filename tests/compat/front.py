@@ -1,7 +1,7 @@
-"""What ends TLS in front of the server, as nginx would: a thread with a few lines of asyncio.
+"""A proxy that terminates TLS in front of the server, like nginx, in a thread with asyncio.
 
-Each request gets a connection of its own, so that only its head has to be read: all else passes as it comes, which is
-what streams need.
+Each request gets a new connection, so that the proxy reads only its head and passes on everything else as it arrives,
+as streams need it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_HEAD = 256 * 1024
 
 @contextmanager
 def standing(certificate: Path, key: Path, port: int, behind: int) -> Iterator[None]:
-    """HTTPS on `port` of this machine, for the plain HTTP that is answered on the port `behind`."""
+    """Serve HTTPS on `port` of this machine, and pass requests on to plain HTTP on the port `behind`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     started, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
@@ -59,7 +59,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, b
                 asyncio.create_task(_copy(server_reader, writer)),
             ]
             try:
-                # Whichever side hangs up first ends the exchange: a client leaves its stream, the server has answered.
+                # The exchange ends when either side closes its connection: the client leaves a stream, or the server has answered.
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for end in ends:

@@ -1,4 +1,4 @@
-"""A driver that prints a line of JSON for whatever a stream brings, read while it runs."""
+"""Reads the output of a driver that prints a line of JSON for each message of a stream, while it runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATIENCE = 30.0  # seconds
 
 
 class Heard:
-    """What the driver has said so far."""
+    """The output of the driver so far."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -32,7 +32,7 @@ class Heard:
         self._lines.put(json.loads(line))
 
     def until(self, wanted: Callable[[Any], bool], what: str, patience: float = PATIENCE) -> Any:
-        """The first that is `wanted`; fails when patience ends. What comes before it is dropped."""
+        """The first message that is `wanted`; earlier ones are dropped. Fails after the timeout."""
         deadline = time.monotonic() + patience
         seen = []
         while (left := deadline - time.monotonic()) > 0:
@@ -66,7 +66,7 @@ def hearing(process: subprocess.Popen[str]) -> Iterator[Heard]:
 
 
 def said_until_heard(flowdock: Flowdock, heard: Heard, content: str) -> Any:
-    """What the stream brings of `content`, said again and again, since some streams do not tell when they are open."""
+    """Post `content` repeatedly until the stream receives it, since some clients do not report an open stream."""
     for _ in range(10):
         flowdock.say(content)
         try:

@@ -11,7 +11,7 @@ from .conftest import HERE
 
 @pytest.fixture(scope="module")
 def aiohubot(pypi, flowdock, tmp_path_factory):
-    """A running aiohubot that signed in by its token; its log."""
+    """The log of a running aiohubot that is signed in with its token."""
     clients = pypi("aiohubot-flowdock==0.1.2", "aiohubot==0.4.7", "pyee<7", python="3.9")
     folder = tmp_path_factory.mktemp("aiohubot")
     log = folder / "aiohubot.log"
@@ -33,7 +33,7 @@ def aiohubot(pypi, flowdock, tmp_path_factory):
 
 
 def answer_to(flowdock, aiohubot, said):
-    """What it says after `said`."""
+    """What it posts after `said`."""
     me = str(flowdock.people["hubot"].id)
 
     def answer():

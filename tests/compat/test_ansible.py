@@ -1,4 +1,4 @@
-"""Ansible's module `community.general.flowdock`, which Ansible 9 was the last to bring. Its address is fixed."""
+"""The Ansible module `community.general.flowdock`, last included in Ansible 9. Its URL is fixed."""
 
 import json
 import zipfile
@@ -12,17 +12,17 @@ MODULE = "ansible_collections/community/general/plugins/modules/flowdock.py"
 
 @pytest.fixture(scope="module")
 def module(pypi, tmp_path_factory):
-    """The module as Ansible starts it on a machine: a program that reads its arguments from standard input."""
+    """The module as Ansible runs it on a machine: a program that reads its arguments from standard input."""
     clients = pypi("ansible-core==2.16.14")
     folder = tmp_path_factory.mktemp("ansible")
-    # Of the package's many thousand files one is needed.
+    # Only one of the package's thousands of files is needed.
     command = [*clients.command, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     install("PyPI", *command, "--dest", str(folder), "ansible==9.13.0")
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as package:
         package.extract(MODULE, folder)
 
     def run(**arguments):
-        # It ends with 1 where it fails, and says so on standard output.
+        # If it fails, it exits with 1 and prints the reason to standard output.
         process = clients.start(str(folder / MODULE))
         out, error = process.communicate(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), timeout=60)
         assert out, error

@@ -1,4 +1,4 @@
-"""The gem `gitlab-flowdock-git-hook`, as Debian packages it: what GitLab told Flowdock of a push, by `flow_token`."""
+"""The gem `gitlab-flowdock-git-hook`, as packaged by Debian: GitLab's push notifications, with a `flow_token`."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from .conftest import missing
 
 @pytest.fixture
 def push(ruby, flowdock, tmp_path):
-    """Push commits with these messages to a branch, and let the hook tell of it."""
+    """Push commits with these messages to a branch and run the hook."""
     if shutil.which("git") is None:
         missing("there is no git")
     if subprocess.run([*ruby.command[:1], "-e", "require 'flowdock-git-hook'"], check=False).returncode:

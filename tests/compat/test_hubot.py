@@ -1,6 +1,6 @@
 """npm `hubot-flowdock`, the adapter, with `hubot`: a bot that listens to its flows and answers there.
 
-Hubot 2 is the last whose CoffeeScript reads the adapter: with Hubot 3 it does not load, against any server.
+Hubot 2 is the last version whose CoffeeScript can read the adapter. It does not load with Hubot 3, with any server.
 """
 
 import subprocess
@@ -14,7 +14,7 @@ from .conftest import PASSWORD
 
 @pytest.fixture(scope="module", params=["token", "password"])
 def hubot(request, npm, flowdock, tmp_path_factory):
-    """A running Hubot with its own `ping` and `echo`, signed in by its token or by its password."""
+    """A running Hubot with its own `ping` and `echo`, signed in with its token or its password."""
     clients = npm("hubot@2", "hubot-flowdock@0.7.8")
     folder = tmp_path_factory.mktemp("hubot")
     scripts = folder / "scripts"
@@ -50,7 +50,7 @@ def hubot(request, npm, flowdock, tmp_path_factory):
 
 
 def answer_to(flowdock, said, event="message"):
-    """What Hubot says after `said`."""
+    """What Hubot posts after `said`."""
     me = str(flowdock.people["hubot"].id)
 
     def answer():
@@ -134,5 +134,5 @@ def test_bot_joins_a_new_flow_without_a_restart(hubot, flowdock):
 
         until(answered, "Hubot's answer in the new flow")
     finally:
-        # Other tests count the flows that people are in.
+        # Other tests count people's flows.
         flowdock.stack.serve("shell", "--verbosity", "0", "--command", NOBODY_IS_IN_ADDED_FLOWS)

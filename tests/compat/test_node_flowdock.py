@@ -1,6 +1,6 @@
 """npm `flowdock`, Flowdock's own client for Node.
 
-It takes its addresses from FLOWDOCK_API_URL and FLOWDOCK_STREAM_URL.
+It reads its URLs from FLOWDOCK_API_URL and FLOWDOCK_STREAM_URL.
 """
 
 import pytest
@@ -16,7 +16,7 @@ def clients(npm) -> Clients:
 
 @pytest.fixture
 def call(clients, flowdock):
-    """What the session of Ines calls back with: `call("message", flow, "Hello")`."""
+    """The results of callbacks in Ines's session: `call("message", flow, "Hello")`."""
 
     def called(*call, **environment):
         environment = environment or {"FLOWDOCK_TOKEN": flowdock.people["ines"].token}

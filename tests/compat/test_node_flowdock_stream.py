@@ -1,4 +1,4 @@
-"""npm `flowdock-stream`: streams by names of flows, and says things beside it. Its addresses are fixed."""
+"""npm `flowdock-stream`: streams by flow names, and posting. Its URLs are fixed."""
 
 import pytest
 

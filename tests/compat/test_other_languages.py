@@ -1,4 +1,4 @@
-"""What clients that no registry here has send over the wire, as their sources have it."""
+"""Requests of clients that could not be installed, taken from their source code."""
 
 import base64
 
@@ -8,7 +8,7 @@ import requests
 
 @pytest.fixture
 def send(flowdock):
-    """A request as it is, to api.flowdock.com; the client looks at its status and body itself."""
+    """Send a request unchanged to api.flowdock.com. Returns its status and body."""
 
     def sent(method, path, **kwargs):
         headers = {"Host": "api.flowdock.com"} | kwargs.pop("headers", {})
@@ -23,7 +23,7 @@ def basic(user, password=""):
 
 
 def test_go_flowdock_posts_parameters_in_the_query(send, flowdock):
-    """wm/go-flowdock, with an OAuth token or a personal one."""
+    """wm/go-flowdock, with an OAuth or a personal token."""
     headers = basic(flowdock.people["ines"].token)
     parameters = {"flow": flowdock.flow["id"], "event": "message", "content": "By Go", "tags": "a,b", "uuid": "go-1"}
 
@@ -38,7 +38,7 @@ def test_go_flowdock_posts_parameters_in_the_query(send, flowdock):
 
 
 def test_jenkins_plugin_posts_a_form_and_accepts_only_200(send, flowdock):
-    """flowdock/jenkins-flowdock-plugin; tokens of several flows may stand in its settings, with commas."""
+    """flowdock/jenkins-flowdock-plugin, whose settings can contain tokens of several flows, separated by commas."""
     form = {
         "subject": "tide-tables build 12 is fixed", "content": "<h3>tides</h3>Build: 12<br />", "project": "tides",
         "from_address": "build+ok@flowdock.com", "from_name": "CI", "source": "Jenkins", "tags": "success",
@@ -52,7 +52,7 @@ def test_jenkins_plugin_posts_a_form_and_accepts_only_200(send, flowdock):
 
 
 def test_php_library_pushes_json(send, flowdock):
-    """mremi/Flowdock sends all that it knows, with null for what is not set; bitdock the same without."""
+    """mremi/Flowdock sends all fields, with null for missing values; bitdock leaves these out."""
     message = {"content": "By PHP", "external_user_name": "php", "tags": ["#ci"], "message_id": None, "thread_id": None}
 
     answer = send("POST", f"/v1/messages/chat/{flowdock.push_token}", json=message)
@@ -102,7 +102,7 @@ def test_curl_attaches_files_to_an_activity(send, flowdock):
 
 
 def test_command_line_tool_signs_in_by_the_password_grant(send, flowdock):
-    """It registers an application of its own first, with the person's password."""
+    """It first registers an application with the person's password."""
     ines = flowdock.people["ines"]
     password = flowdock.stack.env["FLOWDOCK_PASSWORD"]
     application = send(

@@ -1,4 +1,4 @@
-"""PyPI `python-flowdock` (2011), `flowdock-api-wrapper` (2021) and `aioflowdock` (2019). All addresses are fixed."""
+"""PyPI `python-flowdock` (2011), `flowdock-api-wrapper` (2021) and `aioflowdock` (2019). All URLs are fixed."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def wrapper(pypi):
 class TestApiWrapper:
     @pytest.fixture
     def flow(self, wrapper, flowdock):
-        """Calls in the flow Main: `flow(["send", ["Hello"], {}], …)`."""
+        """Make calls in the flow Main: `flow(["send", ["Hello"], {}], …)`."""
         connect = {"token": flowdock.people["ines"].token, "org": "acme", "flow": "main"}
         return lambda *calls, **more: wrapper.run(
             "flowdock_api_wrapper.py", calls={"connect": connect, "calls": calls, **more}

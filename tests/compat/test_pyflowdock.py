@@ -1,4 +1,4 @@
-"""PyPI `pyflowdock`, written for Python 2: the Push API and the streams. Its addresses are fixed."""
+"""PyPI `pyflowdock`, written for Python 2: the Push API and the streams. Its URLs are fixed."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The gem `flowdock`, as Debian packages it: the Push API and the REST API under /v1. Its addresses are fixed."""
+"""The gem `flowdock`, as packaged by Debian: the Push API and the REST API under /v1. Its URLs are fixed."""
 
 import pytest
 

@@ -31,7 +31,7 @@ SECRET = "an application's secret"
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup):
     yield
-    # Open pages and streams read in threads of their own, under whose connections PostgreSQL drops no database.
+    # Open pages and streams use separate threads. PostgreSQL does not drop a database with open connections.
     asyncio.run(sync_to_async(connections.close_all)())
     close_connections_of_streams()
 
@@ -143,7 +143,7 @@ def connect(world):
 
 
 def activity(**changes) -> dict:
-    """What an integration posts: an activity of pull request 42, open and green, unless changed."""
+    """Parameters of an activity of pull request 42, open and green, as an integration posts it."""
     return {
         "event": "activity",
         "title": "opened pull request",

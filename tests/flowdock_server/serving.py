@@ -1,4 +1,4 @@
-"""The server as it runs: a process of its own, a database of its own, real connections."""
+"""Runs the server as a process, with a separate database and real connections."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 30.0  # seconds for what takes a fraction of one on an idle machine
+PATIENCE = 30.0  # seconds; an idle machine needs a fraction of one
 
 # Ines is in acme/main and acme/lobby, Otto in acme/lobby, Sam in other/elsewhere.
 SEED = """
@@ -60,7 +60,7 @@ print(json.dumps({
 
 def _content(database: Path) -> bytes:
     with contextlib.closing(sqlite3.connect(database)) as link:
-        link.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # what was written last is in a file beside it
+        link.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the latest writes are in a file beside it
     return database.read_bytes()
 
 
@@ -73,7 +73,7 @@ def _migrated() -> bytes:
 
 
 def migrated(folder: Path) -> Path:
-    """A new database of SQLite in `folder`, as `migrate` makes it, which takes seconds: it did so once for them all."""
+    """A new SQLite database in `folder`. `migrate` takes seconds, so it creates one that is copied for all tests."""
     folder.mkdir(exist_ok=True)
     path = folder / "flowdock.sqlite3"
     path.write_bytes(_migrated())
@@ -153,7 +153,7 @@ class Server:
             self.process.wait()
 
     def stop(self) -> tuple[int, float]:
-        """Its exit code, and the seconds that it took to end."""
+        """Stop the server. Returns its exit code and the seconds that it took."""
         assert self.process
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
@@ -162,7 +162,7 @@ class Server:
     def call(
         self, method: str, path: str, token: str = "", body: object = None, port: int = 0, **headers: str
     ) -> tuple[int, dict[str, str], Any]:
-        """Status, headers by lower-case name, and what the JSON of the answer says."""
+        """Status, headers by lower-case name, and the parsed JSON of the response."""
         link = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=PATIENCE)
         given = {"Authorization": basic(token)} if token else {}
         if body is not None:
@@ -187,7 +187,7 @@ class Server:
 
 
 class Stream:
-    """A stream as its client sees it, chunk by chunk."""
+    """A client of a stream, which reads it chunk by chunk."""
 
     def __init__(self, port: int, path: str, token: str, headers: dict[str, str]) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
@@ -213,7 +213,7 @@ class Stream:
         return data
 
     def next(self) -> Any:
-        """The next message, past signs of life: of an event stream, its id and the message."""
+        """The next message, without keep-alives; for an event stream, its id and the message."""
         while (chunk := self.chunk()) in (b"\n", b":\n\n"):
             pass
         assert chunk, "the stream has ended"
@@ -226,7 +226,7 @@ class Stream:
         return event.get("id"), json.loads(event["data"])
 
     def is_silent(self, seconds: float = 0.7) -> bool:
-        """Whether no message comes for so long. Signs of life are none; what else comes is printed."""
+        """Whether no message arrives for so long, ignoring keep-alives. A message that arrives is printed."""
         end = time.monotonic() + seconds
         while self._has_more(end - time.monotonic()):
             chunk = self.chunk()
@@ -236,10 +236,10 @@ class Stream:
         return True
 
     def _has_more(self, seconds: float) -> bool:
-        """Whether something arrives within `seconds`; it stays unread, since a read that times out ends the file."""
+        """Whether something arrives within `seconds`. It is not read, since a read that times out closes the file."""
         try:
             self.socket.setblocking(False)
-            if self.file.peek():  # what was read together with the message before it
+            if self.file.peek():  # read together with the previous message
                 return True
             self.socket.settimeout(max(seconds, 0.001))
             self.socket.recv(1, socket.MSG_PEEK)

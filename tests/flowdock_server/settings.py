@@ -30,11 +30,11 @@ from flowdock_server.settings import *  # noqa: E402, F403
 from flowdock_server.settings import DATA_DIR, DATABASES  # noqa: E402
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # A file, as in production, and not memory: threads that write at once have to wait for each other.
+    # A file, as in production, and not memory, so that threads that write at the same time wait for each other.
     DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
     DATABASES["default"]["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 else:
-    # Not the name that the bridge's tests take on the same server.
+    # A different name than in the bridge's tests, which may use the same server.
     DATABASES["default"]["TEST"] = {"NAME": "test_flowdock_server"}
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.MD5PasswordHasher",

@@ -1,4 +1,4 @@
-"""Every call against everybody: who is in the flow, who is in another, a stranger, nobody."""
+"""Access to every call: for a member of the flow, a member of another flow, a stranger, and without a key."""
 
 import pytest
 from django.test import Client
@@ -94,7 +94,7 @@ def test_only_members_can_change_a_flow(world, place, callers, method, path, sta
     if "{otto}" in path:
         FlowMembership.objects.create(flow=world.main, user=world.otto, disabled=True)
     path = path.format(**place)
-    # What each of the calls asks for, together: a call takes what it knows.
+    # Parameters of all calls together: each call reads those that it has.
     body = activity(name="octo/new", content="Hi", id=place["otto"], email="other@example.com", list="a@example.com")
     body["disabled"] = path.endswith(f"/{place['otto']}")
     if "event=" not in path:

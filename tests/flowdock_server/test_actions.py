@@ -1,4 +1,4 @@
-"""Buttons of a thread: what readers get, and what their service gets when somebody presses one."""
+"""Buttons of a thread: what readers see, and what the service receives when somebody presses one."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ SECRET = "a client secret that is long enough for HS256"
 
 
 class Service(ThreadingHTTPServer):
-    """What an integration runs: it keeps what it was asked and answers as it is told."""
+    """The server of an integration, which records its requests and answers as configured."""
 
     daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""Who may call: each way to authenticate, and the scopes."""
+"""All ways to authenticate, and the scopes."""
 
 import base64
 from datetime import timedelta
@@ -211,12 +211,12 @@ def test_first_key_that_was_sent_decides(world, as_person, connect):
     message = {"flow": str(world.main.pk), "event": "message", "content": "Hi"}
     person = as_person(world.ines)
 
-    # A wrong one is refused, whatever else would have opened the door.
+    # A wrong key is refused, whatever other keys were sent.
     assert post(person, "/messages", message | {"flow_token": "wrong"}).status_code == 401
     assert post(person, "/messages?access_token=wrong", message).status_code == 401
     otto = access_token(world.otto, world.application, "flow profile")
     assert person.get(f"/user?access_token={otto}").json()["name"] == "Otto Berg"
-    # Elsewhere than at posts and at the source itself a flow token is a parameter like any other.
+    # Other calls than posts and the source's own ignore a flow token like any unknown parameter.
     assert person.get("/user?flow_token=wrong").json()["name"] == "Ines Rao"
 
 

@@ -1,4 +1,4 @@
-"""The threads of the chat: every message belongs to one, and replies join it."""
+"""Chat threads: every message belongs to one, and replies join it."""
 
 from datetime import timedelta
 
@@ -224,7 +224,7 @@ def test_chat_threads_are_read_from_an_index_without_sorting(world):
     assert "TEMP B-TREE" not in plan
 
 
-# What an older version left: comments that are in no thread.
+# Comments without a thread, as an older version stored them.
 
 
 def as_before(flow):

@@ -1,4 +1,4 @@
-"""Management commands that make people, places and keys."""
+"""Management commands that create users, organizations, flows, applications and tokens."""
 
 import io
 import json
@@ -222,7 +222,7 @@ def test_help_shows_examples_and_exit_codes(name):
 
 
 def test_commands_work_as_processes(tmp_path):
-    """What only a process of its own shows: standard input and exit codes."""
+    """Standard input and exit codes, which need a separate process."""
 
     def server(*arguments, **more):
         return manage(*arguments, DATA_DIR=str(tmp_path), FLOWDOCK_SERVER_SECRET_KEY="x", **more)

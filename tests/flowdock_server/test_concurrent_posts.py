@@ -1,4 +1,4 @@
-"""Many who post at once: numbers, threads and repeats come out as if they had taken turns."""
+"""Concurrent posts: numbers, threads and repeated messages are as if they were posted one after the other."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def at_once(calls):
-    """Run each of `calls` in a thread with a connection of its own; their results in order."""
+    """Run each of `calls` in a separate thread with its own connection. Returns their results in order."""
 
     def closing(call):
         try:

@@ -1,4 +1,4 @@
-"""An e-mail address opens an account, so another one counts only when its owner has confirmed it."""
+"""Changes of e-mail addresses take effect only after confirmation, since the address gives access to the account."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_new_address_takes_effect_when_its_link_is_confirmed(ines, mailoutbox):
 
     link = link_in(confirmation)
     assert Client().get(link).status_code == 200
-    assert email_of(ines) == "ines@example.com"  # as mail servers open it too
+    assert email_of(ines) == "ines@example.com"  # as some mail servers do
     assert Client().post(link).status_code == 302
     assert email_of(ines) == "new@example.com"
     assert person.get("/account").status_code == 200
@@ -90,7 +90,7 @@ def test_password_or_scope_manage_requests_a_change(ines, with_scopes, mailoutbo
         assert f"new-{number}@example.com" in response.json()["message"]
         assert (email_of(ines), User.objects.get(pk=ines.pk).nick) == ("ines@example.com", f"ira{number}")
     first, second = link_in(mailoutbox[1]), link_in(mailoutbox[3])
-    assert Client().post(first).status_code == 404  # the second took its place
+    assert Client().post(first).status_code == 404  # replaced by the second one
     assert Client().post(second).status_code == 302
     assert email_of(ines) == "new-1@example.com"
 

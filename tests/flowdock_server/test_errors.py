@@ -1,4 +1,4 @@
-"""Whatever goes wrong, it is said in Flowdock's form; and CORS, which is true of every call."""
+"""Errors of the API, which all have Flowdock's format; and CORS, which applies to all calls."""
 
 import asyncio
 import json

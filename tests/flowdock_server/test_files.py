@@ -1,4 +1,4 @@
-"""Files: in, measured, listed, out again, gone; and what hostile ones cannot do."""
+"""Files: uploading, measuring, listing, downloading and deleting; and hostile files."""
 
 import base64
 import io
@@ -24,7 +24,7 @@ MESSAGES = "/flows/acme/lobby/messages"
 
 @pytest.fixture(autouse=True)
 def stored(tmp_path, settings):
-    """The folder that the bytes are in."""
+    """The folder of the files' contents."""
     settings.STORAGES = settings.STORAGES | {
         "attachments": {
             "BACKEND": "django.core.files.storage.FileSystemStorage",
@@ -60,7 +60,7 @@ def in_json(data: bytes = b"Hello", name: str = "log.txt", kind: str = "text/pla
 
 
 def fetch(client: Client, path: str):
-    """The answer with the bytes, as a client gets it that follows the redirect, to which it brings no key."""
+    """The response with the content, as for a client that follows the redirect without sending a key."""
     redirect = client.get(path)
     assert redirect.status_code == 302, redirect.content
     return Client().get(urlsplit(redirect["Location"]).path)
@@ -123,7 +123,7 @@ def test_file_that_only_claims_to_be_an_image_is_a_plain_file(ines, data):
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of so many pixels in a few bytes."""
+    """A PNG with so many pixels in a few bytes."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

@@ -1,4 +1,4 @@
-"""Flows, organizations and people as the API shows them."""
+"""Flows, organizations and people in responses of the API."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""64 KB of the worst, through the API and on the pages: each call takes the time that its length warrants."""
+"""64 KB of hostile text, through the API and on pages, is handled in a time that is proportional to its length."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .conftest import activity, post
 from .pages import address, browser
 
 LENGTH = 64 * 1024
-SLOWEST = 3.0  # seconds of processor time; where the work grows with the square of a text it takes minutes
+SLOWEST = 3.0  # seconds of processor time; quadratic time would be minutes
 
 PIECES = {
     "brackets": "[", "closing brackets": "]", "links": "[](", "pictures": "![", "stars": "*", "underscores": "_",
@@ -33,7 +33,7 @@ def texts(piece: str, *starts: str) -> list[str]:
 
 
 def timed(call, *args, **kwargs):
-    """The answer, which is no failure and has come soon."""
+    """The response, which must be successful and fast."""
     begun = time.process_time()
     answer = call(*args, **kwargs)
     taken = time.process_time() - begun

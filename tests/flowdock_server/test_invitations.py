@@ -1,4 +1,4 @@
-"""Asking people into a flow, and coming in."""
+"""Inviting people to a flow, and joining it by invitation, by link or as a member of the organization."""
 
 import re
 
@@ -17,20 +17,20 @@ PATH = "/flows/acme/lobby/invitations"
 
 @pytest.fixture
 def otto(world, as_person):
-    """In Lobby, and no admin."""
+    """A member of Lobby who is not an admin."""
     return as_person(world.otto)
 
 
 @pytest.fixture(autouse=True)
 def commit(django_capture_on_commit_callbacks):
-    """Mails go out when what they tell of is stored."""
+    """Mails are sent after the commit."""
     with django_capture_on_commit_callbacks(execute=True):
         yield
 
 
 @pytest.fixture
 def invite(otto, django_capture_on_commit_callbacks):
-    """Invite by the API; the path of the address in the mail."""
+    """Invite by the API. Returns the path of the link in the mail."""
 
     def invited(email="new@example.com", **more) -> str:
         with django_capture_on_commit_callbacks(execute=True):
@@ -221,7 +221,7 @@ def test_invite_link_stops_working_when_the_access_mode_changes(world, as_person
 
 @pytest.fixture
 def link(world):
-    """The path of Lobby's invite link, as it is now."""
+    """The path of Lobby's current invite link."""
     Flow.objects.filter(pk=world.lobby.pk).update(access_mode="link")
     return lambda: invite_links.join_url(Flow.objects.get(pk=world.lobby.pk)).removeprefix("http://testserver")
 

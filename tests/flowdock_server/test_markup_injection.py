@@ -1,4 +1,4 @@
-"""No text, wherever it comes from and on whichever page it stands, becomes a tag or an attribute."""
+"""No text on any page becomes a tag or an attribute, whatever its origin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.planting import HOSTILE, WORD, plant, structure
 
 from .pages import address, browser
 
-# What the pages show of others, so that a test that forgets one is noticed.
+# All texts of others that pages show, so that a missing one is noticed.
 SHOWN = {
     "Application.description", "Application.name", "Attachment.file_name", "ApiToken.name", "Flow.name",
     "Invitation.email", "Invitation.message", "Message.author_name", "Message.body", "Message.content", "Message.data",
@@ -89,7 +89,7 @@ CHAT = "/app/acme/lobby/chat"
 
 
 def pages_of(world) -> list[str]:
-    """The pages that show texts of others, in every way in which they do."""
+    """All pages that show texts of others, in all their variants."""
     thread = Thread.objects.get(source__isnull=False)
     told = Message.objects.filter(event="activity").first().number
     own = Message.objects.filter(user=world.ines, event="message").first().number
@@ -124,7 +124,7 @@ def test_page_has_the_same_elements_for_all_texts(world, told, settings, remote_
     settings.REMOTE_IMAGES = remote_images
     client, pages = browser(world.ines), pages_of(world)
     client.get(address(world.lobby, "/chat"))
-    read(client, pages)  # what was new is seen from now on
+    read(client, pages)  # new messages count as seen from now on
     before = read(client, pages)
 
     planted = plant(text, "flowdock_server")

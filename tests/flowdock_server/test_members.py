@@ -1,4 +1,4 @@
-"""Who is in organizations and flows, who may see whom, and who may change it."""
+"""Members of organizations and flows: who can see them, and who can change them."""
 
 import pytest
 from django.utils import timezone
@@ -11,19 +11,19 @@ from .conftest import basic, post
 
 @pytest.fixture
 def ines(world, as_person):
-    """She manages Acme."""
+    """An admin of Acme."""
     return as_person(world.ines)
 
 
 @pytest.fixture
 def otto(world, as_person):
-    """He is in Acme, and in its flow Lobby."""
+    """A member of Acme and of its flow Lobby."""
     return as_person(world.otto)
 
 
 @pytest.fixture
 def mara(world) -> User:
-    """She is in Acme, and in none of its flows."""
+    """A member of Acme without flows."""
     user = User.objects.create_user("mara@example.com", "Mara Lind", "a password")
     Membership.objects.create(organization=world.acme, user=user)
     return user

@@ -1,4 +1,4 @@
-"""Editing, tagging and deleting: whose it is, what is told of it, and what is left."""
+"""Editing, tagging and deleting messages: who is allowed to, who is notified, and what remains."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""Every kind of message through every path, and who may not post."""
+"""Every kind of message by every path, and who cannot post."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""Lists of messages and threads: their parameters, paging and cost."""
+"""Lists of messages and threads: their parameters, pages and numbers of queries."""
 
 from datetime import timedelta
 
@@ -173,7 +173,7 @@ def test_single_thread_is_the_same_as_in_the_list(ines, pull_requests):
 
 def test_list_takes_as_many_queries_for_any_length(ines, pull_requests, django_assert_num_queries):
     thread_id = ines.get(f"{MESSAGES}/1").json()["thread_id"]
-    # Each: the personal token, the flow, and the list; the thread for its messages; unanswered ones among threads.
+    # Queries: the personal token, the flow, and the list; also the thread for its messages, or chat threads for threads.
     for path, queries in ((MESSAGES, 3), (THREADS, 4), (f"{THREADS}/{thread_id}/messages", 4)):
         for limit in (2, 24):
             with django_assert_num_queries(queries):

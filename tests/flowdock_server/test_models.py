@@ -1,4 +1,4 @@
-"""What pages and API rely on."""
+"""Properties of the models that pages and the API rely on."""
 
 import pytest
 from django.core.exceptions import ValidationError

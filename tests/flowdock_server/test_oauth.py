@@ -1,4 +1,4 @@
-"""OAuth as clients of Flowdock spoke it: authorize, exchange, refresh."""
+"""OAuth as Flowdock's clients use it: authorizing, exchanging codes and refreshing tokens."""
 
 import json
 import time
@@ -23,7 +23,7 @@ OUT_OF_BAND = "urn:ietf:wg:oauth:2.0:oob"
 
 @pytest.fixture
 def browser(world):
-    """Ines' browser, where she is signed in."""
+    """A browser in which Ines is signed in."""
     client = Client()
     client.force_login(world.ines)
     return client
@@ -210,7 +210,7 @@ def test_token_response_is_json_if_the_client_accepts_it(client, browser):
 
     assert response["Content-Type"].startswith("application/json")
     assert response.json()["expires_in"] == 14 * 24 * 3600
-    # Raises where the scopes are not those that were asked for, which it compares as texts.
+    # The library raises an error if the scopes, compared as strings, are not the requested ones.
     read = WebApplicationClient("build-lights").parse_request_body_response(
         response.content, scope=["flow", "integration", "profile"]
     )
@@ -253,7 +253,7 @@ def test_second_use_of_a_code_revokes_its_tokens(client, browser, scope):
     bearer = {"Authorization": f"Bearer {token['access_token']}"}
     assert client.get("/user", headers=bearer).status_code == 200
 
-    # Without the client's secret nobody ends anything.
+    # Without the client secret, nothing is revoked.
     assert client.post("/oauth/token", exchange(code) | {"client_secret": "wrong"}).status_code == 401
     assert client.get("/user", headers=bearer).status_code == 200
     assert client.post("/oauth/token", exchange(code)).status_code == 400
@@ -266,8 +266,8 @@ def test_second_use_of_a_code_revokes_its_tokens(client, browser, scope):
 
 @contextmanager
 def no_new_access_token():
-    """Nobody can store an access token until the block ends; reading goes on."""
-    with transaction.atomic():  # on SQLite it is the only one that writes
+    """Block storing access tokens until the block ends. Reading is still possible."""
+    with transaction.atomic():  # SQLite has only one writer
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute(f"LOCK TABLE {get_access_token_model()._meta.db_table} IN EXCLUSIVE MODE")
@@ -288,7 +288,7 @@ def test_concurrent_uses_of_a_code_leave_no_valid_token(browser, scope):
     with ThreadPoolExecutor(2) as pool:
         with no_new_access_token():
             uses = [pool.submit(use) for _ in range(2)]
-            time.sleep(1)  # both have read the code by then, and wait
+            time.sleep(1)  # both have read the code by then and wait
         first, second = sorted((each.result() for each in uses), key=lambda response: response.status_code)
 
     assert (first.status_code, second.status_code) == (200, 400)
@@ -466,7 +466,7 @@ def test_password_grant_gives_a_refresh_token_for_offline_access_only(client, wo
 
 
 def test_reused_refresh_token_revokes_its_tokens(client, world):
-    """Whoever has stolen one and whoever it was stolen from cannot be told apart: both sign in again."""
+    """The thief and the owner of a stolen token cannot be distinguished, so both have to sign in again."""
     offline = token_from(client.post("/oauth/token", PASSWORD | {"scope": "flow offline_access"}))
     again = PASSWORD | {"grant_type": "refresh_token", "refresh_token": offline["refresh_token"]}
     renewed = token_from(client.post("/oauth/token", again))
@@ -478,7 +478,7 @@ def test_reused_refresh_token_revokes_its_tokens(client, world):
 
 @pytest.fixture
 def meanwhile():
-    """Do something as soon as `table` has been read: what another request does while this one is answered."""
+    """Do something as soon as `table` has been read, like another request at the same time."""
 
     @contextmanager
     def happens(table, what):

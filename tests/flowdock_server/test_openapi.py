@@ -1,4 +1,4 @@
-"""/openapi.json describes every call, and truly: its scopes, its failures, all its spellings."""
+"""/openapi.json describes every call correctly: its scopes, errors and spellings."""
 
 import re
 from urllib.parse import urlencode
@@ -16,7 +16,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 def described() -> list[tuple[str, str, dict]]:
-    """Method, address and description of each operation, as collected without a database."""
+    """Method, path and description of each operation. Needs no database."""
     paths = api.get_openapi_schema(path_prefix="")["paths"]
     return [(method, path, operation) for path, item in paths.items() for method, operation in item.items()]
 
@@ -27,7 +27,7 @@ ALL = [pytest.param(method, path, id=f"{method} {path}") for method, path, _ in 
 
 
 def address(path: str) -> str:
-    """The described address with something in the place of each name."""
+    """The described path with values for its parameters."""
     return re.sub(r"{(\w+)}", lambda name: "1" if name[1].endswith(("_id", "number")) else "acme", path)
 
 
@@ -95,16 +95,16 @@ def test_all_paths_of_the_api_are_described():
     of_pages = re.compile(r"/(app|account|login|join|invitations|oauth/authorize|sign-up|downloads|openapi|$)")
     addresses = {path for path in routes(get_resolver().url_patterns) if not of_pages.match(path)}
 
-    # The first name of team_inbox, which the oldest clients still use.
+    # The original path of team_inbox, which the oldest clients still use.
     assert addresses - {path for _, path, _ in OPERATIONS} == {"/messages/influx/{tokens}"}
     assert {"/oauth/token", "/oauth/revoke", "/flows/{organization}/{flow}/integrations"} <= addresses
 
 
 @pytest.mark.parametrize(("method", "path"), ALL)
 def test_each_call_has_all_spellings_and_cors(world, method, path):
-    """Whoever has no key gets the same answer at each."""
+    """Without a key, the responses are the same at all spellings."""
     if path.startswith("/files/"):
-        spellings = [address(path), "/v1" + address(path)]  # the ending is the file's
+        spellings = [address(path), "/v1" + address(path)]  # the ending belongs to the file name
     else:
         spellings = [address(path), "/v1" + address(path), address(path) + ".json", f"/v1{address(path)}.json"]
 
@@ -148,7 +148,7 @@ def test_scopes_are_those_of_the_table():
     }
     for (method, path), scopes in table.items():
         found = of_description[method, path.replace("{path:", "{")]
-        # Where any token will do, none is named.
+        # If any token is accepted, no scope is named.
         assert (method, path, found) == (method, path, set() if scopes == set(SINGLE) else scopes)
 
 
@@ -161,7 +161,7 @@ def own_text(operation: dict) -> str:
 
 
 def test_each_operation_and_parameter_has_its_own_description():
-    """Read alone, it says what the call does, with its keys, parameters, answers and errors."""
+    """Read on its own, it says what the call does, with its keys, parameters, responses and errors."""
     texts = {(method, path): own_text(operation) for method, path, operation in OPERATIONS}
     distinct = []
     for (_, path), text in texts.items():

@@ -1,4 +1,4 @@
-"""An application as Flowdock's own example is one: it asks for `profile integration`, and knows HTTP only."""
+"""An application like Flowdock's own example: it requests `profile integration` and uses HTTP only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import requests
 
 from .serving import PATIENCE, Server
 
-REDIRECT = "http://127.0.0.1:9/callback"  # nobody listens there: the test reads the address
+REDIRECT = "http://127.0.0.1:9/callback"  # nothing listens there: the test reads the URL
 CONFIGURE = "http://127.0.0.1:9/configure"
 
 
@@ -46,7 +46,7 @@ class Outside:
         return {name: answer.json()[name] for name in ("client_id", "client_secret")}
 
     def authorize(self, client: dict[str, str], scope: str) -> dict[str, str]:
-        """Sign in, allow it, and exchange the code: the token's answer."""
+        """Sign in, allow access, and exchange the code. Returns the token response."""
         self.press("/login", username="ines@example.com", password="a password")
         query = f"client_id={client['client_id']}&response_type=code&scope={scope}"
         allowed = self.press(f"/oauth/authorize?{query}", allow="yes")
@@ -68,7 +68,7 @@ def test_profile_and_integration_allow_set_up_configuration_and_removal(server: 
     token = outside.authorize(outside.register(), "profile+integration")
     assert set(token["scope"].split()) == {"profile", "integration"}
 
-    # Set-up: who is it, which flow is it, and a source in it.
+    # Set-up: read the user and the flow, and create a source.
     assert outside.call("GET", "/user").json()["email"] == "ines@example.com"
     flow = outside.call("GET", "/flows/find?id=acme:lobby").json()
     assert flow["name"] == "Lobby"
@@ -78,14 +78,14 @@ def test_profile_and_integration_allow_set_up_configuration_and_removal(server: 
     source = outside.call("POST", flow["links"]["sources"]["href"], **new).json()
     flow_token = source["flow_token"]
 
-    # The configuration page reads its source and the flow's name, and lists what it has there.
+    # Configuration: read the source and the flow's name, and list the application's sources.
     read = outside.call("GET", source["url"]).json()
     assert {name: read[name] for name in ("id", "name", "external_url")} == {"id": source["id"], **new}
     assert "flow_token" not in read
     assert outside.call("GET", flow["url"]).json()["name"] == "Lobby"
     assert [each["id"] for each in outside.call("GET", f"{flow['url']}/sources").json()] == [source["id"]]
 
-    # Filters are kept by the application; what it tells of them is the source's address and error message.
+    # The application stores filters itself, and sets the source's configuration URL and error message.
     address = f"{CONFIGURE}/{source['id']}"
     changed = outside.call("PUT", source["url"], configuration_url=address, error_message="No events yet").json()
     assert (changed["configuration_url"], changed["error_message"]) == (address, "No events yet")
@@ -93,7 +93,7 @@ def test_profile_and_integration_allow_set_up_configuration_and_removal(server: 
     post = {"flow_token": flow_token, "external_thread_id": "main", **activity}
     assert requests.post(f"{outside.base}/messages", json=post, timeout=PATIENCE).status_code == 201
 
-    # Removal: the token is gone with its source.
+    # Removal: the token ends with its source.
     assert outside.call("DELETE", source["url"]).status_code == 204
     assert requests.post(f"{outside.base}/messages", json=post, timeout=PATIENCE).status_code == 410
     assert outside.call("GET", source["url"]).status_code == 404
@@ -105,5 +105,5 @@ def test_profile_and_integration_allow_nothing_else(server: Server) -> None:
 
     closed = ("/flows", "/flows/acme/main/messages", "/flows/acme/main/users", "/users", "/sources", "/organizations")
     assert {path: outside.call("GET", path).status_code for path in closed} == dict.fromkeys(closed, 403)
-    # The source that the seed has connected there is another application's.
+    # The source from the seed belongs to another application.
     assert outside.call("GET", "/flows/acme/main/sources").json() == []

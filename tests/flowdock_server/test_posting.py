@@ -1,4 +1,4 @@
-"""Posting as integrations and people do, seen through the answers and the inbox."""
+"""Posting by integrations and people, seen in the responses and in the inbox."""
 
 import pytest
 from django.test import Client

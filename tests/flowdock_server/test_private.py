@@ -1,4 +1,4 @@
-"""Private conversations: two people, and nobody else."""
+"""Private conversations between two people, which nobody else can read."""
 
 import pytest
 
@@ -216,7 +216,7 @@ def messages(client, address, **query):
 class TestFiles:
     @pytest.fixture(autouse=True)
     def stored(self, tmp_path, settings):
-        """The folder that the bytes are in."""
+        """The folder of the files' contents."""
         settings.STORAGES = settings.STORAGES | {
             "attachments": {
                 "BACKEND": "django.core.files.storage.FileSystemStorage",

@@ -1,4 +1,4 @@
-"""The push API of old build tools: a flow's token, a mail or a word, and nothing else."""
+"""The Push API of old build tools: posting to the inbox or the chat with a flow's API token."""
 
 import pytest
 

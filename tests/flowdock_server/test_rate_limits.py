@@ -1,4 +1,4 @@
-"""Those who guess passwords are slowed down, and those who ask too much are told when to come back."""
+"""Clients that guess passwords are slowed down, and callers over the rate limit are told how long to wait."""
 
 from datetime import timedelta
 from urllib.parse import parse_qsl
@@ -60,7 +60,7 @@ def test_correct_password_works_after_the_wait(world, at, sign_in):
     at.shift(1)
 
     assert sign_in("Ines@Example.com", "a password").status_code in (200, 302)
-    # And everything is forgotten.
+    # All failures have expired.
     assert sign_in("ines@example.com", "wrong").status_code != 429
     assert sign_in("ines@example.com", "a password").status_code in (200, 302)
 
@@ -90,11 +90,11 @@ def test_address_that_tries_many_accounts_is_slowed_down(world, at):
     assert by_basic("otto@example.com", "a password", REMOTE_ADDR="192.0.2.7").status_code == 429
     assert by_basic("otto@example.com", "a password", REMOTE_ADDR="192.0.2.8").status_code == 200
     at.shift(1)
-    # To sign in with an account of one's own does not clear the address.
+    # Signing in with one's own account does not reset the address.
     assert by_basic("otto@example.com", "a password", REMOTE_ADDR="192.0.2.7").status_code == 200
     assert by_basic("x@example.com", "123456", REMOTE_ADDR="192.0.2.7").status_code == 401
     assert by_basic("ines@example.com", "a password", REMOTE_ADDR="192.0.2.7").status_code == 429
-    # Where Otto has signed in before, others who guess do not lock him out.
+    # At an address from which Otto has signed in before, guesses of others do not lock him out.
     assert by_basic("otto@example.com", "a password", REMOTE_ADDR="192.0.2.7").status_code == 200
 
 
@@ -105,13 +105,13 @@ def test_guessing_a_client_secret_is_slowed_down_by_address(world, at):
         asked |= {} if as_basic else {"client_id": "build-lights", "client_secret": secret}
         return client.post("/oauth/token", asked, REMOTE_ADDR=address).status_code
 
-    assert exchange("192.0.2.1") == 400  # the client is right, only the token is not
+    assert exchange("192.0.2.1") == 400  # the client is correct, only the token is wrong
     for number in range(20):
         assert exchange("192.0.2.7", "wrong", as_basic=bool(number % 2)) == 401
 
     assert [exchange("192.0.2.7", as_basic=each) for each in (False, True)] == [429, 429]
     assert Client().post("/oauth/revoke", {"client_id": "x", "token": "x"}, REMOTE_ADDR="192.0.2.7").status_code == 429
-    assert exchange("192.0.2.8") == 400  # the id is public: guesses elsewhere lock nobody out
+    assert exchange("192.0.2.8") == 400  # the id is public, so guesses from elsewhere lock nobody out
     for _ in range(20):
         exchange("192.0.2.1", "wrong", as_basic=True)
     assert exchange("192.0.2.8") == 400
@@ -140,7 +140,7 @@ def test_generated_client_secret_is_checked_by_one_digest(world, as_person):
     assert application.signing_secret == registered["client_secret"]
     assert Client().post("/oauth/token", asked | {"client_secret": registered["client_secret"]}).status_code == 400
     assert Client().post("/oauth/token", asked | {"client_secret": "x" * 64}).status_code == 401
-    # One that somebody chose is short, and stays expensive to guess.
+    # A chosen secret is short, so guessing it stays expensive.
     assert not world.application.client_secret.startswith("generated")
 
 
@@ -154,7 +154,7 @@ def test_guessing_from_elsewhere_locks_nobody_out(world, at, sign_in):
 
     assert sign_in("ines@example.com", "a password", REMOTE_ADDR="192.0.2.99").status_code == 429
     assert sign_in("ines@example.com", "a password", REMOTE_ADDR="192.0.2.1").status_code in (200, 302)
-    # And it is not forgotten that somebody is guessing elsewhere.
+    # The failures from elsewhere still count.
     assert sign_in("ines@example.com", "a password", REMOTE_ADDR="192.0.2.99").status_code == 429
 
 
@@ -280,7 +280,7 @@ def test_random_keys_do_not_avoid_the_limit(limit, world, as_person, connect, cl
     statuses += [client.get(f"/sources?flow_token={number}").status_code for number in range(2)]
 
     assert statuses == [401, 401, 401, 429, 429, 429]
-    # A key that was found right before has a limit of its own.
+    # A key that was verified before has its own limit.
     assert [ines.get("/user").status_code for _ in range(3)] == [200, 200, 429]
 
 

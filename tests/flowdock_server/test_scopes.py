@@ -1,6 +1,6 @@
-"""What each scope opens: every call of the API and of the streams with a token of each scope alone and of none.
+"""Scopes: every call of the API and of the streams, with a token for each single scope and without scopes.
 
-`CALLS` is the whole table. A call without a row fails, and so does a row that differs from what the server does.
+`CALLS` is the whole table. The tests fail for a call without a row, and for a row that differs from the server.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .conftest import activity, basic, post
 SINGLE = [scope.name for scope in SCOPES]
 NONE = "no scope"
 
-# What an answer may give away, in the words of the table, and by which text it is recognized.
+# What a response may reveal, in the words of the table, and the text by which it is recognized.
 WORDS = {
     "own": "ines@example.com",  # the caller's e-mail address
     "colleagues": "otto@example.com",  # that of somebody else in the flow
@@ -45,10 +45,10 @@ PEOPLE = "own colleagues"
 
 @dataclass(frozen=True)
 class Call:
-    """`allowed` says what an answer shows to a token of each scope; every other scope is answered 403.
+    """`allowed` says what a response shows for each scope; all other scopes get 403.
 
-    `path` is as the code declares it, `query` what is added to it. `status` is what an allowed call is answered,
-    where that is neither 2xx nor a redirect.
+    `path` is the path in the code, and `query` is added to it. `status` is the status of an allowed call, if it is
+    neither 2xx nor a redirect.
     """
 
     methods: str
@@ -83,7 +83,7 @@ CALLS = [
     Call("PUT PATCH", "/organizations/{organization}", {"manage": PEOPLE}, body={"name": "Acme"}),
     Call("GET", "/organizations/{organization}/users", {"manage": PEOPLE}),
     Call("DELETE", "/organizations/{organization}/users/{user_id}", {"manage": ""}),
-    # Flows. With `integration` an application sees which flow it connects, and no e-mail address.
+    # Flows. With `integration` an application sees the flow, but no e-mail addresses.
     Call("GET", "/flows", {"flow": ""}),
     Call("GET", "/flows", {"flow": PEOPLE}, query="users=1"),
     Call("GET", "/flows/all", {"flow": PEOPLE}, query="users=1"),
@@ -102,7 +102,7 @@ CALLS = [
     Call("POST", f"{FLOW}/invitations/import", {"manage": "invited"}, body={"list": "new@example.com"}),
     Call("GET", f"{FLOW}/invitations/{{invitation_id}}", {"manage": "invited"}),
     Call("DELETE", f"{FLOW}/invitations/{{invitation_id}}", {"manage": ""}),
-    # Sources. With `integration` alone an application finds the ones that it connected itself.
+    # Sources. With `integration` alone an application sees only those that it created.
     Call("GET", "/sources", {"flow": "colleagues"}),
     Call("PUT PATCH", "/sources", {}, body={"error_message": "x"}, status=401),
     *(
@@ -157,10 +157,10 @@ CALLS = [
     Call("GET", "/private/{user_id}/messages/{private_number}", {"private": "private"}),
     Call("PUT PATCH", "/private/{user_id}/messages/{private_number}", {"private": ""}, body={"tags": ["seen"]}),
     Call("DELETE", "/private/{user_id}/messages/{private_number}", {"private": ""}),
-    # Applications. Registering one takes the person's own key.
+    # Applications. Registering one requires the person's own key.
     Call("GET", "/oauth/applications/{application_id}", any_token()),
     Call("POST", "/oauth/applications", {}, body={"application": {"name": "x", "redirect_uri": "x"}}, status=401),
-    # The push API has its key in the address, and reads no other.
+    # The Push API has its key in the path, and ignores other keys.
     Call("POST", "/messages/influx/{tokens}", {}, status=401, body=MAIL),
     Call("POST", "/messages/team_inbox/{tokens}", {}, status=401, body=MAIL),
     Call("POST", "/messages/chat/{tokens}", {}, status=401, body=SAID | {"external_user_name": "Bot"}),
@@ -171,13 +171,13 @@ CALLS = [
 ]
 
 
-# Names that the table has for what the code calls by one name.
+# Names in the table for parameters that have the same name in the code.
 ALIASES = {"{own_id}": "{user_id}", "{action}": "{number}", "{private_number}": "{number}", "{private_key}": "{key}"}
 PLACEHOLDERS = re.compile(r"{\w+}")
 
 
 def declared() -> Iterator[tuple[bool, str, str]]:
-    """Every method of every address that the code declares, for the streams (True) and for the rest (False)."""
+    """Every method of every path in the code, of the streams (True) and of the REST API (False)."""
     for is_stream, described in ((False, api), (True, streams)):
         for _, router in described._routers:
             for path, view in router.path_operations.items():
@@ -186,7 +186,7 @@ def declared() -> Iterator[tuple[bool, str, str]]:
 
 
 def rows() -> Iterator[tuple[Call, str, str]]:
-    """Each row's calls, with method and address as the code declares them."""
+    """The calls of each row, with method and path as in the code."""
     for call in CALLS:
         for method in call.methods.split():
             yield call, method, PLACEHOLDERS.sub(lambda match: ALIASES.get(match[0], match[0]), call.path)
@@ -194,7 +194,7 @@ def rows() -> Iterator[tuple[Call, str, str]]:
 
 @pytest.fixture
 def place(world, client, connect, tmp_path, settings):
-    """Where Ines, who manages Acme, and Otto are. Otto has connected a source through Ines's application."""
+    """A flow of Ines, an admin of Acme, and Otto, who has created a source through Ines's application."""
     settings.STORAGES = settings.STORAGES | {
         "attachments": {
             "BACKEND": "django.core.files.storage.FileSystemStorage",
@@ -243,12 +243,12 @@ def filled(text: str, place: dict[str, Any]) -> str:
 
 
 def shown(text: str) -> set[str]:
-    """Which of WORDS an answer gives away."""
+    """Which of WORDS a response reveals."""
     return {word for word, sign in WORDS.items() if sign in text}
 
 
 def answer(client: Client, call: Call, method: str, place: dict[str, Any]):
-    """The answer to a call that then has not happened."""
+    """The response to a call, which is then rolled back."""
     address = filled(f"{call.path}?{call.query}", place)
     more = {"SERVER_PORT": "8002"} if call.stream else {}
     body = None if method in ("GET", "HEAD") else filled(json.dumps(call.body), place)

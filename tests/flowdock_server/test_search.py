@@ -173,7 +173,7 @@ def test_deleted_message_leaves_the_index(world, ines, connect, client, what):
 
 @pytest.fixture
 def many(world, monkeypatch):
-    """More messages than are asked one by one, all with common words and tags, and a few with their own."""
+    """More messages than FEW, all with common words and tags, and a few with rare ones."""
     monkeypatch.setattr("flowdock_server.posting.finding.FEW", 5)
     stored = [
         Message(

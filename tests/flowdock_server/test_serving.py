@@ -1,4 +1,4 @@
-"""The server as it runs: granian, a database in a file, real connections."""
+"""The running server: uvicorn, a database in a file, and real connections."""
 
 import base64
 import contextlib
@@ -89,7 +89,7 @@ def listens(environment):
 
 
 def kill(server, environment):
-    """The server and its worker, which would otherwise go on answering on the same port, and be the one tested next."""
+    """Kill the server and its worker, which would otherwise keep the port and answer the next test."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGKILL)
     server.wait()
@@ -147,7 +147,7 @@ def test_answered_messages_survive_a_kill(environment, token):
 def test_slow_and_endless_bodies_do_not_block_the_server(environment, token):
     with serving(environment) as server:
         slow = []
-        # More than it has threads.
+        # More than its threads.
         for _ in range(4):
             link = socket.create_connection(("127.0.0.1", int(environment["FLOWDOCK_PORT"])))
             link.sendall(b"POST /messages HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 500\r\n\r\n{")
@@ -173,7 +173,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104
 
 @pytest.fixture
 def taken_port():
-    """So that what goes on to listen fails at that."""
+    """Makes listening fail, if the server gets that far."""
     with socket.create_server((EVERYWHERE, 0)) as listener:
         yield listener.getsockname()[1]
 

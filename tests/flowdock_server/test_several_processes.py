@@ -1,4 +1,4 @@
-"""Several server processes over one database: who listens at one hears what was posted at another."""
+"""Several server processes with one database: streams of one receive what is posted in another."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .serving import Server, free_port
 POSTGRESQL = os.environ.get("TEST_POSTGRESQL_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 MAIN = "/flows/acme/main"
-AT_ONCE = 2.0  # seconds; less than it takes until the database is asked whether there is something new
+AT_ONCE = 2.0  # seconds; less than the interval at which the database is polled
 
 
 def missing(what: str, error: Exception) -> None:
-    """Skip where there is no such server; in CI there has to be one."""
+    """Skip if there is no such server; in CI there has to be one."""
     if os.environ.get("CI") == "true":
         raise error
     pytest.skip(f"there is no {what}: {error}")
@@ -32,7 +32,7 @@ def missing(what: str, error: Exception) -> None:
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
-    """A database of its own on the PostgreSQL server."""
+    """A new database on the PostgreSQL server."""
     name = f"live_{secrets.token_hex(6)}"
     try:
         administrator = psycopg.connect(POSTGRESQL, autocommit=True, connect_timeout=5)
@@ -55,7 +55,7 @@ def with_redis() -> str:
 
 
 class Gate:
-    """A way to a server that can be closed: every connection through it breaks, and no new one comes to be."""
+    """A proxy to a server that can be closed: all its connections break, and it accepts no new ones."""
 
     def __init__(self, host: str, port: int) -> None:
         self.goal = host, port
@@ -107,7 +107,7 @@ class Gate:
 
 
 class Two:
-    """Two processes, as behind one address; `gate` is on the way of their live updates where that can be cut."""
+    """Two processes, as behind one URL; `gate` is a proxy for their live updates, if these can be interrupted."""
 
     def __init__(self, one: Server, other: Server, token: str, gate: Gate | None) -> None:
         self.one, self.other, self.token, self.gate = one, other, token, gate
@@ -115,7 +115,7 @@ class Two:
 
 @pytest.fixture(scope="module")
 def token(tmp_path_factory: pytest.TempPathFactory, database: str) -> str:
-    """Of Ines, who is in Main, in the database."""
+    """Set up Ines, a member of Main, in the database."""
     return Server(tmp_path_factory.mktemp("seed"), FLOWDOCK_SERVER_DATABASE_URL=database).seed()["ines"]
 
 
@@ -172,7 +172,7 @@ def test_messages_posted_during_a_lost_connection_arrive_later(two: Two, databas
             two.gate.open()
         stream.socket.settimeout(30)
         assert [stream.next() for _ in said] == said
-        # And it is there again. The other's own part may take a moment longer.
+        # The connection is back. In the other process it may take a moment longer.
         later = two.one.say("later", two.token)
         assert stream.next() == later
         assert stream.is_silent()
@@ -202,7 +202,7 @@ def test_foreign_messages_in_the_channel_are_ignored(two: Two, database: str, wi
 
 
 def cut_off(database: str) -> None:
-    """End the connections that listen or notify, on the database's side."""
+    """Terminate the connections that listen or notify, in the database."""
     with psycopg.connect(database, autocommit=True) as administrator:
         ended = administrator.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"

@@ -1,4 +1,4 @@
-"""Services that do not answer when somebody presses a thread's button, beside everybody else on the server."""
+"""Services that do not answer when a thread's button is pressed do not block the server for others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ THREADS = 8
 
 
 class SlowService(ThreadingHTTPServer):
-    """Takes a press at once, and answers when all services are let go."""
+    """Accepts a request at once, and answers when all services are released."""
 
     daemon_threads = True
 
@@ -61,7 +61,7 @@ def slow() -> Iterator[Callable[[str], SlowService]]:
 
 
 def press_all(server: Server, keys: dict[str, Any], services: list[SlowService]) -> Iterator[Any]:
-    """Press a button of each service at the same time: each answer as a future of status, headers and body."""
+    """Press a button of each service at the same time. Returns futures of status, headers and body."""
     buttons = [
         {
             "@type": "UpdateAction",

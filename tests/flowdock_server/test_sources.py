@@ -1,4 +1,4 @@
-"""Connecting a flow to an outside service, and what becomes of it."""
+"""Sources: creating, listing, changing and removing them."""
 
 import pytest
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart

@@ -1,4 +1,4 @@
-"""Starting the server, as a process of its own."""
+"""Starting the server as a process."""
 
 import os
 import subprocess

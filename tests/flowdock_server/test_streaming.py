@@ -1,4 +1,4 @@
-"""The streaming API, over real connections to a running server."""
+"""The streaming API, with real connections to a running server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Running(Server):
     keys: dict[str, Any]
 
     def sql(self, statement: str, *values: object) -> list[Any]:
-        """Straight into the database, as another process would write."""
+        """Write directly to the database, like another process."""
         with contextlib.closing(sqlite3.connect(self.database, timeout=20, isolation_level=None)) as database:
             return database.execute(statement, values).fetchall()
 
@@ -192,12 +192,12 @@ def test_one_id_resumes_a_stream_of_several_flows(running: Running, ines: str) -
     missed = [running.say(f"missed {number}", ines, ("acme/lobby", "acme/main")[number % 2]) for number in range(6)]
     with running.stream(path, ines, Last_Event_ID=last, **EVENTS) as stream:
         heard = [stream.next() for _ in missed]
-        # A flow's messages come in their order; between flows there is none.
+        # Messages of one flow are in order, but messages of different flows are not.
         for flow in (0, 1):
             name = missed[flow]["flow"]
             assert [message for _, message in heard if message["flow"] == name] == missed[flow::2]
         assert stream.is_silent()
-    # In the middle of what was missed.
+    # While missed messages are being sent.
     with running.stream(path, ines, Last_Event_ID=heard[2][0], **EVENTS) as stream:
         assert [stream.next()[1] for _ in range(3)] == [message for _, message in heard[3:]]
         assert stream.is_silent()
@@ -259,7 +259,7 @@ def test_messages_stored_by_another_process_arrive(running: Running, ines: str) 
         assert stream.next()["content"] == "from elsewhere"
 
 
-# How Ines is no longer in Main, and how she is again.
+# Ways to remove Ines from Main, and to add her again.
 IN_MAIN = " where flow_id = (select id from flowdock_server_flow where parameterized_name = 'main')"
 SOMEBODY = "update flowdock_server_flowmembership set user_id = (select id from flowdock_server_user where nick = '{}')"
 REMOVED, BACK = SOMEBODY.format("Sam") + IN_MAIN, SOMEBODY.format("Ines") + IN_MAIN
@@ -383,7 +383,7 @@ def test_presence_is_stored_and_sent_unless_turned_off(running: Running, ines: s
 
 
 def test_all_streams_of_a_user_receive_flow_add_and_flow_remove(running: Running, ines: str) -> None:
-    """As hubot-flowdock reads them: it starts anew on an event of its own user, and needs the named fields."""
+    """hubot-flowdock starts again at an event of its own user, and needs these fields."""
     otto, number = running.keys["otto"], running.keys["ids"]["otto"]
     main = {"id": running.keys["flows"]["main"], "name": "Main"}
     running.sql("update flowdock_server_membership set admin = 1 where user_id = ?", running.keys["ids"]["ines"])
@@ -464,8 +464,8 @@ def test_edits_tags_and_statuses_arrive_as_they_are_listed(running: Running, ine
 
 
 def drain(stream: Stream) -> None:
-    """Read to its proper end; ValueError where it breaks off."""
-    for _ in range(40):  # signs of life among them
+    """Read to the regular end of the stream. Raises ValueError if it ends too early."""
+    for _ in range(40):  # some of them keep-alives
         if not stream.chunk():
             return
     raise AssertionError("the stream goes on")
@@ -476,12 +476,12 @@ def test_client_that_stops_reading_is_cut_off_without_affecting_others(tmp_path:
     keys = server.seed()
     large = activity(flow_token=keys["flow_token"], body="<p>" + "x" * 240_000 + "</p>")
     with server.running(), server.stream(MAIN, keys["ines"]) as slow, server.stream(MAIN, keys["ines"]) as quick:
-        for number in range(100):  # more than waits for a reader, and on the way to it
+        for number in range(100):  # more than the queue and the buffers hold
             began = time.monotonic()
             assert server.call("POST", "/messages", body=large | {"title": f"large {number}"})[0] == 201
             assert quick.next()["title"] == f"large {number}"
             assert time.monotonic() - began < 10
-        # What was on its way, and then no proper end.
+        # The buffered data, and then no regular end.
         with pytest.raises((ValueError, ConnectionError)):
             drain(slow)
         assert server.say("still here", keys["ines"]) == quick.next()
@@ -514,7 +514,7 @@ def test_streams_of_disconnected_clients_are_removed(running: Running, ines: str
     opened = connections()
     assert opened >= 30
     for number, stream in enumerate(streams):
-        if number % 2:  # some say good-bye, some reset
+        if number % 2:  # some close the connection, some reset it
             stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         stream.close()
     deadline = time.monotonic() + 10
@@ -524,7 +524,7 @@ def test_streams_of_disconnected_clients_are_removed(running: Running, ines: str
 
 
 def write(running: Running, content: str, sender: str, to: str) -> dict[str, Any]:
-    """Say something in private; as the REST API lists it."""
+    """Send a private message. Returns it as in the REST API."""
     path = f"/private/{running.keys['ids'][to]}/messages"
     assert running.call("POST", path, running.keys[sender], {"event": "message", "content": content})[0] < 300
     return running.call("GET", f"{path}?limit=1", running.keys[sender])[2][0]
@@ -577,7 +577,7 @@ def test_private_messages_resume_together_with_flows(running: Running, ines: str
 
 
 def test_first_message_of_a_new_conversation_is_not_missed(running: Running) -> None:
-    """Its conversation did not exist when the stream was opened, nor when the last event was told."""
+    """Its conversation did not exist when the stream was opened, nor at the last event."""
     otto = running.keys["otto"]
     running.say("seen", otto, "acme/lobby")
     running.sql("delete from flowdock_server_privatemessage")

@@ -1,4 +1,4 @@
-"""Tags: what texts and programs say in them, and finding messages by them."""
+"""Tags: those that are found in texts, those that are sent, and searching for them."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from .conftest import post
 
 @pytest.fixture
 def people(world):
-    """In Lobby: Ines (who speaks), Otto, Foo-Bar, J.R, the blocked Gone, and Closed whose account is closed."""
+    """Members of Lobby: Ines (author), Otto, Foo-Bar, J.R, Gone (blocked), and Closed (whose account is closed)."""
     for name, nick in (("Foo", "Foo-Bar"), ("J", "J.R"), ("Gone", "Gone"), ("Closed", "Closed")):
         user = User.objects.create_user(f"{name}@example.com".lower(), name, nick=nick)
         FlowMembership.objects.create(flow=world.lobby, user=user, disabled=name == "Gone")

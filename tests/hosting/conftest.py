@@ -1,4 +1,4 @@
-"""A server with short deadlines, over a small application that says what it was asked."""
+"""A server with short deadlines and a small application that echoes requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hosting.gate import Gate, Limits
 from hosting.server import configured, listening
 from hosting.wsgi import Front, Receive, Scope, Send
 
-PATIENCE = 30.0  # seconds for what takes a fraction of one on an idle machine
+PATIENCE = 30.0  # seconds; an idle machine needs a fraction of one
 LARGEST = 400_000  # bytes
 LIMITS = Limits(
     connections=30,
@@ -77,7 +77,7 @@ class Served:
         return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE, source_address=(source, 0))
 
     def ask(self, request: bytes, source: str = "127.0.0.1") -> bytes:
-        """Send the request; all that is answered before the server closes the connection."""
+        """Send the request. Returns everything that the server sends until it closes the connection."""
         with self.connect(source) as link:
             link.sendall(request)
             return everything(link)

@@ -1,4 +1,4 @@
-"""What both projects keep on disk is its owner's alone, whatever the umask of who starts them."""
+"""The data of both projects is accessible to its owner only, whatever the umask is."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def open_to_others(folder: Path, mask: int = 0o077) -> set[str]:
 @pytest.mark.parametrize("project", [BRIDGE, FLOWDOCK])
 def test_new_folder_and_database_are_accessible_to_the_owner_only(project: str, tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    # A connection that stays open leaves -wal and -shm beside the database.
+    # While a connection is open, there are -wal and -shm files beside the database.
     keep_open = "import os; from django.db import connection; connection.cursor().execute('SELECT 1'); os._exit(0)"
     run(project, folder, "migrate", "--verbosity", "0")
     run(project, folder, "shell", "-c", keep_open)

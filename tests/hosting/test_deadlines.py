@@ -1,4 +1,4 @@
-"""What takes too long ends, and what is slow within the bounds does not."""
+"""Connections that miss a deadline are closed, and slow ones within the limits are not."""
 
 import contextlib
 import http.client
@@ -87,7 +87,7 @@ def test_chunked_body_has_the_same_deadline(served: Served) -> None:
 
 
 def test_slow_upload_within_the_limits_is_accepted(served: Served) -> None:
-    """It takes three times as long as a body without bytes may."""
+    """It takes three times the limit for a body that sends nothing."""
     part, count = b"x" * 10_000, 30
     with served.connect() as link:
         link.sendall(HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % (len(part) * count))
@@ -132,7 +132,7 @@ def test_idle_connection_is_closed_after_a_while(served: Served) -> None:
         for _ in range(2):
             client.request("GET", "/")
             assert client.getresponse().read()
-            time.sleep(1.5)  # longer than a head may take
+            time.sleep(1.5)  # longer than the limit for a head
         assert client.sock is link
         assert everything(link) == b""
 
@@ -161,7 +161,7 @@ def test_headers_with_underscores_are_ignored(served: Served) -> None:
 
 
 def seconds_until_closed(link: socket.socket, part: bytes) -> float:
-    """How long the connection lives while `part` is sent again and again."""
+    """How long the connection stays open while `part` is sent repeatedly."""
     began = time.monotonic()
     link.settimeout(0.2)
     while time.monotonic() - began < PATIENCE:
@@ -177,7 +177,7 @@ def seconds_until_closed(link: socket.socket, part: bytes) -> float:
 
 
 def wait_until_gone(served: Served, link: socket.socket, meanwhile=lambda: None) -> None:  # type: ignore[no-untyped-def]
-    """Until the server has let go of the connection, although its reader has not."""
+    """Wait until the server has closed the connection, although the client has not."""
     own = link.getsockname()
     deadline = time.monotonic() + PATIENCE
     while any(each.client == own for each in tuple(served.gate.connections)):

@@ -1,4 +1,4 @@
-"""No address takes everything: neither connections nor room for bodies."""
+"""Limits of each address: connections, and space for request bodies."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ PATIENT = {"head_seconds": PATIENCE, "body_seconds": PATIENCE}
 
 @contextlib.contextmanager
 def many(served: Served, count: int, source: str, request: bytes = b"") -> Iterator[list[socket.socket]]:
-    """So many connections of one address, each with the beginning of a request."""
+    """So many connections from one address, each with the beginning of a request."""
     with contextlib.ExitStack() as stack:
         links = [stack.enter_context(served.connect(source)) for _ in range(count)]
         for link in links:
@@ -74,7 +74,7 @@ def test_requests_behind_a_trusted_proxy_are_counted_by_forwarded_address(tmp_pa
 
 
 def test_unfinished_large_bodies_leave_room_for_other_addresses(served: Served, tmp_path: Path) -> None:
-    """The budget is four of the largest bodies, and an address may hold one."""
+    """The budget is four bodies of the maximum size, and one address may use one."""
     large = POST % (LARGEST, b"") + b"x" * (LARGEST - 1)
     with many(served, 1, "127.0.0.2", large):
         wait_for_bytes(tmp_path, LARGEST - IN_MEMORY)
@@ -89,7 +89,7 @@ def test_unfinished_large_bodies_leave_room_for_other_addresses(served: Served, 
 
 
 def test_bodies_in_memory_are_small(served: Served, tmp_path: Path) -> None:
-    """A large body lies in a file without a name, in the folder that was given."""
+    """A large body is in a file without a name, in the given folder."""
     with many(served, 1, "127.0.0.2", POST % (LARGEST, b"") + b"x" * (LARGEST - 1)) as (link,):
         wait_for_bytes(tmp_path, LARGEST - IN_MEMORY)
         assert list(tmp_path.iterdir()) == []
@@ -106,7 +106,7 @@ def wait_for_bytes(folder: Path, count: int) -> None:
 
 
 def bytes_in_open_files(folder: Path) -> int:
-    """Of this process, which the server is a thread of."""
+    """The memory of this process; the server is one of its threads."""
     size = 0
     for each in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):

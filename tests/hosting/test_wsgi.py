@@ -1,4 +1,4 @@
-"""What a WSGI application may count on, whatever its server is."""
+"""What PEP 3333 guarantees to a WSGI application."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ SCOPE = {
 
 
 class BreaksOff:
-    """An answer that fails before its first byte, as a file does whose disk is gone."""
+    """A response that fails before its first byte, like a file on a failed disk."""
 
     is_closed = False
 

@@ -1,4 +1,4 @@
-"""What the tests ask of a flow: its threads and messages, as any client of Flowdock's API reads them."""
+"""Reads threads and messages of a flow through Flowdock's API, for the tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Flow:
         return response.json()
 
     def threads(self) -> dict[str, dict[str, Any]]:
-        """By title; of two with the same title the newer one."""
+        """Threads by title; of two with the same title, the newer one."""
         pages, url = [], f"{self.url}/threads"
         while url:
             response = self.session.get(url, timeout=30)

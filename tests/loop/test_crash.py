@@ -1,4 +1,4 @@
-"""A worker that is killed in the middle of a replay loses nothing and doubles nothing in the inbox."""
+"""A worker that is killed during deliveries loses and repeats nothing in the inbox."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.loop
 
 
 def test_killed_worker_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    # A killed worker's lease ends after twice the timeout and five seconds: a short one, so that the test is short.
+    # A killed worker's lease expires after twice the timeout plus five seconds. It is short to keep the test short.
     with running(tmp_path, FLOWDOCK_TIMEOUT="1") as stack:
         hook = connect.connect(stack.env)
         replaying = threading.Thread(target=stack.manage, args=("replay", hook, str(DAY)), kwargs={"check": False})

@@ -1,6 +1,6 @@
-"""The main job on real input: from "Add" in a flow to threads in its inbox, and to the end of the integration.
+"""The main use on real input: from "Add" in a flow to threads in its inbox, and to the end of the integration.
 
-The tests of this module are one walk, each a stretch of it; they run in the order in which they stand here.
+The tests of this module depend on each other and run in this order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.loop
 
 @dataclass
 class Walk:
-    """What one stretch of the way leaves to the next."""
+    """What one test passes on to the next."""
 
     stack: Stack
     visitor: Visitor
@@ -52,7 +52,7 @@ class Walk:
         return requests.post(self.address, data=body, headers=headers, timeout=30)
 
     def replay(self) -> str:
-        """A day of GitHub life through the hook; what the command says came out of it."""
+        """Send a recorded day of GitHub to the webhook. Returns the output of the command."""
         return self.stack.manage("replay", self.hook, str(DAY)).stdout
 
 
@@ -122,7 +122,7 @@ def test_recorded_day_reaches_the_inbox_as_threads(walk: Walk) -> None:
 
 
 def _settled(walk: Walk) -> dict[str, dict[str, object]] | None:
-    """The flow's threads once nothing waits in the outbox."""
+    """The flow's threads, after the outbox is empty."""
     waiting = walk.stack.manage("deliver_activities", "--dry-run").stdout
     return walk.flow.threads() if waiting.startswith("0 ") else None
 
@@ -135,7 +135,7 @@ def test_event_is_in_the_inbox_within_a_second(walk: Walk) -> None:
     assert walk.deliver("issues", payload, "measured-1").status_code == 202
     until(lambda: "Measured from hook to inbox" in walk.flow.threads(), "the thread", patience=10)
 
-    # Generous: a slow machine is no failure of ours, a worker that sleeps between polls is.
+    # Enough for a slow machine, but not for a worker that sleeps between polls.
     assert time.monotonic() - before < 5
 
 
@@ -209,7 +209,7 @@ def test_removing_the_source_in_flowdock_ends_the_integration(walk: Walk) -> Non
     assert walk.flow.sources() == []
     payload = json.loads(next(DAY.glob("*issues.opened*.json")).read_text())
 
-    # The bridge learns of it when it next posts; from then on the hook has nobody to post to.
+    # The bridge notices it at its next post; then the webhook is no longer connected.
     walk.deliver("issues", payload, "after-removal-1")
     until(lambda: walk.deliver("issues", payload, "after-removal-2").status_code == 410, "the hook to be gone")
 

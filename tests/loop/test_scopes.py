@@ -1,4 +1,4 @@
-"""With `profile integration`, as Flowdock's own example application asks for, everything but lists of flows works."""
+"""With `profile integration`, which Flowdock's example application requests, everything but lists of flows works."""
 
 from __future__ import annotations
 

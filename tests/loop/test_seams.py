@@ -1,6 +1,6 @@
-"""Origins of other kinds on the real way: an own app that posts by a signal, and every service with a recorded day.
+"""Other kinds of origins in the running product: your own app with a signal, and all services with a recorded day.
 
-The tests of this module share one stack; they run in the order in which they stand here.
+The tests of this module share one stack and run in this order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def flow(stack: Stack) -> Flow:
 
 @pytest.fixture(scope="module")
 def one(stack: Stack) -> Visitor:
-    """Somebody who has connected all polls to the flow, and asks."""
+    """A person who has connected all polls to the flow and creates one."""
     visitor = polls.somebody(stack.env, connect.ACCOUNT)
     polls.follow_polls(visitor, stack.env)
     polls.ask(visitor, stack.env)
@@ -36,14 +36,14 @@ def one(stack: Stack) -> Visitor:
 
 @pytest.fixture(scope="module")
 def other(stack: Stack, one: Visitor) -> Visitor:
-    """Somebody else, who looks at the same poll."""
+    """Another person who looks at the same poll."""
     visitor = polls.somebody(stack.env, connect.OTHER)
     visitor.open(one.page.url)
     return visitor
 
 
 def counts(flow: Flow, question: str = polls.QUESTION) -> dict[str, str]:
-    """What the inbox's thread says of the options."""
+    """The options in the inbox thread."""
     thread = flow.threads().get(question)
     return {field["label"]: field["value"] for field in thread["fields"]} if thread else {}
 
@@ -109,7 +109,7 @@ def test_filters_by_kind_are_changed_from_the_flow(stack: Stack, flow: Flow, one
     closing = "closed the poll: Soup and bread wins with 2 of 2 votes"
     until(lambda: titles(flow)[-1] == closing, "the second poll to be over")
     assert not [title for title in titles(flow) if title.startswith("voted")]
-    # Its votes are not told one by one, and stand in the thread all the same.
+    # Its votes are not posted one by one, but the thread has them.
     assert counts(flow)["Soup and bread"] == "2 votes, wins"
 
 

@@ -1,4 +1,4 @@
-"""Clients that are slow on purpose do not slow down the others, on either server as it is deployed."""
+"""Clients that are slow on purpose do not slow down others, on both servers as they are deployed."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from tests.stack import PATIENCE, Stack, until
 pytestmark = pytest.mark.loop
 
 HEADS, DRIPS, READERS, IDLE = 200, 50, 50, 20
-# Where the slow clients of this machine call from: more than one address may have.
+# The addresses of the slow clients: together they have more connections than one address may have.
 SLOW = {"heads": "127.0.0.2", "bodies": "127.0.0.3", "readers": "127.0.0.4", "idle": "127.0.0.5"}
-ATTACK = 28.0  # seconds: longer than a head, a body without bytes or an unread answer may take
-P99 = 0.25  # seconds that a healthy client may wait for a page
+ATTACK = 28.0  # seconds: longer than the limits for a head, a body that sends nothing and an unread response
+P99 = 0.25  # seconds that a normal client may wait for a page
 LARGE_FILE = "/static/vendor/htmx.min.js"
-CSRF = "a" * 32  # in the form of a real one: with another the body would not be asked for
+CSRF = "a" * 32  # well-formed, since the body is not read otherwise
 DEMO = ("demo@example.com", "demo")
 
 
@@ -47,7 +47,7 @@ def ports(stack: Stack) -> tuple[int, int]:
 
 
 class SlowClients(contextlib.ExitStack):
-    """Half heads, bodies that arrive byte by byte, readers that do not read, and idle connections."""
+    """Incomplete heads, bodies that arrive byte by byte, clients that do not read, and idle connections."""
 
     def __init__(self, port: int, bodies: list[str]) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class SlowClients(contextlib.ExitStack):
             )
             self.dripping.append(self.send("bodies", head))
         for _ in range(READERS):
-            # Many times a file: more than what fits between server and reader.
+            # A file many times: more than the buffers between server and client hold.
             asked = f"GET {LARGE_FILE} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 200
             self.send("readers", asked, receive_buffer=4096)
         for _ in range(IDLE):
@@ -84,7 +84,7 @@ class SlowClients(contextlib.ExitStack):
 
 
 def connections(port: int) -> int:
-    """How many the server has with slow clients: established, as the kernel sees them."""
+    """The number of established connections of slow clients, from the kernel."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     slow = {socket.inet_aton(each)[::-1].hex().upper() for each in SLOW.values()}
     return sum(
@@ -94,7 +94,7 @@ def connections(port: int) -> int:
 
 
 def pages(address: str, until_done: threading.Event) -> list[float]:
-    """Seconds that each page took, one after the other over a connection that is kept."""
+    """Seconds for each page, one after the other on one connection."""
     parts, taken = urlsplit(address), []
     client = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
     while not until_done.is_set():
@@ -111,7 +111,7 @@ def pages(address: str, until_done: threading.Event) -> list[float]:
 
 @contextlib.contextmanager
 def measured(addresses: list[str]) -> Iterator[dict[str, list[float]]]:
-    """What healthy clients of all addresses wait for pages, while the block runs."""
+    """How long normal clients of all addresses wait for pages while the block runs."""
     done, taken = threading.Event(), {}
     threads = [threading.Thread(target=lambda each=each: taken.update({each: pages(each, done)})) for each in addresses]
     for thread in threads:
@@ -163,13 +163,13 @@ def test_slow_clients_block_nobody_and_are_closed_after_their_deadlines(
                 end="",
             )
     for address in addresses:
-        # What this machine takes without them is not theirs.
+        # Compared with the time that this machine takes without slow clients.
         assert p99(attacked[address]) < P99 + p99(alone[address]), address
 
 
 @contextlib.contextmanager
 def streams(stack: Stack) -> Iterator[tuple[Iterator[str], Iterator[str]]]:
-    """The lines of a stream of the streaming API, and of the stream of an open page."""
+    """The lines of a stream of the streaming API and of an open page's stream."""
     with requests.Session() as session:
         session.trust_env = False
         login = session.get(f"{stack.flowdock}/login", timeout=PATIENCE)
@@ -195,7 +195,7 @@ def say(stack: Stack, content: str) -> None:
 
 
 def test_slow_upload_within_the_limits_is_accepted_by_both(stack: Stack, hook: str) -> None:
-    """For 26 seconds, which is more than a body may take that brings next to nothing."""
+    """Upload for 26 seconds, which is more than the limit for a body that sends nothing."""
     secret = stack.manage(
         "shell",
         "-c",
@@ -274,7 +274,7 @@ def test_memory_of_large_bodies_with_a_wrong_signature_is_released(
 
 
 def memory(stack: Stack) -> int:
-    """Bytes of the bridge's processes."""
+    """Memory of the bridge's processes in bytes."""
     group = stack.processes["bridge"].pid
     found = 0
     for each in Path("/proc").glob("[0-9]*"):
@@ -285,7 +285,7 @@ def memory(stack: Stack) -> int:
 
 
 def test_killed_web_process_is_replaced(stack: Stack) -> None:
-    """Of the bridge: the process that answers is a child of the one that was started."""
+    """A web process of the bridge, a child of the process that was started."""
     parent = stack.processes["bridge"].pid
 
     def answering() -> set[int]:

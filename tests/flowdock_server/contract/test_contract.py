@@ -1,7 +1,7 @@
-"""Every call that /openapi.json describes, with what it allows and what it does not.
+"""All calls in /openapi.json, with valid and invalid parameters, by schemathesis.
 
-No answer is a fault of the server, and each is of a kind that is described. By schemathesis, which requirements-dev.txt
-brings; CONTRACT_EXAMPLES says how many examples each call is tried with.
+No response is a server error, and all responses are described. CONTRACT_EXAMPLES sets the number of examples for each
+call.
 """
 
 import base64
@@ -45,7 +45,7 @@ BY_SOURCES = ("/messages", "/activities", "/comments", "/sources")
 
 @pytest.fixture
 def description(world, settings):
-    """The description as it is served, and the server behind it in this process, with the test's own connection."""
+    """The served OpenAPI document, with the server in this process and the test's own connection."""
     settings.ALLOWED_HOSTS = ["localhost"]
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
@@ -56,7 +56,7 @@ def description(world, settings):
 
 @pytest.fixture
 def place(world, connect, client, settings) -> dict[str, object]:
-    """What is really there, by the names that it has in addresses."""
+    """Existing objects, by the names of path parameters."""
     settings.ALLOWED_HOSTS = ["testserver"]
     source, token = connect()
     state = activity()["thread"] | {"actions": []}
