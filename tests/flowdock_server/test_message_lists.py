@@ -173,7 +173,7 @@ def test_single_thread_is_the_same_as_in_the_list(ines, pull_requests):
 
 def test_list_takes_as_many_queries_for_any_length(ines, pull_requests, django_assert_num_queries):
     thread_id = ines.get(f"{MESSAGES}/1").json()["thread_id"]
-    # Queries: the personal token, the flow, and the list; also the thread for its messages, or chat threads for threads.
+    # Queries: the personal token, the flow, and the list; also a thread for its messages, or chat threads for threads.
     for path, queries in ((MESSAGES, 3), (THREADS, 4), (f"{THREADS}/{thread_id}/messages", 4)):
         for limit in (2, 24):
             with django_assert_num_queries(queries):
