@@ -57,7 +57,7 @@ def act(staff: Client, model: str, action: str, *rows: Integration | Delivery) -
     )
 
 
-def test_first_page_tells_how_things_flow(staff: Client, integration: Integration) -> None:
+def test_first_page_shows_an_overview(staff: Client, integration: Integration) -> None:
     delivery(integration)
     integration.problem = "Flowdock refuses its token"
     integration.save(update_fields=["problem"])
@@ -70,7 +70,7 @@ def test_first_page_tells_how_things_flow(staff: Client, integration: Integratio
 
 
 @pytest.mark.parametrize("model", LISTS)
-def test_lists_take_the_same_queries_however_long_they_are(
+def test_lists_take_the_same_queries_for_any_length(
     staff: Client, integration: Integration, model: str, django_assert_num_queries
 ) -> None:
     for number in range(20):
@@ -99,7 +99,7 @@ def test_lists_and_details_show_no_secret(staff: Client, integration: Integratio
         assert TOKEN not in page.content.decode()
 
 
-def test_a_payload_is_shown_as_text(staff: Client, integration: Integration) -> None:
+def test_payload_is_shown_as_text(staff: Client, integration: Integration) -> None:
     event = delivery(integration).event
 
     page = staff.get(reverse("admin:integrations_event_change", args=[event.pk])).content.decode()
@@ -108,7 +108,7 @@ def test_a_payload_is_shown_as_text(staff: Client, integration: Integration) -> 
     assert "<script>alert(1)" not in page
 
 
-def test_nothing_can_be_added_rewritten_or_deleted_by_hand(staff: Client, integration: Integration) -> None:
+def test_nothing_can_be_added_edited_or_deleted(staff: Client, integration: Integration) -> None:
     change = reverse("admin:integrations_integration_change", args=[integration.pk])
 
     staff.post(change, {"name": "another name"})
@@ -119,7 +119,9 @@ def test_nothing_can_be_added_rewritten_or_deleted_by_hand(staff: Client, integr
     assert staff.get(reverse("admin:integrations_integration_delete", args=[integration.pk])).status_code == 403
 
 
-def test_failed_deliveries_are_retried_and_the_audit_log_says_by_whom(staff: Client, integration: Integration) -> None:
+def test_failed_deliveries_can_be_retried_and_the_audit_log_names_the_user(
+    staff: Client, integration: Integration
+) -> None:
     failed = delivery(integration, state="failed", reason="title is missing", next_attempt_at=None)
 
     act(staff, "delivery", "retry", failed)
@@ -131,7 +133,7 @@ def test_failed_deliveries_are_retried_and_the_audit_log_says_by_whom(staff: Cli
     assert (entry.user.username, entry.object_id) == ("staff", str(failed.pk))
 
 
-def test_a_delivery_that_is_deleted_while_it_is_retried_is_left_out(staff: Client, integration: Integration) -> None:
+def test_delivery_deleted_during_a_retry_is_skipped(staff: Client, integration: Integration) -> None:
     failed = delivery(integration, state="failed", next_attempt_at=None)
     deleted = []
 
@@ -159,7 +161,7 @@ def test_delivered_and_filtered_deliveries_are_not_sent_again(staff: Client, int
     assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered", "filtered"}
 
 
-def test_waiting_deliveries_are_dropped(staff: Client, integration: Integration) -> None:
+def test_waiting_deliveries_can_be_dropped(staff: Client, integration: Integration) -> None:
     waiting = delivery(integration)
 
     act(staff, "delivery", "drop", waiting)
@@ -168,7 +170,7 @@ def test_waiting_deliveries_are_dropped(staff: Client, integration: Integration)
     assert (waiting.state, waiting.reason) == ("dropped", "dropped by staff")
 
 
-def test_an_integration_is_paused_and_resumed(staff: Client, integration: Integration) -> None:
+def test_integration_can_be_paused_and_resumed(staff: Client, integration: Integration) -> None:
     act(staff, "integration", "pause", integration)
     integration.refresh_from_db()
     assert integration.state == Integration.State.PAUSED
@@ -180,7 +182,7 @@ def test_an_integration_is_paused_and_resumed(staff: Client, integration: Integr
 
 
 @pytest.mark.parametrize("state", Integration.State.values)
-def test_integrations_are_filtered_by_the_state_they_show(staff: Client, integration: Integration, state: str) -> None:
+def test_integrations_can_be_filtered_by_state(staff: Client, integration: Integration, state: str) -> None:
     now = timezone.now()
     columns = {
         "connecting": {"flow_token": ""},
@@ -205,13 +207,13 @@ def test_integrations_are_filtered_by_the_state_they_show(staff: Client, integra
 
 
 @pytest.mark.parametrize("model", LISTS)
-def test_people_who_are_not_staff_see_no_list(client: Client, model: str) -> None:
+def test_people_who_are_not_staff_have_no_access(client: Client, model: str) -> None:
     client.force_login(get_user_model().objects.create_user("ines"), backend="integrations.passwords.PasswordBackend")
 
     assert client.get(reverse(f"admin:integrations_{model}_changelist")).status_code == 302
 
 
-def test_an_own_app_s_origin_has_no_hook_to_show(staff: Client, integration: Integration) -> None:
+def test_own_app_origin_shows_no_webhook_address(staff: Client, integration: Integration) -> None:
     own = Origin.objects.create(service="polls", name="All polls")
 
     for origin, is_shown in ((integration.origin, True), (own, False)):

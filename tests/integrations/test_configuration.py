@@ -31,14 +31,14 @@ def test_every_variable_of_the_flowdock_server_is_documented() -> None:
     assert read_by("flowdock_server/settings.py") - shared == documented("The bundled Flowdock server")
 
 
-def test_no_variable_stands_twice_in_one_table() -> None:
+def test_no_variable_is_documented_twice_in_one_table() -> None:
     for section in (ROOT / "docs" / "configuration.md").read_text().split("\n## "):
         rows = re.findall(r"^\| (`[^|]+`) \|", section, re.MULTILINE)
         assert sorted(rows) == sorted(set(rows))
 
 
 @pytest.mark.parametrize("secret", ["SECRET_KEY", "FIELD_KEYS"])
-def test_a_missing_secret_stops_the_start_with_a_sentence_that_says_what_to_do(secret: str, tmp_path: Path) -> None:
+def test_missing_secret_stops_the_start_and_says_what_to_do(secret: str, tmp_path: Path) -> None:
     environment = {"SECRET_KEY": "x", "FIELD_KEYS": "x", "DATA_DIR": str(tmp_path), "PATH": ""} | {secret: ""}
 
     started = subprocess.run(
@@ -49,7 +49,7 @@ def test_a_missing_secret_stops_the_start_with_a_sentence_that_says_what_to_do(s
     assert f"{secret} is not set. `make run` writes one to .env" in started.stderr
 
 
-def test_the_documented_lines_of_cron_work_from_anywhere_and_print_nothing_while_all_is_well(tmp_path: Path) -> None:
+def test_documented_cron_lines_work_from_any_folder_and_print_nothing(tmp_path: Path) -> None:
     crontab = (ROOT / "docs" / "deploying.md").read_text().split("## Cron instead of a worker")[1].split("```")[1]
     commands = [line.split(maxsplit=5)[5] for line in crontab.strip().splitlines()]
     environment = {

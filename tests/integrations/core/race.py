@@ -69,7 +69,7 @@ def main(what: str, *titles: str) -> object:
                     "id": delivery.pk,
                     "state": delivery.state,
                     "thread_id": delivery.thread_id,
-                    "in_line": delivery.next_attempt_at is not None,
+                    "is_scheduled": delivery.next_attempt_at is not None,
                     "took": (delivery.delivered_at - delivery.created_at).total_seconds()
                     if delivery.delivered_at
                     else None,

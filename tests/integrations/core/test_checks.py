@@ -11,7 +11,7 @@ def found(*, deploy: bool = False) -> set[str]:
     return {message.id for message in run_checks(include_deployment_checks=deploy) if message.id.startswith("integr")}
 
 
-def test_settings_that_are_right_are_not_complained_about():
+def test_valid_settings_pass_the_checks():
     assert found() == set()
 
 
@@ -27,13 +27,13 @@ def test_settings_that_are_right_are_not_complained_about():
         ("FLOWDOCK_CLIENT_SECRET", "", "integrations.W001"),
     ],
 )
-def test_a_setting_that_is_wrong_is_named(settings, name, value, finding):
+def test_invalid_setting_is_named(settings, name, value, finding):
     setattr(settings, name, value)
 
     assert found() == {finding}
 
 
-def test_a_wrong_key_is_told_by_its_place_and_not_shown(settings):
+def test_invalid_key_is_named_by_its_position_and_not_shown(settings):
     settings.FIELD_KEYS = [*settings.FIELD_KEYS, "a-key-with-a-typing-error"]
 
     (message,) = [each for each in run_checks() if each.id == "integrations.E001"]
@@ -42,7 +42,7 @@ def test_a_wrong_key_is_told_by_its_place_and_not_shown(settings):
     assert "typing" not in str(message)
 
 
-def test_addresses_in_clear_are_for_development_only(db, settings):
+def test_unencrypted_addresses_are_for_development_only(db, settings):
     settings.BRIDGE_URL = "http://bridge.example"
 
     assert "integrations.W002" not in found()
@@ -67,7 +67,7 @@ def of_secrets() -> dict[str, str]:
     }
 
 
-def test_deployment_check_passes_while_the_first_key_opens_all_secrets(integration):
+def test_deployment_check_passes_if_the_first_key_decrypts_all_secrets(integration):
     assert of_secrets() == {}
 
 
@@ -77,7 +77,7 @@ def test_deployment_check_counts_the_secrets_that_need_an_older_key(integration,
     assert of_secrets() == {"integrations.I001": "Only an older key of FIELD_KEYS decrypts 2 of 2 stored secrets."}
 
 
-def test_deployment_check_fails_where_no_key_opens_a_secret(integration, rotated):
+def test_deployment_check_fails_if_a_secret_cannot_be_decrypted(integration, rotated):
     rotated(drop=True)
 
     assert set(of_secrets()) == {"integrations.E006"}

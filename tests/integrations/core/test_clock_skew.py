@@ -29,7 +29,7 @@ def is_delivered(bridge: Bridge) -> bool:
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, TEN_MINUTES), (-TEN_MINUTES, 0)])
-def test_a_worker_whose_clock_is_ahead_takes_nothing_that_another_has_leased(
+def test_worker_with_a_fast_clock_does_not_take_leased_deliveries(
     bridge: Bridge, receiver: type[Receiver], first: int, second: int
 ) -> None:
     receiver.gate.clear()
@@ -47,9 +47,7 @@ def test_a_worker_whose_clock_is_ahead_takes_nothing_that_another_has_leased(
     assert [message["title"] for message in receiver.got] == ["leased", "free"]
 
 
-def test_what_a_worker_leased_and_left_does_not_wait_as_long_as_its_clock_was_ahead(
-    bridge: Bridge, receiver: type[Receiver]
-) -> None:
+def test_lease_of_a_killed_worker_with_a_fast_clock_ends_in_time(bridge: Bridge, receiver: type[Receiver]) -> None:
     receiver.gate.clear()
     worker = bridge.start_worker(clock=TEN_MINUTES)
     bridge.race("post", "a")
@@ -63,7 +61,7 @@ def test_what_a_worker_leased_and_left_does_not_wait_as_long_as_its_clock_was_ah
     until(lambda: is_delivered(bridge), "the delivery after the lease")
 
 
-def test_what_a_machine_whose_clock_is_ahead_accepts_is_posted_at_once(
+def test_event_accepted_by_a_machine_with_a_fast_clock_is_posted_at_once(
     bridge: Bridge, receiver: type[Receiver]
 ) -> None:
     bridge.start_worker()

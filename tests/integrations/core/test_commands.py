@@ -58,7 +58,7 @@ def answer_sources(flowdock, status: int = 200, **source) -> None:
 # post_activity
 
 
-def test_an_activity_from_options_reaches_the_flow(integration, flowdock):
+def test_activity_given_in_options_is_posted(integration, flowdock):
     pk = run(
         "post_activity", str(integration.pk), title="deployed <1>", thread_title="Live", status="up", color="green"
     )
@@ -70,7 +70,7 @@ def test_an_activity_from_options_reaches_the_flow(integration, flowdock):
     assert Delivery.objects.get(pk=int(pk)).state == "delivered"
 
 
-def test_an_activity_from_standard_input_reaches_only_the_integration_it_is_for(connect, integration, flowdock, stdin):
+def test_activity_from_standard_input_is_posted_to_its_integration_only(connect, integration, flowdock, stdin):
     connect(origin=integration.origin)
     stdin(json.dumps(ACTIVITY))
 
@@ -81,7 +81,7 @@ def test_an_activity_from_standard_input_reaches_only_the_integration_it_is_for(
     assert (message["flow_token"], message["thread_id"]) == (integration.flow_token, "deploy:42")
 
 
-def test_an_activity_with_a_known_idempotency_key_is_not_posted_again(integration):
+def test_activity_with_a_known_idempotency_key_is_not_posted_again(integration):
     first = run("post_activity", str(integration.pk), title="deployed", idempotency_key="build-7")
     again = run("post_activity", str(integration.pk), title="deployed", idempotency_key="build-7")
 
@@ -90,7 +90,7 @@ def test_an_activity_with_a_known_idempotency_key_is_not_posted_again(integratio
 
 
 @pytest.mark.parametrize("text", ["", "[]", "5", "{", "{}", '{"title": 3}', json.dumps(ACTIVITY | {"colour": "red"})])
-def test_what_is_no_activity_is_refused_with_a_sentence(integration, stdin, text):
+def test_post_activity_explains_an_invalid_activity(integration, stdin, text):
     stdin(text)
 
     said = run("post_activity", str(integration.pk), code=2)
@@ -99,25 +99,25 @@ def test_what_is_no_activity_is_refused_with_a_sentence(integration, stdin, text
     assert not Event.objects.exists()
 
 
-def test_there_is_no_such_integration(db):
+def test_post_activity_explains_an_unknown_integration(db):
     assert "No connected integration has the number 99" in run("post_activity", "99", title="x", code=1)
 
 
-def test_a_dry_run_prints_the_activity_and_keeps_nothing(integration):
+def test_post_activity_dry_run_prints_the_activity_and_stores_nothing(integration):
     printed = run("post_activity", str(integration.pk), title="deployed", dry_run=True)
 
     assert json.loads(printed)["title"] == "deployed"
     assert not Event.objects.exists()
 
 
-def test_waiting_in_vain_ends_with_a_code_of_its_own(integration):
+def test_post_activity_has_its_own_exit_code_for_a_timeout(integration):
     assert "Still waiting" in run("post_activity", str(integration.pk), title="deployed", wait=0.2, code=3)
 
 
 # connect
 
 
-def test_connect_prints_a_hook_that_works(db, flowdock, send):
+def test_connect_prints_a_working_webhook_address(db, flowdock, send):
     answer_sources(flowdock)
 
     printed = json.loads(run("connect", "github", "octo/hello", flow_token="f" * 32, as_json=True))
@@ -129,7 +129,7 @@ def test_connect_prints_a_hook_that_works(db, flowdock, send):
     assert send(integration.origin, issue()).status_code == 202
 
 
-def test_connect_reads_the_token_from_standard_input_and_prints_for_people(db, flowdock, stdin):
+def test_connect_reads_the_token_from_standard_input(db, flowdock, stdin):
     answer_sources(flowdock)
     stdin(f"{'f' * 32}\n")
 
@@ -142,7 +142,7 @@ def test_connect_reads_the_token_from_standard_input_and_prints_for_people(db, f
     assert integration.flow_token not in printed
 
 
-def test_connecting_again_prints_the_same_hook(db, flowdock):
+def test_connecting_again_prints_the_same_webhook_address(db, flowdock):
     answer_sources(flowdock)
     first = json.loads(run("connect", "github", "octo/hello", flow_token="f", as_json=True))
     again = json.loads(run("connect", "github", "octo/hello", flow_token="f", as_json=True))
@@ -151,7 +151,7 @@ def test_connecting_again_prints_the_same_hook(db, flowdock):
     assert first == again
 
 
-def test_a_second_flow_shares_the_hook(db, flowdock):
+def test_connect_uses_the_same_webhook_for_a_second_flow(db, flowdock):
     answer_sources(flowdock)
     first = json.loads(run("connect", "github", "octo/hello", flow_token="f", as_json=True))
     answer_sources(flowdock, id=52)
@@ -162,7 +162,7 @@ def test_a_second_flow_shares_the_hook(db, flowdock):
 
 
 @pytest.mark.parametrize(("is_staff", "is_shared"), [(False, False), (True, True)])
-def test_a_hook_whose_secret_a_member_of_a_flow_replaced_is_not_used_for_a_second_flow(
+def test_connect_does_not_reuse_an_origin_whose_secret_a_member_replaced(
     db, flowdock, django_user_model, is_staff, is_shared
 ):
     answer_sources(flowdock)
@@ -176,7 +176,7 @@ def test_a_hook_whose_secret_a_member_of_a_flow_replaced_is_not_used_for_a_secon
     assert (second["secret"] == Origin.objects.order_by("pk")[0].secret) is is_shared
 
 
-def test_the_token_of_another_origin_is_not_taken(db, flowdock):
+def test_connect_refuses_the_token_of_another_origin(db, flowdock):
     answer_sources(flowdock)
     run("connect", "github", "octo/hello", flow_token="f")
 
@@ -185,21 +185,21 @@ def test_the_token_of_another_origin_is_not_taken(db, flowdock):
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, 1), (410, 1), (503, 3)])
-def test_without_flowdocks_consent_nothing_is_made(db, flowdock, status, code):
+def test_connect_creates_nothing_if_flowdock_refuses_the_token(db, flowdock, status, code):
     answer_sources(flowdock, status)
 
     assert "fffff" not in run("connect", "github", "octo/hello", flow_token="f" * 32, code=code)
     assert not Origin.objects.exists()
 
 
-def test_connect_says_what_is_wrong_with_its_arguments(db, flowdock, stdin):
+def test_connect_explains_wrong_arguments(db, flowdock, stdin):
     stdin("")
     assert "No flow token" in run("connect", "github", "octo/hello", code=2)
     assert "are: everything" in run("connect", "github", "octo/hello", flow_token="f", filters="none", code=2)
     assert run("connect", "github", "no repository", flow_token="f", code=2)
 
 
-def test_connect_begins_with_the_chosen_filters(db, flowdock):
+def test_connect_stores_the_chosen_filters(db, flowdock):
     answer_sources(flowdock)
 
     run("connect", "github", "octo/hello", flow_token="f", filters="releases")
@@ -207,7 +207,7 @@ def test_connect_begins_with_the_chosen_filters(db, flowdock):
     assert "release.published" in Integration.objects.get().filters["events"]["any_of"]
 
 
-def test_connect_knows_own_apps_which_need_no_hook(db, flowdock):
+def test_connect_needs_no_webhook_for_own_apps(db, flowdock):
     answer_sources(flowdock, name="Rye")
     with offered():
         printed = json.loads(run("connect", "bakery", "rye", flow_token="token-1", as_json=True))
@@ -220,7 +220,7 @@ def test_connect_knows_own_apps_which_need_no_hook(db, flowdock):
     assert "Bakery does not send any" in refused
 
 
-def test_a_dry_run_of_connect_asks_and_makes_nothing(db, flowdock):
+def test_connect_dry_run_checks_the_token_and_creates_nothing(db, flowdock):
     answer_sources(flowdock)
 
     assert "source 51" in run("connect", "github", "octo/hello", flow_token="f", dry_run=True)
@@ -230,7 +230,7 @@ def test_a_dry_run_of_connect_asks_and_makes_nothing(db, flowdock):
 # check_integrations
 
 
-def test_a_source_that_was_removed_ends_its_integration(integration, flowdock):
+def test_check_ends_an_integration_whose_source_was_removed(integration, flowdock):
     answer_sources(flowdock, 410)
 
     assert "removed in Flowdock" in run("check_integrations", dry_run=True)
@@ -242,7 +242,7 @@ def test_a_source_that_was_removed_ends_its_integration(integration, flowdock):
     assert integration.removed_at
 
 
-def test_a_refused_token_is_shown_and_cleared_when_it_is_taken_again(send, integration, flowdock):
+def test_refused_token_is_reported_and_cleared_once_it_is_accepted(send, integration, flowdock):
     send(integration.origin, issue())
     answer_sources(flowdock, 401)
     run("check_integrations", code=1)
@@ -260,7 +260,7 @@ def test_a_refused_token_is_shown_and_cleared_when_it_is_taken_again(send, integ
     assert len(flowdock.posts) == 1
 
 
-def test_a_token_that_no_key_opens_is_found_and_well_again_with_its_key(send, integration, flowdock, settings):
+def test_check_reports_an_undecipherable_token_until_its_key_is_back(send, integration, flowdock, settings):
     send(integration.origin, issue())
     keys, settings.FIELD_KEYS = settings.FIELD_KEYS, [Fernet.generate_key().decode()]
 
@@ -276,7 +276,7 @@ def test_a_token_that_no_key_opens_is_found_and_well_again_with_its_key(send, in
     assert len(flowdock.posts) == 1
 
 
-def test_flowdock_being_away_changes_nothing(integration, flowdock):
+def test_check_changes_nothing_while_flowdock_does_not_respond(integration, flowdock):
     flowdock.mock.add("GET", f"{API}/sources", body=requests.ConnectionError())
 
     run("check_integrations", code=3)
@@ -285,7 +285,7 @@ def test_flowdock_being_away_changes_nothing(integration, flowdock):
     assert integration.problem == ""
 
 
-def test_a_set_up_that_was_never_finished_is_cleared_away(connect, flowdock):
+def test_unfinished_set_up_is_deleted(connect, flowdock):
     connect(flow_token="", flowdock_id=None, created_at=timezone.now() - dt.timedelta(minutes=11))
     young = connect("octo/young", flow_token="", flowdock_id=None)
 
@@ -293,7 +293,7 @@ def test_a_set_up_that_was_never_finished_is_cleared_away(connect, flowdock):
     assert list(Integration.objects.all()) == [young]
 
 
-def test_the_source_of_a_pasted_token_becomes_known(connect, flowdock):
+def test_check_stores_the_source_of_a_pasted_token(connect, flowdock):
     integration = connect(flowdock_id=None)
     answer_sources(flowdock)
 
@@ -313,7 +313,7 @@ def test_every_integration_is_checked(connect, flowdock, monkeypatch):
 
 
 @pytest.mark.parametrize("answer", [{"status": 429}, {"status": 500}, {"body": requests.ConnectionError()}])
-def test_an_integration_that_flowdock_cannot_answer_about_does_not_end_the_round(connect, flowdock, answer):
+def test_check_goes_on_after_an_integration_that_flowdock_cannot_answer_about(connect, flowdock, answer):
     for number in range(8):
         connect(f"octo/{number}", flow_token=f"token-{number}")
     source = [{"id": 51, "name": "octo", "url": f"{API}/flows/acme/main/sources/51"}]
@@ -329,7 +329,7 @@ def test_an_integration_that_flowdock_cannot_answer_about_does_not_end_the_round
     assert Integration.objects.get(name="octo/7").removed_at
 
 
-def test_the_round_ends_where_nobody_answers_about_several_integrations(connect, flowdock):
+def test_check_ends_after_several_integrations_without_an_answer(connect, flowdock):
     for number in range(20):
         connect(f"octo/{number}")
     flowdock.mock.get(f"{API}/sources", body=requests.ConnectionError())
@@ -339,7 +339,7 @@ def test_the_round_ends_where_nobody_answers_about_several_integrations(connect,
     assert len(flowdock.mock.calls) == 5
 
 
-def test_a_limit_for_everybody_does_not_end_the_round_either(connect, flowdock):
+def test_check_goes_on_while_flowdock_limits_the_rate(connect, flowdock):
     for number in range(20):
         connect(f"octo/{number}")
     flowdock.mock.get(f"{API}/sources", status=429)
@@ -349,7 +349,7 @@ def test_a_limit_for_everybody_does_not_end_the_round_either(connect, flowdock):
 
 
 @pytest.mark.parametrize("command", ["deliver_activities", "check_integrations", "prune_events"])
-def test_what_cron_runs_prints_nothing_while_all_is_well(send, integration, flowdock, pass_time, settings, command):
+def test_cron_commands_print_nothing_if_all_is_well(send, integration, flowdock, pass_time, settings, command):
     send(integration.origin, issue(1))
     answer_sources(flowdock)
     if command == "prune_events":
@@ -362,7 +362,7 @@ def test_what_cron_runs_prints_nothing_while_all_is_well(send, integration, flow
 # prune_events
 
 
-def test_a_delivery_that_is_retried_while_pruning_looks_at_it_is_kept(send, integration, flowdock, pass_time, settings):
+def test_delivery_that_is_retried_during_pruning_is_kept(send, integration, flowdock, pass_time, settings):
     send(integration.origin, issue(1))
     flowdock.fail(422)
     call_command("deliver_activities")
@@ -385,7 +385,7 @@ def test_a_delivery_that_is_retried_while_pruning_looks_at_it_is_kept(send, inte
     assert Event.objects.exists()
 
 
-def test_events_past_their_time_go_and_those_that_still_wait_stay(send, integration, flowdock, pass_time, settings):
+def test_expired_events_are_deleted_unless_they_still_wait(send, integration, flowdock, pass_time, settings):
     send(integration.origin, issue(1))
     call_command("deliver_activities")
     send(integration.origin, issue(2))
@@ -400,7 +400,7 @@ def test_events_past_their_time_go_and_those_that_still_wait_stay(send, integrat
     assert Delivery.objects.count() == 2
 
 
-def test_pruning_goes_through_all_batches(send, integration, pass_time, settings, monkeypatch):
+def test_pruning_deletes_all_batches(send, integration, pass_time, settings, monkeypatch):
     monkeypatch.setattr("integrations.retention.BATCH", 2)
     for _ in range(5):
         send(integration.origin, issue(), kind="ping")
@@ -433,7 +433,7 @@ def write(folder, **payloads) -> None:
         (folder / f"{name.replace('__', '.').replace('_', '-', 1)}.json").write_text(json.dumps(payload))
 
 
-def test_replay_sends_a_folder_in_order_and_tells_what_came_out(integration, flowdock, bridge, tmp_path):
+def test_replay_sends_a_folder_in_order_and_prints_the_results(integration, flowdock, bridge, tmp_path):
     integration.filters = {"events": {"none_of": ["issues.closed"]}}
     integration.save()
     write(
@@ -453,7 +453,7 @@ def test_replay_sends_a_folder_in_order_and_tells_what_came_out(integration, flo
     ]  # fmt: skip
 
 
-def test_replay_sends_anew_each_time_and_finds_the_hook_by_integration(integration, flowdock, bridge, tmp_path):
+def test_replay_sends_again_each_time_and_finds_the_webhook_by_integration(integration, flowdock, bridge, tmp_path):
     write(tmp_path, **{"01_issues__opened": issue(7)})
 
     run("replay", str(integration.pk), str(tmp_path))
@@ -462,7 +462,7 @@ def test_replay_sends_anew_each_time_and_finds_the_hook_by_integration(integrati
     assert len(flowdock.posts) == 2
 
 
-def test_replay_sends_the_headers_that_an_index_gives(integration, flowdock, bridge, tmp_path):
+def test_replay_sends_the_headers_of_the_index(integration, flowdock, bridge, tmp_path):
     (tmp_path / "first.json").write_text(json.dumps(issue(7)))
     index = {
         "common_headers": {"X-GitHub-Delivery": "one-for-all", "X-Hub-Signature-256": "sha256=<to be computed>"},
@@ -476,7 +476,7 @@ def test_replay_sends_the_headers_that_an_index_gives(integration, flowdock, bri
     assert Event.objects.get().request_id != "one-for-all"
 
 
-def test_replay_tells_what_was_refused_and_fails(integration, flowdock, bridge, tmp_path):
+def test_replay_prints_what_was_refused_and_fails(integration, flowdock, bridge, tmp_path):
     write(tmp_path, **{"01_issues__opened": {"action": "opened"}, "02_issues__opened": issue(7)})
 
     told = run("replay", integration.origin.hook_id, str(tmp_path), code=1)
@@ -486,14 +486,14 @@ def test_replay_tells_what_was_refused_and_fails(integration, flowdock, bridge, 
     assert "400" in told
 
 
-def test_replay_of_what_flowdock_refuses_fails(integration, flowdock, bridge, tmp_path):
+def test_replay_fails_if_flowdock_refuses_activities(integration, flowdock, bridge, tmp_path):
     flowdock.fail(422)
     write(tmp_path, **{"01_issues__opened": issue(7)})
 
     assert "1 failed" in run("replay", integration.origin.hook_id, str(tmp_path), code=1)
 
 
-def test_replay_gives_up_where_nothing_moves(integration, flowdock, bridge, tmp_path, monkeypatch):
+def test_replay_stops_waiting_if_nothing_is_delivered(integration, flowdock, bridge, tmp_path, monkeypatch):
     monkeypatch.setattr("integrations.management.commands.replay.PATIENCE", 0.2)
     flowdock.by_thread["issue:7"] = (500, {}, "{}")
     write(tmp_path, **{"01_issues__opened": issue(7)})
@@ -503,19 +503,19 @@ def test_replay_gives_up_where_nothing_moves(integration, flowdock, bridge, tmp_
     assert "Flowdock answered 500" in told
 
 
-def test_replay_without_hook_or_payloads_says_so(integration, tmp_path):
+def test_replay_explains_a_missing_webhook_or_folder(integration, tmp_path):
     assert "no webhook" in run("replay", "aaaa-bbbb-cccc", str(tmp_path), code=4)
     assert "No payloads" in run("replay", integration.origin.hook_id, str(tmp_path), code=2)
 
 
-def test_replay_sends_nothing_to_a_hook_whose_integration_was_removed(integration, flowdock, tmp_path):
+def test_replay_sends_nothing_for_a_removed_integration(integration, flowdock, tmp_path):
     write(tmp_path, **{"01_issues__opened": issue(7)})
     integration.remove()
 
     assert "no longer connected to a flow" in run("replay", integration.origin.hook_id, str(tmp_path), code=4)
 
 
-def test_replay_stops_where_the_integration_ends_on_the_way(integration, flowdock, bridge, tmp_path):
+def test_replay_stops_if_the_integration_ends_meanwhile(integration, flowdock, bridge, tmp_path):
     flowdock.fail(410)
     write(tmp_path, **{f"0{number}_issues__opened": issue(number) for number in (1, 2, 3)})
 
@@ -523,7 +523,7 @@ def test_replay_stops_where_the_integration_ends_on_the_way(integration, flowdoc
     assert Event.objects.count() == 1
 
 
-def test_replay_lists_what_it_would_send(integration, tmp_path):
+def test_replay_dry_run_lists_what_it_would_send(integration, tmp_path):
     write(tmp_path, **{"01_issues__opened": issue(7)})
 
     assert "01-issues.opened.json" in run("replay", integration.origin.hook_id, str(tmp_path), dry_run=True)
@@ -540,7 +540,7 @@ def new_key(settings) -> str:
     return key
 
 
-def test_after_reencryption_the_new_key_alone_opens_every_secret(connect, new_key, settings):
+def test_reencrypted_secrets_need_the_new_key_only(connect, new_key, settings):
     old_keys = settings.FIELD_KEYS[1:]
     settings.FIELD_KEYS = old_keys
     integration = connect()
@@ -558,7 +558,7 @@ def test_after_reencryption_the_new_key_alone_opens_every_secret(connect, new_ke
     assert run("reencrypt_secrets") == "0 of 4 secrets encrypted again\n"
 
 
-def test_reencryption_that_was_stopped_goes_on_with_what_is_left(connect, settings, monkeypatch):
+def test_stopped_reencryption_can_be_continued(connect, settings, monkeypatch):
     monkeypatch.setattr("integrations.encryption.BATCH", 2)
     for number in range(5):
         connect(f"octo/{number}")
@@ -571,7 +571,7 @@ def test_reencryption_that_was_stopped_goes_on_with_what_is_left(connect, settin
     assert run("reencrypt_secrets") == "8 of 10 secrets encrypted again\n"
 
 
-def test_secrets_that_no_key_opens_are_named_and_left_as_they_are(connect, settings):
+def test_reencryption_names_undecipherable_secrets_and_keeps_them(connect, settings):
     lost = connect("octo/lost")
     kept = settings.FIELD_KEYS
     settings.FIELD_KEYS = [Fernet.generate_key().decode()]
@@ -586,7 +586,7 @@ def test_secrets_that_no_key_opens_are_named_and_left_as_they_are(connect, setti
     assert Integration.objects.get(pk=lost.pk).flow_token == lost.flow_token
 
 
-def test_a_secret_that_is_replaced_during_reencryption_keeps_its_new_value(integration, settings):
+def test_secret_replaced_during_reencryption_keeps_its_new_value(integration, settings):
     settings.FIELD_KEYS = [Fernet.generate_key().decode(), *settings.FIELD_KEYS]
     (secret,) = [each for each in next(encryption._batches()) if each.model is Origin]
     integration.origin.rotate_secret()

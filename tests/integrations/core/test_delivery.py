@@ -43,7 +43,7 @@ def seconds_until_due(delivery: Delivery) -> float:
     return wait.total_seconds()
 
 
-def test_what_was_accepted_is_posted(send, integration, flowdock):
+def test_accepted_event_is_posted(send, integration, flowdock):
     send(integration.origin, issue(7))
 
     deliver()
@@ -59,7 +59,7 @@ def test_what_was_accepted_is_posted(send, integration, flowdock):
     assert [(entry["status"], entry["outcome"]) for entry in delivery.attempts] == [(201, "posted")]
 
 
-def test_nothing_is_posted_twice(send, integration, flowdock):
+def test_delivered_activity_is_not_posted_again(send, integration, flowdock):
     send(integration.origin, issue())
 
     deliver()
@@ -68,7 +68,7 @@ def test_nothing_is_posted_twice(send, integration, flowdock):
     assert len(flowdock.tries) == 1
 
 
-def test_a_thread_arrives_in_the_order_of_its_events(send, connect, flowdock):
+def test_thread_is_posted_in_the_order_of_its_events(send, connect, flowdock):
     integrations = [connect(f"octo/{name}") for name in "abc"]
     for number in range(60):
         send(integrations[number % 3].origin, issue(number % 2, title=str(number)))
@@ -86,7 +86,7 @@ def test_a_thread_arrives_in_the_order_of_its_events(send, connect, flowdock):
     assert len(flowdock.posts) == 60
 
 
-def test_a_long_thread_is_posted_whole(send, integration, flowdock):
+def test_long_thread_is_posted_completely(send, integration, flowdock):
     for number in range(45):
         send(integration.origin, issue(1, title=str(number)))
 
@@ -95,7 +95,7 @@ def test_a_long_thread_is_posted_whole(send, integration, flowdock):
     assert flowdock.titles == [str(number) for number in range(45)]
 
 
-def test_a_server_error_holds_back_its_own_thread_only(send, integration, flowdock, log):
+def test_server_error_delays_only_its_thread(send, integration, flowdock, log):
     for number in (1, 1, 2):
         send(integration.origin, issue(number))
     flowdock.by_thread["issue:1"] = (500, {}, "{}")
@@ -108,7 +108,7 @@ def test_a_server_error_holds_back_its_own_thread_only(send, integration, flowdo
     assert first.reason == "Flowdock answered 500"
 
 
-def test_what_was_put_off_goes_first_when_its_time_has_come(send, integration, flowdock, pass_time):
+def test_postponed_delivery_is_posted_before_the_rest_of_its_thread(send, integration, flowdock, pass_time):
     for title in "abc":
         send(integration.origin, issue(1, title=title))
     flowdock.fail(503)
@@ -123,9 +123,7 @@ def test_what_was_put_off_goes_first_when_its_time_has_come(send, integration, f
     assert first["uuid"] == again["uuid"]
 
 
-def test_one_in_the_middle_of_a_hand_that_fails_is_put_off_with_those_behind_it(
-    send, integration, flowdock, pass_time, log
-):
+def test_failure_in_the_middle_of_a_claim_postpones_the_rest_of_the_thread(send, integration, flowdock, pass_time, log):
     for title in "abcd":
         send(integration.origin, issue(1, title=title))
     flowdock.answers += [(201, {}, "{}"), (500, {}, "{}")]
@@ -140,7 +138,7 @@ def test_one_in_the_middle_of_a_hand_that_fails_is_put_off_with_those_behind_it(
     assert flowdock.titles == ["a", "b", "c", "d"]
 
 
-def test_waiting_grows_with_each_attempt_up_to_a_quarter_of_an_hour(send, integration, flowdock, pass_time):
+def test_backoff_grows_with_each_attempt_up_to_fifteen_minutes(send, integration, flowdock, pass_time):
     send(integration.origin, issue())
     flowdock.by_thread["issue:7"] = (500, {}, "{}")
     delivery = Delivery.objects.get()
@@ -157,7 +155,7 @@ def test_waiting_grows_with_each_attempt_up_to_a_quarter_of_an_hour(send, integr
 
 
 @pytest.mark.parametrize("as_date", [False, True])
-def test_flowdock_says_when_to_come_again(send, integration, flowdock, as_date):
+def test_retry_after_is_respected(send, integration, flowdock, as_date):
     send(integration.origin, issue())
     date = format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=120), usegmt=True)
     flowdock.fail(429, Retry_After=date if as_date else "120")
@@ -170,7 +168,7 @@ def test_flowdock_says_when_to_come_again(send, integration, flowdock, as_date):
     assert delivery.attempts[0]["status"] == 429
 
 
-def test_a_wish_to_wait_for_years_is_not_granted(send, integration, flowdock):
+def test_retry_after_of_years_is_limited(send, integration, flowdock):
     send(integration.origin, issue())
     flowdock.fail(503, Retry_After="999999999")
 
@@ -180,7 +178,7 @@ def test_a_wish_to_wait_for_years_is_not_granted(send, integration, flowdock):
 
 
 @pytest.mark.parametrize("error", [requests.ConnectionError("token-1"), requests.Timeout("token-1")])
-def test_no_answer_is_put_off_and_tells_no_token(send, integration, flowdock, error):
+def test_message_without_an_answer_is_retried_and_shows_no_token(send, integration, flowdock, error):
     send(integration.origin, issue())
     flowdock.mock.replace("POST", f"{API}/activities", body=error)
 
@@ -193,9 +191,7 @@ def test_no_answer_is_put_off_and_tells_no_token(send, integration, flowdock, er
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_a_message_that_is_refused_fails_with_the_reason_and_its_thread_goes_on(
-    send, integration, flowdock, status, log
-):
+def test_refused_message_fails_with_the_reason_and_its_thread_continues(send, integration, flowdock, status, log):
     send(integration.origin, issue(1))
     send(integration.origin, issue(1))
     flowdock.answers.append((status, {}, '{"message": "Validation error", "errors": {"title": ["is too long"]}}'))
@@ -208,7 +204,7 @@ def test_a_message_that_is_refused_fails_with_the_reason_and_its_thread_goes_on(
     assert failed.attempts[0]["status"] == status
 
 
-def test_a_removed_source_ends_the_integration(send, connect, integration, flowdock, log):
+def test_removed_source_ends_the_integration(send, connect, integration, flowdock, log):
     other = connect("octo/other")
     for number in (1, 1, 2):
         send(integration.origin, issue(number))
@@ -224,7 +220,7 @@ def test_a_removed_source_ends_the_integration(send, connect, integration, flowd
     assert send(integration.origin, issue()).status_code == 410
 
 
-def test_a_refused_token_needs_a_person_and_everything_waits(send, connect, integration, flowdock, log):
+def test_integration_with_a_refused_token_needs_attention_and_waits(send, connect, integration, flowdock, log):
     other = connect("octo/other")
     for number in range(40):
         send(integration.origin, issue(number))
@@ -242,7 +238,7 @@ def test_a_refused_token_needs_a_person_and_everything_waits(send, connect, inte
     assert min(seconds_until_due(delivery) for delivery in Delivery.objects.pending()) > 600
 
 
-def test_a_problem_ends_when_a_message_gets_through_and_flowdock_is_told(send, integration, flowdock, pass_time):
+def test_problem_is_cleared_here_and_in_flowdock_once_a_message_is_posted(send, integration, flowdock, pass_time):
     for number in range(3):
         send(integration.origin, issue(number))
     flowdock.by_token[integration.flow_token] = (401, {}, "{}")
@@ -258,7 +254,7 @@ def test_a_problem_ends_when_a_message_gets_through_and_flowdock_is_told(send, i
     assert [told["error_message"] for told in flowdock.told] == [TOKEN_REFUSED, ""]
 
 
-def test_flowdock_that_cannot_be_told_of_a_problem_does_no_harm(send, integration, flowdock):
+def test_problem_that_cannot_be_reported_to_flowdock_does_not_stop_deliveries(send, integration, flowdock):
     send(integration.origin, issue())
     flowdock.by_token[integration.flow_token] = (401, {}, "{}")
     flowdock.mock.replace("PUT", f"{API}/sources", status=401)
@@ -269,7 +265,7 @@ def test_flowdock_that_cannot_be_told_of_a_problem_does_no_harm(send, integratio
     assert integration.problem
 
 
-def test_an_activity_that_cannot_be_read_back_fails_visibly(send, integration, flowdock, log):
+def test_delivery_with_an_unreadable_activity_fails_with_the_reason(send, integration, flowdock, log):
     send(integration.origin, issue(1))
     Event.objects.update(activity={"title": "of another time"})
     send(integration.origin, issue(1))
@@ -280,7 +276,7 @@ def test_an_activity_that_cannot_be_read_back_fails_visibly(send, integration, f
     assert "author is missing" in Delivery.objects.get(state="failed").reason
 
 
-def test_an_error_of_ours_fails_its_message_and_no_other(send, integration, flowdock, log, caplog):
+def test_bug_in_the_bridge_fails_only_its_message(send, integration, flowdock, log, caplog):
     for number in (1, 1, 2):
         send(integration.origin, issue(number))
     Event.objects.filter(deliveries=Delivery.objects.first()).update(activity=1)
@@ -292,7 +288,7 @@ def test_an_error_of_ours_fails_its_message_and_no_other(send, integration, flow
     assert any(record.exc_info for record in caplog.records)
 
 
-def test_a_paused_integration_posts_nothing_until_it_is_resumed(send, connect, integration, flowdock, log):
+def test_paused_integration_posts_nothing_until_it_is_resumed(send, connect, integration, flowdock, log):
     send(integration.origin, issue(1))
     integration.pause()
     send(integration.origin, issue(1))
@@ -306,7 +302,7 @@ def test_a_paused_integration_posts_nothing_until_it_is_resumed(send, connect, i
     assert [state for state, _ in log()] == ["delivered"] * 3
 
 
-def test_a_failed_delivery_that_is_retried_waits_for_its_turn(send, integration, flowdock, pass_time):
+def test_retried_delivery_waits_for_earlier_ones_of_its_thread(send, integration, flowdock, pass_time):
     for title in "abc":
         send(integration.origin, issue(1, title=title))
     flowdock.fail(422)
@@ -322,7 +318,7 @@ def test_a_failed_delivery_that_is_retried_waits_for_its_turn(send, integration,
     assert flowdock.titles == ["b", "a", "c"]
 
 
-def test_a_dropped_delivery_lets_its_thread_go_on(send, integration, flowdock, log):
+def test_thread_continues_after_a_dropped_delivery(send, integration, flowdock, log):
     send(integration.origin, issue(1, title="a"))
     send(integration.origin, issue(1, title="b"))
 
@@ -333,7 +329,7 @@ def test_a_dropped_delivery_lets_its_thread_go_on(send, integration, flowdock, l
     assert [state for state, _ in log()] == ["dropped", "delivered"]
 
 
-def test_what_ended_is_neither_dropped_nor_retried(send, integration, flowdock, log):
+def test_ended_deliveries_are_neither_dropped_nor_retried(send, integration, flowdock, log):
     send(integration.origin, issue())
     deliver()
 
@@ -344,7 +340,7 @@ def test_what_ended_is_neither_dropped_nor_retried(send, integration, flowdock, 
     assert [state for state, _ in log()] == ["delivered"]
 
 
-def test_of_a_removed_integration_nothing_is_retried(send, integration, flowdock, log):
+def test_deliveries_of_a_removed_integration_are_not_retried(send, integration, flowdock, log):
     send(integration.origin, issue())
     integration.remove()
 
@@ -353,7 +349,7 @@ def test_of_a_removed_integration_nothing_is_retried(send, integration, flowdock
     assert [state for state, _ in log()] == ["dropped"]
 
 
-def test_while_flowdock_is_away_not_everything_is_tried(send, connect, flowdock, log, pass_time, caplog):
+def test_open_breaker_limits_attempts_while_flowdock_does_not_respond(send, connect, flowdock, log, pass_time, caplog):
     caplog.set_level(logging.INFO)
     for number in range(100):
         send(connect(f"octo/{number}").origin, issue(number))
@@ -371,7 +367,7 @@ def test_while_flowdock_is_away_not_everything_is_tried(send, connect, flowdock,
     assert {state for state, _ in log()} == {"delivered"}
 
 
-def test_while_nobody_answers_an_integration_not_all_its_threads_are_tried(send, integration, flowdock, log, pass_time):
+def test_integration_without_answers_is_held_back_after_some_threads(send, integration, flowdock, log, pass_time):
     for number in range(100):
         send(integration.origin, issue(number))
     flowdock.mock.replace("POST", f"{API}/activities", body=requests.ConnectionError())
@@ -387,7 +383,7 @@ def test_while_nobody_answers_an_integration_not_all_its_threads_are_tried(send,
     assert {state for state, _ in log()} == {"delivered"}
 
 
-def test_a_rate_limit_holds_its_integration_and_no_other(send, connect, integration, flowdock, pass_time):
+def test_rate_limit_delays_only_its_integration(send, connect, integration, flowdock, pass_time):
     other = connect("octo/other")
     for number in range(100):
         send(integration.origin, issue(number))
@@ -407,7 +403,7 @@ def test_a_rate_limit_holds_its_integration_and_no_other(send, connect, integrat
 
 
 @pytest.mark.parametrize(("seconds", "are_put_off"), [("1", False), ("60", True)])
-def test_a_wait_of_a_moment_is_not_written_to_all_that_waits(send, integration, flowdock, seconds, are_put_off):
+def test_short_hold_is_not_written_to_waiting_deliveries(send, integration, flowdock, seconds, are_put_off):
     for number in range(10):
         send(integration.origin, issue(number))
     flowdock.fail(429, Retry_After=seconds)
@@ -420,7 +416,7 @@ def test_a_wait_of_a_moment_is_not_written_to_all_that_waits(send, integration, 
     assert {delivery.next_attempt_at > timezone.now() for delivery in untried} == {are_put_off}
 
 
-def test_a_token_that_no_key_opens_needs_attention_and_nothing_else_stops(
+def test_undecipherable_token_needs_attention_and_stops_no_other_integration(
     send, connect, integration, flowdock, settings, pass_time
 ):
     send(integration.origin, issue(1))
@@ -444,9 +440,7 @@ def test_a_token_that_no_key_opens_needs_attention_and_nothing_else_stops(
 
 
 @pytest.mark.parametrize("words", ["\\ud800", "\\u0000", "a\\udfff\\u0000b"])
-def test_a_refusal_in_words_that_no_database_can_hold_fails_its_message_and_no_other(
-    send, connect, integration, flowdock, log, words
-):
+def test_refusal_with_unstorable_text_fails_only_its_message(send, connect, integration, flowdock, log, words):
     send(integration.origin, issue(1))
     send(connect("octo/other").origin, issue(2))
     flowdock.by_thread["issue:1"] = (400, {}, f'{{"message": "no: {words}"}}')
@@ -458,9 +452,7 @@ def test_a_refusal_in_words_that_no_database_can_hold_fails_its_message_and_no_o
 
 
 @pytest.mark.parametrize("column", ["activity", "attempts"])
-def test_a_row_that_cannot_be_read_fails_alone_and_its_thread_goes_on(
-    send, connect, integration, flowdock, log, column
-):
+def test_unreadable_row_fails_alone_and_its_thread_continues(send, connect, integration, flowdock, log, column):
     for title in "abc":
         send(integration.origin, issue(1, title=title))
     send(connect("octo/other").origin, issue(2, title="d"))
@@ -495,9 +487,7 @@ def trigger(db) -> Callable[[Delivery, str], None]:
     return make
 
 
-def test_an_outcome_that_the_database_does_not_take_fails_its_delivery_and_no_other(
-    send, connect, integration, flowdock, log, trigger
-):
+def test_outcome_that_the_database_refuses_fails_only_its_delivery(send, connect, integration, flowdock, log, trigger):
     for title in "abc":
         send(integration.origin, issue(1, title=title))
     send(connect("octo/other").origin, issue(2, title="d"))
@@ -510,7 +500,7 @@ def test_an_outcome_that_the_database_does_not_take_fails_its_delivery_and_no_ot
     assert "cannot be read or written" in Delivery.objects.get(state="failed").reason
 
 
-def test_a_row_that_cannot_be_changed_at_all_is_left_alone(send, connect, integration, flowdock, log, trigger):
+def test_row_that_cannot_be_updated_is_skipped(send, connect, integration, flowdock, log, trigger):
     send(integration.origin, issue(1))
     send(connect("octo/other").origin, issue(2))
     trigger(Delivery.objects.first(), "TRUE")
@@ -523,7 +513,9 @@ def test_a_row_that_cannot_be_changed_at_all_is_left_alone(send, connect, integr
 @pytest.mark.parametrize(
     "error", [OperationalError("server closed the connection"), InterfaceError("connection already closed")]
 )
-def test_an_outage_of_the_database_is_waited_out(send, integration, flowdock, log, error, transactional_db):
+def test_dispatcher_waits_until_the_database_is_available_again(
+    send, integration, flowdock, log, error, transactional_db
+):
     send(integration.origin, issue(1))
     dispatcher = Dispatcher()
     errors = [error]
@@ -542,7 +534,7 @@ def test_an_outage_of_the_database_is_waited_out(send, integration, flowdock, lo
 
 
 @pytest.mark.parametrize("end", [lambda delivery: delivery.drop("dropped by sam"), lambda d: d.integration.remove()])
-def test_what_was_dropped_on_its_way_and_posted_all_the_same_is_shown_as_posted(
+def test_delivery_dropped_while_it_is_posted_is_shown_as_posted(
     send, integration, flowdock, log, end, transactional_db
 ):
     send(integration.origin, issue())
@@ -568,7 +560,7 @@ def test_what_was_dropped_on_its_way_and_posted_all_the_same_is_shown_as_posted(
     assert log() == [("delivered", "issue:7")]
 
 
-def test_a_single_message_in_trouble_does_not_stop_the_others(send, integration, flowdock, pass_time, log):
+def test_one_failing_message_does_not_stop_other_threads(send, integration, flowdock, pass_time, log):
     send(integration.origin, issue(1))
     flowdock.by_thread["issue:1"] = (503, {}, "{}")
     for _ in range(12):
@@ -581,7 +573,7 @@ def test_a_single_message_in_trouble_does_not_stop_the_others(send, integration,
     assert log() == [("pending", "issue:1"), ("delivered", "issue:2")]
 
 
-def test_no_integration_starves_behind_another_with_thousands(send, connect, integration, flowdock):
+def test_backlog_of_one_integration_does_not_delay_another(send, connect, integration, flowdock):
     for number in range(120):
         send(integration.origin, issue(number))
     small = connect("octo/small")
@@ -593,7 +585,7 @@ def test_no_integration_starves_behind_another_with_thousands(send, connect, int
     assert place < 20
 
 
-def test_dry_run_tries_nothing(send, integration, flowdock, capsys):
+def test_deliver_dry_run_posts_nothing(send, integration, flowdock, capsys):
     send(integration.origin, issue(1))
     send(integration.origin, issue(1))
 
@@ -603,7 +595,7 @@ def test_dry_run_tries_nothing(send, integration, flowdock, capsys):
     assert "1 threads have a due activity; 2 activities are waiting" in capsys.readouterr().out
 
 
-def test_what_a_killed_worker_had_in_hand_is_posted_again_under_the_same_uuid(send, integration, flowdock, pass_time):
+def test_claim_of_a_killed_worker_is_posted_again_with_the_same_uuids(send, integration, flowdock, pass_time):
     send(integration.origin, issue(1, title="a"))
     send(integration.origin, issue(1, title="b"))
     deliver()
@@ -622,12 +614,12 @@ def test_what_a_killed_worker_had_in_hand_is_posted_again_under_the_same_uuid(se
     assert not Delivery.objects.pending().exists()
 
 
-def test_looking_at_an_empty_outbox_is_one_query(integration, flowdock, django_assert_num_queries):
+def test_empty_outbox_takes_one_query(integration, flowdock, django_assert_num_queries):
     with django_assert_num_queries(1):
         deliver()
 
 
-def test_one_message_costs_two_short_transactions(send, integration, flowdock, django_assert_max_num_queries):
+def test_one_message_takes_two_short_transactions(send, integration, flowdock, django_assert_max_num_queries):
     send(integration.origin, issue())
 
     # What is due; savepoint, claim, behind, lease, integrations, release; what is due, and when, if the sender is not
@@ -649,7 +641,7 @@ def wait(monkeypatch) -> Callable[[float], None]:
     return wait
 
 
-def test_the_breaker_opens_for_several_integrations_and_closes_at_the_first_answer(wait):
+def test_breaker_opens_for_several_integrations_and_closes_at_the_first_answer(wait):
     trip = breaker.Breaker()
     for _ in range(10):
         for integration in range(breaker.MIN_INTEGRATIONS - 1):
@@ -671,7 +663,7 @@ def test_the_breaker_opens_for_several_integrations_and_closes_at_the_first_answ
     assert not trip.is_probing
 
 
-def test_the_breaker_stays_closed_while_somebody_is_answered(wait):
+def test_breaker_stays_closed_while_flowdock_answers_any_integration(wait):
     trip = breaker.Breaker()
     for integration in range(20):
         trip.record_answer()
@@ -683,7 +675,7 @@ def test_the_breaker_stays_closed_while_somebody_is_answered(wait):
     assert not trip.is_probing
 
 
-def test_probes_go_to_one_integration_after_the_other(wait):
+def test_probes_go_to_each_integration_in_turn(wait):
     trip = breaker.Breaker()
     for integration in (1, 2, 3):
         trip.record_unreachable(integration, "away", None)

@@ -17,7 +17,7 @@ def stored(column: str, table: str) -> str:
         return cursor.fetchone()[0]
 
 
-def test_tokens_and_secrets_cannot_be_read_in_the_database(integration):
+def test_tokens_and_secrets_are_encrypted_in_the_database(integration):
     token, secret = stored("flow_token", "integrations_integration"), stored("secret", "integrations_origin")
 
     assert integration.flow_token not in token
@@ -26,14 +26,14 @@ def test_tokens_and_secrets_cannot_be_read_in_the_database(integration):
     assert Origin.objects.get().secret == integration.origin.secret
 
 
-def test_no_token_is_stored_as_such_so_that_it_can_be_looked_for(connect):
+def test_empty_secret_is_stored_as_empty_text(connect):
     connect(flow_token="", flowdock_id=None)
 
     assert stored("flow_token", "integrations_integration") == ""
     assert Integration.objects.filter(flow_token="").exists()
 
 
-def test_a_new_key_in_front_opens_what_the_one_before_it_closed(integration, settings):
+def test_secret_of_an_older_key_can_be_decrypted(integration, settings):
     settings.FIELD_KEYS = [Fernet.generate_key().decode(), *settings.FIELD_KEYS]
     assert Integration.objects.get().flow_token == integration.flow_token
 
@@ -43,7 +43,7 @@ def test_a_new_key_in_front_opens_what_the_one_before_it_closed(integration, set
     assert Integration.objects.get().flow_token == integration.flow_token
 
 
-def test_a_secret_of_another_key_is_an_error_that_does_not_tell_it(integration, settings):
+def test_undecipherable_secret_raises_an_error_that_does_not_contain_it(integration, settings):
     ciphertext = stored("flow_token", "integrations_integration")
     settings.FIELD_KEYS = [Fernet.generate_key().decode()]
 
@@ -53,9 +53,7 @@ def test_a_secret_of_another_key_is_an_error_that_does_not_tell_it(integration, 
     assert ciphertext not in str(raised.value)
 
 
-def test_a_row_whose_secret_no_key_opens_can_be_listed_and_saved_and_opens_again_when_the_key_is_back(
-    integration, settings
-):
+def test_row_with_an_undecipherable_secret_can_be_listed_and_saved(integration, settings):
     keys, settings.FIELD_KEYS = settings.FIELD_KEYS, [Fernet.generate_key().decode()]
     locked = Integration.objects.get()
 
@@ -68,7 +66,7 @@ def test_a_row_whose_secret_no_key_opens_can_be_listed_and_saved_and_opens_again
     assert (again.name, again.flow_token) == ("octo/renamed", integration.flow_token)
 
 
-def test_a_new_webhook_secret_replaces_one_that_no_key_opens(integration, settings):
+def test_webhook_secret_that_cannot_be_decrypted_can_be_replaced(integration, settings):
     settings.FIELD_KEYS = [Fernet.generate_key().decode()]
 
     Origin.objects.get().rotate_secret()

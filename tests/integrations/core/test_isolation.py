@@ -152,7 +152,7 @@ def bridge(request, tmp_path, receiver) -> Iterator[Bridge]:
         yield bridge
 
 
-def test_a_healthy_integration_notices_nothing_of_twenty_others_troubles(bridge, receiver, capfd):
+def test_failing_integrations_do_not_delay_a_healthy_one(bridge, receiver, capfd):
     troubled = "|".join(TROUBLED)
     bridge.script(SCRIPT, "connect", f"{troubled}|{HEALTHY}")
     bridge.script(SCRIPT, "fill", troubled, "12")

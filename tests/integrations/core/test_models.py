@@ -26,14 +26,14 @@ def refused() -> pytest.RaisesContext[IntegrityError]:
     return pytest.raises(IntegrityError)
 
 
-def test_two_integrations_cannot_have_one_source(connect):
+def test_source_belongs_to_one_integration(connect):
     connect("octo/a", flowdock_id=5)
 
     with refused(), transaction.atomic():
         connect("octo/b", flowdock_id=5)
 
 
-def test_an_origin_is_connected_to_a_flow_once_until_it_is_removed(connect, integration):
+def test_origin_is_connected_to_a_flow_only_once(connect, integration):
     with refused(), transaction.atomic():
         connect(origin=integration.origin, flow_id=integration.flow_id)
     integration.remove()
@@ -41,7 +41,7 @@ def test_an_origin_is_connected_to_a_flow_once_until_it_is_removed(connect, inte
     assert connect(origin=integration.origin, flow_id=integration.flow_id).pk
 
 
-def test_an_origin_has_a_hook_of_its_own_for_each_person(integration, django_user_model):
+def test_each_person_has_their_own_origin_of_a_repository(integration, django_user_model):
     lea, sam = (django_user_model.objects.create(username=name) for name in ("lea", "sam"))
     for person in (lea, sam):
         Origin.objects.create(service="github", name="octo/hello", created_by=person)
@@ -50,12 +50,12 @@ def test_an_origin_has_a_hook_of_its_own_for_each_person(integration, django_use
         Origin.objects.create(service="github", name="octo/hello", created_by=lea)
 
 
-def test_a_removed_integration_cannot_keep_its_token(integration):
+def test_removed_integration_cannot_have_a_token(integration):
     with refused(), transaction.atomic():
         Integration.objects.update(removed_at=timezone.now())
 
 
-def test_an_event_becomes_one_delivery_at_an_integration(send, integration):
+def test_event_has_one_delivery_for_each_integration(send, integration):
     send(integration.origin, issue())
 
     with refused(), transaction.atomic():
@@ -63,21 +63,21 @@ def test_an_event_becomes_one_delivery_at_an_integration(send, integration):
 
 
 @pytest.mark.parametrize("columns", [{"state": "filtered"}, {"state": "delivered", "next_attempt_at": None}])
-def test_a_delivery_cannot_have_ended_and_be_due_or_be_posted_at_no_time(send, integration, columns):
+def test_ended_delivery_is_not_scheduled_and_posted_one_has_its_time(send, integration, columns):
     send(integration.origin, issue())
 
     with refused(), transaction.atomic():
         Delivery.objects.update(**columns)
 
 
-def test_a_hook_id_can_be_read_aloud_and_is_not_guessed():
+def test_hook_id_is_easy_to_read_and_random():
     ids = {new_hook_id() for _ in range(100)}
 
     assert len(ids) == 100
     assert all(re.fullmatch(r"([a-km-np-z2-9]{4}-){2}[a-km-np-z2-9]{4}", each) for each in ids)
 
 
-def test_pausing_a_removed_integration_brings_nothing_back(send, integration, flowdock, log):
+def test_pausing_a_removed_integration_restores_no_deliveries(send, integration, flowdock, log):
     send(integration.origin, issue())
     integration.remove()
 
@@ -87,7 +87,7 @@ def test_pausing_a_removed_integration_brings_nothing_back(send, integration, fl
     assert log() == [("dropped", "issue:7")]
 
 
-def test_a_thread_in_which_nobody_is_in_line_is_found_by_the_clock(send, integration, flowdock, log):
+def test_stranded_thread_is_scheduled_by_the_periodic_task(send, integration, flowdock, log):
     for number in (1, 1, 2):
         send(integration.origin, issue(number))
     Delivery.objects.update(next_attempt_at=None)  # as somebody's own SQL might
@@ -98,7 +98,7 @@ def test_a_thread_in_which_nobody_is_in_line_is_found_by_the_clock(send, integra
     assert {state for state, _ in log()} == {"delivered"}
 
 
-def test_the_clock_leaves_those_alone_who_wait_for_their_integration(send, integration):
+def test_deliveries_of_a_paused_integration_are_not_scheduled(send, integration):
     send(integration.origin, issue(1))
     integration.pause()
 
@@ -107,9 +107,9 @@ def test_the_clock_leaves_those_alone_who_wait_for_their_integration(send, integ
     assert Delivery.objects.get().next_attempt_at is None
 
 
-def test_an_event_of_a_thread_in_which_nobody_is_in_line_does_not_overtake_it(send, integration, flowdock):
+def test_new_event_does_not_overtake_a_stranded_thread(send, integration, flowdock):
     send(integration.origin, issue(1, title="older"))
-    Delivery.objects.update(next_attempt_at=None)  # as while many threads are lined up after a pause
+    Delivery.objects.update(next_attempt_at=None)  # as while many threads are being scheduled after a pause
 
     send(integration.origin, issue(1, title="younger"))
     periodic_tasks.schedule_stranded(threading.Event())
@@ -121,12 +121,12 @@ def test_an_event_of_a_thread_in_which_nobody_is_in_line_does_not_overtake_it(se
 def until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + 30
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        assert time.monotonic() < deadline, f"did not happen in time: {what}"
         time.sleep(0.02)
 
 
 def back_up(integration: Integration, deliveries: int, threads: int) -> None:
-    """A backlog in which the oldest delivery of each thread is in line."""
+    """A backlog in which the oldest delivery of each thread is scheduled."""
     now = timezone.now()
     events = [
         Event(origin=integration.origin, request_id=str(number), kind="issues", thread_id=f"issue:{number % threads}")
@@ -146,7 +146,7 @@ def back_up(integration: Integration, deliveries: int, threads: int) -> None:
 
 
 @pytest.mark.parametrize("paused", [False, True])
-def test_the_clock_locks_no_origin_while_each_thread_has_somebody_in_line(integration, paused):
+def test_search_for_stranded_threads_locks_nothing_if_there_are_none(integration, paused):
     back_up(integration, 100, threads=10)
     if paused:
         integration.pause()
@@ -159,7 +159,7 @@ def test_the_clock_locks_no_origin_while_each_thread_has_somebody_in_line(integr
     assert "FOR NO KEY UPDATE" not in queries[0]["sql"]
 
 
-def test_many_threads_are_lined_up_in_several_short_transactions(integration, monkeypatch):
+def test_many_threads_are_scheduled_in_several_short_transactions(integration, monkeypatch):
     monkeypatch.setattr("integrations.models.MAX_THREADS_LOCKED", 10)
     back_up(integration, 100, threads=50)
     integration.pause()
@@ -194,7 +194,7 @@ def blocks_read() -> int:
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL counts the blocks that it reads")
 @pytest.mark.postgresql
 @pytest.mark.parametrize("threads", [10, 1000])
-def test_postgresql_lines_a_thread_up_without_reading_the_backlog(integration, threads):
+def test_postgresql_schedules_a_thread_without_reading_the_backlog(integration, threads):
     back_up(integration, 5000, threads)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE integrations_delivery")
@@ -209,7 +209,7 @@ def test_postgresql_lines_a_thread_up_without_reading_the_backlog(integration, t
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL counts the blocks that it reads")
 @pytest.mark.postgresql
 @pytest.mark.parametrize("threads", [10, 1000])
-def test_postgresql_reads_a_backlog_once_when_the_clock_looks_at_it(integration, threads):
+def test_postgresql_reads_a_backlog_once_to_find_stranded_threads(integration, threads):
     back_up(integration, 5000, threads)
     Delivery.objects.filter(thread_id="issue:1").update(next_attempt_at=None)
     before = blocks_read()
@@ -221,7 +221,7 @@ def test_postgresql_reads_a_backlog_once_when_the_clock_looks_at_it(integration,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_clock_goes_on_after_an_error_of_any_kind(send, integration, flowdock, settings, monkeypatch, caplog):
+def test_periodic_tasks_go_on_after_any_error(send, integration, flowdock, settings, monkeypatch, caplog):
     monkeypatch.setattr(periodic_tasks, "MINUTE", 0.05)
     monkeypatch.setattr(periodic_tasks, "HOUR", 0.05)
     flowdock.mock.get(f"{API}/sources", json=[{"id": 51, "name": "octo/hello", "url": f"{API}/sources/51"}])
@@ -231,9 +231,9 @@ def test_the_clock_goes_on_after_an_error_of_any_kind(send, integration, flowdoc
     with periodic_tasks.run():
         until(lambda: "prune_events failed" in caplog.text, "the error")
         settings.EVENT_RETENTION_DAYS = -1
-        until(lambda: not Event.objects.exists(), "the next time that the clock prunes")
+        until(lambda: not Event.objects.exists(), "the next run of prune_events")
     with warnings.catch_warnings():
-        # Django leaves the connection of the clock's thread open where the database is in memory.
+        # Django leaves the connection of the tasks' thread open if the database is in memory.
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
 
@@ -242,7 +242,7 @@ def test_the_clock_goes_on_after_an_error_of_any_kind(send, integration, flowdoc
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans without statistics")
 @pytest.mark.postgresql
-def test_postgresql_counts_the_outbox_often(db):
+def test_postgresql_analyzes_the_outbox_often(db):
     with connection.cursor() as cursor:
         cursor.execute("SELECT reloptions FROM pg_class WHERE relname = 'integrations_delivery'")
         (options,) = cursor.fetchone()

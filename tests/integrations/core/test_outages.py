@@ -50,7 +50,7 @@ def run_with(database_url: str, code: str, data_dir: Path) -> subprocess.Complet
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_webhook_is_answered_503_while_the_database_takes_connections_and_says_nothing(silent_server, tmp_path):
+def test_webhook_request_is_answered_503_while_the_database_does_not_answer(silent_server, tmp_path):
     posted = run_with(f"postgres://bridge@127.0.0.1:{silent_server}/bridge", POST_A_WEBHOOK, tmp_path)
 
     assert posted.stdout == "503\n", posted.stderr
@@ -58,7 +58,7 @@ def test_a_webhook_is_answered_503_while_the_database_takes_connections_and_says
     assert "the database is not available" in line
 
 
-def test_what_the_address_of_the_database_says_about_its_timeouts_wins(tmp_path):
+def test_timeouts_in_the_database_url_take_precedence(tmp_path):
     ask = "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'])"
 
     said = run_with("postgres://bridge@127.0.0.1/bridge?connect_timeout=2&sslmode=require", ask, tmp_path).stdout
@@ -71,7 +71,7 @@ def test_what_the_address_of_the_database_says_about_its_timeouts_wins(tmp_path)
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer, and a timeout for the others")
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_a_webhook_is_answered_503_where_another_transaction_keeps_its_origin(send, integration, monkeypatch, caplog):
+def test_webhook_request_is_answered_503_while_its_origin_stays_locked(send, integration, monkeypatch, caplog):
     monkeypatch.setattr(transactions, "LOCK_TIMEOUT", "300ms")
     told = connection.get_connection_params()
     address = {name: told[name] for name in ("host", "port", "user", "password", "dbname") if told.get(name)}

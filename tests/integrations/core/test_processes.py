@@ -58,7 +58,7 @@ def bridge(request, tmp_path, receiver) -> Iterator[Bridge]:
         yield bridge
 
 
-def test_an_idle_worker_posts_at_once_and_stops_when_told(bridge, receiver):
+def test_idle_worker_posts_at_once_and_stops_on_sigterm(bridge, receiver):
     worker = bridge.start_worker()
     time.sleep(0.5)  # it has polled, found nothing, and waits for a notification
 
@@ -72,7 +72,7 @@ def test_an_idle_worker_posts_at_once_and_stops_when_told(bridge, receiver):
     assert worker.wait(PATIENCE) == 0
 
 
-def test_a_worker_that_is_told_to_stop_finishes_what_it_has_in_hand(bridge, receiver):
+def test_stopped_worker_finishes_what_it_is_sending(bridge, receiver):
     receiver.gate.clear()
     worker = bridge.start_worker(FLOWDOCK_TIMEOUT="30")  # the answer comes when the test lets it
     bridge.race("post", "a")
@@ -86,7 +86,7 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_has_in_hand(bridge, rece
     assert len(receiver.got) == 1
 
 
-def test_what_a_killed_worker_had_in_hand_comes_again_as_the_same_message(bridge, receiver):
+def test_message_of_a_killed_worker_is_posted_again_with_the_same_uuid(bridge, receiver):
     receiver.gate.clear()
     worker = bridge.start_worker()
     bridge.race("post", "a", "b")
@@ -105,7 +105,7 @@ def test_what_a_killed_worker_had_in_hand_comes_again_as_the_same_message(bridge
     assert titles.count("a") >= 2  # more often where the first worker had the time to run out of patience
 
 
-def test_two_workers_share_the_outbox_and_double_nothing(bridge, receiver):
+def test_two_workers_share_the_outbox_and_post_nothing_twice(bridge, receiver):
     bridge.race("post", *[str(number) for number in range(150)])
 
     for _ in range(2):
@@ -115,22 +115,22 @@ def test_two_workers_share_the_outbox_and_double_nothing(bridge, receiver):
     assert [int(message["title"]) for message in receiver.got] == list(range(150))
 
 
-def test_of_many_that_accept_the_same_delivery_one_keeps_it(bridge):
+def test_concurrent_repetitions_of_a_webhook_request_are_stored_once(bridge):
     raced = bridge.race("same")
 
     assert sorted(raced["answers"]) == [200] * 7 + [202]
     assert len(bridge.deliveries()) == 1
 
 
-def test_many_that_accept_at_once_keep_everything_and_each_thread_has_one_in_line(bridge):
+def test_concurrent_requests_are_all_stored_and_each_thread_has_one_scheduled(bridge):
     raced = bridge.race("many")
 
     assert raced["answers"] == [202] * 200
     deliveries = bridge.deliveries()
     assert len(deliveries) == 200
-    assert sorted(each["thread_id"] for each in deliveries if each["in_line"]) == ["issue:0", "issue:1", "issue:2"]
-    assert [each["id"] for each in deliveries if each["in_line"]] == [
+    assert sorted(each["thread_id"] for each in deliveries if each["is_scheduled"]) == ["issue:0", "issue:1", "issue:2"]
+    assert [each["id"] for each in deliveries if each["is_scheduled"]] == [
         min(other["id"] for other in deliveries if other["thread_id"] == each["thread_id"])
         for each in deliveries
-        if each["in_line"]
+        if each["is_scheduled"]
     ]

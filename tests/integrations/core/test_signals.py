@@ -19,7 +19,7 @@ def say(activity: Activity | Callable[[], Activity] = VOTED, **more) -> None:
     happened.send(sender=None, service="github", origin="octo/hello", activity=activity, **more)
 
 
-def test_what_happened_is_in_the_outbox_after_the_transaction(integration, django_capture_on_commit_callbacks):
+def test_signal_is_stored_after_the_transaction_commits(integration, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         say()
         assert not Event.objects.exists()
@@ -31,7 +31,7 @@ def test_what_happened_is_in_the_outbox_after_the_transaction(integration, djang
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_was_rolled_back_never_happened(integration):
+def test_signal_in_a_rolled_back_transaction_is_not_posted(integration):
     with transaction.atomic():
         say()
         transaction.set_rollback(True)
@@ -39,7 +39,7 @@ def test_what_was_rolled_back_never_happened(integration):
     assert not Event.objects.exists()
 
 
-def test_all_who_connected_the_origin_get_it(connect, integration, django_capture_on_commit_callbacks):
+def test_signal_reaches_every_integration_of_the_origin(connect, integration, django_capture_on_commit_callbacks):
     connect(origin=integration.origin)
     connect("octo/hello")
     connect("octo/other")
@@ -50,14 +50,14 @@ def test_all_who_connected_the_origin_get_it(connect, integration, django_captur
     assert Delivery.objects.count() == 3
 
 
-def test_an_origin_that_nobody_connected_is_no_error(db, django_capture_on_commit_callbacks):
+def test_signal_of_an_unconnected_origin_is_ignored(db, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         say()
 
     assert not Event.objects.exists()
 
 
-def test_a_signal_with_a_known_idempotency_key_is_not_posted_again(integration, django_capture_on_commit_callbacks):
+def test_signal_with_a_known_idempotency_key_is_not_posted_again(integration, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         say(idempotency_key="vote-1")
         say(idempotency_key="vote-1")
@@ -65,7 +65,7 @@ def test_a_signal_with_a_known_idempotency_key_is_not_posted_again(integration, 
     assert Delivery.objects.count() == 1
 
 
-def test_a_function_is_asked_once_its_turn_has_come(integration, django_capture_on_commit_callbacks):
+def test_activity_function_is_called_once_its_turn_has_come(integration, django_capture_on_commit_callbacks):
     votes = 0
 
     def counted() -> Activity:
@@ -79,7 +79,9 @@ def test_a_function_is_asked_once_its_turn_has_come(integration, django_capture_
     assert Event.objects.get().read_activity().thread.fields == (Field("Pizza", "2 votes"),)
 
 
-def test_what_a_function_raises_is_logged_and_not_the_callers(integration, django_capture_on_commit_callbacks, caplog):
+def test_error_of_an_activity_function_is_logged_and_not_raised_in_the_app(
+    integration, django_capture_on_commit_callbacks, caplog
+):
     def fail() -> Activity:
         raise LookupError("the poll is gone")
 
@@ -90,7 +92,7 @@ def test_what_a_function_raises_is_logged_and_not_the_callers(integration, djang
     assert not Event.objects.exists()
 
 
-def test_what_has_a_kind_is_filtered_by_it(connect, django_capture_on_commit_callbacks):
+def test_signal_with_a_kind_is_filtered_by_it(connect, django_capture_on_commit_callbacks):
     connect(filters={"events": {"none_of": ["voted"]}})
 
     with django_capture_on_commit_callbacks(execute=True):
@@ -105,9 +107,7 @@ def test_what_has_a_kind_is_filtered_by_it(connect, django_capture_on_commit_cal
     ]
 
 
-def test_trouble_with_the_database_is_logged_and_not_the_callers(
-    integration, django_capture_on_commit_callbacks, caplog
-):
+def test_database_error_is_logged_and_not_raised_in_the_app(integration, django_capture_on_commit_callbacks, caplog):
     def fail(execute, sql, params, many, context):
         raise OperationalError("the disk is full")
 

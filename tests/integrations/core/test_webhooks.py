@@ -20,7 +20,7 @@ from integrations.models import Delivery, Event, Integration, Origin
 from .conftest import issue
 
 
-def test_a_signed_delivery_is_kept_with_a_delivery_for_the_flow(send, integration, log):
+def test_signed_webhook_request_is_stored_with_a_delivery_for_the_flow(send, integration, log):
     answer = send(integration.origin, issue(7))
 
     assert answer.status_code == 202
@@ -30,7 +30,7 @@ def test_a_signed_delivery_is_kept_with_a_delivery_for_the_flow(send, integratio
     assert json.loads(event.body) == issue(7)
 
 
-def test_every_flow_of_the_origin_gets_it(send, connect, integration):
+def test_event_gets_a_delivery_for_every_flow_of_the_origin(send, connect, integration):
     other = connect(origin=integration.origin)
     connect("octo/elsewhere")
 
@@ -39,7 +39,7 @@ def test_every_flow_of_the_origin_gets_it(send, connect, integration):
     assert set(Delivery.objects.values_list("integration", flat=True)) == {integration.pk, other.pk}
 
 
-def test_a_repeated_webhook_request_is_stored_once(send, integration):
+def test_repeated_webhook_request_is_stored_once(send, integration):
     first = send(integration.origin, issue(), request_id="11-22")
     again = send(integration.origin, issue(), request_id="11-22")
 
@@ -50,7 +50,7 @@ def test_a_repeated_webhook_request_is_stored_once(send, integration):
 DATED = {"issue": issue()["issue"] | {"updated_at": "2026-01-15T14:31:09Z"}}
 
 
-def test_a_signed_body_under_another_id_or_kind_is_known_already(send, integration):
+def test_dated_body_is_stored_once_whatever_its_id_or_kind(send, integration):
     """GitHub signs the body only: whoever has seen it could else have it posted again and again."""
     first = send(integration.origin, issue(**DATED))
     again = send(integration.origin, issue(**DATED), request_id="another")
@@ -73,7 +73,7 @@ def test_a_signed_body_under_another_id_or_kind_is_known_already(send, integrati
         ("a_kind", {"action": "labeled", "discussion": {"updated_at": "2026-01-15T14:31:09Z"}}),
     ],
 )
-def test_a_body_that_does_not_tell_when_it_happened_may_come_again(send, integration, kind, payload):
+def test_body_without_a_time_may_be_sent_again_under_another_id(send, integration, kind, payload):
     person = {"sender": issue()["sender"], "repository": issue()["repository"] | payload.get("repository", {})}
 
     answers = [send(integration.origin, payload | person, kind=kind).status_code for _ in range(2)]
@@ -90,7 +90,7 @@ def test_a_body_that_does_not_tell_when_it_happened_may_come_again(send, integra
         ("workflow_run", {"workflow_run": {"created_at": "2026-01-15T14:31:09Z"}}),
     ],
 )
-def test_what_tells_when_it_happened_is_seen_in_the_body(kind, dated):
+def test_dated_events_are_recognized_by_their_body(kind, dated):
     from integrations.services.base import Payload
     from integrations.services.github import is_dated
 
@@ -98,20 +98,20 @@ def test_what_tells_when_it_happened_is_seen_in_the_body(kind, dated):
     assert not is_dated(Payload(issue()))
 
 
-def test_a_dated_body_may_reach_another_origin_too(send, connect, integration):
+def test_same_dated_body_is_accepted_at_another_origin(send, connect, integration):
     other = connect("octo/other")
 
     assert send(integration.origin, issue(**DATED)).status_code == 202
     assert send(other.origin, issue(**DATED)).status_code == 202
 
 
-def test_another_origin_may_use_the_same_request_id(send, connect, integration):
+def test_request_ids_of_different_origins_may_be_equal(send, connect, integration):
     send(integration.origin, issue(), request_id="11-22")
 
     assert send(connect("octo/other").origin, issue(), request_id="11-22").status_code == 202
 
 
-def test_a_request_id_is_remembered_only_if_the_signature_was_right(send, integration):
+def test_request_id_is_stored_only_if_the_signature_is_right(send, integration):
     assert send(integration.origin, issue(), request_id="11-22", secret="guessed").status_code == 403
     assert send(integration.origin, b"{", request_id="11-22").status_code == 400
 
@@ -121,7 +121,7 @@ def test_a_request_id_is_remembered_only_if_the_signature_was_right(send, integr
 @pytest.mark.parametrize(
     "headers", [{"X-Hub-Signature-256": ""}, {"X-Hub-Signature-256": "sha256=ünsigned"}, {"X-Hub-Signature-256": "x"}]
 )
-def test_a_delivery_that_is_not_signed_by_the_origin_is_refused(send, integration, headers):
+def test_webhook_request_with_a_wrong_signature_is_refused(send, integration, headers):
     answer = send(integration.origin, issue(), headers=headers)
 
     assert answer.status_code == 403
@@ -129,7 +129,7 @@ def test_a_delivery_that_is_not_signed_by_the_origin_is_refused(send, integratio
     assert integration.origin.name not in answer.content.decode()
 
 
-def test_the_secret_before_a_rotation_is_good_for_an_hour(send, integration, pass_time):
+def test_previous_secret_is_valid_for_an_hour_after_a_rotation(send, integration, pass_time):
     origin = integration.origin
     before = origin.secret
     origin.rotate_secret()
@@ -140,7 +140,7 @@ def test_the_secret_before_a_rotation_is_good_for_an_hour(send, integration, pas
     assert send(origin, issue(3), secret=before).status_code == 403
 
 
-def test_an_unreadable_body_is_answered_with_the_reason(send, integration):
+def test_unreadable_body_is_answered_400_with_the_reason(send, integration):
     answer = send(integration.origin, {"action": "opened", "issue": []})
 
     assert answer.status_code == 400
@@ -148,20 +148,20 @@ def test_an_unreadable_body_is_answered_with_the_reason(send, integration):
     assert not Event.objects.exists()
 
 
-def test_an_unknown_hook_is_not_found(client, db):
+def test_unknown_webhook_address_is_answered_404(client, db):
     for hook_id in ("aaaa-bbbb-cccc", "a\0b", "ä" * 30, "'--"):
         assert client.post(f"/hooks/{hook_id}/", b"{}", content_type="application/json").status_code == 404
 
 
 @pytest.mark.parametrize("method", ["get", "put", "delete", "patch", "head", "options"])
-def test_a_hook_takes_posts_only(client, integration, method):
+def test_webhook_address_accepts_post_only(client, integration, method):
     answer = getattr(client, method)(f"/hooks/{integration.origin.hook_id}/")
 
     assert answer.status_code == 405
     assert answer["Allow"] == "POST"
 
 
-def test_a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not(send, integration, settings):
+def test_body_over_the_size_limit_is_refused(send, integration, settings):
     padded = issue(padding="")
     settings.HOOK_MAX_BYTES = len(json.dumps(padded)) + 100
     at_limit, over = issue(padding="x" * 100), issue(padding="x" * 101)
@@ -170,13 +170,13 @@ def test_a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not(send, inte
     assert send(integration.origin, at_limit).status_code == 202
 
 
-def test_a_body_that_other_pages_would_refuse_is_taken(send, integration, settings):
+def test_webhook_accepts_bodies_over_the_limit_of_forms(send, integration, settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
 
     assert send(integration.origin, issue(padding="x" * 3_000_000)).status_code == 202
 
 
-def test_a_length_over_the_limit_is_refused_before_the_body_is_read(client, integration, settings):
+def test_content_length_over_the_limit_is_refused_before_the_body_is_read(client, integration, settings):
     settings.HOOK_MAX_BYTES = 100
 
     answer = client.generic("POST", f"/hooks/{integration.origin.hook_id}/", b"", CONTENT_LENGTH="101")
@@ -184,13 +184,13 @@ def test_a_length_over_the_limit_is_refused_before_the_body_is_read(client, inte
     assert answer.status_code == 413
 
 
-def test_a_length_that_is_no_number_does_no_harm(client, integration):
+def test_content_length_that_is_not_a_number_is_ignored(client, integration):
     answer = client.generic("POST", f"/hooks/{integration.origin.hook_id}/", b"{}", CONTENT_LENGTH="many")
 
     assert answer.status_code == 403
 
 
-def test_an_origin_that_no_flow_follows_any_more_is_gone(send, integration):
+def test_webhook_request_of_a_disconnected_origin_is_answered_410(send, integration):
     integration.remove()
 
     assert send(integration.origin, issue()).status_code == 410
@@ -198,7 +198,7 @@ def test_an_origin_that_no_flow_follows_any_more_is_gone(send, integration):
     assert not Event.objects.exists()
 
 
-def test_an_integration_that_is_still_being_connected_receives_nothing(send, connect, integration):
+def test_integration_without_a_token_receives_nothing(send, connect, integration):
     connect(origin=integration.origin, flow_token="", flowdock_id=None)
 
     send(integration.origin, issue())
@@ -206,7 +206,7 @@ def test_an_integration_that_is_still_being_connected_receives_nothing(send, con
     assert Delivery.objects.get().integration == integration
 
 
-def test_the_first_event_is_remembered(send, integration, pass_time):
+def test_time_of_the_first_event_is_stored(send, integration, pass_time):
     assert integration.state == Integration.State.WAITING
     send(integration.origin, issue(1))
     first = Event.objects.get().received_at
@@ -218,7 +218,7 @@ def test_the_first_event_is_remembered(send, integration, pass_time):
     assert integration.state == Integration.State.ACTIVE
 
 
-def test_a_filter_refuses_with_its_reason_and_its_rule(send, connect, integration):
+def test_filtered_delivery_has_its_reason_and_rule(send, connect, integration):
     integration.filters = {"events": {"none_of": ["issues.opened"]}}
     integration.save()
     other = connect(origin=integration.origin)
@@ -231,7 +231,7 @@ def test_a_filter_refuses_with_its_reason_and_its_rule(send, connect, integratio
     assert Delivery.objects.get(integration=other).state == "pending"
 
 
-def test_a_kind_that_is_not_posted_is_kept_and_says_so(send, integration):
+def test_event_of_an_unsupported_kind_is_stored_with_the_reason(send, integration):
     answer = send(integration.origin, issue(), kind="ping")
 
     assert answer.status_code == 202
@@ -240,7 +240,7 @@ def test_a_kind_that_is_not_posted_is_kept_and_says_so(send, integration):
     assert delivery.reason
 
 
-def test_of_each_thread_one_is_in_line_and_the_others_stand_behind_it(send, integration):
+def test_one_delivery_of_each_thread_is_scheduled_and_blocks_the_others(send, integration):
     for number in (1, 2, 1, 1):
         send(integration.origin, issue(number))
 
@@ -248,7 +248,7 @@ def test_of_each_thread_one_is_in_line_and_the_others_stand_behind_it(send, inte
     assert [time is not None for time in times] == [True, True, False, False]
 
 
-def test_the_database_keeps_two_of_a_thread_from_being_in_line(send, integration):
+def test_database_refuses_to_schedule_two_deliveries_of_a_thread(send, integration):
     send(integration.origin, issue(1))
     send(integration.origin, issue(1))
 
@@ -256,7 +256,7 @@ def test_the_database_keeps_two_of_a_thread_from_being_in_line(send, integration
         Delivery.objects.blocked().update(next_attempt_at=timezone.now())
 
 
-def test_headers_are_kept_without_secrets(send, integration):
+def test_headers_are_stored_without_secrets(send, integration):
     send(
         integration.origin,
         issue(),
@@ -269,7 +269,7 @@ def test_headers_are_kept_without_secrets(send, integration):
     assert integration.origin.secret not in json.dumps(headers)
 
 
-def test_what_was_kept_can_be_read_again(send, integration):
+def test_stored_event_can_be_read_again(send, integration):
     send(integration.origin, issue(7))
 
     read = Event.objects.get().read_again()
@@ -279,7 +279,7 @@ def test_what_was_kept_can_be_read_again(send, integration):
     assert read.facts
 
 
-def test_texts_that_no_database_holds_are_kept_without_what_is_wrong_with_them(send, integration):
+def test_unstorable_characters_are_replaced(send, integration):
     answer = send(integration.origin, json.dumps(issue(title="a\0b \ud800 c")).encode())
 
     assert answer.status_code == 202
@@ -288,7 +288,7 @@ def test_texts_that_no_database_holds_are_kept_without_what_is_wrong_with_them(s
     event.activity["thread"]["title"].encode()
 
 
-def test_a_secret_appears_in_no_log(send, integration, caplog):
+def test_secrets_are_not_logged(send, integration, caplog):
     caplog.set_level("DEBUG")
     send(integration.origin, issue(), secret="guessed")
     send(integration.origin, b"{")
@@ -298,7 +298,9 @@ def test_a_secret_appears_in_no_log(send, integration, caplog):
     assert integration.flow_token not in caplog.text
 
 
-def test_an_accept_costs_as_many_queries_for_one_flow_as_for_ten(send, connect, integration, django_assert_num_queries):
+def test_accepting_takes_as_many_queries_for_ten_flows_as_for_one(
+    send, connect, integration, django_assert_num_queries
+):
     send(integration.origin, issue(1))  # the first event is remembered
 
     def kept(number: int) -> None:
@@ -329,7 +331,7 @@ def test_an_accept_costs_as_many_queries_for_one_flow_as_for_ten(send, connect, 
     request_id=st.uuids().map(str) | st.text(st.characters(min_codepoint=33, max_codepoint=255), max_size=300),
     is_signed=st.booleans(),
 )
-def test_whatever_is_sent_is_kept_or_refused_and_never_an_error(send, integration, body, kind, request_id, is_signed):
+def test_arbitrary_request_is_stored_or_refused_without_an_error(send, integration, body, kind, request_id, is_signed):
     before = Event.objects.count()
 
     answer = send(
@@ -365,7 +367,7 @@ def failing(error: Exception) -> Iterator[None]:
         yield
 
 
-def test_a_database_that_is_away_is_told_to_the_sender_and_in_one_line_of_the_log(send, integration, caplog):
+def test_unavailable_database_is_answered_503_and_logged_in_one_line(send, integration, caplog):
     with failing(OperationalError("connection to server failed: timeout\nIs it running?")):
         line = answered_503(send, integration.origin, caplog)
 
@@ -373,12 +375,12 @@ def test_a_database_that_is_away_is_told_to_the_sender_and_in_one_line_of_the_lo
     assert integration.origin.hook_id in line
 
 
-def test_a_connection_that_the_database_has_closed_is_told_as_such(send, integration, caplog):
+def test_closed_database_connection_is_reported_as_unavailable(send, integration, caplog):
     with failing(InterfaceError("connection already closed")):
         assert "not available: connection already closed" in answered_503(send, integration.origin, caplog)
 
 
-def test_a_database_that_was_not_migrated_is_not_said_to_be_away(send, integration, caplog):
+def test_unmigrated_database_is_reported_as_such(send, integration, caplog):
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE integrations_event RENAME TO elsewhere")
 
@@ -388,7 +390,7 @@ def test_a_database_that_was_not_migrated_is_not_said_to_be_away(send, integrati
     assert "not available" not in line
 
 
-def test_a_hook_whose_secret_no_key_opens_asks_for_it_to_be_sent_again(send, integration, caplog, settings):
+def test_webhook_request_is_answered_503_if_its_secret_cannot_be_decrypted(send, integration, caplog, settings):
     settings.FIELD_KEYS = [Fernet.generate_key().decode()]
 
     assert "FIELD_KEYS" in answered_503(send, integration.origin, caplog)

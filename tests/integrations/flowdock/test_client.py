@@ -74,7 +74,7 @@ def test_calls_carry_the_access_token_and_follow_no_redirect(api, flowdock):
     assert len(api.calls) == 1
 
 
-def test_a_person_without_name_or_email_is_still_a_person(api, flowdock):
+def test_person_without_name_or_email_is_accepted(api, flowdock):
     api.get(f"{API}/user", json={"id": "7", "nick": "lea", "email": None})
 
     person = flowdock.user()
@@ -96,7 +96,7 @@ def test_a_person_without_name_or_email_is_still_a_person(api, flowdock):
         ({}, "activities", f"{API}/flows/acme/main/integrations"),
     ],
 )
-def test_sources_are_made_where_the_flows_links_say_or_where_the_dialect_does(
+def test_sources_are_created_at_the_address_of_the_flows_links_or_of_the_api_version(
     api, flowdock, settings, links, dialect, address
 ):
     settings.FLOWDOCK_API_VERSION = dialect
@@ -105,7 +105,7 @@ def test_sources_are_made_where_the_flows_links_say_or_where_the_dialect_does(
     assert flowdock.find_flow("f1").sources_url == address
 
 
-def test_an_organization_may_be_a_text_and_a_page_that_is_none_is_left_out(api, flowdock):
+def test_organization_may_be_text_and_an_invalid_page_address_is_left_out(api, flowdock):
     api.get(f"{API}/flows", json=[FLOW | {"organization": "Acme", "web_url": "javascript:alert(1)"}])
 
     (flow,) = flowdock.flows()
@@ -113,7 +113,7 @@ def test_an_organization_may_be_a_text_and_a_page_that_is_none_is_left_out(api, 
     assert (flow.organization_name, flow.web_url) == ("Acme", "")
 
 
-def test_a_flow_at_an_address_outside_the_api_is_no_answer(api, flowdock):
+def test_flow_with_an_address_outside_the_api_is_refused(api, flowdock):
     api.get(f"{API}/flows/find", json=FLOW | {"url": "https://evil.test/flows/acme/main"})
 
     with pytest.raises(FlowdockUnavailable):
@@ -130,7 +130,7 @@ def test_addresses_outside_the_api_are_never_called(flowdock, url):
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-def test_a_created_source_tells_its_token(api, flowdock, status):
+def test_created_source_has_its_token(api, flowdock, status):
     api.post(A_FLOW.sources_url, json=SOURCE, status=status)
 
     source = flowdock.create_source(A_FLOW, "octo/hello", "https://github.com/octo/hello")
@@ -142,21 +142,21 @@ def test_a_created_source_tells_its_token(api, flowdock, status):
     }
 
 
-def test_the_answer_of_2014_has_no_address_and_its_id_may_be_text(api, flowdock):
+def test_answer_of_2014_has_no_address_and_its_id_may_be_text(api, flowdock):
     api.post(A_FLOW.sources_url, json={"id": "51", "name": "octo/hello", "flow_token": TOKEN})
 
     assert flowdock.create_source(A_FLOW, "octo/hello", "").url == f"{A_FLOW.sources_url}/51"
 
 
 @pytest.mark.parametrize("said", [{}, {"id": 51}, {"id": "x", "flow_token": TOKEN}, [], "x", None, {"id": True}])
-def test_a_creation_that_tells_no_token_is_no_creation(api, flowdock, said):
+def test_created_source_without_a_token_is_an_error(api, flowdock, said):
     api.post(A_FLOW.sources_url, json=said, status=201)
 
     with pytest.raises(FlowdockUnavailable):
         flowdock.create_source(A_FLOW, "octo/hello", "")
 
 
-def test_a_source_can_be_asked_for_and_changed_by_its_token(api, flowdock):
+def test_source_can_be_read_and_changed_with_its_token(api, flowdock):
     api.get(f"{API}/sources", json=[SOURCE | {"flow_token": None}])
     api.put(f"{API}/sources", json={})
 
@@ -170,7 +170,7 @@ def test_a_source_can_be_asked_for_and_changed_by_its_token(api, flowdock):
     ("status", "body"),
     [(200, "{}"), (200, "not json"), (201, '{"id": null}'), (201, "[]"), (202, ""), (204, "")],
 )
-def test_whatever_a_2xx_says_the_message_is_posted(api, flowdock, status, body):
+def test_message_is_posted_after_any_2xx(api, flowdock, status, body):
     api.post(f"{API}/activities", body=body, status=status)
 
     posted = flowdock.post_activity(TOKEN, ACTIVITY, UUID)
@@ -186,7 +186,7 @@ def test_whatever_a_2xx_says_the_message_is_posted(api, flowdock, status, body):
         ({"thread": "x"}, ""),
     ],
 )
-def test_a_stored_message_tells_its_thread(api, flowdock, said, thread):
+def test_posted_message_has_its_thread(api, flowdock, said, thread):
     api.post(f"{API}/activities", json={"id": 88412} | said, status=201)
 
     posted = flowdock.post_activity(TOKEN, ACTIVITY, UUID)
@@ -214,7 +214,7 @@ def test_a_stored_message_tells_its_thread(api, flowdock, said, thread):
         (301, FlowdockUnavailable),
     ],
 )
-def test_each_refusal_is_the_error_of_its_reaction(api, flowdock, status, error):
+def test_each_status_raises_its_error(api, flowdock, status, error):
     api.post(f"{API}/activities", status=status, json={"message": f"no, {TOKEN}, access-secret"})
 
     with pytest.raises(FlowdockError) as raised:
@@ -225,7 +225,7 @@ def test_each_refusal_is_the_error_of_its_reaction(api, flowdock, status, error)
     assert "no, hidden, hidden" in str(raised.value)
 
 
-def test_a_refused_source_tells_flowdocks_words_by_field(api, flowdock):
+def test_refused_source_has_flowdocks_errors_by_field(api, flowdock):
     said = {"message": "Validation error", "errors": {"name": ["is too long", "is odd"], "external_url": "is missing"}}
     api.post(A_FLOW.sources_url, status=422, json=said)
 
@@ -248,7 +248,7 @@ def test_a_refused_source_tells_flowdocks_words_by_field(api, flowdock):
         ("", None),
     ],
 )
-def test_how_long_to_wait_is_read_in_seconds_and_as_a_date(api, flowdock, header, seconds):
+def test_retry_after_is_read_in_seconds_and_as_a_date(api, flowdock, header, seconds):
     api.post(f"{API}/activities", status=429, headers={"Retry-After": header})
 
     with time_machine.travel("2026-11-24T10:00:00Z", tick=False), pytest.raises(FlowdockUnavailable) as raised:
@@ -278,7 +278,7 @@ def test_how_long_to_wait_is_read_in_seconds_and_as_a_date(api, flowdock, header
         {"body": requests.exceptions.ContentDecodingError()},
     ],
 )
-def test_what_nobody_can_read_is_an_outage_in_words(api, flowdock, answer):
+def test_unreadable_answer_is_reported_as_unavailable(api, flowdock, answer):
     api.get(f"{API}/flows", **answer)
 
     with pytest.raises(FlowdockUnavailable, match="Flowdock") as raised:
@@ -363,7 +363,7 @@ EMPTY_LIST = HEAD + b"Content-Length: 2\r\n\r\n[]"
     [(b"", b"x"), (HEAD + b"X-Long: ", b"x"), (HEAD + b"Content-Length: 1000\r\n\r\n", b" ")],
     ids=["status line", "head", "body"],
 )
-def test_an_answer_that_trickles_in_ends_with_the_timeout(before, byte, encrypted, tls, authority, settings):
+def test_slow_answer_ends_with_the_timeout(before, byte, encrypted, tls, authority, settings):
     settings.FLOWDOCK_CA_FILE = str(authority)
     with serving(trickle(before, byte), tls if encrypted else None) as settings.FLOWDOCK_API_URL:
         began = time.monotonic()
@@ -373,7 +373,7 @@ def test_an_answer_that_trickles_in_ends_with_the_timeout(before, byte, encrypte
     assert time.monotonic() - began < 5
 
 
-def test_a_handshake_that_never_ends_ends_with_the_timeout(settings):
+def test_endless_tls_handshake_ends_with_the_timeout(settings):
     with socket.create_server(("127.0.0.1", 0)) as server, Flowdock("x", timeout=0.3) as flowdock:
         settings.FLOWDOCK_API_URL = f"https://127.0.0.1:{server.getsockname()[1]}"
         began = time.monotonic()
@@ -383,7 +383,7 @@ def test_a_handshake_that_never_ends_ends_with_the_timeout(settings):
     assert time.monotonic() - began < 3
 
 
-def test_a_connection_is_used_again_after_an_answer_and_each_call_has_its_own_time(settings):
+def test_connection_is_reused_and_each_call_has_its_own_timeout(settings):
     connections = []
 
     def answer(connection: socket.socket) -> None:
@@ -400,7 +400,7 @@ def test_a_connection_is_used_again_after_an_answer_and_each_call_has_its_own_ti
     assert len(connections) == 1
 
 
-def test_a_private_certificate_authority_is_trusted_where_it_is_configured(tls, authority, settings):
+def test_private_certificate_authority_is_trusted_if_configured(tls, authority, settings):
     with serving(lambda connection: connection.sendall(EMPTY_LIST), tls) as settings.FLOWDOCK_API_URL:
         with Flowdock("x") as flowdock, pytest.raises(FlowdockUnreachable, match="certificate"):
             flowdock.flows()
@@ -410,7 +410,7 @@ def test_a_private_certificate_authority_is_trusted_where_it_is_configured(tls, 
             assert flowdock.flows() == []
 
 
-def test_certificates_that_are_missing_are_an_outage_in_words(settings, tmp_path):
+def test_missing_certificate_file_is_reported_as_unavailable(settings, tmp_path):
     settings.FLOWDOCK_API_URL, settings.FLOWDOCK_CA_FILE = "https://127.0.0.1:9", str(tmp_path / "missing.pem")
 
     with Flowdock("x") as flowdock, pytest.raises(FlowdockUnavailable, match="could not be called"):
@@ -428,7 +428,7 @@ def test_certificates_that_are_missing_are_an_outage_in_words(settings, tmp_path
         (b"HTTP/1.1 503 Away\r\nContent-Length: 0\r\n\r\n", FlowdockUnreachable),
     ],
 )
-def test_a_broken_answer_is_not_taken_for_a_server_that_is_away(answer, error, settings):
+def test_broken_answer_is_told_apart_from_an_unreachable_server(answer, error, settings):
     with (
         serving(lambda connection: connection.sendall(answer)) as settings.FLOWDOCK_API_URL,
         Flowdock("x") as flowdock,
@@ -439,7 +439,7 @@ def test_a_broken_answer_is_not_taken_for_a_server_that_is_away(answer, error, s
     assert type(raised.value) is error
 
 
-def test_a_server_that_takes_no_connection_is_away(settings):
+def test_server_that_refuses_connections_is_unreachable(settings):
     with socket.create_server(("127.0.0.1", 0)) as server:
         settings.FLOWDOCK_API_URL = f"http://127.0.0.1:{server.getsockname()[1]}"
 
@@ -447,7 +447,7 @@ def test_a_server_that_takes_no_connection_is_away(settings):
         flowdock.flows()
 
 
-def test_what_flowdock_leaves_with_one_integration_is_not_sent_with_anothers_messages(api, flowdock):
+def test_cookies_of_one_integration_are_not_sent_for_another(api, flowdock):
     api.post(f"{API}/activities", json={}, headers={"Set-Cookie": "left=behind; Path=/"})
 
     for _ in range(2):
@@ -466,7 +466,7 @@ def test_what_flowdock_leaves_with_one_integration_is_not_sent_with_anothers_mes
         (b'{"message": ' + b"7" * 5000 + b"}", "Flowdock answered 400"),
     ],
 )
-def test_what_flowdock_says_can_be_stored(api, flowdock, body, words):
+def test_texts_of_flowdock_are_storable(api, flowdock, body, words):
     api.post(f"{API}/activities", status=400, body=body)
 
     with pytest.raises(ActivityRejected) as raised:
@@ -475,7 +475,7 @@ def test_what_flowdock_says_can_be_stored(api, flowdock, body, words):
     assert str(raised.value) == words
 
 
-def test_the_thread_that_flowdock_names_can_be_stored(api, flowdock):
+def test_thread_id_of_flowdock_is_storable(api, flowdock):
     api.post(f"{API}/activities", status=201, body=rb'{"id": "\ud800", "thread": {"id": "T\u0000"}}')
 
     posted = flowdock.post_activity(TOKEN, ACTIVITY, UUID)
@@ -483,7 +483,7 @@ def test_the_thread_that_flowdock_names_can_be_stored(api, flowdock):
     assert (posted.message_id, posted.thread_id) == ("\N{REPLACEMENT CHARACTER}", "T\N{REPLACEMENT CHARACTER}")
 
 
-def test_no_token_is_in_what_is_logged_or_raised(api, flowdock, caplog):
+def test_tokens_are_neither_logged_nor_in_errors(api, flowdock, caplog):
     caplog.set_level(logging.DEBUG)
     address = f"{API}/sources?flow_token={TOKEN}"
     api.get(f"{API}/sources", body=requests.ConnectionError(f"Max retries exceeded with url: {address}"))
@@ -497,7 +497,7 @@ def test_no_token_is_in_what_is_logged_or_raised(api, flowdock, caplog):
     assert "flow_token=hidden&a=1" in caplog.text
 
 
-def test_the_machines_proxies_have_no_say(api, flowdock, monkeypatch):
+def test_proxy_settings_of_the_machine_are_ignored(api, flowdock, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
     api.get(f"{API}/flows", json=[])
 

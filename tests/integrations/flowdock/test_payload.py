@@ -44,7 +44,7 @@ def sent(activity: Activity) -> dict:
     ("version", "path", "key"),
     [("activities", "/activities", "thread_id"), ("messages", "/messages", "external_thread_id")],
 )
-def test_each_version_has_its_address_and_its_name_for_the_threads_key(settings, version, path, key):
+def test_each_api_version_has_its_path_and_thread_key(settings, version, path, key):
     settings.FLOWDOCK_API_VERSION = version
 
     assert payload.path() == path
@@ -69,7 +69,7 @@ def test_each_version_has_its_address_and_its_name_for_the_threads_key(settings,
     }
 
 
-def test_what_is_empty_is_left_out_except_what_would_else_stay():
+def test_empty_values_are_left_out_unless_old_ones_would_stay():
     said = sent(Activity(Author("Lea"), "pushed", "branch:main", Thread("main")))
 
     assert said["author"] == {"name": "Lea"}
@@ -94,7 +94,7 @@ def test_titles_and_values_keep_links_only():
     assert said["thread"]["fields"] == [{"label": "L", "value": kept}]
 
 
-def test_bodies_keep_what_flowdock_shows():
+def test_bodies_keep_only_tags_that_flowdock_shows():
     html = '<h2>a</h2><table><tr><td colspan="2">b</td></tr></table><img src="https://git.test/x.png" alt="c">'
     unwanted = (
         '<script>x</script><style>x</style><iframe src="https://git.test/"></iframe><form><input></form><!-- x -->'
@@ -112,7 +112,7 @@ def test_bodies_keep_what_flowdock_shows():
 @pytest.mark.parametrize(
     "address", ["javascript:alert(1)", "data:text/html,x", "/app/acme", "//evil.test/", "vbscript:x"]
 )
-def test_links_lead_to_whole_web_addresses_or_nowhere(address):
+def test_links_without_an_absolute_web_address_are_removed(address):
     said = sent(activity(f'<a href="{address}">x</a>'))
 
     assert said["title"] == "t<a>x</a>"

@@ -49,7 +49,7 @@ def state(integration):
     return integration.paused_at, integration.removed_at, integration.filters, integration.origin.secret, deliveries
 
 
-def test_every_page_about_an_integration_is_in_these_lists():
+def test_every_integration_page_is_covered_by_these_tests():
     patterns = get_resolver("integrations.urls").url_patterns
     routes = {str(pattern.pattern) for pattern in patterns if str(pattern.pattern).startswith("integrations/")}
     listed = {
@@ -61,13 +61,13 @@ def test_every_page_about_an_integration_is_in_these_lists():
 
 
 @pytest.mark.parametrize("template", PAGES)
-def test_a_member_of_the_flow_may_see_it(member, address, template):
+def test_member_of_the_flow_can_open_its_pages(member, address, template):
     assert member.get(address(template)).status_code == 200
 
 
 @pytest.mark.parametrize("template", PAGES)
 @pytest.mark.parametrize("nick", ["other", "lone"])
-def test_to_everybody_else_there_is_no_such_page(sign_in, address, template, nick):
+def test_pages_of_an_integration_do_not_exist_for_people_outside_the_flow(sign_in, address, template, nick):
     client = sign_in(nick)
 
     page = client.get(address(template))
@@ -78,7 +78,7 @@ def test_to_everybody_else_there_is_no_such_page(sign_in, address, template, nic
 
 
 @pytest.mark.parametrize("template", PAGES)
-def test_somebody_signed_out_signs_in_and_comes_back(stranger, address, template):
+def test_signed_out_person_is_redirected_to_sign_in_and_back(stranger, address, template):
     answer = stranger.get(address(template))
 
     assert answer.status_code == 302
@@ -87,7 +87,7 @@ def test_somebody_signed_out_signs_in_and_comes_back(stranger, address, template
 
 @pytest.mark.parametrize("template", BUTTONS)
 @pytest.mark.parametrize("nick", ["other", "lone", None])
-def test_others_buttons_do_nothing(sign_in, stranger, integration, address, template, nick):
+def test_buttons_are_refused_to_people_outside_the_flow(sign_in, stranger, integration, address, template, nick):
     client = sign_in(nick) if nick else stranger
     before = state(integration)
 
@@ -98,7 +98,7 @@ def test_others_buttons_do_nothing(sign_in, stranger, integration, address, temp
 
 
 @pytest.mark.parametrize("template", BUTTONS)
-def test_another_site_presses_no_buttons(sign_in, integration, address, template):
+def test_buttons_need_a_csrf_token(sign_in, integration, address, template):
     client = sign_in("demo", Client(SERVER_NAME="bridge.test", enforce_csrf_checks=True))
     before = state(integration)
 
@@ -110,7 +110,7 @@ def test_another_site_presses_no_buttons(sign_in, integration, address, template
 
 
 @pytest.mark.parametrize("template", [button for button in BUTTONS if "filters" not in button])
-def test_following_a_buttons_address_changes_nothing_and_says_why(member, integration, address, template):
+def test_get_of_a_button_is_refused_with_an_explanation(member, integration, address, template):
     before = state(integration)
 
     page = member.get(address(template))
@@ -121,14 +121,14 @@ def test_following_a_buttons_address_changes_nothing_and_says_why(member, integr
     assert state(integration) == before
 
 
-def test_whoever_leaves_the_flow_loses_what_is_in_it_at_once(member, flowdock, address):
+def test_former_member_of_the_flow_loses_access_at_once(member, flowdock, address):
     assert member.get(address("/integrations/{id}/")).status_code == 200
     flowdock.members[MAIN].discard("demo")
 
     assert member.get(address("/integrations/{id}/")).status_code == 404
 
 
-def test_whoever_made_it_and_left_the_flow_is_told_so(member, flowdock, integration, address):
+def test_creator_who_left_the_flow_gets_an_explanation(member, flowdock, integration, address):
     integration.created_by = member.get("/account/").wsgi_request.user
     integration.save()
     flowdock.members[MAIN].discard("demo")
@@ -139,14 +139,14 @@ def test_whoever_made_it_and_left_the_flow_is_told_so(member, flowdock, integrat
     assert "You no longer have access to Main" in page.content.decode()
 
 
-def test_a_new_member_of_the_flow_may_see_it_though_others_made_it(sign_in, flowdock, address):
+def test_new_member_of_the_flow_can_open_integrations_of_others(sign_in, flowdock, address):
     flowdock.members[MAIN].add("lone")
 
     assert sign_in("lone").get(address("/integrations/{id}/")).status_code == 200
 
 
 @pytest.mark.parametrize("template", PAGES)
-def test_flowdock_away_shows_nothing_and_offers_to_try_again(member, flowdock, address, template):
+def test_pages_without_an_answer_of_flowdock_offer_to_try_again(member, flowdock, address, template):
     flowdock.broken["GET /flows/find"] = requests.ConnectionError()
 
     page = member.get(address(template))
@@ -156,7 +156,7 @@ def test_flowdock_away_shows_nothing_and_offers_to_try_again(member, flowdock, a
     assert "octo/hello" not in page.content.decode()
 
 
-def test_every_page_has_the_strict_policy_and_no_inline_script_or_style(member, stranger, address, integration):
+def test_every_page_has_a_strict_content_security_policy(member, stranger, address, integration):
     addresses = ["/", "/account/", f"/flowdock/setup?flow={MAIN}", "/nowhere/"]
     addresses += [address(template) for template in PAGES]
     for client in (member, stranger):
@@ -173,14 +173,14 @@ def test_every_page_has_the_strict_policy_and_no_inline_script_or_style(member, 
             assert text.count("<script") == text.count('<script src="/static/')
 
 
-def test_secrets_are_on_no_page_of_the_log(member, integration, address):
+def test_log_pages_show_no_secrets(member, integration, address):
     for template in ("/integrations/{id}/", "/integrations/{id}/events/{event}/", "/integrations/{id}/filters/"):
         text = member.get(address(template)).content.decode()
         assert integration.flow_token not in text
         assert integration.origin.secret not in text
 
 
-def test_unknown_addresses_and_too_large_forms_have_pages_of_their_own(member, integration, settings):
+def test_unknown_addresses_and_too_large_forms_have_error_pages(member, integration, settings):
     assert "Page not found" in member.get("/nowhere/").content.decode()
 
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
@@ -189,7 +189,7 @@ def test_unknown_addresses_and_too_large_forms_have_pages_of_their_own(member, i
     assert "This form is too large" in page.content.decode()
 
 
-def test_a_fault_of_ours_has_a_page_that_tells_nothing(member, integration):
+def test_server_error_page_reveals_no_details(member, integration):
     with connection.cursor() as cursor:
         # JSON allows such a number, and Python refuses to read it.
         cursor.execute("UPDATE integrations_integration SET filters = %s", [f'["garbage", {"7" * 5000}]'])
@@ -203,7 +203,7 @@ def test_a_fault_of_ours_has_a_page_that_tells_nothing(member, integration):
     assert "Traceback" not in page.content.decode()
 
 
-def test_an_integration_whose_secrets_no_key_opens_is_shown_and_its_secret_is_not(member, integration, settings):
+def test_integration_with_an_undecipherable_secret_is_shown(member, integration, settings):
     token = Fernet(Fernet.generate_key()).encrypt(b"of another key").decode()
     Origin.objects.update(created_by=get_user(member))
     with connection.cursor() as cursor:
@@ -219,7 +219,7 @@ def test_an_integration_whose_secrets_no_key_opens_is_shown_and_its_secret_is_no
     assert settings.FIELD_KEYS[0] not in page.content.decode()
 
 
-def test_a_token_under_a_key_that_was_dropped_means_signing_in_again(member, integration, settings):
+def test_undecipherable_access_token_asks_to_sign_in_again(member, integration, settings):
     settings.FIELD_KEYS = ["YW5vdGhlciBrZXksIGFub3RoZXIga2V5LCBhbm90aGU="]
 
     assert member.get(f"/integrations/{integration.pk}/").status_code == 302

@@ -45,7 +45,7 @@ def save(client, page, fields) -> dict:
 
 
 @pytest.mark.parametrize("names", ["integration_id={id}&flow={flow}", "source={id}", "source_url={url}"])
-def test_configure_opens_exactly_that_integrations_filters(member, integration, integrate, names):
+def test_configure_opens_the_filters_of_that_integration(member, integration, integrate, names):
     integrate("octo/docs")
     query = names.format(id=integration.flowdock_id, flow=MAIN, url=integration.source_url)
 
@@ -56,7 +56,7 @@ def test_configure_opens_exactly_that_integrations_filters(member, integration, 
 
 
 @pytest.mark.parametrize("query", ["", "integration_id=x", "source_url=https://evil.test/sources/51", "flow=" + MAIN])
-def test_configure_without_an_integration_says_where_to_begin(member, query):
+def test_configure_without_an_integration_is_explained(member, query):
     assert member.get(f"/flowdock/configure?{query}").status_code == 400
 
 
@@ -65,7 +65,7 @@ def test_configure_of_an_unknown_integration_or_in_another_flow_is_not_found(mem
     assert member.get(f"/flowdock/configure?{query}").status_code == 404
 
 
-def test_configure_is_closed_to_who_cannot_open_the_flow(outsider, integration):
+def test_configure_is_refused_to_people_outside_the_flow(outsider, integration):
     answer = outsider.get(f"/flowdock/configure?integration_id={integration.flowdock_id}&flow={MAIN}")
 
     assert answer.status_code == 404
@@ -84,7 +84,7 @@ def pasted(flowdock):
     )
 
 
-def test_an_integration_from_a_pasted_token_learns_its_flow_when_it_is_configured(member, pasted):
+def test_configuring_an_integration_of_a_pasted_token_stores_its_flow(member, pasted):
     assert member.get(f"/integrations/{pasted.pk}/").status_code == 404
 
     answer = member.get(f"/flowdock/configure?integration_id={pasted.flowdock_id}&flow={MAIN}", follow=True)
@@ -96,7 +96,7 @@ def test_an_integration_from_a_pasted_token_learns_its_flow_when_it_is_configure
 
 
 @pytest.mark.parametrize("flow", [LOBBY, "", "elsewhere"])
-def test_an_integration_from_a_pasted_token_is_adopted_by_no_other_flow(outsider, member, pasted, flow):
+def test_integration_of_a_pasted_token_cannot_be_claimed_by_another_flow(outsider, member, pasted, flow):
     for client in (outsider, member):
         answer = client.get(f"/flowdock/configure?integration_id={pasted.flowdock_id}&flow={flow}")
         assert answer.status_code == 404
@@ -104,7 +104,7 @@ def test_an_integration_from_a_pasted_token_is_adopted_by_no_other_flow(outsider
     assert pasted.flow_id == ""
 
 
-def test_a_second_source_of_an_origin_in_the_flow_is_explained(member, pasted, integrate):
+def test_origin_with_two_sources_in_the_flow_is_explained(member, pasted, integrate):
     integrate(origin=pasted.origin)
 
     answer = member.get(f"/flowdock/configure?integration_id={pasted.flowdock_id}&flow={MAIN}")
@@ -113,7 +113,7 @@ def test_a_second_source_of_an_origin_in_the_flow_is_explained(member, pasted, i
     assert "is connected to Main twice" in answer.content.decode()
 
 
-def test_what_is_unchecked_is_saved_as_excluded(member, page):
+def test_unchecked_choices_are_saved_as_excluded(member, page):
     fields = shown(member.get(page))
     unchecked = EVENTS.choices[1].value
     fields.setlist("events", [value for value in fields.getlist("events") if value != unchecked])
@@ -129,7 +129,7 @@ def test_what_is_unchecked_is_saved_as_excluded(member, page):
     assert boxes[EVENTS.choices[0].value] is True
 
 
-def test_words_are_read_with_commas_lines_and_quotes(member, page):
+def test_words_are_split_at_commas_and_lines_outside_quotes(member, page):
     fields = shown(member.get(page))
     fields["branches.any_of.new"] = " main, release/* "
     fields["authors.none_of.new"] = "dependabot[bot]"
@@ -142,7 +142,7 @@ def test_words_are_read_with_commas_lines_and_quotes(member, page):
     }
 
 
-def test_an_unchecked_word_is_gone(member, integration, page):
+def test_unchecked_word_is_removed(member, integration, page):
     integration.filters = {"labels": {"any_of": ["bug", "docs"]}}
     integration.save()
     fields = shown(member.get(page))
@@ -162,7 +162,7 @@ def test_an_unchecked_word_is_gone(member, integration, page):
         *(dict(preset.filters) for preset in GITHUB.presets),
     ],
 )
-def test_saving_what_is_shown_changes_nothing(member, integration, page, filters):
+def test_saving_unchanged_filters_changes_nothing(member, integration, page, filters):
     saved = {rule: {part: list(words) for part, words in setting.items()} for rule, setting in filters.items()}
     integration.filters = saved
     integration.save()
@@ -170,7 +170,7 @@ def test_saving_what_is_shown_changes_nothing(member, integration, page, filters
     assert save(member, page, shown(member.get(page))) == saved
 
 
-def test_a_word_that_the_service_no_longer_knows_stays_excluded(member, integration, page):
+def test_unknown_word_stays_excluded_when_filters_are_saved(member, integration, page):
     integration.filters = {"events": {"none_of": ["a kind of before"]}}
     integration.save()
     fields = shown(member.get(page))
@@ -179,14 +179,14 @@ def test_a_word_that_the_service_no_longer_knows_stays_excluded(member, integrat
     assert save(member, page, fields) == {"events": {"none_of": [EVENTS.choices[0].value, "a kind of before"]}}
 
 
-def test_a_form_that_arrives_in_part_changes_only_that_part(member, integration, page):
+def test_partial_form_changes_only_the_rules_it_contains(member, integration, page):
     integration.filters = {"labels": {"none_of": ["wontfix"]}, "branches": {"any_of": ["main"]}}
     integration.save()
 
     assert save(member, page, MultiValueDict({"rules": ["branches"]})) == {"labels": {"none_of": ["wontfix"]}}
 
 
-def test_too_many_or_too_long_words_are_refused_and_kept_on_the_page(member, integration, page):
+def test_too_many_or_too_long_words_are_refused_and_stay_in_the_form(member, integration, page):
     for words in (",".join(f"word{number}" for number in range(300)), "x" * 300):
         answer = member.post(page, {"rules": ["labels"], "labels.any_of.new": words})
         assert answer.status_code == 422
@@ -195,7 +195,7 @@ def test_too_many_or_too_long_words_are_refused_and_kept_on_the_page(member, int
     assert integration.filters == {}
 
 
-def test_a_preset_is_shown_and_not_saved(member, integration, page):
+def test_preset_is_shown_and_not_saved(member, integration, page):
     preset = next(preset for preset in GITHUB.presets if preset.filters)
 
     answer = member.get(page, {"preset": preset.name})
@@ -205,7 +205,7 @@ def test_a_preset_is_shown_and_not_saved(member, integration, page):
     assert integration.filters == {}
 
 
-def test_the_rehearsal_counts_what_the_shown_filters_would_post(member, integration, happen, page):
+def test_rehearsal_counts_what_the_shown_filters_would_post(member, integration, happen, page):
     for label in ("bug", "bug", "wontfix"):
         happen(integration, body=issue_opened(label), headers={"X-GitHub-Event": "issues"})
     happen(integration, body=b"garbage")
@@ -219,14 +219,14 @@ def test_the_rehearsal_counts_what_the_shown_filters_would_post(member, integrat
     assert (unsaved.context["rehearsal"].posted, unsaved.context["saved"].posted) == (3, 2)
 
 
-def test_hostile_words_are_only_words(member, integration, page):
+def test_hostile_words_are_escaped(member, integration, page):
     integration.filters = {"labels": {"any_of": ['"><script>alert(1)</script>']}}
     integration.save()
 
     assert "<script>alert" not in member.get(page).content.decode()
 
 
-def test_the_filters_of_an_ended_integration_cannot_be_saved(member, integration, page):
+def test_filters_of_a_removed_integration_cannot_be_saved(member, integration, page):
     integration.remove()
 
     answer = member.post(page, {"rules": ["labels"], "labels.any_of.new": "bug"})

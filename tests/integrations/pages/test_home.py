@@ -12,7 +12,7 @@ from .flowdock_double import LOBBY, MAIN
 pytestmark = pytest.mark.django_db
 
 
-def test_signed_out_the_start_page_says_what_this_is_and_asks_nobody(stranger, flowdock, db):
+def test_landing_page_needs_no_sign_in(stranger, flowdock, db):
     page = stranger.get("/")
 
     assert page.status_code == 200
@@ -20,7 +20,7 @@ def test_signed_out_the_start_page_says_what_this_is_and_asks_nobody(stranger, f
     assert not flowdock.calls
 
 
-def test_flows_come_from_flowdock_each_with_its_integrations(member, integrate):
+def test_home_lists_the_flows_of_flowdock_with_their_integrations(member, integrate):
     integrate()
     integrate("octo/docs", LOBBY)
 
@@ -32,24 +32,24 @@ def test_flows_come_from_flowdock_each_with_its_integrations(member, integrate):
     ]
 
 
-def test_integrations_of_flows_that_one_is_not_in_are_not_there(outsider, integrate):
+def test_integrations_of_other_flows_are_not_listed(outsider, integrate):
     integrate("octo/secret", MAIN)
 
     assert "octo/secret" not in outsider.get("/").content.decode()
 
 
-def test_an_empty_flow_offers_to_begin(member):
+def test_empty_flow_offers_to_connect_something(member):
     text = member.get("/").content.decode()
 
     assert "No integrations in Main yet." in text
     assert f"/flowdock/setup?flow={MAIN}" in text
 
 
-def test_somebody_in_no_flow_is_told_so(sign_in):
+def test_home_explains_that_the_person_is_in_no_flow(sign_in):
     assert "You are not in any flow yet." in sign_in("lone").get("/").content.decode()
 
 
-def test_each_state_is_named_and_last_activity_and_counts_are_shown(member, integrate, happen, django_user_model):
+def test_home_shows_state_last_activity_and_counts(member, integrate, happen, django_user_model):
     lea = django_user_model.objects.create_user("lea", first_name="Lea Cohen")
     now = timezone.now()
     integrate("octo/waiting")
@@ -71,7 +71,7 @@ def test_each_state_is_named_and_last_activity_and_counts_are_shown(member, inte
     assert "2 posted" in text
 
 
-def test_what_was_removed_long_ago_and_what_is_only_being_connected_is_not_listed(member, integrate):
+def test_home_hides_long_removed_and_unfinished_integrations(member, integrate):
     integrate("octo/ancient", removed_at=timezone.now() - dt.timedelta(days=400), flow_token="")
     integrate("octo/connecting", flow_token="", flowdock_id=None)
 
@@ -81,7 +81,7 @@ def test_what_was_removed_long_ago_and_what_is_only_being_connected_is_not_liste
     assert "octo/connecting" not in text
 
 
-def test_the_search_looks_at_flows_origins_and_services(member, integrate):
+def test_home_search_finds_flows_origins_and_services(member, integrate):
     integrate("octo/hello")
     integrate("octo/docs", LOBBY)
 
@@ -97,7 +97,7 @@ def test_the_search_looks_at_flows_origins_and_services(member, integrate):
 
 
 @pytest.mark.parametrize("number", [1, 12])
-def test_the_page_takes_as_many_queries_for_one_integration_as_for_many(
+def test_home_takes_as_many_queries_for_many_integrations_as_for_one(
     member, integrate, happen, number, django_assert_num_queries
 ):
     for count in range(number):
@@ -108,7 +108,7 @@ def test_the_page_takes_as_many_queries_for_one_integration_as_for_many(
         member.get("/")
 
 
-def test_hostile_names_are_only_names(member, flowdock, integrate):
+def test_hostile_names_are_escaped(member, flowdock, integrate):
     flowdock.names[MAIN] = '<script>alert("flow")</script>'
     integrate('"><img src=x onerror=alert(1)>', LOBBY)
 
@@ -118,7 +118,7 @@ def test_hostile_names_are_only_names(member, flowdock, integrate):
     assert "<img src=x" not in text
 
 
-def test_one_person_with_many_origins_sees_no_more_of_them_than_their_flows(outsider, integrate):
+def test_person_sees_only_integrations_of_their_flows(outsider, integrate):
     Origin.objects.create(service="github", name="octo/unconnected")
 
     assert "octo/unconnected" not in outsider.get("/").content.decode()

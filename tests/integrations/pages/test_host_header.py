@@ -3,7 +3,7 @@ from django.test import Client
 
 
 @pytest.mark.parametrize("path", ["/", "/sign-in/", "/hooks/nowhere/"])
-def test_a_request_by_another_host_name_is_one_warning_in_the_log(
+def test_unknown_host_name_is_logged_as_one_warning(
     client: Client, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     answer = client.get(path, headers={"host": "elsewhere.test"})

@@ -141,7 +141,7 @@ def assert_open(client: Client, pages: Iterator[str]) -> None:
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_all_pages_about_a_hostile_body_open(member, staff, connected, body):
+def test_all_pages_open_for_a_hostile_body(member, staff, connected, body):
     integration = connected("github")
 
     assert send(integration, OPENED, body) == 202
@@ -152,7 +152,7 @@ def test_all_pages_about_a_hostile_body_open(member, staff, connected, body):
 
 @pytest.mark.parametrize("example", [OPENED, MERGED], ids=["GitHub", "GitLab"])
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-def test_all_pages_about_hostile_texts_open(member, staff, connected, example, text):
+def test_all_pages_open_with_hostile_texts(member, staff, connected, example, text):
     integration = connected(example.service.name)
 
     assert send(integration, example, json.dumps(replaced(example.data, text)).encode()) in {202, 400}
@@ -164,7 +164,7 @@ def test_all_pages_about_hostile_texts_open(member, staff, connected, example, t
 @pytest.mark.parametrize(
     "body", [b"", b"\xff\xfe{}", b"\xef\xbb\xbf{}", b"{}", b"[]", b"NaN", b'{"a": NaN}', b"payload=%ff", b"\0" * 100]
 )
-def test_what_is_no_payload_is_refused_and_leaves_nothing_to_look_at(member, staff, connected, body):
+def test_unreadable_body_is_refused_and_not_stored(member, staff, connected, body):
     integration = connected("github")
 
     assert send(integration, OPENED, body) == 400
@@ -174,7 +174,7 @@ def test_what_is_no_payload_is_refused_and_leaves_nothing_to_look_at(member, sta
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe\0", b"\xed\xa0\xbd", b"{", b"[" * 60_000, b'{"a', b"a=1&b=2", b"<a>"])
-def test_all_pages_about_what_another_version_kept_open(member, staff, integration, happen, body):
+def test_all_pages_open_with_data_of_another_version(member, staff, integration, happen, body):
     happen(integration, "failed", body=body, attempts=[{"at": "", "status": 400, "outcome": "refused", "ms": 1}])
 
     assert_open(member, pages_about(integration))
@@ -202,7 +202,7 @@ def mutated(value: Any, chance: random.Random, share: float) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_whatever_is_wrong_in_a_payload_the_hook_answers_and_all_pages_open(member, staff, connected, seed):
+def test_webhook_answers_and_all_pages_open_for_mutated_payloads(member, staff, connected, seed):
     """MUTATED_PAYLOADS sets how many are sent for each seed."""
     chance = random.Random(seed)
     github, gitlab = connected("github"), connected("gitlab")

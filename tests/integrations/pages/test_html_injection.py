@@ -83,7 +83,7 @@ def read(client: Client, pages: list[str]) -> dict[str, list[tuple[str, tuple[st
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_a_page_has_the_same_elements_whatever_the_texts_are(member, staff, told, text):
+def test_hostile_texts_do_not_change_the_elements_of_a_page(member, staff, told, text):
     clients = ((member, list(pages_about(told))), (staff, list(admin_pages_about(told))))
     before = [read(client, pages) for client, pages in clients]
 

@@ -35,7 +35,7 @@ def page(integration) -> str:
     return f"/integrations/{integration.pk}/"
 
 
-def test_the_log_says_of_each_event_what_became_of_it_and_why(member, integration, happen, page):
+def test_log_shows_verdict_and_reason_of_each_event(member, integration, happen, page):
     happen(integration, "delivered", flowdock_thread_id="thr34d")
     happen(integration, "filtered", reason="label wontfix is excluded")
     happen(integration, "pending", reason="Flowdock is busy")
@@ -52,7 +52,7 @@ def test_the_log_says_of_each_event_what_became_of_it_and_why(member, integratio
     assert 'href="https://www.flowdock.test/app/acme/main/threads/thr34d"' in text
 
 
-def test_the_newest_event_comes_first_and_older_ones_are_a_page_away(member, integration, happen, page):
+def test_log_shows_newest_events_first_in_pages(member, integration, happen, page):
     deliveries = [happen(integration) for _ in range(60)]
 
     first = member.get(page)
@@ -78,7 +78,7 @@ def test_the_newest_event_comes_first_and_older_ones_are_a_page_away(member, int
         ("nonsense", {"delivered", "filtered", "pending", "failed", "unposted", "dropped"}),
     ],
 )
-def test_the_log_can_be_narrowed_to_a_verdict(member, integration, happen, page, verdict, states):
+def test_log_can_be_filtered_by_verdict(member, integration, happen, page, verdict, states):
     for state in ("delivered", "filtered", "pending", "failed", "unposted", "dropped"):
         happen(integration, state)
 
@@ -88,7 +88,7 @@ def test_the_log_can_be_narrowed_to_a_verdict(member, integration, happen, page,
     assert [segment.number for segment in log.segments] == [6, 1, 1, 1, 1, 2]
 
 
-def test_the_search_finds_titles_people_and_request_ids(member, integration, happen, page):
+def test_search_finds_titles_people_and_request_ids(member, integration, happen, page):
     happen(integration, subject="Greet people", actor="tomas", summary="tomas opened issue", request_id="d-1")
     happen(integration, subject="Emoji", actor="aiko", summary="aiko closed issue", request_id="d-2")
 
@@ -101,23 +101,21 @@ def test_the_search_finds_titles_people_and_request_ids(member, integration, hap
     assert found("tomas emoji") == []
 
 
-def test_a_search_for_what_no_database_can_hold_finds_nothing(member, happen, page, integration):
+def test_search_for_unstorable_characters_finds_nothing(member, happen, page, integration):
     happen(integration)
 
     assert member.get(page, {"q": "greet\0"}).context["log"].deliveries == []
 
 
 @pytest.mark.parametrize("before", ["x", "-1", "", "9" * 30, "٣"])
-def test_a_garbled_page_mark_is_the_first_page(member, integration, happen, page, before):
+def test_invalid_page_parameter_shows_the_first_page(member, integration, happen, page, before):
     happen(integration)
 
     assert len(member.get(page, {"before": before}).context["log"].deliveries) == 1
 
 
 @pytest.mark.parametrize("number", [1, 40])
-def test_the_page_takes_seven_queries_however_long_the_log(
-    member, integration, happen, page, number, django_assert_num_queries
-):
+def test_log_page_takes_seven_queries(member, integration, happen, page, number, django_assert_num_queries):
     for _ in range(number):
         happen(integration)
 
@@ -126,7 +124,7 @@ def test_the_page_takes_seven_queries_however_long_the_log(
         member.get(page)
 
 
-def test_an_open_page_learns_of_news_and_of_nothing_else(member, flowdock, integration, happen, page):
+def test_open_page_is_updated_only_if_something_has_changed(member, flowdock, integration, happen, page):
     happen(integration, "pending")
     version = member.get(page).context["log"].version
     flowdock.calls.clear()
@@ -143,9 +141,7 @@ def test_an_open_page_learns_of_news_and_of_nothing_else(member, flowdock, integ
     assert not flowdock.calls
 
 
-def test_an_open_page_of_somebody_who_left_the_flow_learns_nothing_any_more(
-    member, flowdock, integration, page, settings
-):
+def test_open_page_of_a_former_member_is_no_longer_updated(member, flowdock, integration, page, settings):
     member.get(page)
     flowdock.members[integration.flow_id].discard("demo")
     cache.clear()  # as half a minute does
@@ -153,7 +149,7 @@ def test_an_open_page_of_somebody_who_left_the_flow_learns_nothing_any_more(
     assert member.get(f"{page}news/").status_code == 404
 
 
-def test_one_event_is_shown_as_the_flow_shows_it_and_as_it_was_received(member, integration, happen, page):
+def test_event_page_shows_the_activity_and_the_payload(member, integration, happen, page):
     delivery = happen(
         integration,
         "delivered",
@@ -180,7 +176,7 @@ def test_one_event_is_shown_as_the_flow_shows_it_and_as_it_was_received(member, 
     assert '<span class="key">X-GitHub-Event</span>: issues' in text
 
 
-def test_the_payload_of_a_form_is_laid_out_too(member, integration, happen, page):
+def test_json_in_a_form_is_shown_like_json(member, integration, happen, page):
     delivery = happen(integration, body=b"payload=%7B%22action%22%3A%22opened%22%7D")
 
     text = member.get(f"{page}events/{delivery.pk}/").content.decode()
@@ -198,7 +194,7 @@ def test_the_payload_of_a_form_is_laid_out_too(member, integration, happen, page
         ("just [a] text", "just [a] text"),
     ],
 )
-def test_json_is_shown_with_a_line_for_each_member(member, integration, happen, page, body, shown):
+def test_json_payload_is_shown_with_a_line_for_each_member(member, integration, happen, page, body, shown):
     delivery = happen(integration, body=body.encode(), headers={})
 
     text = member.get(f"{page}events/{delivery.pk}/").content.decode()
@@ -207,13 +203,13 @@ def test_json_is_shown_with_a_line_for_each_member(member, integration, happen, 
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe\x00", b"[" * 60_000, b"{", b"a=1&b=2"])
-def test_whatever_was_received_can_be_looked_at(member, integration, happen, page, body):
+def test_any_received_body_can_be_shown(member, integration, happen, page, body):
     delivery = happen(integration, "unposted", body=body)
 
     assert member.get(f"{page}events/{delivery.pk}/").status_code == 200
 
 
-def test_of_a_payload_of_megabytes_the_beginning_is_shown_and_said_so(member, integration, happen, page):
+def test_large_payload_is_shown_in_part_with_a_note(member, integration, happen, page):
     delivery = happen(integration, body=b'{"text": "' + b"x" * 3_000_000 + b'"}')
 
     answer = member.get(f"{page}events/{delivery.pk}/")
@@ -222,7 +218,7 @@ def test_of_a_payload_of_megabytes_the_beginning_is_shown_and_said_so(member, in
     assert "first part of 2.9\xa0MB" in answer.content.decode()
 
 
-def test_nothing_foreign_becomes_markup(member, integration, happen, page):
+def test_event_page_escapes_text_from_outside(member, integration, happen, page):
     evil = "<script>alert(1)</script>"
     delivery = happen(
         integration,
@@ -252,20 +248,20 @@ def test_nothing_foreign_becomes_markup(member, integration, happen, page):
         assert text.count("<script") == 2  # htmx and the copy buttons
 
 
-def test_an_activity_that_an_older_version_wrote_does_not_break_the_page(member, integration, happen, page):
+def test_event_page_opens_with_an_activity_of_another_version(member, integration, happen, page):
     delivery = happen(integration, activity={"unknown": 1})
 
     assert member.get(f"{page}events/{delivery.pk}/").status_code == 200
 
 
-def test_an_event_of_another_integration_is_not_here(member, integration, integrate, happen, page):
+def test_event_of_another_integration_is_not_found(member, integration, integrate, happen, page):
     elsewhere = happen(integrate("octo/docs"))
 
     assert member.get(f"{page}events/{elsewhere.pk}/").status_code == 404
     assert member.post(f"{page}events/{elsewhere.pk}/retry/").status_code == 404
 
 
-def test_a_failed_event_can_be_tried_again(member, integration, happen, page):
+def test_failed_event_can_be_retried(member, integration, happen, page):
     delivery = happen(integration, "failed", reason="title is too long")
 
     member.post(f"{page}events/{delivery.pk}/retry/")
@@ -275,7 +271,7 @@ def test_a_failed_event_can_be_tried_again(member, integration, happen, page):
     assert delivery.next_attempt_at
 
 
-def test_an_event_that_is_deleted_while_it_is_retried_is_reported(member, integration, happen, page):
+def test_retry_of_a_deleted_event_is_explained(member, integration, happen, page):
     delivery = happen(integration, "failed")
     deleted = []
 
@@ -295,7 +291,7 @@ def test_an_event_that_is_deleted_while_it_is_retried_is_reported(member, integr
     assert "This event was deleted" in answer.content.decode()
 
 
-def test_what_was_posted_is_not_posted_again(member, integration, happen, page):
+def test_posted_event_cannot_be_retried(member, integration, happen, page):
     delivery = happen(integration, "delivered")
 
     member.post(f"{page}events/{delivery.pk}/retry/")
@@ -304,7 +300,7 @@ def test_what_was_posted_is_not_posted_again(member, integration, happen, page):
     assert delivery.state == "delivered"
 
 
-def test_pause_and_resume(member, integration, page):
+def test_integration_can_be_paused_and_resumed(member, integration, page):
     text = member.post(f"{page}pause/", follow=True).content.decode()
     integration.refresh_from_db()
     assert integration.paused_at
@@ -316,7 +312,7 @@ def test_pause_and_resume(member, integration, page):
     assert integration.paused_at is None
 
 
-def test_removing_removes_the_source_in_flowdock_too(member, flowdock, integration, page):
+def test_removing_deletes_the_source_in_flowdock(member, flowdock, integration, page):
     text = member.post(f"{page}remove/", follow=True).content.decode()
 
     integration.refresh_from_db()
@@ -327,7 +323,7 @@ def test_removing_removes_the_source_in_flowdock_too(member, flowdock, integrati
 
 
 @pytest.mark.parametrize("status", [404, 410, 403])
-def test_a_source_that_is_gone_already_is_removed_here_all_the_same(member, flowdock, integration, page, status):
+def test_integration_can_be_removed_if_its_source_is_already_gone(member, flowdock, integration, page, status):
     flowdock.broken["DELETE .*"] = (status, {}, "{}")
 
     member.post(f"{page}remove/")
@@ -336,7 +332,7 @@ def test_a_source_that_is_gone_already_is_removed_here_all_the_same(member, flow
     assert integration.removed_at
 
 
-def test_flowdock_away_while_removing_changes_nothing(member, flowdock, integration, page):
+def test_removing_without_an_answer_of_flowdock_changes_nothing(member, flowdock, integration, page):
     flowdock.broken["DELETE .*"] = requests.ConnectionError()
 
     answer = member.post(f"{page}remove/")
@@ -346,7 +342,7 @@ def test_flowdock_away_while_removing_changes_nothing(member, flowdock, integrat
     assert integration.removed_at is None
 
 
-def test_an_ended_integration_shows_its_log_and_offers_no_buttons(member, integration, happen, page):
+def test_removed_integration_shows_its_log_without_buttons(member, integration, happen, page):
     happen(integration)
     integration.remove()
 
@@ -359,7 +355,7 @@ def test_an_ended_integration_shows_its_log_and_offers_no_buttons(member, integr
         assert member.post(f"{page}{action}/").status_code == 404
 
 
-def test_a_problem_is_told_on_the_page(member, integration, page):
+def test_problem_is_shown_on_the_page(member, integration, page):
     integration.problem = "GitHub’s deliveries have had a wrong signature since Monday."
     integration.save()
 

@@ -44,7 +44,7 @@ def say(django_capture_on_commit_callbacks):
     return say
 
 
-def test_set_up_offers_it_with_all_of_its_origins(member):
+def test_set_up_offers_own_apps_with_all_their_origins(member):
     text = member.get(f"/flowdock/setup?flow={MAIN}&service=bakery").content.decode()
 
     assert "Which kind of bread?" in text
@@ -54,7 +54,7 @@ def test_set_up_offers_it_with_all_of_its_origins(member):
     assert 'id="origin"' not in text, "nothing is typed"
 
 
-def test_an_origin_that_is_not_offered_is_refused_with_those_that_are(member, flowdock):
+def test_unknown_origin_of_an_own_app_is_refused_with_a_list_of_known_ones(member, flowdock):
     text = member.get(address(origin="Wheat")).content.decode()
 
     assert "Bakery has no such kind of bread. Available: All bread, Rye" in text
@@ -62,7 +62,7 @@ def test_an_origin_that_is_not_offered_is_refused_with_those_that_are(member, fl
     assert not flowdock.sources
 
 
-def test_confirming_connects_it_and_leaves_nothing_to_do(member, flowdock):
+def test_own_app_origin_is_connected_without_further_steps(member, flowdock):
     page = member.get(address(origin=" rye ")).content.decode()
     assert "Bakery: <b>Rye</b> will post to the inbox of <b>Main</b>" in page
 
@@ -79,13 +79,13 @@ def test_confirming_connects_it_and_leaves_nothing_to_do(member, flowdock):
     assert "Already connected to Main" in again
 
 
-def test_its_origin_has_no_hook(member, integration, client):
+def test_own_app_origin_has_no_webhook(member, integration, client):
     assert (
         client.post(f"/hooks/{integration.origin.hook_id}/", b"{}", content_type="application/json").status_code == 404
     )
 
 
-def test_there_is_no_secret_to_replace(member, integration):
+def test_own_app_integration_has_no_secret_to_replace(member, integration):
     page = member.get(integration.get_absolute_url()).content.decode()
 
     assert "Replace secret" not in page
@@ -94,7 +94,7 @@ def test_there_is_no_secret_to_replace(member, integration):
     assert member.post(f"{integration.get_absolute_url()}secret/").status_code == 404
 
 
-def test_what_happens_turns_the_page_green_and_stands_in_the_log(member, integration, say):
+def test_own_app_event_changes_the_success_page_and_is_in_the_log(member, integration, say):
     arrival = f"{integration.get_absolute_url()}connected/arrival/"
     assert "turns green when something happens in Bakery" in member.get(arrival).content.decode()
 
@@ -107,7 +107,7 @@ def test_what_happens_turns_the_page_green_and_stands_in_the_log(member, integra
     assert "Lea Cohen took out a loaf" in member.get(integration.get_absolute_url()).content.decode()
 
 
-def test_filters_look_at_the_kind_and_so_does_the_rehearsal(member, integration, say):
+def test_filters_and_rehearsal_use_the_kind_of_own_app_events(member, integration, say):
     page = f"{integration.get_absolute_url()}filters/"
     assert "Bread burnt" in member.get(page).content.decode()
     member.post(page, {"rules": ["events"], "events": ["baked"]})
@@ -121,7 +121,7 @@ def test_filters_look_at_the_kind_and_so_does_the_rehearsal(member, integration,
     assert member.get(page).context["rehearsal"].considered == 2
 
 
-def test_an_app_without_anything_to_connect_says_so(member, bakery):
+def test_own_app_without_origins_says_so(member, bakery):
     bakery.origins = lambda organization: []
     nothing = "There is no kind of bread in Bakery yet. Create one there first."
 
@@ -132,14 +132,14 @@ def test_an_app_without_anything_to_connect_says_so(member, bakery):
     assert 'name="origin"' not in before + after
 
 
-def test_with_nothing_chosen_one_is_to_be_chosen(member):
+def test_set_up_of_an_own_app_needs_a_chosen_origin(member):
     text = member.get(address(origin="")).content.decode()
 
     assert "Choose a kind of bread. Available: All bread, Rye" in text
     assert "no such" not in text
 
 
-def test_what_is_gone_by_the_time_of_confirming_is_not_connected(member, flowdock, bakery):
+def test_own_app_origin_deleted_before_confirming_is_not_connected(member, flowdock, bakery):
     assert "Connect Rye to Main" in member.get(address()).content.decode()
     bakery.origins = lambda organization: [OfferedOrigin(ALL)]
 
@@ -149,7 +149,7 @@ def test_what_is_gone_by_the_time_of_confirming_is_not_connected(member, flowdoc
     assert not flowdock.sources
 
 
-def test_names_that_differ_in_case_alone_are_told_apart_where_they_are_spelt_out(member, flowdock, bakery):
+def test_own_app_origins_that_differ_in_case_are_told_apart(member, flowdock, bakery):
     bakery.origins = lambda organization: [
         OfferedOrigin("rye"),
         OfferedOrigin("Rye", "https://bakery.test/rye/"),
@@ -162,7 +162,7 @@ def test_names_that_differ_in_case_alone_are_told_apart_where_they_are_spelt_out
     assert [source["name"] for source in flowdock.sources.values()] == ["Rye", "Two  blanks"]
 
 
-def test_what_an_app_says_without_a_kind_is_its_first_event_and_a_test_is_not(member, integration, say):
+def test_own_app_event_without_a_kind_counts_as_the_first_event(member, integration, say):
     arrival = f"{integration.get_absolute_url()}connected/arrival/"
     member.post(f"{integration.get_absolute_url()}test/", follow=True)
     assert "Waiting for the first event" in member.get(arrival).content.decode()
@@ -174,7 +174,7 @@ def test_what_an_app_says_without_a_kind_is_its_first_event_and_a_test_is_not(me
     assert "No events from Bakery yet." not in member.get(integration.get_absolute_url()).content.decode()
 
 
-def test_an_app_without_kinds_has_no_filters_and_all_is_posted(member, say, bakery):
+def test_own_app_without_kinds_has_no_filters(member, say, bakery):
     bakery.rules = OwnApp(
         name="bare",
         title="Bare",
@@ -195,7 +195,7 @@ def test_an_app_without_kinds_has_no_filters_and_all_is_posted(member, say, bake
 
 
 @pytest.mark.parametrize("kind", ["activity", "test"])
-def test_a_kind_that_filters_would_not_see_is_refused(kind):
+def test_own_app_cannot_use_a_kind_of_the_bridge_itself(kind):
     with pytest.raises(ValueError, match=f"'{kind}' is a kind of the bridge itself"):
         OwnApp(
             name="ci",
@@ -208,13 +208,13 @@ def test_a_kind_that_filters_would_not_see_is_refused(kind):
         )
 
 
-def test_what_happens_elsewhere_in_the_app_is_not_posted(member, integration, say):
+def test_events_of_other_own_app_origins_are_not_posted(member, integration, say):
     say("baked", origin=ALL)
 
     assert not Delivery.objects.exists()
 
 
-def test_an_app_that_is_no_longer_installed_leaves_its_pages_readable(member, integration, say, bakery):
+def test_pages_of_a_removed_app_stay_readable(member, integration, say, bakery):
     from integrations.services import SERVICES
 
     say("baked")
@@ -228,6 +228,6 @@ def test_an_app_that_is_no_longer_installed_leaves_its_pages_readable(member, in
         SERVICES["bakery"] = bakery
 
 
-def test_a_name_is_given_once(bakery):
+def test_own_app_name_can_be_registered_once(bakery):
     with pytest.raises(ValueError, match="a service named 'bakery' already exists"):
         offer(bakery)

@@ -40,7 +40,7 @@ def ping(origin: Origin, secret: str) -> int:
     return Client().post(address, body, content_type="application/json", headers=headers).status_code
 
 
-def test_before_the_first_event_the_secret_is_for_whoever_connected_it_only(member, sign_in):
+def test_secret_is_shown_only_to_the_person_who_connected_it(member, sign_in):
     integration = connect(member)
     secret = integration.origin.secret
     other = sign_in("other")
@@ -53,7 +53,7 @@ def test_before_the_first_event_the_secret_is_for_whoever_connected_it_only(memb
     assert "replace it on the" in page
 
 
-def test_no_browser_keeps_the_page_with_the_secret(member):
+def test_page_with_the_secret_is_never_cached(member):
     integration = connect(member)
 
     page = member.get(f"/integrations/{integration.pk}/connected/")
@@ -61,7 +61,7 @@ def test_no_browser_keeps_the_page_with_the_secret(member):
     assert "no-store" in page["Cache-Control"]
 
 
-def test_whoever_replaces_a_secret_is_the_only_one_who_sees_the_new_one(member, sign_in):
+def test_new_secret_is_shown_only_to_the_person_who_replaced_it(member, sign_in):
     integration = connect(member)
     other = sign_in("other")
 
@@ -74,7 +74,7 @@ def test_whoever_replaces_a_secret_is_the_only_one_who_sees_the_new_one(member, 
     assert "Only Olive Other can see the secret, because they replaced it" in page
 
 
-def test_a_secret_that_somebody_else_replaced_is_not_used_for_the_person_s_next_flow(member, sign_in):
+def test_secret_replaced_by_somebody_else_is_not_reused_for_the_next_flow(member, sign_in):
     in_lobby = connect(member)
     other = sign_in("other")
     other.post(f"/integrations/{in_lobby.pk}/secret/")
@@ -89,14 +89,14 @@ def test_a_secret_that_somebody_else_replaced_is_not_used_for_the_person_s_next_
     assert in_main.deliveries.count() == 0
 
 
-def test_the_secret_of_one_s_own_is_used_for_one_s_next_flow(member):
+def test_secret_that_the_person_replaced_is_reused_for_their_next_flow(member):
     in_lobby = connect(member)
     member.post(f"/integrations/{in_lobby.pk}/secret/")
 
     assert connect(member, MAIN).origin_id == in_lobby.origin_id
 
 
-def test_an_old_secret_is_cut_off_before_its_hour_is_over(member):
+def test_previous_secret_can_be_invalidated_at_once(member):
     integration = connect(member)
     old = integration.origin.secret
     assert "Revoke old secret" not in finish(member, integration)
@@ -112,7 +112,7 @@ def test_an_old_secret_is_cut_off_before_its_hour_is_over(member):
     assert ping(integration.origin, integration.origin.secret) == 202
 
 
-def test_whoever_may_not_replace_the_secret_may_not_cut_off_the_old_one(member, sign_in):
+def test_previous_secret_can_be_invalidated_only_by_people_who_may_replace_it(member, sign_in):
     in_lobby = connect(member)
     connect(member, MAIN)
     member.post(f"/integrations/{in_lobby.pk}/secret/")
@@ -123,7 +123,7 @@ def test_whoever_may_not_replace_the_secret_may_not_cut_off_the_old_one(member, 
     assert Origin.objects.get().is_rotating
 
 
-def test_staff_cut_off_old_secrets_in_the_admin(member, client, django_user_model):
+def test_staff_can_invalidate_previous_secrets_in_the_admin(member, client, django_user_model):
     origin = connect(member).origin
     old = origin.secret
     origin.rotate_secret()
@@ -137,7 +137,7 @@ def test_staff_cut_off_old_secrets_in_the_admin(member, client, django_user_mode
     assert not Origin.objects.get().is_rotating
 
 
-def test_names_of_other_flows_are_for_whoever_can_open_them(member, sign_in, flowdock):
+def test_other_flows_are_named_only_to_people_who_can_open_them(member, sign_in, flowdock):
     in_lobby, in_main = connect(member), connect(member, MAIN)
     other = sign_in("other")
 

@@ -32,7 +32,7 @@ def address(**choice: str) -> str:
     return f"/flowdock/setup?{urlencode(chosen)}"
 
 
-def test_the_first_page_offers_services_and_filters_and_creates_nothing(member, flowdock):
+def test_first_set_up_page_offers_services_and_presets(member, flowdock):
     text = member.get(f"/flowdock/setup?flow={MAIN}").content.decode()
 
     assert "Add an integration to Main" in text
@@ -42,7 +42,7 @@ def test_the_first_page_offers_services_and_filters_and_creates_nothing(member, 
     assert not flowdock.sources
 
 
-def test_the_confirmation_names_flow_organization_and_origin(member):
+def test_confirmation_names_flow_organization_and_origin(member):
     text = member.get(address(origin="https://github.com/octo/hello")).content.decode()
 
     assert "Connect octo/hello to Main" in text
@@ -51,7 +51,7 @@ def test_the_confirmation_names_flow_organization_and_origin(member):
     assert not Integration.objects.exists()
 
 
-def test_confirming_creates_the_source_and_leads_to_what_is_left_to_do(member, flowdock):
+def test_confirming_creates_the_source_and_shows_the_remaining_steps(member, flowdock):
     done = member.post(address())
 
     integration = Integration.objects.get()
@@ -68,7 +68,7 @@ def test_confirming_creates_the_source_and_leads_to_what_is_left_to_do(member, f
     assert "Waiting for the first event" in page
 
 
-def test_a_whole_organization_is_chosen_again_by_its_name(member, flowdock):
+def test_previously_connected_organization_can_be_chosen_by_name(member, flowdock):
     member.post(address(origin="https://github.com/octo"))
 
     offered = member.get(f"/flowdock/setup?flow={LOBBY}&service=github").content.decode()
@@ -79,7 +79,7 @@ def test_a_whole_organization_is_chosen_again_by_its_name(member, flowdock):
     assert Origin.objects.count() == 1
 
 
-def test_a_test_activity_is_posted_and_proves_no_hook(member):
+def test_test_activity_does_not_count_as_the_first_event(member):
     member.post(address())
     integration = Integration.objects.get()
 
@@ -89,7 +89,7 @@ def test_a_test_activity_is_posted_and_proves_no_hook(member):
     assert "Waiting for first event" in member.get(integration.get_absolute_url()).content.decode()
 
 
-def test_flowdock_learns_where_configure_leads(member, flowdock):
+def test_flowdock_gets_the_configuration_url(member, flowdock):
     member.post(address())
 
     (update,) = flowdock.updates
@@ -100,13 +100,13 @@ def test_flowdock_learns_where_configure_leads(member, flowdock):
     )
 
 
-def test_the_chosen_preset_becomes_the_filters(member):
+def test_chosen_preset_becomes_the_filters(member):
     member.post(address(preset="decisions"))
 
     assert Integration.objects.get().filters
 
 
-def test_an_origin_that_is_none_is_explained_and_what_was_typed_is_kept(member):
+def test_invalid_origin_is_explained_and_stays_in_the_form(member):
     text = member.get(address(origin="not a repository")).content.decode()
 
     assert 'value="not a repository"' in text
@@ -114,14 +114,14 @@ def test_an_origin_that_is_none_is_explained_and_what_was_typed_is_kept(member):
     assert "octo/hello" in text
 
 
-def test_posting_what_cannot_be_connected_creates_nothing(member, flowdock):
+def test_posting_an_invalid_set_up_form_creates_nothing(member, flowdock):
     assert member.post(address(origin="not a repository")).status_code == 302
     assert member.post(address(service="gopher")).status_code == 302
     assert not flowdock.sources
     assert not Origin.objects.exists()
 
 
-def test_the_origin_is_checked_while_it_is_typed(member, integrate):
+def test_origin_is_checked_while_it_is_typed(member, integrate):
     def hint(**typed):
         return member.get(
             f"/flowdock/setup/origin?{urlencode({'flow': MAIN, 'service': 'github'} | typed)}"
@@ -134,7 +134,7 @@ def test_the_origin_is_checked_while_it_is_typed(member, integrate):
     assert "octo/hello is already connected to Main" in hint(origin="octo/hello")
 
 
-def test_an_origin_of_mine_is_offered_again_and_serves_both_flows_with_one_hook(member, flowdock):
+def test_previous_origin_is_offered_again_and_keeps_its_webhook(member, flowdock):
     member.post(address())
 
     page = member.get(f"/flowdock/setup?flow={LOBBY}").content.decode()
@@ -146,7 +146,7 @@ def test_an_origin_of_mine_is_offered_again_and_serves_both_flows_with_one_hook(
     assert (first.flow_id, second.flow_id) == (MAIN, LOBBY)
 
 
-def test_set_up_without_a_flow_says_where_to_begin(member):
+def test_set_up_without_a_flow_is_explained(member):
     page = member.get("/flowdock/setup")
 
     assert page.status_code == 400
@@ -154,7 +154,7 @@ def test_set_up_without_a_flow_says_where_to_begin(member):
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_a_flow_that_the_person_cannot_open_is_a_clear_page_and_nothing_created(outsider, flowdock, method):
+def test_set_up_in_an_inaccessible_flow_is_explained_and_creates_nothing(outsider, flowdock, method):
     page = getattr(outsider, method)(address())
 
     assert page.status_code == 404
@@ -164,21 +164,21 @@ def test_a_flow_that_the_person_cannot_open_is_a_clear_page_and_nothing_created(
     assert not Origin.objects.exists()
 
 
-def test_an_address_outside_flowdocks_api_is_never_followed(member, flowdock):
+def test_addresses_outside_the_api_are_never_called(member, flowdock):
     member.get(f"/flowdock/setup?flow={MAIN}&flow_url=https://evil.test/flows/acme/main")
     member.post(f"{address()}&flow_url=https://evil.test/flows/acme/main")
 
     assert all(call.request.url.startswith(API) for call in flowdock.mock.calls)
 
 
-def test_a_second_click_ends_on_the_page_of_the_one_source(member, flowdock):
+def test_second_click_leads_to_the_same_integration(member, flowdock):
     first, second = member.post(address()), member.post(address())
 
     assert first["Location"] == second["Location"]
     assert len(flowdock.sources) == 1
 
 
-def test_what_another_person_has_connected_is_not_connected_twice(member, sign_in, flowdock):
+def test_origin_connected_by_another_person_is_not_connected_again(member, sign_in, flowdock):
     flowdock.members[MAIN].add("other")
     member.post(address())
 
@@ -191,14 +191,14 @@ def test_what_another_person_has_connected_is_not_connected_twice(member, sign_i
     assert Origin.objects.count() == 1
 
 
-def test_the_confirmation_already_says_what_is_connected(member, integration):
+def test_confirmation_says_that_the_origin_is_already_connected(member, integration):
     page = member.get(address())
 
     assert page.status_code == 409
     assert integration.get_absolute_url() in page.content.decode()
 
 
-def test_an_origin_whose_integration_was_removed_can_be_connected_again(member, flowdock):
+def test_origin_can_be_connected_again_after_removal(member, flowdock):
     member.post(address())
     Integration.objects.get().remove()
 
@@ -212,7 +212,7 @@ def test_an_origin_whose_integration_was_removed_can_be_connected_again(member, 
     [requests.ConnectionError(), requests.ReadTimeout(), (500, {}, "oops"), (429, {"Retry-After": "30"}, "{}")],
     ids=["unreachable", "silent", "broken", "busy"],
 )
-def test_flowdock_away_while_connecting_leaves_nothing_and_a_retry_that_works(member, flowdock, trouble):
+def test_failed_connecting_leaves_nothing_and_can_be_retried(member, flowdock, trouble):
     flowdock.broken[CREATE] = trouble
 
     page = member.post(address(preset="decisions"))
@@ -229,7 +229,7 @@ def test_flowdock_away_while_connecting_leaves_nothing_and_a_retry_that_works(me
     assert Integration.objects.get().flow_token
 
 
-def test_a_known_origin_stays_when_flowdock_is_away(member, flowdock):
+def test_existing_origin_is_kept_if_connecting_fails(member, flowdock):
     member.post(address(flow=LOBBY))
     flowdock.broken[CREATE] = requests.ConnectionError()
 
@@ -238,7 +238,7 @@ def test_a_known_origin_stays_when_flowdock_is_away(member, flowdock):
     assert Origin.objects.get().integrations.get().flow_id == LOBBY
 
 
-def test_flowdock_away_before_anything_is_chosen_says_so_and_repeats_the_same_page(member, flowdock):
+def test_set_up_without_an_answer_of_flowdock_offers_to_try_again(member, flowdock):
     flowdock.broken["GET /flows/find"] = requests.ConnectionError()
 
     page = member.get(address())
@@ -248,7 +248,7 @@ def test_flowdock_away_before_anything_is_chosen_says_so_and_repeats_the_same_pa
     assert f'href="{address().replace("&", "&amp;")}"' in page.content.decode()
 
 
-def test_a_source_that_flowdock_refuses_is_explained_in_its_words(member, flowdock):
+def test_refused_source_is_explained_with_flowdocks_text(member, flowdock):
     flowdock.broken[CREATE] = (422, {}, '{"message": "Validation error", "errors": {"name": ["is too long"]}}')
 
     page = member.post(address())
@@ -258,7 +258,7 @@ def test_a_source_that_flowdock_refuses_is_explained_in_its_words(member, flowdo
     assert not Integration.objects.exists()
 
 
-def test_a_source_whose_answer_was_lost_is_not_orphaned_by_the_retry(member, flowdock):
+def test_retry_deletes_the_source_whose_answer_was_lost(member, flowdock):
     flowdock.losing_answers.add(CREATE)
     assert member.post(address()).status_code == 503
     (orphan,) = flowdock.sources
@@ -271,7 +271,7 @@ def test_a_source_whose_answer_was_lost_is_not_orphaned_by_the_retry(member, flo
     assert f"DELETE /flows/acme/main/integrations/{orphan}" in flowdock.calls
 
 
-def test_only_ones_own_fresh_unknown_sources_are_taken_for_orphans(member, flowdock):
+def test_only_recent_unknown_sources_of_the_person_are_deleted_as_orphans(member, flowdock):
     url = "https://github.com/octo/hello"
     old = flowdock.add_source(MAIN, "demo", "octo/hello", url)
     old["created_at"] = (timezone.now() - dt.timedelta(hours=1)).isoformat()
@@ -283,20 +283,20 @@ def test_only_ones_own_fresh_unknown_sources_are_taken_for_orphans(member, flowd
     assert {old["id"], others["id"], elsewhere["id"]} < flowdock.sources.keys()
 
 
-def test_a_flow_whose_sources_cannot_be_listed_can_still_be_connected(member, flowdock):
+def test_connecting_succeeds_if_the_sources_of_the_flow_cannot_be_listed(member, flowdock):
     flowdock.broken["GET /flows/acme/main/integrations"] = (404, {}, "{}")
 
     assert member.post(address()).status_code == 302
 
 
-def test_a_configuration_url_that_flowdock_does_not_take_is_no_reason_to_fail(member, flowdock):
+def test_connecting_succeeds_if_flowdock_refuses_the_configuration_url(member, flowdock):
     flowdock.broken["PUT /sources"] = (500, {}, "")
 
     assert member.post(address()).status_code == 302
     assert Integration.objects.get().flow_token
 
 
-def test_a_place_that_a_dead_process_took_becomes_free(member, flowdock):
+def test_placeholder_of_a_dead_process_is_replaced(member, flowdock):
     origin = Origin.objects.create(service="github", name="octo/hello", created_by=User.objects.get())
     dead = Integration.objects.create(
         origin=origin, name="octo/hello", flow_id=MAIN, created_at=timezone.now() - dt.timedelta(minutes=5)
@@ -308,7 +308,7 @@ def test_a_place_that_a_dead_process_took_becomes_free(member, flowdock):
     assert Integration.objects.get().flow_token
 
 
-def test_an_attempt_that_is_still_under_way_is_waited_for_and_not_doubled(member, flowdock, settings):
+def test_connecting_waits_for_an_unfinished_attempt(member, flowdock, settings):
     settings.FLOWDOCK_TIMEOUT = 0.3
     origin = Origin.objects.create(service="github", name="octo/hello", created_by=User.objects.get())
     Integration.objects.create(origin=origin, name="octo/hello", flow_id=MAIN)
@@ -320,9 +320,7 @@ def test_an_attempt_that_is_still_under_way_is_waited_for_and_not_doubled(member
     assert not flowdock.sources
 
 
-def test_what_another_person_is_connecting_right_now_is_not_connected_beside_it(
-    member, flowdock, settings, django_user_model
-):
+def test_origin_that_another_person_is_connecting_is_not_connected_again(member, flowdock, settings, django_user_model):
     settings.FLOWDOCK_TIMEOUT = 0.3
     lea = django_user_model.objects.create_user("lea")
     theirs = Origin.objects.create(service="github", name="octo/hello", created_by=lea)
@@ -337,7 +335,7 @@ def test_what_another_person_is_connecting_right_now_is_not_connected_beside_it(
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="an in-memory database belongs to one thread")
-def test_two_people_at_once_make_one_source(sign_in, flowdock):
+def test_two_people_connecting_at_once_create_one_source(sign_in, flowdock):
     flowdock.members[MAIN].add("other")
     clients = [sign_in("demo"), sign_in("other")]
 
@@ -355,7 +353,7 @@ def test_two_people_at_once_make_one_source(sign_in, flowdock):
     assert Integration.objects.count() == 1
 
 
-def test_the_success_page_turns_green_on_the_first_event_from_the_service(member, integration, happen):
+def test_success_page_changes_with_the_first_event_from_the_service(member, integration, happen):
     page = f"/integrations/{integration.pk}/connected/"
     assert 'hx-trigger="every 2s"' in member.get(page).content.decode()
     assert "Waiting for the first event" in member.get(f"{page}arrival/").content.decode()
@@ -368,7 +366,7 @@ def test_the_success_page_turns_green_on_the_first_event_from_the_service(member
     assert "hx-trigger" not in fragment
 
 
-def test_waiting_for_the_first_event_costs_three_queries_and_asks_flowdock_rarely(
+def test_waiting_for_the_first_event_takes_three_queries_and_few_calls_to_flowdock(
     member, flowdock, integration, django_assert_num_queries
 ):
     member.get(f"/integrations/{integration.pk}/connected/")
@@ -381,7 +379,7 @@ def test_waiting_for_the_first_event_costs_three_queries_and_asks_flowdock_rarel
     assert not flowdock.calls
 
 
-def test_the_secret_is_shown_until_the_first_event_and_after_a_rotation(member, integration, happen):
+def test_secret_is_shown_until_the_first_event_and_after_a_rotation(member, integration, happen):
     Origin.objects.update(created_by=User.objects.get(username="demo"))
     page = f"/integrations/{integration.pk}/connected/"
     assert integration.origin.secret in member.get(page).content.decode()
@@ -397,7 +395,7 @@ def test_the_secret_is_shown_until_the_first_event_and_after_a_rotation(member, 
     assert old not in text
 
 
-def test_the_secret_of_an_origin_in_several_flows_is_for_whoever_made_it(member, sign_in, flowdock):
+def test_secret_of_an_origin_in_several_flows_is_shown_to_its_creator_only(member, sign_in, flowdock):
     member.post(address())
     member.post(address(flow=LOBBY))
     in_lobby = Integration.objects.get(flow_id=LOBBY)
@@ -413,7 +411,7 @@ def test_the_secret_of_an_origin_in_several_flows_is_for_whoever_made_it(member,
     assert in_lobby.origin.secret == secret
 
 
-def test_a_test_activity_goes_to_this_flow_alone(member, flowdock):
+def test_test_activity_is_posted_to_this_flow_only(member, flowdock):
     member.post(address())
     member.post(address(flow=LOBBY))
     in_main = Integration.objects.get(flow_id=MAIN)

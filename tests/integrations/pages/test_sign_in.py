@@ -24,7 +24,7 @@ def begin(client, back="/") -> dict[str, list[str]]:
     return parse_qs(urlsplit(answer["Location"]).query)
 
 
-def test_the_consent_page_is_asked_for_no_more_than_set_up_needs_and_the_exact_redirect_uri(stranger, flowdock):
+def test_consent_asks_for_the_needed_scopes_and_the_exact_redirect_uri(stranger, flowdock):
     asked = begin(stranger)
 
     assert asked["redirect_uri"] == ["http://bridge.test/complete/flowdock/"]
@@ -33,7 +33,7 @@ def test_the_consent_page_is_asked_for_no_more_than_set_up_needs_and_the_exact_r
     assert asked["client_id"] == ["bridge"]
 
 
-def test_pages_that_list_the_person_s_flows_ask_for_that_too(stranger, flowdock):
+def test_pages_that_list_flows_ask_for_the_flow_scope(stranger, flowdock):
     landing = stranger.get("/").content.decode()
     answer = stranger.get("/sign-in/?flows=1")
 
@@ -42,7 +42,7 @@ def test_pages_that_list_the_person_s_flows_ask_for_that_too(stranger, flowdock)
     assert parse_qs(urlsplit(answer["Location"]).query)["scope"] == ["flow integration profile"]
 
 
-def test_whoever_has_not_allowed_to_list_their_flows_is_asked_where_it_is_needed(member, flowdock, integrate):
+def test_permission_to_list_flows_is_asked_for_where_it_is_needed(member, flowdock, integrate):
     integration = integrate()
     flowdock.scopes["demo"] = {"integration", "profile"}
 
@@ -56,7 +56,7 @@ def test_whoever_has_not_allowed_to_list_their_flows_is_asked_where_it_is_needed
         assert member.get(page).status_code == 200
 
 
-def test_a_person_comes_back_to_exactly_the_page_they_were_on_the_way_to(stranger, flowdock):
+def test_sign_in_returns_to_the_requested_page(stranger, flowdock):
     page = f"/flowdock/setup?flow={MAIN}&flow_url=https%3A%2F%2Fflowdock.test%2Fflows%2Facme%2Fmain"
     turned_away = stranger.get(page)
     consent = stranger.get(turned_away["Location"])
@@ -68,14 +68,14 @@ def test_a_person_comes_back_to_exactly_the_page_they_were_on_the_way_to(strange
     assert stranger.get(page).status_code == 200
 
 
-def test_two_tabs_on_their_way_each_come_back_to_their_own_page(stranger, flowdock):
+def test_sign_ins_in_two_tabs_return_to_their_own_pages(stranger, flowdock):
     first, second = begin(stranger, "/account/"), begin(stranger, "/?q=hello")
 
     assert stranger.get("/complete/flowdock/", {"code": "demo", "state": first["state"][0]})["Location"] == "/account/"
     assert stranger.get("/complete/flowdock/", {"code": "demo", "state": second["state"][0]})["Location"] == "/?q=hello"
 
 
-def test_many_begun_sign_ins_leave_a_cookie_that_browsers_keep(stranger, flowdock):
+def test_unfinished_sign_ins_do_not_make_the_cookie_too_large(stranger, flowdock):
     for _ in range(12):
         last = begin(stranger, "/flowdock/setup?flow=" + "f" * 300)
 
@@ -84,7 +84,7 @@ def test_many_begun_sign_ins_leave_a_cookie_that_browsers_keep(stranger, flowdoc
 
 
 @pytest.mark.parametrize("elsewhere", ["https://evil.test/", "//evil.test/", "/\\evil.test/", "javascript:alert(1)"])
-def test_nobody_is_sent_to_another_site_after_signing_in(stranger, flowdock, elsewhere):
+def test_sign_in_never_redirects_to_another_site(stranger, flowdock, elsewhere):
     asked = begin(stranger, elsewhere)
 
     back = stranger.get("/complete/flowdock/", {"code": "demo", "state": asked["state"][0], "next": elsewhere})
@@ -92,7 +92,7 @@ def test_nobody_is_sent_to_another_site_after_signing_in(stranger, flowdock, els
     assert back["Location"] == "/"
 
 
-def test_a_person_keeps_flowdocks_name_and_nick(sign_in):
+def test_account_has_the_name_and_nick_of_flowdock(sign_in):
     sign_in("demo")
 
     user = User.objects.get()
@@ -100,7 +100,7 @@ def test_a_person_keeps_flowdocks_name_and_nick(sign_in):
     assert not user.has_usable_password()
 
 
-def test_the_access_token_is_in_no_table_and_not_readable_in_the_cookie(member):
+def test_access_token_is_stored_encrypted_in_the_cookie_only(member):
     social = User.objects.get().social_auth.get()
 
     assert social.uid == "1"
@@ -109,7 +109,7 @@ def test_the_access_token_is_in_no_table_and_not_readable_in_the_cookie(member):
     assert member.session[TOKEN_KEY][0]
 
 
-def test_a_token_in_form_encoding_is_read_too(stranger, flowdock):
+def test_form_encoded_token_is_accepted(stranger, flowdock):
     flowdock.broken["POST /oauth/token"] = (
         200,
         {"Content-Type": "application/x-www-form-urlencoded"},
@@ -121,7 +121,7 @@ def test_a_token_in_form_encoding_is_read_too(stranger, flowdock):
     assert stranger.get("/").context["cards"]
 
 
-def test_denied_consent_has_a_page_that_says_so_and_offers_the_way_back(stranger, flowdock):
+def test_denied_consent_is_explained_with_a_link_to_sign_in(stranger, flowdock):
     asked = begin(stranger, "/account/")
 
     page = stranger.get("/complete/flowdock/", {"error": "access_denied", "state": asked["state"][0]})
@@ -132,7 +132,7 @@ def test_denied_consent_has_a_page_that_says_so_and_offers_the_way_back(stranger
 
 
 @pytest.mark.parametrize("query", [{"code": "demo"}, {"code": "demo", "state": "forged"}, {}])
-def test_a_forged_or_missing_state_signs_nobody_in(stranger, flowdock, query):
+def test_forged_or_missing_state_signs_nobody_in(stranger, flowdock, query):
     begin(stranger)
 
     page = stranger.get("/complete/flowdock/", query)
@@ -143,7 +143,7 @@ def test_a_forged_or_missing_state_signs_nobody_in(stranger, flowdock, query):
     assert "POST /oauth/token" not in flowdock.calls
 
 
-def test_a_state_serves_once(stranger, flowdock):
+def test_state_can_be_used_once(stranger, flowdock):
     asked = begin(stranger)
     query = {"code": "demo", "state": asked["state"][0]}
     stranger.get("/complete/flowdock/", query)
@@ -151,7 +151,7 @@ def test_a_state_serves_once(stranger, flowdock):
     assert stranger.get("/complete/flowdock/", query).status_code == 403
 
 
-def test_an_old_state_has_expired(stranger, flowdock):
+def test_state_expires(stranger, flowdock):
     with time_machine.travel("2026-01-01T10:00:00Z", tick=False):
         asked = begin(stranger)
     with time_machine.travel("2026-01-01T10:11:00Z", tick=False):
@@ -160,7 +160,7 @@ def test_an_old_state_has_expired(stranger, flowdock):
     assert "Your sign-in expired" in page.content.decode()
 
 
-def test_a_code_that_flowdock_refuses_means_beginning_again(stranger, flowdock):
+def test_refused_code_asks_to_sign_in_again(stranger, flowdock):
     asked = begin(stranger)
 
     page = stranger.get("/complete/flowdock/", {"code": "nobody", "state": asked["state"][0]})
@@ -169,7 +169,7 @@ def test_a_code_that_flowdock_refuses_means_beginning_again(stranger, flowdock):
     assert "/sign-in/" in page.content.decode()
 
 
-def test_a_wrong_client_secret_is_the_operators_to_mend(stranger, flowdock):
+def test_wrong_client_secret_is_explained_and_logged(stranger, flowdock):
     flowdock.broken["POST /oauth/token"] = (401, {}, '{"error": "invalid_client"}')
     asked = begin(stranger)
 
@@ -184,7 +184,7 @@ def test_a_wrong_client_secret_is_the_operators_to_mend(stranger, flowdock):
 @pytest.mark.parametrize(
     "trouble", [requests.ConnectionError(), requests.ReadTimeout(), (502, {}, "<h1>Bad gateway</h1>")]
 )
-def test_flowdock_away_while_coming_back_offers_to_begin_again(stranger, flowdock, call, trouble):
+def test_sign_in_without_an_answer_of_flowdock_offers_to_start_again(stranger, flowdock, call, trouble):
     flowdock.broken[call] = trouble
     asked = begin(stranger, "/account/")
 
@@ -195,14 +195,14 @@ def test_flowdock_away_while_coming_back_offers_to_begin_again(stranger, flowdoc
     assert "/sign-in/?next=%2Faccount%2F" in page.content.decode()
 
 
-def test_another_person_in_the_same_browser_is_another_account(member, sign_in):
+def test_another_person_in_the_same_browser_gets_another_account(member, sign_in):
     sign_in("other", member)
 
     assert member.get("/").wsgi_request.user.username == "other"
     assert [user.social_auth.get().uid for user in User.objects.order_by("username")] == ["1", "2"]
 
 
-def test_a_member_of_staff_who_signs_in_with_flowdock_is_that_person_and_no_longer_staff(admin_client, sign_in):
+def test_staff_who_sign_in_with_flowdock_are_no_longer_signed_in_as_staff(admin_client, sign_in):
     admin_client.defaults["SERVER_NAME"] = "bridge.test"
 
     sign_in("demo", admin_client)
@@ -211,7 +211,7 @@ def test_a_member_of_staff_who_signs_in_with_flowdock_is_that_person_and_no_long
     assert (user.username, user.is_staff) == ("demo", False)
 
 
-def test_an_expired_token_leads_through_flowdock_and_back(sign_in, flowdock):
+def test_expired_token_redirects_to_flowdock_and_back(sign_in, flowdock):
     flowdock.expires_in = 60
     client = sign_in("demo")
 
@@ -221,7 +221,7 @@ def test_an_expired_token_leads_through_flowdock_and_back(sign_in, flowdock):
     assert answer["Location"] == "/sign-in/?next=%2Faccount%2F"
 
 
-def test_a_token_that_flowdock_refuses_leads_through_flowdock_and_back(member, flowdock):
+def test_refused_token_redirects_to_flowdock_and_back(member, flowdock):
     flowdock.refused_tokens.add("demo")
 
     with time_machine.travel(time.time() + 120, tick=False):
@@ -230,13 +230,13 @@ def test_a_token_that_flowdock_refuses_leads_through_flowdock_and_back(member, f
         assert "Sign in with Flowdock" in member.get("/").content.decode()
 
 
-def test_a_fresh_token_that_flowdock_refuses_does_not_go_round_in_circles(member, flowdock):
+def test_refused_new_token_does_not_cause_a_redirect_loop(member, flowdock):
     flowdock.refused_tokens.add("demo")
 
     assert member.get("/account/").status_code == 503
 
 
-def test_a_part_of_a_page_that_needs_signing_in_sends_the_whole_page(stranger, integration):
+def test_htmx_request_without_a_sign_in_redirects_the_whole_page(stranger, integration):
     answer = stranger.get(
         f"/integrations/{integration.pk}/news/",
         headers={"HX-Request": "true", "HX-Current-URL": f"http://bridge.test/integrations/{integration.pk}/?q=a"},
@@ -252,14 +252,14 @@ def test_signing_out_ends_the_session(member):
     assert member.get("/account/").status_code == 302
 
 
-def test_the_account_page_tells_who_one_is(member):
+def test_account_page_shows_the_person(member):
     text = member.get("/account/").content.decode()
 
     assert "Demo Dean" in text
     assert "demo@example.com" in text
 
 
-def test_sign_in_under_another_host_name_moves_to_the_registered_one(settings, stranger, flowdock):
+def test_sign_in_redirects_to_the_registered_host_name(settings, stranger, flowdock):
     answer = stranger.get("/sign-in/?next=/account/", headers={"host": "testserver"})
 
     assert answer["Location"] == "http://bridge.test/sign-in/?next=/account/"

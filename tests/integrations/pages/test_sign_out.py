@@ -32,7 +32,7 @@ def is_signed_in(client: Client) -> bool:
     return client.get("/account/").status_code == 200
 
 
-def test_a_copied_cookie_works_no_longer_after_signing_out(member):
+def test_copied_cookie_is_invalid_after_signing_out(member):
     copy = copy_of(member)
     assert is_signed_in(copy)
 
@@ -61,7 +61,7 @@ def test_signing_out_revokes_the_access_token_at_flowdock(member, flowdock):
     ],
     ids=["no such call", "client refused", "away", "redirect", "unreachable"],
 )
-def test_a_flowdock_that_does_not_revoke_keeps_nobody_signed_in(member, flowdock, trouble):
+def test_signing_out_succeeds_if_flowdock_does_not_revoke_the_token(member, flowdock, trouble):
     flowdock.broken["POST /oauth/revoke"] = trouble
     copy = copy_of(member)
 
@@ -71,7 +71,7 @@ def test_a_flowdock_that_does_not_revoke_keeps_nobody_signed_in(member, flowdock
     assert not is_signed_in(copy)
 
 
-def test_a_flowdock_that_never_answers_holds_up_signing_out_for_seconds_only(member, flowdock, settings, slow_server):
+def test_signing_out_waits_for_flowdock_for_a_few_seconds_only(member, flowdock, settings, slow_server):
     settings.FLOWDOCK_API_URL = slow_server
     flowdock.mock.add_passthru(slow_server)
     began = time.monotonic()
@@ -81,7 +81,7 @@ def test_a_flowdock_that_never_answers_holds_up_signing_out_for_seconds_only(mem
     assert time.monotonic() - began < 8, "of the 30 s that Flowdock takes"
 
 
-def test_signing_out_in_one_browser_leaves_the_others(member, sign_in):
+def test_signing_out_keeps_sessions_in_other_browsers(member, sign_in):
     other_browser = sign_in("demo")
 
     member.post("/sign-out/")
@@ -91,7 +91,7 @@ def test_signing_out_in_one_browser_leaves_the_others(member, sign_in):
     assert not is_signed_in(member)
 
 
-def test_signing_out_everywhere_ends_every_session_of_the_person_and_nobody_else_s(member, sign_in, flowdock):
+def test_signing_out_everywhere_ends_all_sessions_of_the_person(member, sign_in, flowdock):
     laptop, somebody_else = sign_in("demo"), sign_in("other")
     assert "Sign out everywhere" in member.get("/account/").content.decode()
 
@@ -103,7 +103,7 @@ def test_signing_out_everywhere_ends_every_session_of_the_person_and_nobody_else
     assert member.get(EVERYWHERE).status_code == 405
 
 
-def test_signing_in_again_ends_the_session_before(member, sign_in):
+def test_signing_in_again_ends_the_previous_session(member, sign_in):
     copy = copy_of(member)
 
     sign_in("other", member)
@@ -113,7 +113,7 @@ def test_signing_in_again_ends_the_session_before(member, sign_in):
     assert SignIn.objects.count() == 1
 
 
-def test_a_cookie_without_a_sign_in_of_its_person_is_worth_nothing(member, sign_in, client):
+def test_session_cookie_without_a_sign_in_of_its_user_is_invalid(member, sign_in, client):
     SignIn.objects.filter(user__username="demo").update(user=User.objects.create_user("somebody"))
     assert not is_signed_in(member)
 
@@ -127,7 +127,7 @@ def staff(db) -> Client:
     return client
 
 
-def test_staff_who_sign_out_of_the_admin_leave_no_cookie_that_works(staff):
+def test_signing_out_of_the_admin_invalidates_the_cookie(staff):
     copy = copy_of(staff)
 
     staff.post("/admin/logout/")
@@ -136,7 +136,7 @@ def test_staff_who_sign_out_of_the_admin_leave_no_cookie_that_works(staff):
     assert staff.get("/admin/").status_code == 302
 
 
-def test_sign_ins_that_are_over_or_were_never_finished_are_forgotten(member, stranger, settings):
+def test_expired_and_unfinished_sign_ins_are_deleted(member, stranger, settings):
     stranger.get("/sign-in/")
     assert Nonce.objects.count() == 1
     call_command("prune_events")

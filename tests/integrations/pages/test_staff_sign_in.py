@@ -33,13 +33,13 @@ def sign_in(password: str = PASSWORD, address: str = OFFICE, username: str = "sa
     return "wait" if "Too many failed attempts. Try again in" in answer.content.decode() else "wrong"
 
 
-def test_after_some_failures_not_even_the_right_password_is_looked_at():
+def test_right_password_is_not_checked_after_several_failures():
     assert [sign_in("guess", ELSEWHERE) for _ in range(6)] == ["wrong"] * 5 + ["wait"]
 
     assert sign_in(address=ELSEWHERE) == "wait"
 
 
-def test_each_further_attempt_waits_twice_as_long_up_to_five_minutes(time_machine):
+def test_each_further_failure_doubles_the_wait_up_to_five_minutes(time_machine):
     now = timezone.now()
     time_machine.move_to(now, tick=False)
     waited = []
@@ -55,24 +55,24 @@ def test_each_further_attempt_waits_twice_as_long_up_to_five_minutes(time_machin
     assert waited == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 512, 512]
 
 
-def test_a_guesser_with_many_addresses_is_slowed_down_at_the_account():
+def test_failures_from_many_addresses_slow_down_their_account():
     tried = [sign_in("guess", f"198.51.100.{number}") for number in range(8)]
 
     assert tried == ["wrong"] * 5 + ["wait"] * 3
 
 
-def test_a_guesser_of_many_accounts_is_slowed_down_at_the_address():
+def test_failures_of_many_accounts_slow_down_their_address():
     tried = [sign_in("guess", ELSEWHERE, username=f"name-{number}") for number in range(22)]
 
     assert tried == ["wrong"] * 20 + ["wait"] * 2
     assert sign_in(address=OFFICE) == "in"
 
 
-def test_an_account_that_does_not_exist_is_answered_like_one_that_does():
+def test_unknown_account_is_answered_like_an_existing_one():
     assert [sign_in("guess", ELSEWHERE, username="nobody") for _ in range(6)] == ["wrong"] * 5 + ["wait"]
 
 
-def test_a_stranger_s_guessing_does_not_lock_staff_out_where_they_usually_sign_in():
+def test_failures_elsewhere_do_not_lock_out_staff_at_their_usual_address():
     assert sign_in() == "in"
     for _ in range(30):
         sign_in("guess", ELSEWHERE)
@@ -81,7 +81,7 @@ def test_a_stranger_s_guessing_does_not_lock_staff_out_where_they_usually_sign_i
     assert sign_in(address="203.0.113.9") == "wait", "from anywhere else they wait like the stranger"
 
 
-def test_a_stranger_at_the_same_address_does_not_lock_staff_out_either():
+def test_failures_at_the_same_address_do_not_lock_out_staff():
     assert sign_in() == "in"
     for number in range(30):
         sign_in("guess", OFFICE, username=f"name-{number}")
@@ -91,7 +91,7 @@ def test_a_stranger_at_the_same_address_does_not_lock_staff_out_either():
     assert [sign_in("guess", OFFICE) for _ in range(6)] == ["wrong"] * 5 + ["wait"]
 
 
-def test_failures_are_forgotten_after_a_success_and_after_an_hour(time_machine):
+def test_failures_are_reset_after_a_success_and_after_an_hour(time_machine):
     for _ in range(4):
         sign_in("typo")
     assert sign_in() == "in"
@@ -102,7 +102,7 @@ def test_failures_are_forgotten_after_a_success_and_after_an_hour(time_machine):
     assert sign_in() == "in"
 
 
-def test_behind_a_proxy_the_address_is_the_one_that_the_proxy_has_appended(settings):
+def test_trusted_proxy_appends_the_client_address(settings):
     settings.TRUST_FORWARDED_FOR = True
     for number in range(30):
         forged = f"203.0.113.{number}, {ELSEWHERE}"
@@ -112,7 +112,7 @@ def test_behind_a_proxy_the_address_is_the_one_that_the_proxy_has_appended(setti
     assert sign_in(address="127.0.0.1", headers={"X-Forwarded-For": OFFICE}) == "in"
 
 
-def test_a_header_that_anybody_can_send_is_not_taken_for_the_address():
+def test_forwarded_header_is_ignored_without_a_trusted_proxy():
     for number in range(30):
         headers = {"X-Forwarded-For": f"203.0.113.{number}"}
         sign_in("guess", ELSEWHERE, username=f"name-{number}", headers=headers)
@@ -120,7 +120,7 @@ def test_a_header_that_anybody_can_send_is_not_taken_for_the_address():
     assert sign_in(address=ELSEWHERE) == "wait"
 
 
-def test_names_and_addresses_of_those_who_failed_are_not_kept_in_clear():
+def test_names_and_addresses_of_failures_are_stored_as_digests():
     sign_in("guess", ELSEWHERE)
 
     assert all(len(row.key) == 64 for row in PasswordFailures.objects.all())
