@@ -1,7 +1,7 @@
 """What is posted to Flowdock, as plain values that import neither Django nor the rest of the bridge.
 
-Text from outside is plain text, and Flowdock takes HTML. `escape` and `link` convert it, and
-`integrations.flowdock.payload` sanitizes the result once more before it is sent.
+Texts from services are plain text, but Flowdock takes HTML: use `escape` and `link` to convert them.
+`integrations.flowdock.payload` sanitizes the HTML again before it is sent.
 Source: Flowdock's api-docs, messages.md and threads.md.
 """
 
@@ -21,11 +21,11 @@ COLORS = frozenset({"red", "green", "yellow", "cyan", "orange", "grey", "black",
 
 
 class InvalidActivity(ValueError):
-    """The activity lacks something that Flowdock requires; the text names the field and what is wrong with it."""
+    """The activity is not what Flowdock requires; the text names the field and the problem."""
 
 
 def link(text: str, url: str) -> str:
-    """The plain `text` as an HTML link to `url`, or as escaped text if `url` is not an http(s) address."""
+    """The plain `text` as an HTML link to `url`, or only escaped if `url` is not an http(s) address."""
     return f'<a href="{escape(url)}">{escape(text)}</a>' if is_web_address(url) else escape(text)
 
 
@@ -49,7 +49,7 @@ def _require_address(url: str, name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who did it. `name` and `email` are plain text, `avatar` an http(s) address or empty."""
+    """Who caused the event. `name` and `email` are plain text, `avatar` is an http(s) address or empty."""
 
     name: str
     avatar: str = ""
@@ -62,7 +62,7 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A thread's status: `value` is plain text, `color` one of Flowdock's ten."""
+    """A thread's status. `value` is plain text, `color` is one of Flowdock's ten colors."""
 
     value: str
     color: str
@@ -75,7 +75,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A fact about the thread's entity. `label` is plain text, `value` HTML in which only `a` is allowed."""
+    """A property of the thread's entity. `label` is plain text, `value` is HTML in which only `a` is allowed."""
 
     label: str
     value: str
@@ -86,7 +86,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A link on the thread: schema.org's ViewAction."""
+    """A link that the thread shows as a button: schema.org's ViewAction."""
 
     name: str
     url: str
@@ -100,11 +100,11 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """The whole new state of the entity. `title` is HTML in which only `a` is allowed, `body` is HTML.
+    """The full new state of the entity. `title` is HTML in which only `a` is allowed, `body` is HTML.
 
-    Not every event contains all of it: a check's result does not say whether its pull request is a draft. `keeps` names
-    what such an event leaves unchanged: "title", "external_url", "status", "body", or a field by its label. The values
-    given for them here are used only if the thread is not known yet; `over` merges the event with a known state.
+    Not every event contains the full state: a check's result does not say whether its pull request is a draft. `keeps`
+    names what such an event does not change: "title", "external_url", "status", "body", or a field by its label. The
+    values given for these are used only if the thread is new; `over` combines the event with a thread's earlier state.
     """
 
     title: str
@@ -120,7 +120,7 @@ class Thread:
         _require_address(self.external_url, "thread.external_url")
 
     def over(self, before: Thread) -> Thread:
-        """The whole state after this event, if `before` was the whole state until then."""
+        """Return the full state after this event, given the full state `before` it."""
         kept: dict[str, Any] = {}
         for name in ("title", "external_url", "body"):
             if name in self.keeps:
@@ -128,7 +128,7 @@ class Thread:
         if "status" in self.keeps and before.status:
             kept["status"] = before.status
         given = {field.label: field for field in self.fields}
-        # Known fields keep their order, and new ones come last.
+        # Fields keep their order; new ones are appended.
         known = [
             field if field.label in self.keeps else given[field.label]
             for field in before.fields
@@ -140,10 +140,10 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One thing that happened, as the inbox shows it: "<author> <title>", and below it the body.
+    """One event as the inbox shows it: "<author> <title>", and the body below.
 
-    `title` is HTML in which only `a` is allowed, `body` is HTML. `thread_id` names the entity and is unique within the
-    integration. `event` is "activity" for what was done and "discussion" for what was said.
+    `title` is HTML in which only `a` is allowed, `body` is HTML. `thread_id` identifies the entity within the
+    integration. `event` is "discussion" for a comment and "activity" for everything else.
     """
 
     author: Author
@@ -160,17 +160,17 @@ class Activity:
             raise InvalidActivity(f"event {self.event!r} is neither activity nor discussion")
 
     def as_json(self) -> dict[str, Any]:
-        """As JSON for the outbox; `from_json` reads it back. Flowdock gets another format, see flowdock/payload.py."""
+        """Return JSON for the outbox, which `from_json` reads. Flowdock's own format is in flowdock/payload.py."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The activity that `data` describes, in the shape of `as_json` (also what people pass to `post_activity`).
+        """Return the activity from `data` in the format of `as_json`, which the command `post_activity` also takes.
 
-        Raises InvalidActivity, which names the field, if something is missing, unknown or of another type.
+        Raises InvalidActivity, which names the field that is missing, unknown or of a wrong type.
         """
-        whole = _members(cls, data, "")
-        thread = _members(Thread, _object(whole["thread"], "thread"), "thread.")
+        members = _members(cls, data, "")
+        thread = _members(Thread, _object(members["thread"], "thread"), "thread.")
         if thread.get("status") is not None:
             thread["status"] = _flat(Status, thread["status"], "thread.status")
         for name, kind in (("fields", Field), ("actions", Action)):
@@ -180,11 +180,11 @@ class Activity:
             thread[name] = tuple(_flat(kind, item, f"thread.{name}") for item in items)
         keeps = thread.get("keeps", ())
         if not isinstance(keeps, (list, tuple)) or not all(isinstance(name, str) for name in keeps):
-            raise InvalidActivity("thread.keeps is not a list of texts")
+            raise InvalidActivity("thread.keeps is not a list of strings")
         thread["keeps"] = tuple(keeps)
         _require_text(thread, "thread.", ("title", "external_url", "body"))
-        _require_text(whole, "", ("title", "body", "thread_id", "event"))
-        return cls(**{**whole, "author": _flat(Author, whole["author"], "author"), "thread": Thread(**thread)})
+        _require_text(members, "", ("title", "body", "thread_id", "event"))
+        return cls(**{**members, "author": _flat(Author, members["author"], "author"), "thread": Thread(**thread)})
 
 
 def _object(value: object, name: str) -> Mapping[str, Any]:
@@ -194,7 +194,7 @@ def _object(value: object, name: str) -> Mapping[str, Any]:
 
 
 def _members(kind: type[Any], data: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """`data` as keyword arguments for the dataclass `kind`: none may be unknown, and no required one missing."""
+    """Return `data` as keyword arguments for the dataclass `kind`, without unknown or missing ones."""
     for name in data:
         if name not in kind.__slots__:
             raise InvalidActivity(f"{prefix}{name} is unknown; the known fields are {', '.join(kind.__slots__)}")
@@ -207,11 +207,11 @@ def _members(kind: type[Any], data: Mapping[str, Any], prefix: str) -> dict[str,
 def _require_text(members: Mapping[str, Any], prefix: str, names: Iterable[str]) -> None:
     for name in names:
         if not isinstance(members.get(name, ""), str):
-            raise InvalidActivity(f"{prefix}{name} is not text")
+            raise InvalidActivity(f"{prefix}{name} is not a string")
 
 
 def _flat(kind: type[T], value: object, name: str) -> T:
-    """An instance of the dataclass `kind`, whose members are all texts."""
+    """Return an instance of the dataclass `kind`, whose members are all strings."""
     members = _members(kind, _object(value, name), f"{name}.")
     _require_text(members, f"{name}.", members)
     return kind(**members)

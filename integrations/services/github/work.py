@@ -49,25 +49,15 @@ def label_of(payload: Payload) -> str:
 
 
 def assigned(kind: str, payload: Payload, entity: Entity) -> Wording:
-    who = "themselves" if login(payload, "assignee") == login(payload) else display_name(payload, "assignee")
-    return worded(
-        payload,
-        f"{kind}.assigned",
-        f"assigned {who}",
-        entity,
-        joiner="to",
-    )
+    return worded(payload, f"{kind}.assigned", f"assigned {_assignee(payload)}", entity, joiner="to")
 
 
 def unassigned(kind: str, payload: Payload, entity: Entity) -> Wording:
-    who = "themselves" if login(payload, "assignee") == login(payload) else display_name(payload, "assignee")
-    return worded(
-        payload,
-        f"{kind}.assigned",
-        f"unassigned {who}",
-        entity,
-        joiner="from",
-    )
+    return worded(payload, f"{kind}.assigned", f"unassigned {_assignee(payload)}", entity, joiner="from")
+
+
+def _assignee(payload: Payload) -> str:
+    return "themselves" if login(payload, "assignee") == login(payload) else display_name(payload, "assignee")
 
 
 def locked(kind: str, payload: Payload, entity: Entity) -> Wording:
