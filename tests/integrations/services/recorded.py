@@ -1,4 +1,4 @@
-"""Payloads as the services send them: those beside these tests, and the folder of recorded ones beside the checkout."""
+"""Recorded payloads: those in the folders of these tests, and a larger folder next to the checkout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECRET = "fdb_not-a-secret"
 
 @dataclass(frozen=True)
 class Recorded:
-    """A payload and the headers that come with it. The name of its file begins with the kind: `issues.opened.json`."""
+    """A payload with its headers. The name of its file begins with the kind: `issues.opened.json`."""
 
     service: WebhookService
     path: Path
@@ -47,7 +47,7 @@ class Recorded:
         return self.service.read(self.body if body is None else body, {**self.headers, **headers})
 
     def changed(self, changes: Mapping[str, Any], **headers: str) -> ParsedEvent:
-        """Read with `changes` by dotted path, a list's items by their number; None takes away."""
+        """Read it with `changes` by dotted path; items of lists are numbers in the path. None removes a value."""
         data = self.data
         for path, value in changes.items():
             *way, last = path.split(".")

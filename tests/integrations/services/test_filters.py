@@ -1,4 +1,4 @@
-"""What passes and what does not, and the words that say why."""
+"""Filters: which events pass, and the reasons why others do not."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (PUSH, {"branches": {"none_of": ["feature/*"]}}, "branch feature/x is excluded"),
     (COMMIT, {"branches": {"any_of": ["main"]}}, "none of the branches feature/x, feature/y is included"),
     (DRAFT, {"drafts": {"none_of": ["draft"]}}, "draft pull request is excluded"),
-    # An exclusion weighs more than an invitation.
+    # An exclusion outweighs an inclusion.
     (ISSUE, {"labels": {"any_of": ["bug"], "none_of": ["wontfix"]}}, "label wontfix is excluded"),
 ]
 
 
 @pytest.mark.parametrize(("facts", "filters", "reason"), REFUSED)
-def test_event_is_refused_in_words(facts: dict[str, Any], filters: dict[str, Any], reason: str) -> None:
+def test_a_blocked_event_has_a_reason(facts: dict[str, Any], filters: dict[str, Any], reason: str) -> None:
     verdict = decide(RULES, filters, facts)
 
     assert not verdict.passes
@@ -61,16 +61,16 @@ PASSING: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (ISSUE, {"labels": {"any_of": ["bug"]}}),
     (ISSUE, {"labels": {"any_of": [], "none_of": []}}),
     (RELEASE, {"branches": {"any_of": ["main", "release/*"]}}),
-    # It belongs to no branch and is no draft: those rules do not ask it.
+    # It has no branch and is not a draft, so these rules do not apply.
     (ISSUE, {"branches": {"any_of": ["main"]}, "drafts": {"any_of": ["ready"]}}),
-    # A person is not meant by a bot's whole name, and brackets are no pattern.
+    # A bot's full name does not match a person, and brackets are not a pattern.
     ({"authors": ("dependabot",)}, {"authors": {"none_of": ["dependabot[bot]"]}}),
     ({"authors": ("dependabotb",)}, {"authors": {"none_of": ["dependabot[bot]"]}}),
 ]
 
 
 @pytest.mark.parametrize(("facts", "filters"), PASSING)
-def test_event_passes(facts: dict[str, Any], filters: dict[str, Any]) -> None:
+def test_an_event_passes(facts: dict[str, Any], filters: dict[str, Any]) -> None:
     assert decide(RULES, filters, facts).passes
 
 
@@ -85,12 +85,12 @@ BROKEN: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("filters", "words"), BROKEN)
-def test_filters_of_another_shape_are_refused_by_name(filters: Any, words: str) -> None:
+def test_filters_of_a_wrong_shape_are_rejected(filters: Any, words: str) -> None:
     with pytest.raises(InvalidFilters, match=words):
         clean(RULES, filters)
 
 
-def test_cleaning_trims_and_leaves_out_what_is_empty_or_twice() -> None:
+def test_cleaning_removes_spaces_empty_values_and_duplicates() -> None:
     cleaned = clean(RULES, {"labels": {"any_of": [" bug ", "bug", ""], "none_of": []}, "authors": {"any_of": []}})
 
     assert cleaned == {"labels": {"any_of": ["bug"]}}
@@ -105,26 +105,26 @@ filters = st.dictionaries(
 
 
 @given(filters, facts)
-def test_a_refusal_has_a_reason_and_a_rule_and_a_pass_has_none(wanted: Any, told: Any) -> None:
-    verdict = decide(RULES, clean(RULES, wanted), told)
+def test_only_a_blocked_event_has_a_reason_and_a_rule(wanted: Any, facts: Any) -> None:
+    verdict = decide(RULES, clean(RULES, wanted), facts)
 
     assert bool(verdict.reason) == bool(verdict.rule) == (not verdict.passes)
 
 
 @given(filters, facts)
-def test_cleaning_changes_no_verdict_and_cleans_once(wanted: Any, told: Any) -> None:
+def test_cleaning_is_idempotent_and_changes_no_verdict(wanted: Any, facts: Any) -> None:
     spaced = {
         rule: {part: [w.strip() for w in ws if w.strip()] for part, ws in s.items()} for rule, s in wanted.items()
     }
     cleaned = clean(RULES, wanted)
 
     assert clean(RULES, cleaned) == cleaned
-    assert decide(RULES, cleaned, told) == decide(RULES, spaced, told)
+    assert decide(RULES, cleaned, facts) == decide(RULES, spaced, facts)
 
 
 @given(filters, facts, st.sampled_from([rule.name for rule in RULES]), st.text(min_size=1, max_size=6))
-def test_one_exclusion_more_lets_nothing_more_through(wanted: Any, told: Any, rule: str, word: str) -> None:
+def test_another_exclusion_never_lets_more_events_pass(wanted: Any, facts: Any, rule: str, word: str) -> None:
     setting = wanted.get(rule, {})
     stricter = {**wanted, rule: {**setting, "none_of": [*setting.get("none_of", []), word]}}
 
-    assert decide(RULES, wanted, told).passes or not decide(RULES, stricter, told).passes
+    assert decide(RULES, wanted, facts).passes or not decide(RULES, stricter, facts).passes

@@ -49,7 +49,7 @@ def mention(match: re.Match[str]) -> str:
     return f"https://example.com/{match['number'] or match['person']}"
 
 
-def test_references_are_linked_in_running_text_only() -> None:
+def test_references_are_linked_only_in_plain_text() -> None:
     html = render("#4, (@lea-cohen) `#5` a/b#6 lea@example.com [#7](https://example.com) #0 ##8", reference_url=mention)
 
     assert '<a href="https://example.com/4">#4</a>, (<a href="https://example.com/lea-cohen">@lea-cohen</a>)' in html
@@ -57,7 +57,7 @@ def test_references_are_linked_in_running_text_only() -> None:
     assert '<a href="https://example.com">#7</a> #0 ##8' in html
 
 
-def test_address_without_a_host_is_completed_or_leads_nowhere() -> None:
+def test_addresses_without_a_host_are_resolved_or_not_linked() -> None:
     def resolve(address: str) -> str:
         return f"https://example.com{address}" if address.startswith("/") else ""
 
@@ -69,14 +69,14 @@ def test_address_without_a_host_is_completed_or_leads_nowhere() -> None:
     )
 
 
-def test_giant_text_is_cut_at_a_line_and_links_to_the_whole() -> None:
+def test_a_long_text_is_cut_and_links_to_the_full_text() -> None:
     html = render("A line of text.\n" * 100_000, full_url="https://example.com/42")
 
     assert len(html) < 2 * LONGEST
     assert html.endswith('A line of text.</p>\n<p><a href="https://example.com/42">Continue reading …</a></p>')
 
 
-def test_code_that_is_cut_is_still_code() -> None:
+def test_cut_code_is_still_a_code_block() -> None:
     html = render("```\n" + "<x>\n" * 5000, full_url="https://example.com/42")
 
     assert html.startswith("<pre><code>&lt;x&gt;")

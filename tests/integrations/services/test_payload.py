@@ -1,4 +1,4 @@
-"""Reading what strangers send: a value of the right type, or UnreadablePayload that names the path."""
+"""Reading payloads: values of the right type, or UnreadablePayload with the path."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ ISSUE = Payload(
         (lambda: Payload({"url": "javascript:alert(1)"}).url("url"), "url is not an http"),
     ],
 )
-def test_what_is_missing_or_of_another_type_is_named(read: Callable[[], Any], words: str) -> None:
+def test_an_error_names_a_missing_or_wrong_value(read: Callable[[], Any], words: str) -> None:
     with pytest.raises(UnreadablePayload, match=words):
         read()
 
 
 @pytest.mark.parametrize("value", ["javascript:alert(1)", "plain", 7, ["https://a.example"], f"https://a/{'x' * 3000}"])
-def test_address_that_a_post_can_do_without_is_empty_where_it_cannot_be_a_link(value: object) -> None:
+def test_an_optional_address_that_cannot_be_linked_is_empty(value: object) -> None:
     assert Payload({"url": value}).maybe_url("url") == ""
 
 
-def test_absent_and_null_are_empty_where_they_may_be() -> None:
+def test_optional_values_that_are_absent_or_null_are_empty() -> None:
     payload = Payload({"null": None})
 
     for path in ("null", "null.deeper", "absent"):
@@ -87,7 +87,7 @@ def test_absent_and_null_are_empty_where_they_may_be() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_body_that_is_no_json_object_is_unreadable(body: bytes, words: str) -> None:
+def test_a_body_that_is_not_a_json_object_is_rejected(body: bytes, words: str) -> None:
     with pytest.raises(UnreadablePayload, match=words):
         Payload.from_json(body)
 
@@ -103,15 +103,15 @@ def test_body_that_is_no_json_object_is_unreadable(body: bytes, words: str) -> N
         ("two\\nlines", "two\nlines"),
     ],
 )
-def test_text_is_what_a_database_can_store_and_a_page_can_show(sent: str, read: str) -> None:
+def test_texts_are_sanitized(sent: str, read: str) -> None:
     assert Payload.from_json(f'{{"text": "{sent}"}}').text("text") == read
 
 
-def test_last_of_two_keys_counts() -> None:
+def test_the_last_of_two_equal_keys_counts() -> None:
     assert Payload.from_json(b'{"a": 1, "a": 2}').number("a") == 2
 
 
-def test_event_fits_its_line_in_the_log() -> None:
+def test_an_event_s_texts_fit_the_columns_of_the_log() -> None:
     event = ParsedEvent(**dict.fromkeys(LONGEST, "word \n" * 1000))
 
     for name, longest in LONGEST.items():
@@ -133,7 +133,7 @@ VERBS: dict[str, type | tuple[type, ...]] = {
 
 
 @given(st.dictionaries(st.sampled_from("ab"), values), st.lists(st.sampled_from("ab"), min_size=1, max_size=3))
-def test_every_verb_gives_its_type_or_names_a_path_on_the_way(data: dict[str, Any], way: list[str]) -> None:
+def test_every_method_returns_its_type_or_names_the_path(data: dict[str, Any], way: list[str]) -> None:
     payload, path = Payload.from_json(json.dumps(data)), ".".join(way)
     for verb, kind in VERBS.items():
         try:

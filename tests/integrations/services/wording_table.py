@@ -1,4 +1,4 @@
-"""What a service's own payloads become, as a table: wording.txt beside them has a line for each that is posted."""
+"""The expected wording of a service's recorded payloads: wording.txt has a line for each that is posted."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class WordingTable:
         return activity
 
     def rows(self) -> list[tuple[str, ...]]:
-        """Each line: the file | who | what, links in brackets | which thread | its status and colour | event's word."""
+        """Each line: file | author | title, with links in brackets | thread id | status and color | event type."""
         lines = (HERE / self.service.name / "wording.txt").read_text().splitlines()
         return [tuple(cell.strip() for cell in line.split("|")) for line in lines]
 
     def row(self, name: str) -> tuple[str, ...]:
-        """The line that the payload makes."""
+        """The actual line of a payload."""
         event = self.read(name)
         activity = event.activity
         assert activity is not None, event.why_not

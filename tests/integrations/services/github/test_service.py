@@ -17,27 +17,27 @@ KNOWN_BODY, KNOWN_SECRET = b"Hello, World!", "It's a Secret to Everybody"
 KNOWN = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
 
 
-def test_signature_is_githubs() -> None:
+def test_signature_is_the_one_in_github_s_documentation() -> None:
     assert GITHUB.sign(KNOWN_BODY, KNOWN_SECRET) == {"X-Hub-Signature-256": KNOWN}
 
 
 @pytest.mark.parametrize("name", ["X-Hub-Signature-256", "x-hub-signature-256", "X-HUB-SIGNATURE-256"])
-def test_signature_is_found_however_its_header_is_written(name: str) -> None:
+def test_signature_is_found_whatever_the_case_of_its_header(name: str) -> None:
     GITHUB.verify(KNOWN_BODY, {name: KNOWN}, KNOWN_SECRET)
 
 
 @pytest.mark.parametrize("given", ["", KNOWN[7:], KNOWN.replace("sha256", "sha1"), KNOWN.upper(), "sha256=é", "\udcff"])
-def test_any_other_signature_is_a_mismatch(given: str) -> None:
+def test_a_wrong_signature_is_rejected(given: str) -> None:
     with pytest.raises(SignatureMismatch):
         GITHUB.verify(KNOWN_BODY, {"X-Hub-Signature-256": given}, KNOWN_SECRET)
 
 
-def test_without_a_secret_nothing_is_believed() -> None:
+def test_without_a_secret_every_request_is_rejected() -> None:
     with pytest.raises(SignatureMismatch):
         GITHUB.verify(KNOWN_BODY, GITHUB.sign(KNOWN_BODY, ""), "")
 
 
-def test_form_is_signed_as_it_came_and_read_like_json() -> None:
+def test_a_form_is_verified_as_sent_and_read_like_json() -> None:
     form = urlencode({"payload": OPENED.body.decode()}).encode()
 
     GITHUB.verify(form, GITHUB.sign(form, SECRET), SECRET)
@@ -58,18 +58,18 @@ def test_form_is_signed_as_it_came_and_read_like_json() -> None:
         f"payload={quote_plus('[1]')}".encode(),
     ],
 )
-def test_form_without_a_readable_payload_is_unreadable(form: bytes) -> None:
+def test_a_form_without_a_readable_payload_is_rejected(form: bytes) -> None:
     with pytest.raises(UnreadablePayload):
         OPENED.read(form)
 
 
 @pytest.mark.parametrize("kind", ["", "Issues", "../issues", "issues\n", "x" * 61, "ïssues"])
-def test_header_that_names_no_event_is_unreadable(kind: str) -> None:
+def test_an_invalid_event_header_is_rejected(kind: str) -> None:
     with pytest.raises(UnreadablePayload, match="X-GitHub-Event"):
         GITHUB.read(OPENED.body, {"X-GitHub-Event": kind})
 
 
-def test_unknown_kind_is_kept_with_who_and_what() -> None:
+def test_an_unknown_kind_is_stored_with_author_and_action() -> None:
     event = GITHUB.read(b'{"action": "spun", "sender": {"login": "lea-cohen"}}', {"X-GitHub-Event": "merry_go_round"})
 
     assert event.activity is None
@@ -78,12 +78,12 @@ def test_unknown_kind_is_kept_with_who_and_what() -> None:
     assert event.why_not == "the GitHub event merry_go_round is not supported"
 
 
-def test_request_id_is_githubs() -> None:
+def test_request_id_is_the_delivery_header() -> None:
     assert GITHUB.request_id(b"", {"x-github-delivery": "72d3162e-cc78-11e3"}) == "72d3162e-cc78-11e3"
 
 
 @pytest.mark.parametrize("given", [None, "", " ", "a b", "x" * 101, "é", "a\n"])
-def test_delivery_without_a_proper_id_is_unreadable(given: str | None) -> None:
+def test_an_invalid_request_id_is_rejected(given: str | None) -> None:
     with pytest.raises(UnreadablePayload, match="X-GitHub-Delivery"):
         GITHUB.request_id(b"", {} if given is None else {"X-GitHub-Delivery": given})
 
@@ -113,7 +113,7 @@ ORIGINS = {
 
 
 @pytest.mark.parametrize(("typed", "origin"), ORIGINS.items())
-def test_origin_is_understood(typed: str, origin: tuple[str, str]) -> None:
+def test_origins_can_be_typed_in_many_forms(typed: str, origin: tuple[str, str]) -> None:
     assert GITHUB.clean_origin(typed) == origin
 
 
@@ -137,7 +137,7 @@ NO_ORIGINS = {
 
 
 @pytest.mark.parametrize(("typed", "words"), NO_ORIGINS.items(), ids=lambda value: value[:30])
-def test_what_names_no_repository_is_refused_with_what_to_type(typed: str, words: str) -> None:
+def test_an_invalid_repository_is_rejected_with_advice(typed: str, words: str) -> None:
     with pytest.raises(InvalidOrigin, match=words) as refused:
         GITHUB.clean_origin(typed)
 
@@ -152,7 +152,7 @@ def test_what_names_no_repository_is_refused_with_what_to_type(typed: str, words
         ("https://git.acme.example/octo/hello", "https://git.acme.example/octo/hello/settings/hooks/new"),
     ],
 )
-def test_setup_begins_at_the_page_where_the_webhook_is_made(url: str, page: str) -> None:
+def test_set_up_begins_at_the_page_where_webhooks_are_added(url: str, page: str) -> None:
     steps = GITHUB.setup_steps(url)
 
     assert f'<a href="{page}">' in steps[0].html

@@ -1,4 +1,4 @@
-"""Actions and outcomes that differ in little from a recorded payload, and what GitHub now and then leaves out."""
+"""Variants of recorded payloads: other actions and results, and values that GitHub sometimes leaves out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def status_of(event: ParsedEvent) -> str:
     return f"{status.value} {status.color}" if status else "-"
 
 
-# The payload, what is different in it, the line in the log, the thread's status, the word of the filter on events.
+# The payload, its changes, the line in the log, the thread's status, the event type.
 WORDED: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("issues.assigned", {"action": "unassigned"}, "unassigned tomas-brandt from", "open green", "issues.assigned"),
     ("issues.assigned", {"assignee": LEA}, "assigned themselves to", "open green", "issues.assigned"),
@@ -78,7 +78,7 @@ WORDED: list[tuple[str, dict[str, Any], str, str, str]] = [
         "open green",
         "issues.edited",
     ),
-    # A label that was deleted is taken off without being named.
+    # If the label itself was deleted, GitHub sends no name.
     ("issues.unlabeled", {"label": None}, "removed a label from", "open green", "issues.unlabeled"),
     (
         "pull_request.labeled",
@@ -151,7 +151,7 @@ WORDED: list[tuple[str, dict[str, Any], str, str, str]] = [
         "open green",
         "pull_request_review_thread.resolved",
     ),
-    # Reviewed after all was over: that changes nothing about the state.
+    # A review after the pull request was closed does not change its status.
     (
         "pull_request_review.submitted.changes_requested",
         {"pull_request.state": "closed", "pull_request.merged_at": "2026-01-15T10:00:00Z"},
@@ -217,7 +217,7 @@ WORDED: list[tuple[str, dict[str, Any], str, str, str]] = [
         "open green",
         "discussion.edited",
     ),
-    # GitHub sends the state that it had before.
+    # GitHub sends the state from before.
     ("discussion.created", {"action": "deleted"}, "deleted the discussion", "deleted grey", "discussion.deleted"),
     ("discussion.answered", {"action": "deleted"}, "deleted the discussion", "deleted grey", "discussion.deleted"),
     (
@@ -294,22 +294,22 @@ def test_variant_is_worded(name: str, changes: dict[str, Any], line: str, status
     assert event.summary.removeprefix(f"{event.actor} ") == line
     assert status_of(event) == status
     assert event.facts["events"] == (word,)
-    assert word in {choice.value for choice in GITHUB.rules[0].choices}, "people can switch it off"
+    assert word in {choice.value for choice in GITHUB.rules[0].choices}, "people can filter it"
 
 
-# A conclusion, what is said of it after the run's name, the status of the thread, the word of the filter.
+# The conclusion, the title, the thread's status, and the end of the event type.
 OUTCOMES = [
     ("failure", "failed after 6 min 12 s", "failed red", "failed"),
     ("timed_out", "timed out after 6 min 12 s", "timed out red", "failed"),
     ("cancelled", "was canceled after 6 min 12 s", "canceled grey", "cancelled"),
-    # Nothing ran: the time between the two marks is nobody's work.
+    # Nothing ran, so the time between start and end means nothing.
     ("startup_failure", "could not start", "failed red", "failed"),
     ("action_required", "is waiting for manual action", "waiting yellow", "waiting"),
 ]
 
 
 @pytest.mark.parametrize(("conclusion", "words", "status", "word"), OUTCOMES)
-def test_run_says_how_it_ended(conclusion: str, words: str, status: str, word: str) -> None:
+def test_a_run_says_how_it_ended(conclusion: str, words: str, status: str, word: str) -> None:
     event = variant("workflow_run.completed.success", {"workflow_run.conclusion": conclusion})
 
     assert event.summary == f"Workflow Build #1187 {words} for"
@@ -322,20 +322,20 @@ def test_run_says_how_it_ended(conclusion: str, words: str, status: str, word: s
     [
         ("2026-01-15T10:00:07Z", " in 7 s"),
         ("2026-01-15T12:05:30Z", " in 2 h 5 min"),
-        # Clocks differ, and a run of no time has no time worth a word.
+        # Clocks differ, and a duration of 0 is left out.
         ("2026-01-15T10:00:00Z", ""),
         ("2026-01-15T09:59:00Z", ""),
         ("2026-01-15T10:00:07", ""),
     ],
 )
-def test_run_says_how_long_it_took(end: str, time: str) -> None:
+def test_a_run_says_how_long_it_took(end: str, time: str) -> None:
     times = {"workflow_run.run_started_at": "2026-01-15T10:00:00Z", "workflow_run.updated_at": end}
 
     assert variant("workflow_run.completed.success", times).summary == f"Workflow Build #1187 passed{time} for"
 
 
 @pytest.mark.parametrize("conclusion", ["failure", "cancelled", "timed_out"])
-def test_checks_that_did_not_all_pass_are_counted(conclusion: str) -> None:
+def test_a_check_suite_that_did_not_pass_says_so(conclusion: str) -> None:
     event = variant("check_suite.completed.success", {"check_suite.conclusion": conclusion})
 
     assert event.summary == "Jenkins ran 3 checks; not all passed for 6f2a8c1 in"
@@ -375,7 +375,7 @@ KEPT: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("name", "changes", "why_not"), KEPT)
-def test_variant_is_kept_for_a_reason(name: str, changes: dict[str, Any], why_not: str) -> None:
+def test_variant_is_stored_but_not_posted_for_a_reason(name: str, changes: dict[str, Any], why_not: str) -> None:
     assert variant(name, changes).why_not == why_not
 
 
@@ -392,11 +392,11 @@ OF_THE_QUEUE: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("name", "changes"), OF_THE_QUEUE)
-def test_temporary_branch_of_the_merge_queue_is_not_posted(name: str, changes: dict[str, Any]) -> None:
+def test_temporary_branches_of_the_merge_queue_are_not_posted(name: str, changes: dict[str, Any]) -> None:
     assert variant(name, changes).why_not == "the branch is a temporary one of the merge queue"
 
 
-def test_status_of_a_commit_that_is_on_a_branch_and_in_the_merge_queue_belongs_to_the_branch() -> None:
+def test_a_commit_status_on_a_branch_and_in_the_merge_queue_belongs_to_the_branch() -> None:
     event = variant("status.success", {"branches": [{"name": QUEUE}, {"name": "greet"}]})
 
     assert event.activity is not None
@@ -404,7 +404,7 @@ def test_status_of_a_commit_that_is_on_a_branch_and_in_the_merge_queue_belongs_t
     assert event.facts["branches"] == ("greet",)
 
 
-def test_commit_by_somebody_without_an_account_names_its_author() -> None:
+def test_a_commit_by_an_author_without_an_account_names_the_author() -> None:
     commit = {
         "id": 40 * "c",
         "message": "Greet in Danish",
@@ -446,21 +446,21 @@ LINKED: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("name", "changes", "linked"), LINKED)
-def test_title_links_to_the_comment_the_commit_and_the_job(name: str, changes: dict[str, Any], linked: str) -> None:
+def test_the_title_links_to_the_comment_commit_or_job(name: str, changes: dict[str, Any], linked: str) -> None:
     activity = variant(name, changes).activity
 
     assert activity is not None
     assert linked in activity.title
 
 
-def test_check_in_the_thread_of_a_commit_does_not_repeat_the_commit() -> None:
+def test_a_check_in_a_commit_s_thread_does_not_repeat_the_commit() -> None:
     activity = variant("check_run.completed.fork", {}).activity
 
     assert activity is not None
     assert activity.title.endswith("failed</a> after 1 min 5 s")
 
 
-def test_failed_pages_build_is_by_github_pages_and_names_who_started_it() -> None:
+def test_a_failed_pages_build_names_who_started_it() -> None:
     event = variant("page_build.errored", {"build.pusher": {"login": "tomas-brandt", "type": "User"}})
 
     assert event.summary == "GitHub Pages could not build the site (started by tomas-brandt) in"
@@ -485,14 +485,14 @@ ACTIONS_ALONE = [
 
 
 @pytest.mark.parametrize("name", ACTIONS_ALONE)
-def test_action_that_github_will_invent_is_kept_and_named(name: str) -> None:
+def test_an_unknown_action_is_stored_as_not_supported(name: str) -> None:
     event = variant(name, {"action": "teleported"})
 
     assert event.activity is None
     assert event.why_not == f"the GitHub event {event.kind}.teleported is not supported"
 
 
-def test_branch_that_is_created_again_is_no_longer_deleted() -> None:
+def test_a_branch_that_is_created_again_is_no_longer_deleted() -> None:
     deleted = variant("delete.branch", {}).activity
     created = variant("create.branch", {}).activity
     assert deleted is not None
@@ -503,7 +503,7 @@ def test_branch_that_is_created_again_is_no_longer_deleted() -> None:
     assert created.thread.over(deleted.thread).status is None
 
 
-def test_new_branch_keeps_the_commit_that_its_push_has_told_before() -> None:
+def test_a_new_branch_keeps_the_commit_of_its_push() -> None:
     pushed = variant("push", {"ref": "refs/heads/greet"}).activity
     created = variant("create.branch", {}).activity
     assert pushed is not None
@@ -512,16 +512,16 @@ def test_new_branch_keeps_the_commit_that_its_push_has_told_before() -> None:
     assert created.thread.over(pushed.thread).fields == pushed.thread.fields
 
 
-def test_package_of_an_organisation_belongs_to_no_repository() -> None:
-    organisation = {"X-GitHub-Hook-Installation-Target-Type": "organization"}
+def test_a_package_of_an_organization_belongs_to_no_repository() -> None:
+    organization = {"X-GitHub-Hook-Installation-Target-Type": "organization"}
 
-    activity = variant("package.published", {"repository": None}, **organisation).activity
+    activity = variant("package.published", {"repository": None}, **organization).activity
 
     assert activity is not None
     assert activity.thread_id == "package:pypi:hello"
 
 
-def test_many_wiki_pages_are_counted() -> None:
+def test_of_many_wiki_pages_some_are_named() -> None:
     page = {"title": "Home", "action": "edited", "html_url": "https://github.com/octo/hello/wiki/Home"}
 
     event = variant("gollum", {"pages": [page] * 7})
@@ -530,7 +530,7 @@ def test_many_wiki_pages_are_counted() -> None:
 
 
 @pytest.mark.parametrize("bad", ["javascript:alert(1)", "not an address", 7, {"a": 1}])
-def test_avatar_or_comparison_that_is_no_link_is_left_out_and_the_event_posted(bad: Any) -> None:
+def test_an_invalid_avatar_or_comparison_is_left_out(bad: Any) -> None:
     activity = variant("push", {"sender.avatar_url": bad, "compare": bad}).activity
 
     assert activity is not None

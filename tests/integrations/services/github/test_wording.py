@@ -1,4 +1,4 @@
-"""What GitHub's payloads become: who did what, in which thread, and its state. A new case is a file and a line."""
+"""The wording of GitHub's events. A new case is a payload and a line in wording.txt."""
 
 from __future__ import annotations
 
@@ -65,19 +65,19 @@ LINKS = {
 
 
 @pytest.mark.parametrize(("name", "address"), LINKS.items())
-def test_title_links_to_what_it_names(name: str, address: str) -> None:
+def test_the_title_links_to_its_object(name: str, address: str) -> None:
     assert f'<a href="{address}">' in activity_of(name).title
 
 
 @pytest.mark.parametrize(("name", "why_not"), KEPT.items())
-def test_payload_is_kept_and_not_posted_for_a_reason(name: str, why_not: str) -> None:
+def test_payload_is_stored_but_not_posted_for_a_reason(name: str, why_not: str) -> None:
     event = read(name)
 
     assert event.activity is None
     assert event.why_not == why_not
 
 
-def test_every_recorded_payload_has_its_line() -> None:
+def test_every_recorded_payload_has_an_expected_wording_or_reason() -> None:
     assert WORDING.files() == {row[0] for row in WORDING.rows()} | set(KEPT)
 
 
@@ -112,7 +112,7 @@ FIELDS: list[tuple[str, dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("name", "fields"), FIELDS)
-def test_thread_has_the_fields_of_its_entity(name: str, fields: dict[str, str]) -> None:
+def test_the_thread_has_the_fields_of_its_entity(name: str, fields: dict[str, str]) -> None:
     shown = {field.label: field.value for field in activity_of(name).thread.fields}
 
     assert shown == {**shown, **fields}
@@ -131,7 +131,7 @@ LOG = {
 
 
 @pytest.mark.parametrize(("name", "line"), LOG.items())
-def test_log_says_who_did_what_in_plain_text(name: str, line: tuple[str, str]) -> None:
+def test_the_log_says_who_did_what_in_plain_text(name: str, line: tuple[str, str]) -> None:
     event = read(name)
 
     assert (event.summary, event.subject) == line
@@ -147,7 +147,7 @@ SAID = [
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_what_is_said_is_a_discussion_with_its_text(name: str) -> None:
+def test_a_comment_is_a_discussion_with_its_text(name: str) -> None:
     activity = activity_of(name)
 
     assert activity.event == "discussion"
@@ -157,17 +157,17 @@ def test_what_is_said_is_a_discussion_with_its_text(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["issues.closed", "issue_comment.edited", "pull_request_review.submitted.approved", "push"]
 )
-def test_what_is_done_is_an_activity(name: str) -> None:
+def test_other_events_are_activities(name: str) -> None:
     assert activity_of(name).event == "activity"
 
 
-def test_comment_is_rendered_from_markdown() -> None:
+def test_a_comment_is_rendered_from_markdown() -> None:
     body = activity_of("issue_comment.created").body
 
     assert body == '<p>Is <strong>this</strong> <a href="https://example.com">reached</a>?</p>'
 
 
-def test_description_is_the_threads_body_with_its_references_linked() -> None:
+def test_the_description_is_the_thread_s_body_with_linked_references() -> None:
     body = activity_of("issues.opened").thread.body
 
     assert (
@@ -176,7 +176,7 @@ def test_description_is_the_threads_body_with_its_references_linked() -> None:
     )
 
 
-def test_comment_on_lines_shows_the_lines() -> None:
+def test_a_comment_on_lines_shows_the_lines() -> None:
     body = activity_of("pull_request_review_comment.created").body
 
     assert body.startswith("<pre><code> a = 1\n b = 2\n-c = 3\n+c = &quot;&lt;4&gt;&quot;</code></pre>\n<p>Is ")
@@ -186,7 +186,7 @@ def test_titles_are_escaped() -> None:
     assert activity_of("issues.opened").thread.title == "Emoji &lt;b&gt;break&lt;/b&gt; the export"
 
 
-def test_push_lists_its_commits_newest_last_and_names_foreign_authors() -> None:
+def test_a_push_lists_its_commits_and_names_other_authors() -> None:
     own, foreign = activity_of("push").body, activity_of("push.other_author").body
 
     assert own.count("<li>") == 3
@@ -194,7 +194,7 @@ def test_push_lists_its_commits_newest_last_and_names_foreign_authors() -> None:
     assert foreign.endswith(" Step 1, Tomás Brandt</li></ul>")
 
 
-def test_push_of_many_commits_lists_the_last_ten_and_links_to_the_others() -> None:
+def test_a_push_of_many_commits_lists_ten_and_links_to_the_others() -> None:
     body = activity_of("push.many").body
 
     assert body.startswith(f"<ul><li>{link('4 earlier commits', '/compare/f...0000000')}</li>")
@@ -217,10 +217,10 @@ FACTS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("name", "facts"), FACTS)
-def test_filters_are_told_the_facts(name: str, facts: dict[str, Any]) -> None:
-    told = read(name).facts
+def test_the_event_has_the_facts_for_the_filters(name: str, facts: dict[str, Any]) -> None:
+    actual = read(name).facts
 
-    assert told == {**told, **facts}
+    assert actual == {**actual, **facts}
 
 
 ABSENT = [
@@ -228,7 +228,7 @@ ABSENT = [
     ("issues.opened", "drafts"),
     ("release.published", "branches"),
     ("create.tag", "branches"),
-    # Only the checking app is named, and it is nobody's author.
+    # GitHub names only the app, which is not an author.
     ("check_run.completed.success", "authors"),
     ("check_run.completed.success", "bots"),
     ("status.failure.nowhere", "branches"),
@@ -236,11 +236,11 @@ ABSENT = [
 
 
 @pytest.mark.parametrize(("name", "rule"), ABSENT)
-def test_rule_does_not_apply_where_the_event_has_no_such_fact(name: str, rule: str) -> None:
+def test_an_event_without_a_fact_is_not_affected_by_its_rule(name: str, rule: str) -> None:
     assert rule not in read(name).facts
 
 
-def test_name_is_read_where_github_sends_one() -> None:
+def test_names_are_used_if_github_sends_them() -> None:
     recorded = Recorded(WORDING.service, HERE.parents[2] / "demo" / "github" / "11-pull_request.review_requested.json")
 
     activity = recorded.read().activity
@@ -250,7 +250,7 @@ def test_name_is_read_where_github_sends_one() -> None:
     assert activity.title == "requested a review from Lea Cohen"
 
 
-def test_webhook_of_an_organisation_tells_the_threads_of_its_repositories_apart() -> None:
+def test_an_organization_s_webhook_has_separate_threads_for_its_repositories() -> None:
     recorded = Recorded(WORDING.service, HERE / "github" / "pull_request.opened.json")
 
     activity = recorded.read(**{"X-GitHub-Hook-Installation-Target-Type": "organization"}).activity

@@ -30,7 +30,7 @@ def clock(time_machine):
 def signed(
     body: bytes = BODY, message: str = "msg-1", timestamp: str = "1768471200", secret: str = SECRET
 ) -> dict[str, str]:
-    """As Standard Webhooks describes it, with the signing token that the documentation tells people to give to GitLab.
+    """Headers as Standard Webhooks specifies them, with the signing token from docs/services/gitlab.md.
 
     Of SECRET it is printf %s "$SECRET" | openssl dgst -sha256 -binary | base64, after "whsec_".
     """
@@ -46,30 +46,30 @@ def signed(
 
 
 @pytest.mark.parametrize("name", ["X-Gitlab-Token", "x-gitlab-token", "X-GITLAB-TOKEN"])
-def test_token_is_found_however_its_header_is_written(name: str) -> None:
+def test_token_is_found_whatever_the_case_of_its_header(name: str) -> None:
     GITLAB.verify(BODY, {name: SECRET}, SECRET)
 
 
 @pytest.mark.parametrize("given", ["", " ", SECRET[:-1], f"{SECRET} ", SECRET.upper(), "é", "\udcff"])
-def test_any_other_token_is_a_mismatch(given: str) -> None:
+def test_a_wrong_token_is_rejected(given: str) -> None:
     with pytest.raises(SignatureMismatch):
         GITLAB.verify(BODY, {"X-Gitlab-Token": given}, SECRET)
 
 
-def test_without_a_secret_nothing_is_believed() -> None:
+def test_without_a_secret_every_request_is_rejected() -> None:
     for headers in ({}, {"X-Gitlab-Token": ""}, GITLAB.sign(BODY, "")):
         with pytest.raises(SignatureMismatch):
             GITLAB.verify(BODY, headers, "")
 
 
-def test_signature_is_that_of_standard_webhooks() -> None:
+def test_signature_follows_standard_webhooks() -> None:
     GITLAB.verify(BODY, signed(), SECRET)
     headers = GITLAB.sign(BODY, SECRET)
     assert headers == signed(message=headers["webhook-id"], timestamp=headers["webhook-timestamp"])
 
 
-def test_the_secret_itself_is_a_key_too() -> None:
-    """For what signs in GitLab's place, which need not know of the token's 32 bytes."""
+def test_the_secret_itself_may_also_sign() -> None:
+    """A proxy that signs for GitLab does not need the token of 32 bytes."""
     digest = hmac.new(SECRET.encode(), b"msg_1.1768471200." + BODY, "sha256").digest()
     headers = {
         "webhook-id": "msg_1",
@@ -103,24 +103,24 @@ def test_one_of_several_signatures_is_enough() -> None:
         {"webhook-timestamp": ""},
     ],
 )
-def test_wrong_signature_is_a_mismatch_even_beside_the_right_token(changed: dict[str, str]) -> None:
+def test_a_wrong_signature_is_rejected_even_with_the_right_token(changed: dict[str, str]) -> None:
     with pytest.raises(SignatureMismatch):
         GITLAB.verify(BODY, TOKEN | signed() | changed, SECRET)
 
 
-def test_right_signature_is_enough_beside_a_token_of_another_webhook() -> None:
+def test_a_right_signature_is_enough_with_the_token_of_another_webhook() -> None:
     GITLAB.verify(BODY, {"X-Gitlab-Token": "another"} | signed(), SECRET)
 
 
 @pytest.mark.parametrize("seconds", [-300, 0, 300])
-def test_a_signature_holds_for_five_minutes_as_standard_webhooks_advises(clock, seconds: int) -> None:
+def test_a_signature_is_valid_for_five_minutes(clock, seconds: int) -> None:
     clock.move_to(NOW + seconds, tick=False)
 
     GITLAB.verify(BODY, signed(), SECRET)
 
 
 @pytest.mark.parametrize("seconds", [-301, 301, 24 * 3600])
-def test_an_older_signature_and_one_of_the_future_are_refused(clock, seconds: int) -> None:
+def test_old_and_future_signatures_are_rejected(clock, seconds: int) -> None:
     clock.move_to(NOW + seconds, tick=False)
 
     with pytest.raises(SignatureMismatch, match="five minutes"):
@@ -128,19 +128,19 @@ def test_an_older_signature_and_one_of_the_future_are_refused(clock, seconds: in
 
 
 @pytest.mark.parametrize("timestamp", ["-1768471200", "1768471200.0", "9" * 5000, "١٧٦٨٤٧١٢٠٠", "now"])
-def test_a_signed_timestamp_that_is_no_number_of_seconds_is_refused(timestamp: str) -> None:
+def test_a_signed_timestamp_must_be_a_number(timestamp: str) -> None:
     with pytest.raises(SignatureMismatch):
         GITLAB.verify(BODY, signed(timestamp=timestamp), SECRET)
 
 
-def test_the_id_of_a_signed_delivery_is_the_one_that_is_signed() -> None:
+def test_request_id_of_a_signed_request_is_the_signed_one() -> None:
     assert GITLAB.request_id(BODY, {KEY: "another"} | signed(message="msg-1")) == "msg-1"
 
 
 KEY, ID, UUID = "Idempotency-Key", "webhook-id", "X-Gitlab-Event-UUID"
 
 
-def test_request_id_is_the_key_that_gitlab_repeats_with_each_attempt() -> None:
+def test_request_id_is_the_idempotency_key() -> None:
     first = GITLAB.request_id(BODY, {KEY: "f5e57ebe-07a4", UUID: "13792a34-cac6"})
     second = GITLAB.request_id(BODY, {KEY: "f5e57ebe-07a4", UUID: "9b2f2b77-0d4c"})
 
@@ -148,7 +148,7 @@ def test_request_id_is_the_key_that_gitlab_repeats_with_each_attempt() -> None:
     assert GITLAB.request_id(BODY, {ID: "f5e57ebe-07a4"}) == first
 
 
-def test_deliveries_of_older_versions_are_told_apart_by_event_and_body() -> None:
+def test_request_id_of_older_versions_depends_on_event_uuid_and_body() -> None:
     ids = {
         GITLAB.request_id(body, {UUID: uuid}) for body in (BODY, b"{}") for uuid in ("13792a34-cac6", "9b2f2b77-0d4c")
     }
@@ -157,13 +157,13 @@ def test_deliveries_of_older_versions_are_told_apart_by_event_and_body() -> None
     assert GITLAB.request_id(BODY, {UUID: "13792a34-cac6"}) in ids
 
 
-def test_body_is_the_id_where_gitlab_sends_none() -> None:
+def test_request_id_depends_on_the_body_if_gitlab_sends_none() -> None:
     assert GITLAB.request_id(BODY, {}) == GITLAB.request_id(BODY, {}) != GITLAB.request_id(b"{}", {})
 
 
 @pytest.mark.parametrize("name", [KEY, ID, UUID])
 @pytest.mark.parametrize("given", [" ", "a b", "x" * 101, "é", "a\n"])
-def test_delivery_without_a_proper_id_is_unreadable(name: str, given: str) -> None:
+def test_an_invalid_request_id_is_rejected(name: str, given: str) -> None:
     with pytest.raises(UnreadablePayload, match=name):
         GITLAB.request_id(BODY, {name: given})
 
@@ -179,7 +179,7 @@ def test_delivery_without_a_proper_id_is_unreadable(name: str, given: str) -> No
         ({"object_kind": "", "event_name": ["push"]}, "event_name is not a string"),
     ],
 )
-def test_body_that_names_no_kind_is_unreadable(body: dict[str, object], named: str) -> None:
+def test_a_body_without_a_valid_kind_is_rejected(body: dict[str, object], named: str) -> None:
     with pytest.raises(UnreadablePayload, match=named):
         GITLAB.read(json.dumps(body).encode(), {})
 
@@ -196,7 +196,7 @@ def test_body_that_names_no_kind_is_unreadable(body: dict[str, object], named: s
         ({"object_kind": "carousel", "user": "lea-cohen", "project": [1]}, "carousel", ""),
     ],
 )
-def test_unknown_kind_is_kept_with_what_is_known(body: dict[str, object], summary: str, subject: str) -> None:
+def test_an_unknown_kind_is_stored_with_what_is_known(body: dict[str, object], summary: str, subject: str) -> None:
     event = GITLAB.read(json.dumps(body).encode(), {})
 
     assert event.activity is None
@@ -235,12 +235,12 @@ ORIGINS = {
 
 
 @pytest.mark.parametrize(("typed", "origin"), ORIGINS.items())
-def test_origin_is_understood(typed: str, origin: tuple[str, str]) -> None:
+def test_origins_can_be_typed_in_many_forms(typed: str, origin: tuple[str, str]) -> None:
     assert GITLAB.clean_origin(typed) == origin
 
 
 @pytest.mark.parametrize("name", sorted({name for name, url in ORIGINS.values() if url.startswith("https:")}))
-def test_name_of_an_origin_names_it_again(name: str) -> None:
+def test_the_name_of_an_origin_can_be_typed_again(name: str) -> None:
     assert GITLAB.clean_origin(name)[0] == name
 
 
@@ -266,7 +266,7 @@ NO_ORIGINS = {
 
 
 @pytest.mark.parametrize(("typed", "words"), NO_ORIGINS.items(), ids=lambda value: value[:30])
-def test_what_names_no_project_is_refused_with_what_to_type(typed: str, words: str) -> None:
+def test_an_invalid_project_is_rejected_with_advice(typed: str, words: str) -> None:
     with pytest.raises(InvalidOrigin, match=words) as refused:
         GITLAB.clean_origin(typed)
 
@@ -290,7 +290,7 @@ def test_what_names_no_project_is_refused_with_what_to_type(typed: str, words: s
         ),
     ],
 )
-def test_setup_begins_at_the_page_where_the_webhook_is_made(typed: str, page: str, way: str) -> None:
+def test_set_up_begins_at_the_page_where_webhooks_are_added(typed: str, page: str, way: str) -> None:
     steps = GITLAB.setup_steps(GITLAB.clean_origin(typed)[1])
 
     assert f'<a href="{page}">' in steps[0].html
@@ -310,7 +310,7 @@ def test_setup_begins_at_the_page_where_the_webhook_is_made(typed: str, page: st
         ("emoji.award.note.internal", "internal note is excluded"),
     ],
 )
-def test_what_is_confidential_is_posted_by_no_preset(preset: object, name: str, why: str) -> None:
+def test_no_preset_posts_confidential_events(preset: object, name: str, why: str) -> None:
     event = Recorded(GITLAB, HERE / "gitlab" / f"{name}.json").read()
 
     verdict = GITLAB.decide(event, {"confidential": preset.filters["confidential"]})  # type: ignore[attr-defined]
@@ -320,13 +320,13 @@ def test_what_is_confidential_is_posted_by_no_preset(preset: object, name: str, 
 
 
 @pytest.mark.parametrize("name", ["issue.open", "note.issue", "push", "merge_request.open"])
-def test_what_is_public_is_posted_by_everything(name: str) -> None:
+def test_the_preset_everything_posts_public_events(name: str) -> None:
     event = Recorded(GITLAB, HERE / "gitlab" / f"{name}.json").read()
 
     assert GITLAB.decide(event, GITLAB.presets[0].filters).passes
 
 
-def test_header_of_a_confidential_hook_is_believed() -> None:
+def test_the_header_alone_can_mark_an_event_as_confidential() -> None:
     event = Recorded(GITLAB, HERE / "gitlab" / "note.issue.json").read(**{"X-Gitlab-Event": "Confidential Note Hook"})
 
     assert event.facts["confidential"] == ("confidential",)

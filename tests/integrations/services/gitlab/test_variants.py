@@ -55,7 +55,7 @@ def changed(name: str, before: Any, after: Any) -> dict[str, Any]:
     return {"changes": {name: {"previous": before, "current": after}}}
 
 
-# The payload, what is different in it, the line in the log, the thread's status, the word of the filter on events.
+# The payload, its changes, the line in the log, the thread's status, the event type.
 WORDED: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("issue.close", {f"{ATTRIBUTES}.moved_to_id": 9}, "closed the issue as moved:", "moved grey", "issue.closed"),
     ("issue.open", {f"{ATTRIBUTES}.type": "Incident"}, "opened the incident", "open green", "issue.opened"),
@@ -249,7 +249,7 @@ UNSAID = "the event has no action, like GitLab’s test requests"
 KEPT: list[tuple[str, dict[str, Any], str]] = [
     ("issue.open", {f"{ATTRIBUTES}.action": "snooze"}, "the GitLab event issue.snooze is not supported"),
     ("issue.open", {f"{ATTRIBUTES}.action": None}, UNSAID),
-    # The sample of a test may have been closed for years.
+    # The item in a test request may be long closed.
     ("issue.close", {f"{ATTRIBUTES}.action": None}, UNSAID),
     ("merge_request.merge", {f"{ATTRIBUTES}.action": None}, UNSAID),
     ("work_item.open.task", {f"{ATTRIBUTES}.action": "promote"}, "the GitLab event work_item.promote is not supported"),
@@ -282,7 +282,7 @@ KEPT: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("name", "changes", "why_not"), KEPT)
-def test_variant_is_kept_for_a_reason(name: str, changes: dict[str, Any], why_not: str) -> None:
+def test_variant_is_stored_but_not_posted_for_a_reason(name: str, changes: dict[str, Any], why_not: str) -> None:
     event = variant(name, changes)
 
     assert event.activity is None
@@ -298,7 +298,7 @@ OLD_REPOSITORY = {
 OLD = "https://git.acme.example/octo/website"
 
 
-def test_push_of_an_old_version_is_read_by_its_repository() -> None:
+def test_old_versions_send_the_repository_instead_of_the_project_of_a_push() -> None:
     commit = {"id": "b" * 40, "message": "Fix", "url": f"{OLD}/commit/b", "author": {"name": "Ines Rao"}}
     event = read(
         {
@@ -315,7 +315,7 @@ def test_push_of_an_old_version_is_read_by_its_repository() -> None:
     assert event.facts["authors"] == ("Lea Cohen",)
 
 
-def test_issue_of_an_old_version_is_read_without_project_address_labels_and_avatar() -> None:
+def test_issue_of_an_old_version_may_lack_project_address_labels_and_avatar() -> None:
     event = read(
         {
             "object_kind": "issue", "user": USER, "repository": OLD_REPOSITORY, "assignee": INES,
@@ -341,7 +341,7 @@ def test_issue_of_an_old_version_is_read_without_project_address_labels_and_avat
         ("locked", "Old", "approved", "approved the merge request", "approved lime"),
     ],
 )
-def test_merge_request_of_an_old_version(state: str, title: str, action: str, line: str, status: str) -> None:
+def test_merge_request_of_an_old_version_is_worded(state: str, title: str, action: str, line: str, status: str) -> None:
     event = read(
         {
             "object_kind": "merge_request", "user": USER, "repository": OLD_REPOSITORY,
@@ -365,7 +365,7 @@ def test_merge_request_of_an_old_version(state: str, title: str, action: str, li
         ("Old", "Draft: Old", "converted the merge request to a draft:"),
     ],
 )
-def test_old_versions_tell_a_draft_by_its_title(before: str, after: str, did: str) -> None:
+def test_old_versions_mark_drafts_by_their_title(before: str, after: str, did: str) -> None:
     event = variant(
         "merge_request.update.title",
         {f"{ATTRIBUTES}.title": after, f"{ATTRIBUTES}.draft": None, f"{ATTRIBUTES}.work_in_progress": None}
@@ -384,7 +384,7 @@ def test_old_versions_tell_a_draft_by_its_title(before: str, after: str, did: st
         ({"previous": 502, "current": None}, None, "removed the assignee from"),
     ],
 )
-def test_old_versions_tell_assignees_by_number(change: Any, assignee: Any, did: str) -> None:
+def test_old_versions_send_assignees_by_id(change: Any, assignee: Any, did: str) -> None:
     event = variant(
         "issue.update.assignees", {"changes": {"assignee_id": change}, "assignees": None, "assignee": assignee}
     )
@@ -392,7 +392,7 @@ def test_old_versions_tell_assignees_by_number(change: Any, assignee: Any, did: 
     assert event.summary == f"Lea Cohen {did}"
 
 
-def test_job_of_an_old_version_has_no_project_and_no_username() -> None:
+def test_job_of_an_old_version_may_lack_project_and_username() -> None:
     event = variant("build.failed", {"project": None, "user": {"name": "Ines Rao"}, "repository": OLD_REPOSITORY})
 
     assert event.activity is not None
@@ -401,7 +401,7 @@ def test_job_of_an_old_version_has_no_project_and_no_username() -> None:
     assert event.facts["authors"] == ("Ines Rao",)
 
 
-def test_name_of_a_project_is_taken_for_no_address() -> None:
+def test_the_name_of_a_project_is_not_used_as_an_address() -> None:
     event = variant("build.failed", {"project": None, "repository": None})
 
     assert event.activity is not None
@@ -410,7 +410,7 @@ def test_name_of_a_project_is_taken_for_no_address() -> None:
     assert event.activity.thread.external_url == ""
 
 
-def test_pipeline_of_a_merge_request_of_an_old_version_is_called_by_its_number() -> None:
+def test_pipeline_of_an_old_merge_request_is_in_the_thread_of_its_number() -> None:
     event = variant("pipeline.success", {f"{ATTRIBUTES}.ref": "refs/merge-requests/31/head", f"{ATTRIBUTES}.url": None})
 
     assert event.activity is not None
@@ -419,7 +419,7 @@ def test_pipeline_of_a_merge_request_of_an_old_version_is_called_by_its_number()
     assert "branches" not in event.facts
 
 
-def test_pipeline_of_a_merge_request_into_another_project_stays_with_its_branch() -> None:
+def test_pipeline_of_a_merge_request_into_another_project_is_in_its_branch_s_thread() -> None:
     event = variant("pipeline.failed.merge_request", {"merge_request.target_project_id": 5151})
 
     assert event.activity is not None
@@ -427,17 +427,17 @@ def test_pipeline_of_a_merge_request_into_another_project_stays_with_its_branch(
 
 
 @pytest.mark.parametrize("duration", [0, -1, 1e300, 1e12, None])
-def test_time_that_makes_no_sense_is_left_out(duration: float | None) -> None:
+def test_a_nonsensical_duration_is_left_out(duration: float | None) -> None:
     assert variant("build.failed", {"build_duration": duration}).summary == "Job rspec <3.4> failed for"
 
 
-def test_number_beyond_all_numbers_is_left_out() -> None:
+def test_an_infinite_duration_is_left_out() -> None:
     body = Recorded(GITLAB, HERE / "gitlab" / "build.failed.json").body.replace(b"41.5", b"1e999")
 
     assert GITLAB.read(body, {}).summary == "Job rspec <3.4> failed for"
 
 
-def test_system_hook_names_the_kind_by_its_event_name() -> None:
+def test_system_hooks_send_the_kind_as_event_name() -> None:
     event = variant("push", {"object_kind": None, "project.id": None})
 
     assert (event.kind, event.summary) == ("push", "Ines Rao pushed 2 commits to main in")
@@ -445,7 +445,7 @@ def test_system_hook_names_the_kind_by_its_event_name() -> None:
     assert event.activity.thread_id == "project:4242/branch:main"
 
 
-def test_place_of_a_system_hook_is_found_by_the_instance() -> None:
+def test_the_project_of_a_system_hook_is_found_by_the_instance_header() -> None:
     recorded = Recorded(GITLAB, HERE / "gitlab" / "project_create.json")
 
     activity = recorded.read(**{"X-Gitlab-Instance": "https://git.acme.example/gitlab/"}).activity
@@ -469,7 +469,7 @@ AVATARS = {
 
 
 @pytest.mark.parametrize(("given", "shown"), AVATARS.items())
-def test_avatar_is_an_address_or_left_out(given: str, shown: str) -> None:
+def test_an_avatar_that_is_not_an_address_is_left_out(given: str, shown: str) -> None:
     for event in (variant("issue.open", {"user.avatar_url": given}), variant("push", {"user_avatar": given})):
         assert event.activity is not None
         assert event.activity.author.avatar == shown
@@ -491,23 +491,23 @@ def test_avatar_is_an_address_or_left_out(given: str, shown: str) -> None:
         ("botanist", "person"),
     ],
 )
-def test_bots_are_known_by_their_names(login: str, kind: str) -> None:
+def test_bots_are_recognized_by_their_usernames(login: str, kind: str) -> None:
     assert variant("issue.open", {"user.username": login}).facts["bots"] == (kind,)
 
 
-def test_account_that_is_gone_is_a_ghost_and_nobody_is_the_project() -> None:
+def test_a_deleted_account_is_ghost_user_and_without_a_user_the_project_is_the_author() -> None:
     assert variant("issue.open", {"user": {}}).actor == "Ghost User"
     assert variant("issue.open", {"user": None}).actor == "octo/website"
 
 
-def test_project_avatar_stands_for_what_nobody_is_named_for() -> None:
+def test_without_a_user_the_project_s_avatar_is_used() -> None:
     event = variant("release.create", {"project.avatar_url": "/uploads/-/system/project/avatar/4242/logo.png"})
 
     assert event.activity is not None
     assert event.activity.author.avatar == "https://gitlab.com/uploads/-/system/project/avatar/4242/logo.png"
 
 
-def test_comment_on_a_group_epic_is_in_the_threads_of_the_group() -> None:
+def test_a_comment_on_an_epic_is_in_the_group_s_thread() -> None:
     event = variant(
         "note.issue",
         {
@@ -522,18 +522,18 @@ def test_comment_on_a_group_epic_is_in_the_threads_of_the_group() -> None:
     assert event.activity is not None
     assert event.activity.thread_id == "group:77/epic:3"
     assert event.activity.thread.external_url == "https://gitlab.com/groups/octo/-/epics/3"
-    # In a group a number means no issue.
+    # In a group, a number does not refer to an issue.
     assert event.activity.body == '<p>See #4 and <a href="https://gitlab.com/lea-cohen">@lea-cohen</a>.</p>'
 
 
-def test_comment_that_does_not_tell_the_state_leaves_it_as_it_was() -> None:
+def test_a_comment_without_the_state_keeps_the_status() -> None:
     event = variant("note.issue.closed", {"issue.state": None, "issue.state_id": None})
 
     assert event.activity is not None
     assert "status" in event.activity.thread.keeps
 
 
-def test_comment_on_a_wiki_page_is_in_its_thread() -> None:
+def test_a_comment_on_a_wiki_page_is_in_the_page_s_thread() -> None:
     page = {"title": "How we ship", "slug": "How-we-ship"}
     event = variant("note.issue", {"issue": None, "wiki_page": page, f"{ATTRIBUTES}.noteable_type": "WikiPage::Meta"})
 
@@ -542,7 +542,7 @@ def test_comment_on_a_wiki_page_is_in_its_thread() -> None:
     assert event.facts["events"] == ("note.wiki_page",)
 
 
-def test_references_lead_to_pages_of_the_instance() -> None:
+def test_references_link_to_pages_of_the_instance() -> None:
     text = "#4 !5 @octo/design, @lea.cohen. lea@octo.example a!6 `!7` other/project#8 ##9"
     event = variant("note.issue", {f"{ATTRIBUTES}.note": text})
 
@@ -563,7 +563,7 @@ def test_references_lead_to_pages_of_the_instance() -> None:
         ("https://octo.example/a", "https://octo.example/a"),
     ],
 )
-def test_address_without_a_host_is_completed(written: str, address: str) -> None:
+def test_an_address_without_a_host_is_completed(written: str, address: str) -> None:
     event = variant(
         "note.issue", {f"{ATTRIBUTES}.note": f"![Screen]({written}){{width=900 height=600}} and [page]({written})"}
     )
@@ -572,7 +572,7 @@ def test_address_without_a_host_is_completed(written: str, address: str) -> None
     assert event.activity.body == f'<p><a href="{address}">Screen</a> and <a href="{address}">page</a></p>'
 
 
-def test_upload_of_a_group_is_the_groups() -> None:
+def test_an_upload_of_a_group_links_to_the_group() -> None:
     event = variant("work_item.open.epic", {f"{ATTRIBUTES}.description": "![Plan](/uploads/9f3a/plan.png)"})
 
     assert event.activity is not None
@@ -580,14 +580,14 @@ def test_upload_of_a_group_is_the_groups() -> None:
 
 
 @pytest.mark.parametrize("written", ["docs/page.md", "#usage", "//evil.example/a"])
-def test_address_that_leads_nowhere_is_no_link(written: str) -> None:
+def test_an_address_that_cannot_be_resolved_is_not_linked(written: str) -> None:
     event = variant("note.issue", {f"{ATTRIBUTES}.note": f"[page]({written})"})
 
     assert event.activity is not None
     assert event.activity.body == "<p>page</p>"
 
 
-def test_mention_on_an_instance_below_a_path_leads_there() -> None:
+def test_a_mention_links_to_an_instance_below_a_path() -> None:
     event = variant(
         "note.issue",
         {f"{ATTRIBUTES}.note": "@lea-cohen"},
@@ -598,7 +598,7 @@ def test_mention_on_an_instance_below_a_path_leads_there() -> None:
     assert event.activity.body == '<p><a href="https://acme.example/gitlab/lea-cohen">@lea-cohen</a></p>'
 
 
-def test_renaming_a_project_parts_no_thread() -> None:
+def test_a_renamed_project_keeps_its_threads() -> None:
     before = variant("issue.open", {})
     after = variant(
         "issue.close", {"project.path_with_namespace": "acme/shop", "project.web_url": "https://gitlab.com/acme/shop"}
@@ -609,14 +609,14 @@ def test_renaming_a_project_parts_no_thread() -> None:
     assert before.activity.thread_id == after.activity.thread_id
 
 
-def test_project_without_any_number_is_known_by_its_path() -> None:
+def test_a_project_without_an_id_is_identified_by_its_path() -> None:
     event = variant("wiki_page.create", {"project.id": None})
 
     assert event.activity is not None
     assert event.activity.thread_id == "project:octo/website/wiki:How-we-ship"
 
 
-def test_old_name_for_an_internal_note() -> None:
+def test_old_versions_call_internal_notes_confidential() -> None:
     event = variant("note.issue.internal", {f"{ATTRIBUTES}.internal": None})
 
     assert event.facts["confidential"] == ("internal",)
@@ -640,7 +640,7 @@ def test_old_name_for_an_internal_note() -> None:
         ("issue.open", ATTRIBUTES, None, "object_attributes is missing"),
     ],
 )
-def test_wrong_type_is_named_by_its_path(name: str, path: str, value: Any, named: str) -> None:
+def test_an_error_names_the_path_of_a_wrong_type(name: str, path: str, value: Any, named: str) -> None:
     with pytest.raises(UnreadablePayload) as refused:
         variant(name, {path: value})
 
@@ -679,7 +679,7 @@ LEFT_OUT: list[tuple[str, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("name", "paths"), LEFT_OUT)
-def test_what_some_versions_leave_out_is_done_without(name: str, paths: tuple[str, ...]) -> None:
+def test_values_that_some_versions_leave_out_are_optional(name: str, paths: tuple[str, ...]) -> None:
     event = variant(name, dict.fromkeys(paths))
 
     assert event.activity is not None, event.why_not
@@ -687,7 +687,7 @@ def test_what_some_versions_leave_out_is_done_without(name: str, paths: tuple[st
     assert "  " not in event.summary
 
 
-def test_tag_that_can_no_longer_be_checked_out_was_deleted() -> None:
+def test_a_tag_push_without_checkout_sha_is_a_deletion() -> None:
     recorded = Recorded(GITLAB, HERE / "gitlab" / "tag_push.created.json")
     data = {**recorded.data, "checkout_sha": None}
 
@@ -697,7 +697,7 @@ def test_tag_that_can_no_longer_be_checked_out_was_deleted() -> None:
     assert status_of(event) == "tag deleted grey"
 
 
-def test_comment_on_a_design_is_in_the_thread_of_its_issue_and_names_the_file() -> None:
+def test_a_comment_on_a_design_is_in_the_issue_s_thread_and_names_the_file() -> None:
     position = {"new_path": "designs/issue-7/basket.png", "position_type": "image"}
     changes = {
         "issue": None,
@@ -712,13 +712,13 @@ def test_comment_on_a_design_is_in_the_thread_of_its_issue_and_names_the_file() 
     assert event.activity is not None
     assert in_issue.activity is not None
     assert event.activity.thread_id == in_issue.activity.thread_id
-    # Nothing else is known of the issue: it stays as it was told before.
+    # Nothing else is known of the issue, so it keeps its earlier state.
     full_url = event.activity.thread.over(in_issue.activity.thread)
     assert (full_url.title, full_url.status) == (in_issue.activity.thread.title, in_issue.activity.thread.status)
 
 
 @pytest.mark.parametrize(("status", "verb"), [("approved", "approved"), ("rejected", "rejected")])
-def test_decision_about_a_deployment_is_told_of_who_decided(status: str, verb: str) -> None:
+def test_the_approver_is_the_author_of_a_deployment_approval(status: str, verb: str) -> None:
     changes = {"status": status, "approver": MIRA, "approval": {"status": status, "comment": "Looks <b>good</b>"}}
 
     event = variant("deployment.success", changes)
@@ -731,7 +731,7 @@ def test_decision_about_a_deployment_is_told_of_who_decided(status: str, verb: s
     assert "deployment.approved" in {choice.value for choice in GITLAB.rules[0].choices}
 
 
-def test_failed_deployment_links_to_its_job() -> None:
+def test_a_failed_deployment_links_to_its_job() -> None:
     activity = variant("deployment.failed", {"deployable_url": f"{PROJECT}/-/jobs/9"}).activity
 
     assert activity is not None
@@ -749,7 +749,7 @@ def test_failed_deployment_links_to_its_job() -> None:
         ("merge_request.open", "Merge Request Hook", "merge_request"),
     ],
 )
-def test_body_without_a_kind_is_read_as_what_its_header_names(name: str, trigger: str, kind: str) -> None:
+def test_a_body_without_a_kind_has_the_kind_of_its_header(name: str, trigger: str, kind: str) -> None:
     full_url = variant(name, {}, **{"X-Gitlab-Event": trigger})
     event = variant(name, {"object_kind": None, "event_name": None}, **{"X-Gitlab-Event": trigger})
 
@@ -758,23 +758,23 @@ def test_body_without_a_kind_is_read_as_what_its_header_names(name: str, trigger
 
 
 @pytest.mark.parametrize("trigger", ["System Hook", "Member Hook", "Push", ""])
-def test_body_without_a_kind_is_unreadable_where_the_header_does_not_name_one(trigger: str) -> None:
+def test_a_body_without_a_kind_is_rejected_if_its_header_names_none(trigger: str) -> None:
     with pytest.raises(UnreadablePayload, match="event_name is missing"):
         variant("push", {"object_kind": None, "event_name": None}, **{"X-Gitlab-Event": trigger})
 
 
-def test_comment_links_to_itself() -> None:
+def test_the_title_links_to_the_comment() -> None:
     activity = variant("note.issue", {f"{ATTRIBUTES}.url": f"{PROJECT}/-/issues/7#note_9"}).activity
 
     assert activity is not None
     assert activity.title == f'<a href="{PROJECT}/-/issues/7#note_9">commented</a>'
 
 
-def test_reaction_that_is_not_posted_is_logged_with_what_it_was_to() -> None:
+def test_a_removed_reaction_is_logged_with_its_subject() -> None:
     assert variant("emoji.revoke.issue", {}).subject == variant("emoji.award.issue", {}).subject
 
 
-def test_issue_whose_address_is_no_link_is_linked_by_its_number() -> None:
+def test_an_issue_with_an_invalid_address_is_linked_by_its_number() -> None:
     activity = variant("issue.open", {f"{ATTRIBUTES}.url": "ftp://x"}).activity
 
     assert activity is not None

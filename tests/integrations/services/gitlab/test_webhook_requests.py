@@ -1,4 +1,4 @@
-"""GitLab's deliveries at the hook, as GitLab sends them."""
+"""GitLab's webhook requests, as GitLab sends them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PUBLIC = GITLAB.presets[0].filters
 
 @pytest.fixture
 def origin() -> Origin:
-    """octo/website, connected to a flow with the filters that set-up begins with."""
+    """octo/website, connected to a flow with the filters of the first preset."""
     name, url = GITLAB.clean_origin("octo/website")
     origin = Origin.objects.create(service="gitlab", name=name, external_url=url)
     filters = {rule: {part: list(words) for part, words in parts.items()} for rule, parts in PUBLIC.items()}
@@ -37,7 +37,7 @@ def post(client: Client, origin: Origin, name: str, **headers: str) -> Any:
     return client.post(f"/hooks/{origin.hook_id}/", body, content_type="application/json", headers=sent)
 
 
-def test_delivery_with_the_token_is_in_the_outbox(client: Client, origin: Origin) -> None:
+def test_a_request_with_the_token_is_put_in_the_outbox(client: Client, origin: Origin) -> None:
     assert post(client, origin, "issue.open").status_code == 202
 
     delivery = Delivery.objects.get()
@@ -45,7 +45,7 @@ def test_delivery_with_the_token_is_in_the_outbox(client: Client, origin: Origin
     assert origin.secret not in json.dumps(Event.objects.get().headers)
 
 
-def test_delivery_that_is_repeated_is_kept_once(client: Client, origin: Origin) -> None:
+def test_a_repeated_request_is_stored_once(client: Client, origin: Origin) -> None:
     answers = [
         post(client, origin, "issue.open", **{"X-Gitlab-Event-UUID": uuid}).status_code for uuid in ("first", "second")
     ]
@@ -54,7 +54,7 @@ def test_delivery_that_is_repeated_is_kept_once(client: Client, origin: Origin) 
     assert Event.objects.count() == 1
 
 
-def test_delivery_with_a_signature_needs_no_token(client: Client, origin: Origin) -> None:
+def test_a_signed_request_needs_no_token(client: Client, origin: Origin) -> None:
     signed = GITLAB.sign((HERE / "gitlab" / "issue.open.json").read_bytes(), origin.secret)
 
     assert post(client, origin, "issue.open", **{"X-Gitlab-Token": ""}, **signed).status_code == 202
@@ -62,26 +62,26 @@ def test_delivery_with_a_signature_needs_no_token(client: Client, origin: Origin
 
 
 @pytest.mark.parametrize("token", ["", "another", "é"])
-def test_delivery_without_the_token_is_refused(client: Client, origin: Origin, token: str) -> None:
+def test_a_request_without_the_token_is_rejected(client: Client, origin: Origin, token: str) -> None:
     assert post(client, origin, "issue.open", **{"X-Gitlab-Token": token}).status_code == 403
     assert not Event.objects.exists()
 
 
-def test_confidential_issue_is_kept_and_not_posted(client: Client, origin: Origin) -> None:
+def test_a_confidential_issue_is_stored_but_not_posted(client: Client, origin: Origin) -> None:
     assert post(client, origin, "issue.open.confidential").status_code == 202
 
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.reason) == (Delivery.State.FILTERED, "confidential work item is excluded")
 
 
-def test_kind_that_is_not_posted_is_kept_with_the_reason(client: Client, origin: Origin) -> None:
+def test_an_unsupported_kind_is_stored_with_the_reason(client: Client, origin: Origin) -> None:
     assert post(client, origin, "vulnerability.detected").status_code == 202
 
     assert Delivery.objects.get().state == Delivery.State.UNPOSTED
     assert Event.objects.get().why_not == "vulnerabilities are visible to fewer people than a flow"
 
 
-def test_body_of_a_wrong_type_is_refused_by_its_path(client: Client, origin: Origin) -> None:
+def test_the_response_names_the_path_of_a_wrong_type(client: Client, origin: Origin) -> None:
     sent = {"X-Gitlab-Token": origin.secret, "Idempotency-Key": "f5e57ebe"}
     body = {"object_kind": "issue", "object_attributes": {"iid": "7", "title": "x"}}
 
@@ -90,8 +90,8 @@ def test_body_of_a_wrong_type_is_refused_by_its_path(client: Client, origin: Ori
     assert (answer.status_code, answer.content) == (400, b"object_attributes.iid is not an integer\n")
 
 
-def test_a_signed_delivery_that_gitlab_sends_again_is_kept_once(client: Client, origin: Origin, time_machine) -> None:
-    """Later than a signature holds, GitLab's redelivery has the same id and a signature of its own."""
+def test_a_repeated_signed_request_is_stored_once(client: Client, origin: Origin, time_machine) -> None:
+    """A later redelivery has the same id and a new signature."""
     body = (HERE / "gitlab" / "issue.open.json").read_bytes()
     answers = []
     for later in (0, 3600):
@@ -101,9 +101,7 @@ def test_a_signed_delivery_that_gitlab_sends_again_is_kept_once(client: Client, 
     assert answers == [202, 200]
 
 
-def test_a_signed_delivery_that_somebody_has_seen_cannot_be_sent_under_another_id(
-    client: Client, origin: Origin, time_machine
-) -> None:
+def test_a_signed_request_cannot_be_replayed_under_another_id(client: Client, origin: Origin, time_machine) -> None:
     body = (HERE / "gitlab" / "issue.open.json").read_bytes()
     time_machine.move_to(1768471200, tick=False)
     seen = GITLAB.sign(body, origin.secret, "msg-1")

@@ -1,4 +1,4 @@
-"""What GitLab's payloads become: who did what, in which thread, and its state. A new case is a file and a line."""
+"""The wording of GitLab's events. A new case is a payload and a line in wording.txt."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def test_payload_is_worded(row: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(("name", "why_not"), KEPT.items())
-def test_payload_is_kept_and_not_posted_for_a_reason(name: str, why_not: str) -> None:
+def test_payload_is_stored_but_not_posted_for_a_reason(name: str, why_not: str) -> None:
     event = read(name)
 
     assert event.activity is None
     assert event.why_not == why_not
 
 
-def test_every_recorded_payload_has_its_line() -> None:
+def test_every_recorded_payload_has_an_expected_wording_or_reason() -> None:
     assert WORDING.files() == {row[0] for row in WORDING.rows()} | set(KEPT)
 
 
@@ -95,7 +95,7 @@ LINKS = {
 
 
 @pytest.mark.parametrize(("name", "address"), LINKS.items())
-def test_title_links_to_what_it_names(name: str, address: str) -> None:
+def test_the_title_links_to_its_object(name: str, address: str) -> None:
     assert f'<a href="{address}">' in activity_of(name).title
 
 
@@ -123,7 +123,7 @@ PAGES = {
 
 
 @pytest.mark.parametrize(("name", "address"), PAGES.items())
-def test_thread_leads_to_its_page(name: str, address: str) -> None:
+def test_the_thread_links_to_its_page(name: str, address: str) -> None:
     assert activity_of(name).thread.external_url == address
 
 
@@ -172,7 +172,7 @@ FIELDS: list[tuple[str, dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("name", "fields"), FIELDS)
-def test_thread_has_the_fields_of_its_entity(name: str, fields: dict[str, str]) -> None:
+def test_the_thread_has_the_fields_of_its_entity(name: str, fields: dict[str, str]) -> None:
     shown = {field.label: field.value for field in activity_of(name).thread.fields}
 
     assert shown == {**shown, **fields}
@@ -197,7 +197,7 @@ KEEPS: list[tuple[str, set[str]]] = [
 
 
 @pytest.mark.parametrize(("name", "keeps"), KEEPS)
-def test_what_an_event_does_not_tell_stays_as_it_was(name: str, keeps: set[str]) -> None:
+def test_parts_of_the_thread_that_an_event_does_not_contain_are_kept(name: str, keeps: set[str]) -> None:
     assert set(activity_of(name).thread.keeps) == keeps
 
 
@@ -223,7 +223,7 @@ LOG = {
 
 
 @pytest.mark.parametrize(("name", "line"), LOG.items())
-def test_log_says_who_did_what_in_plain_text(name: str, line: tuple[str, str]) -> None:
+def test_the_log_says_who_did_what_in_plain_text(name: str, line: tuple[str, str]) -> None:
     event = read(name)
 
     assert (event.summary, event.subject) == line
@@ -242,12 +242,12 @@ ACTIONS = {
 
 
 @pytest.mark.parametrize(("name", "action"), ACTIONS.items())
-def test_action_is_gitlabs_own_word(name: str, action: str) -> None:
+def test_the_action_is_gitlab_s_own_name(name: str, action: str) -> None:
     assert read(name).action == action
 
 
 @pytest.mark.parametrize("name", ["note.commit", "note.issue", "note.merge_request.diff", "note.snippet"])
-def test_what_is_said_is_a_discussion_with_its_text(name: str) -> None:
+def test_a_comment_is_a_discussion_with_its_text(name: str) -> None:
     activity = activity_of(name)
 
     assert activity.event == "discussion"
@@ -257,18 +257,18 @@ def test_what_is_said_is_a_discussion_with_its_text(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["issue.close", "note.issue.edited", "merge_request.approved", "push", "emoji.award.issue"]
 )
-def test_what_is_done_is_an_activity(name: str) -> None:
+def test_other_events_are_activities(name: str) -> None:
     assert activity_of(name).event == "activity"
 
 
-def test_comment_is_rendered_from_markdown_and_its_people_are_linked() -> None:
+def test_a_comment_is_rendered_from_markdown_with_linked_mentions() -> None:
     body = activity_of("note.issue").body
 
     assert '<a href="https://gitlab.com/mira-okafor">@mira-okafor</a>, was it the <em>old</em> basket?' in body
     assert "<pre><code>Money.new(100, session[:currency])" in body
 
 
-def test_description_is_the_threads_body_with_its_references_linked() -> None:
+def test_the_description_is_the_thread_s_body_with_linked_references() -> None:
     assert link("!28", "/-/merge_requests/28") in activity_of("issue.open").thread.body
     assert f"Closes {link('#7', '/-/issues/7')}." in activity_of("merge_request.open").thread.body
 
@@ -277,20 +277,20 @@ def test_titles_are_escaped() -> None:
     assert activity_of("issue.open").thread.title == "Prices &lt;b&gt;jump&lt;/b&gt; when the country is switched"
 
 
-def test_failed_pipeline_names_the_jobs_that_made_it_fail() -> None:
+def test_a_failed_pipeline_names_its_failed_jobs() -> None:
     assert activity_of("pipeline.failed.merge_request").body == f"<p>Failed: {link('rspec', '/-/jobs/90222')}</p>"
     assert activity_of("pipeline.success").body == ""
 
 
-def test_pipeline_with_warnings_names_the_jobs_that_failed_all_the_same() -> None:
+def test_a_pipeline_with_warnings_names_the_jobs_that_failed() -> None:
     assert activity_of("pipeline.success.warnings").body == f"<p>Failed: {link('spelling', '/-/jobs/90223')}</p>"
 
 
-def test_waiting_pipeline_names_the_job_that_somebody_is_to_start() -> None:
+def test_a_waiting_pipeline_names_its_manual_job() -> None:
     assert activity_of("pipeline.manual").body == f"<p>Waiting: {link('production', '/-/jobs/90251')}</p>"
 
 
-def test_push_lists_its_commits_newest_last_and_names_foreign_authors() -> None:
+def test_a_push_lists_its_commits_and_names_other_authors() -> None:
     own, foreign = activity_of("push").body, activity_of("push.other_author").body
 
     assert own.count("<li>") == 2
@@ -298,14 +298,14 @@ def test_push_lists_its_commits_newest_last_and_names_foreign_authors() -> None:
     assert foreign.endswith(" Say &lt;what&gt; is in the basket, Ines Rao</li></ul>")
 
 
-def test_push_of_many_commits_lists_the_last_ten_and_links_to_the_others() -> None:
+def test_a_push_of_many_commits_lists_ten_and_links_to_the_others() -> None:
     body = activity_of("push.many").body
 
     assert ">24 earlier commits</a>" in body
     assert body.count("<li>") == 11
 
 
-def test_author_has_the_avatar_and_a_project_none() -> None:
+def test_a_person_has_an_avatar_and_a_project_none() -> None:
     assert activity_of("issue.open").author.avatar == "https://gitlab.com/uploads/-/system/user/avatar/503/avatar.png"
     assert activity_of("milestone.close").author.avatar == ""
 
@@ -327,10 +327,10 @@ FACTS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("name", "facts"), FACTS)
-def test_filters_are_told_the_facts(name: str, facts: dict[str, Any]) -> None:
-    told = read(name).facts
+def test_the_event_has_the_facts_for_the_filters(name: str, facts: dict[str, Any]) -> None:
+    actual = read(name).facts
 
-    assert told == {**told, **facts}
+    assert actual == {**actual, **facts}
 
 
 ABSENT = [
@@ -341,7 +341,7 @@ ABSENT = [
     ("pipeline.success.tag", "branches"),
     ("pipeline.success.merge_request", "labels"),
     ("tag_push.created", "branches"),
-    # Who did it is not told, and nobody's rule applies.
+    # GitLab does not say who did it, so rules on people do not apply.
     ("milestone.close", "authors"),
     ("release.create", "bots"),
     ("user_add_to_team", "authors"),
@@ -349,5 +349,5 @@ ABSENT = [
 
 
 @pytest.mark.parametrize(("name", "rule"), ABSENT)
-def test_rule_does_not_apply_where_the_event_has_no_such_fact(name: str, rule: str) -> None:
+def test_an_event_without_a_fact_is_not_affected_by_its_rule(name: str, rule: str) -> None:
     assert rule not in read(name).facts

@@ -1,4 +1,4 @@
-"""What every service owes: nothing unsigned, everything worded, nothing harmful let through."""
+"""What every service must do: reject unsigned requests, word every event, and let nothing harmful through."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from integrations.services.template import Template
 
 from .recorded import CHECKOUT, Recorded, recorded
 
-# Also the folder that a new service is copied from, which is not in the registry.
+# Also the template for new services, which is not in the registry.
 EACH: dict[str, Service] = {**SERVICES, Template.name: Template()}
 SENDERS = {name: service for name, service in EACH.items() if isinstance(service, WebhookService)}
 EVERY = [each for service in SENDERS.values() for each in recorded(service)]
@@ -53,7 +53,7 @@ def as_body(data: Any) -> bytes:
 
 @pytest.mark.parametrize("service", SENDERS.values(), ids=SENDERS)
 @pytest.mark.parametrize("secret", ["another", "", "sëcret"])
-def test_nothing_is_taken_without_the_secret(service: WebhookService, secret: str) -> None:
+def test_a_request_without_the_right_secret_is_rejected(service: WebhookService, secret: str) -> None:
     signed = service.sign(b"{}", "the secret")
     service.verify(b"{}", signed, "the secret")
 
@@ -67,7 +67,7 @@ def test_nothing_is_taken_without_the_secret(service: WebhookService, secret: st
 
 
 @pytest.mark.parametrize("service", EACH.values(), ids=EACH)
-def test_presets_and_pages_are_in_order(service: Service) -> None:
+def test_presets_and_titles_of_filters_are_consistent(service: Service) -> None:
     events = next(rule for rule in service.rules if rule.name == "events")
     known = {choice.value for choice in events.choices}
     assert len(known) == len(events.choices)
@@ -80,13 +80,13 @@ def test_presets_and_pages_are_in_order(service: Service) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
-def test_every_service_that_people_can_choose_has_its_page_in_the_docs(service: Service) -> None:
+def test_every_service_has_a_page_in_the_docs(service: Service) -> None:
     page = (CHECKOUT / "docs" / "services" / f"{service.name}.md").read_text()
     assert page.startswith(f"# {service.title}\n")
 
 
 @pytest.mark.parametrize("service", SENDERS.values(), ids=SENDERS)
-def test_steps_lead_to_the_service_and_show_the_address_once(service: WebhookService) -> None:
+def test_set_up_steps_link_to_the_service_and_show_the_address_once(service: WebhookService) -> None:
     steps = service.setup_steps(service.clean_origin(service.origin_example)[1])
     assert sum(step.shows_address for step in steps) == 1
     links = [address for step in steps for address in Elements(step.html).addresses]
@@ -95,14 +95,14 @@ def test_steps_lead_to_the_service_and_show_the_address_once(service: WebhookSer
 
 
 @pytest.mark.parametrize("service", SENDERS.values(), ids=SENDERS)
-def test_every_kind_that_is_worded_has_a_payload_that_is_posted(service: WebhookService) -> None:
+def test_every_kind_with_a_handler_has_a_recorded_payload_that_is_posted(service: WebhookService) -> None:
     wordings = import_module(f"integrations.services.{service.name}.activities").ACTIVITIES
 
     assert {each.kind for each in recorded(service) if each.read().activity} == set(wordings)
 
 
 @pytest.mark.parametrize("each", EVERY, ids=str)
-def test_a_payload_is_worded_whole_or_kept_with_a_reason(each: Recorded) -> None:
+def test_a_payload_is_posted_completely_or_has_a_reason(each: Recorded) -> None:
     event = each.read()
 
     assert event.kind == each.kind
@@ -120,20 +120,20 @@ def test_a_payload_is_worded_whole_or_kept_with_a_reason(each: Recorded) -> None
     assert event.summary.startswith(event.actor)
     assert event.facts["events"]
     known = {choice.value for rule in each.service.rules if rule.name == "events" for choice in rule.choices}
-    assert set(event.facts["events"]) <= known, "people can switch it off"
+    assert set(event.facts["events"]) <= known, "people can filter it"
     payload.write(activity, flow_token="token", uuid=UUID(int=1))
 
 
 def assert_numbered(activity: Activity) -> None:
-    """Where people know the thing by a number, the thread says it: issue 42, pull request 7."""
+    """If people know the object by a number, the thread contains it: issue 42, pull request 7."""
     number = activity.thread_id.rpartition(":")[2]
     if not number.isdecimal():
         return
     thread = activity.thread
-    told = " ".join((activity.title, thread.title, *(field.value for field in thread.fields)))
+    texts = " ".join((activity.title, thread.title, *(field.value for field in thread.fields)))
     if activity.thread.keeps:
-        told += f" {thread.external_url}"
-    assert re.search(rf"(?<!\d){number}(?!\d)", told), "which, by its number"
+        texts += f" {thread.external_url}"
+    assert re.search(rf"(?<!\d){number}(?!\d)", texts), "which, by its number"
 
 
 def leaves(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -153,7 +153,7 @@ def replaced(data: Any, way: tuple[Any, ...], value: Any) -> bytes:
 
 
 @pytest.mark.parametrize("each", EVERY, ids=str)
-def test_hostile_text_comes_out_harmless(each: Recorded) -> None:
+def test_hostile_text_is_harmless(each: Recorded) -> None:
     data = each.data
     texts = [way for way in leaves(data) if isinstance(value_at(data, way), str)]
     for number, way in enumerate(texts):
@@ -161,16 +161,16 @@ def test_hostile_text_comes_out_harmless(each: Recorded) -> None:
             event = each.read(replaced(data, way, HOSTILE[number % len(HOSTILE)]))
         except UnreadablePayload:
             continue
-        told = " ".join((event.summary, event.subject, event.actor, event.why_not))
-        told.encode()
-        assert "\x00" not in told
+        texts = " ".join((event.summary, event.subject, event.actor, event.why_not))
+        texts.encode()
+        assert "\x00" not in texts
         if event.activity:
             json.dumps(event.activity.as_json(), ensure_ascii=False).encode()
             assert_harmless(event.activity)
 
 
 def assert_harmless(activity: Activity) -> None:
-    """As the service worded it, before the writers of payloads clean it once more."""
+    """Check the service's own output, before flowdock/payload.py sanitizes it again."""
     thread = activity.thread
     for line in (activity.title, thread.title, *(field.value for field in thread.fields)):
         assert Elements(line).tags <= {"a"}
@@ -204,7 +204,7 @@ def value_at(data: Any, way: tuple[Any, ...]) -> Any:
 
 
 @pytest.mark.parametrize("each", EVERY, ids=str)
-def test_giants_are_cut_to_what_an_inbox_can_show(each: Recorded) -> None:
+def test_giant_texts_are_shortened(each: Recorded) -> None:
     data = each.data
     for way in leaves(data):
         if isinstance(value_at(data, way), str) and way[-1] in WRITTEN_BY_PEOPLE:
@@ -217,7 +217,7 @@ def test_giants_are_cut_to_what_an_inbox_can_show(each: Recorded) -> None:
 
 
 @pytest.mark.parametrize("each", EVERY, ids=str)
-def test_a_wrong_type_is_named_by_its_path_or_not_looked_at(each: Recorded) -> None:
+def test_a_wrong_type_is_rejected_by_its_path_or_ignored(each: Recorded) -> None:
     data, refused = each.data, 0
     for way in leaves(data):
         value = value_at(data, way)
@@ -237,7 +237,7 @@ def test_a_wrong_type_is_named_by_its_path_or_not_looked_at(each: Recorded) -> N
 
 
 @pytest.mark.parametrize("each", EVERY, ids=str)
-def test_what_is_missing_is_unreadable_or_does_no_harm(each: Recorded) -> None:
+def test_a_missing_value_is_rejected_or_harmless(each: Recorded) -> None:
     data = each.data
     for way in leaves(data):
         with contextlib.suppress(UnreadablePayload):
@@ -246,7 +246,7 @@ def test_what_is_missing_is_unreadable_or_does_no_harm(each: Recorded) -> None:
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.sampled_from(sorted(SENDERS)), st.text(max_size=30), st.binary(max_size=300) | JSON.map(as_body))
-def test_anything_at_all_is_an_event_or_unreadable(name: str, kind: str, body: bytes) -> None:
+def test_any_body_is_an_event_or_rejected(name: str, kind: str, body: bytes) -> None:
     service = SENDERS[name]
     for each in (kind, *{each.kind for each in recorded(service)}):
         with contextlib.suppress(UnreadablePayload):
@@ -255,7 +255,7 @@ def test_anything_at_all_is_an_event_or_unreadable(name: str, kind: str, body: b
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.data())
-def test_a_payload_damaged_in_several_places_is_an_event_or_unreadable(data: st.DataObject) -> None:
+def test_a_damaged_payload_is_an_event_or_rejected(data: st.DataObject) -> None:
     each = data.draw(st.sampled_from(EVERY))
     body = each.data
     for _ in range(data.draw(st.integers(1, 4))):

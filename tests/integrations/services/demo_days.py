@@ -1,4 +1,4 @@
-"""A demonstration's day as ingest tells it: event laid over event, thread by thread."""
+"""The threads of a demonstration's day, with their state after each event, as ingest.py combines them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from .recorded import CHECKOUT, recorded
 Day = dict[str, list[tuple[Activity, Thread]]]
 
 
-def laid(service: str) -> Day:
-    """The activities of each thread in `demo/<service>`, with the thread's whole state after each."""
+def threads_of(service: str) -> Day:
+    """The activities of each thread in `demo/<service>`, with the thread's full state after each."""
     threads: Day = defaultdict(list)
     for each in recorded(SERVICES[service], CHECKOUT / "demo" / service):
         if activity := each.read().activity:
-            told = threads[activity.thread_id]
-            told.append((activity, activity.thread.over(told[-1][1]) if told else activity.thread))
+            activities = threads[activity.thread_id]
+            activities.append((activity, activity.thread.over(activities[-1][1]) if activities else activity.thread))
     return threads
 
 
 def statuses(day: Day, thread_id: str) -> list[str]:
-    """The statuses that a reader sees one after the other."""
+    """The statuses in the order in which a reader sees them."""
     seen = [thread.status.value if thread.status else "" for _, thread in day[thread_id]]
     return [status for index, status in enumerate(seen) if index == 0 or status != seen[index - 1]]
 

@@ -1,21 +1,21 @@
-"""The demonstration's day, laid event over event as ingest does: every thread tells the truth at every moment."""
+"""The demonstration's day: the state of each thread is right after every event."""
 
 from __future__ import annotations
 
 import pytest
 
 from integrations.services import SERVICES
-from tests.integrations.services.days import Day, fields, laid, statuses
+from tests.integrations.services.demo_days import Day, fields, statuses, threads_of
 from tests.integrations.services.recorded import recorded
 
 
 @pytest.fixture(scope="module")
 def day() -> Day:
-    return laid("github")
+    return threads_of("github")
 
 
 STATUSES = {
-    # Checks, comments and pushes in between change nothing about where the review stands.
+    # Checks, comments and pushes in between do not change the status of the review.
     "pr:42": ["open", "in review", "changes requested", "approved", "merged"],
     "pr:43": ["open", "merged"],
     "pr:45": ["draft", "open"],
@@ -29,17 +29,17 @@ STATUSES = {
 
 
 @pytest.mark.parametrize(("thread_id", "expected"), STATUSES.items())
-def test_status_goes_its_way_and_never_back(day: Day, thread_id: str, expected: list[str]) -> None:
+def test_statuses_follow_each_other_as_expected(day: Day, thread_id: str, expected: list[str]) -> None:
     assert statuses(day, thread_id) == expected
 
 
-def test_checks_are_told_in_the_thread_of_their_pull_request(day: Day) -> None:
-    told = [activity.author.name for activity, _ in day["pr:42"]]
+def test_checks_are_posted_in_the_thread_of_their_pull_request(day: Day) -> None:
+    activities = [activity.author.name for activity, _ in day["pr:42"]]
 
-    assert sum(name.startswith(("Check ", "Workflow ")) for name in told) == 5
+    assert sum(name.startswith(("Check ", "Workflow ")) for name in activities) == 5
 
 
-def test_pull_request_keeps_its_title_body_and_fields_whoever_tells_of_it(day: Day) -> None:
+def test_a_pull_request_keeps_its_title_body_and_fields_after_every_event(day: Day) -> None:
     states = [thread for _, thread in day["pr:42"]]
 
     assert {thread.title for thread in states} == {"Greet people in their own language"}
@@ -52,12 +52,12 @@ def test_pull_request_keeps_its_title_body_and_fields_whoever_tells_of_it(day: D
     assert fields(states[-1])["Reviewers"] == "Ines Rao, Lea Cohen"
 
 
-def test_day_shows_every_part_of_the_inbox(day: Day) -> None:
+def test_the_day_has_many_threads_and_discussions(day: Day) -> None:
     assert len(day) >= 12
-    assert any(activity.event == "discussion" for told in day.values() for activity, _ in told)
+    assert any(activity.event == "discussion" for activities in day.values() for activity, _ in activities)
 
 
-def test_thread_that_is_not_known_yet_begins_with_what_the_event_tells() -> None:
+def test_a_new_thread_begins_with_the_values_of_the_event() -> None:
     check = next(each for each in recorded(SERVICES["github"]) if str(each) == "check_run.completed.failure")
 
     activity = check.read().activity
