@@ -27,12 +27,8 @@ run: $(VENV)/.for-run ## start the bridge, the bundled Flowdock server and the w
 demo: $(VENV)/.for-run ## replay recorded days and run a poll in the running product (SERVICE=gitlab CORPUS=folder: other payloads)
 	@$(BIN)/python -m demo
 
-# pytest-django holds one settings module a process, so each project's tests are a run of their own.
 test: $(VENV)/.for-run ## run the tests
-	$(PYTEST) tests/integrations tests/polls --ds=tests.integrations.settings -n auto
-	$(PYTEST) tests/flowdock_server --ds=tests.flowdock_server.settings -n auto
-	$(PYTEST) tests/hosting -p no:django
-	$(PYTEST) tests/loop/test_loop.py tests/loop/test_scopes.py tests/loop/test_seams.py -p no:django -p no:randomly
+	@$(BIN)/python -m tests
 
 browser: $(VENV)/.for-ci ## test the pages in headless Chromium; screenshots go to artifacts/
 	$(PYTEST) tests/browser -p no:django -p no:randomly

@@ -17,6 +17,7 @@ import requests
 from honcho.environ import parse_procfile
 
 from launcher.environment import ROOT, SECRETS, for_one_machine
+from tests.databases import migrated
 
 T = TypeVar("T")
 
@@ -77,8 +78,8 @@ class Stack:
         return done
 
     def prepare(self) -> None:
-        self.manage("migrate", "--verbosity", "0")
-        self.serve("migrate", "--verbosity", "0")
+        migrated("bridge", self.data_dir / "bridge.sqlite3")
+        migrated("flowdock", self.data_dir / "flowdock.sqlite3")
         self.serve("seed_demo", "--verbosity", "0")
 
     def log(self, name: str) -> Path:

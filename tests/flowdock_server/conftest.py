@@ -5,10 +5,11 @@ import base64
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, set_token_value
@@ -24,8 +25,18 @@ from flowdock_server.models import (
     User,
 )
 from flowdock_server.streaming.store import THREADS, threads
+from tests.databases import migrated
 
 SECRET = "an application's secret"
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb, django_db_modify_db_settings):
+    """On SQLite the database is there before Django would make it, a copy of a migrated one."""
+    if connection.vendor != "sqlite":
+        return django_db_keepdb
+    migrated("flowdock", Path(connection.settings_dict["TEST"]["NAME"]))
+    return True
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +44,7 @@ def django_db_setup(django_db_setup):
     yield
     # Open pages and streams use separate threads. PostgreSQL does not drop a database with open connections.
     asyncio.run(sync_to_async(connections.close_all)())
+    connections.close_all()
     close_connections_of_streams()
 
 

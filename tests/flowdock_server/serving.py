@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import functools
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from tests import databases
 
 PATIENCE = 30.0  # seconds; an idle machine needs a fraction of one
 
@@ -58,35 +58,15 @@ print(json.dumps({
 """
 
 
-def _content(database: Path) -> bytes:
-    with contextlib.closing(sqlite3.connect(database)) as link:
-        link.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the latest writes are in a file beside it
-    return database.read_bytes()
-
-
-@functools.cache
-def _migrated() -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder))
-        server.manage("migrate", "-v0")
-        return _content(server.database)
-
-
 def migrated(folder: Path) -> Path:
-    """A new SQLite database in `folder`. `migrate` takes seconds, so it creates one that is copied for all tests."""
-    folder.mkdir(exist_ok=True)
-    path = folder / "flowdock.sqlite3"
-    path.write_bytes(_migrated())
-    return path
+    """A new SQLite database in `folder`, as `migrate` makes it."""
+    return databases.migrated("flowdock", folder / "flowdock.sqlite3")
 
 
-@functools.cache
-def _seeded() -> tuple[bytes, str]:
-    with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder))
-        path = migrated(Path(folder))
-        told = server.manage("shell", "-v0", program=SEED)
-        return _content(path), told
+def _make_seeded(folder: Path) -> None:
+    path = migrated(folder)
+    (folder / "seeded.json").write_text(Server(folder).manage("shell", "-v0", program=SEED))
+    databases.complete(path)
 
 
 def free_port() -> int:
@@ -131,8 +111,9 @@ class Server:
             self.manage("migrate")
             told = self.manage("shell", "-v0", program=SEED)
         else:
-            content, told = _seeded()
-            self.database.write_bytes(content)
+            ready = databases.shared("seeded", _make_seeded)
+            shutil.copyfile(ready / "flowdock.sqlite3", self.database)
+            told = (ready / "seeded.json").read_text()
         seeded: dict[str, Any] = json.loads(told)
         return seeded
 

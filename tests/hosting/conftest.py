@@ -84,11 +84,11 @@ class Served:
 
 
 def everything(link: socket.socket) -> bytes:
-    answer = b""
+    parts = []
     with contextlib.suppress(ConnectionResetError):
         while part := link.recv(65536):
-            answer += part
-    return answer
+            parts.append(part)
+    return b"".join(parts)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from launcher.environment import ROOT, SECRETS
+from tests.databases import migrated
 
 BRIDGE, FLOWDOCK = "manage.py", "-m flowdock_server"
 MAIL = """
@@ -85,7 +86,9 @@ def test_permissions_of_an_existing_folder_are_tightened_at_the_start(project: s
 @pytest.mark.parametrize("project", [BRIDGE, FLOWDOCK])
 def test_group_can_get_access(project: str, tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    run(project, folder, "migrate", "--verbosity", "0")
+    name = "bridge" if project == BRIDGE else "flowdock"
+    migrated(name, folder / f"{name}.sqlite3").chmod(0o600)
+    folder.chmod(0o700)
     run(project, folder, "shell", "-c", MAIL if project == FLOWDOCK else "", DATA_DIR_GROUP="yes")
 
     assert open_to_others(folder, 0o007) == set()

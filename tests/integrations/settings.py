@@ -23,3 +23,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ALLOWED_HOSTS = ["bridge.test", "testserver"]
 # WhiteNoise warns where nothing was collected, and warnings are errors here.
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # noqa: F405
+# Static files are looked for when they are asked for, and not by every new test client.
+WHITENOISE_AUTOREFRESH = True

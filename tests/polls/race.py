@@ -76,7 +76,7 @@ def results(poll: Poll) -> dict[str, Any]:
 
 
 def main() -> dict[str, Any]:
-    call_command("migrate", verbosity=0)
+    call_command("migrate", verbosity=0)  # nothing where the database is a copy of one that has its tables
     for number in range(PEOPLE):
         User.objects.create_user(f"p{number}")
     origin = Origin.objects.create(service="polls", name="All polls", organization="acme")

@@ -15,6 +15,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.databases import migrated
+
 ROOT = Path(__file__).resolve().parents[2]
 RACE = Path(__file__).with_name("race.py")
 PEOPLE = 12
@@ -35,7 +37,7 @@ DATABASES = [
 def raced(request, tmp_path_factory) -> Iterator[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("race")
     if request.param == "sqlite":
-        yield race(folder, f"sqlite:///{folder / 'bridge.sqlite3'}")
+        yield race(folder, f"sqlite:///{migrated('bridge', folder / 'bridge.sqlite3')}")
         return
     name = f"polls_{uuid.uuid4().hex}"
     with psycopg.connect(POSTGRESQL, autocommit=True) as server:

@@ -17,7 +17,7 @@ from django.test import RequestFactory
 
 from integrations import ingest
 from integrations.activity import Activity, Author, Thread
-from integrations.models import Delivery, Integration, Origin
+from integrations.models import Integration, Origin
 from integrations.views.hooks import receive
 
 
@@ -63,19 +63,6 @@ def main(what: str, *titles: str) -> object:
         case "many":
             with ThreadPoolExecutor(8) as pool:
                 return {"answers": list(pool.map(lambda n: github(n % 3, f"delivery-{n}"), range(200)))}
-        case "deliveries":
-            return [
-                {
-                    "id": delivery.pk,
-                    "state": delivery.state,
-                    "thread_id": delivery.thread_id,
-                    "is_scheduled": delivery.next_attempt_at is not None,
-                    "took": (delivery.delivered_at - delivery.created_at).total_seconds()
-                    if delivery.delivered_at
-                    else None,
-                }
-                for delivery in Delivery.objects.order_by("id")
-            ]
     raise SystemExit(f"unknown: {what}")
 
 
