@@ -47,7 +47,7 @@ async function refreshLines() {
   if (wasAtEnd) toEnd();
   else unseen += arrived.length;
   showBelowCount();
-  $("news").textContent = arrived.length === 1 ? arrived[0].querySelector(".line-main").innerText : `${arrived.length} new messages`;
+  $("announcements").textContent = arrived.length === 1 ? arrived[0].querySelector(".line-main").innerText : `${arrived.length} new messages`;
 }
 
 async function refreshThread() {

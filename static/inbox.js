@@ -51,7 +51,7 @@ async function refreshList() {
   seen = Math.max(seen, Number(fresh.dataset.number));
   markCurrent();
   const arrived = changed.filter(row => !before.has(row.dataset.key)).length;
-  if (changed.length) $("news").textContent = arrived ? `${counted(arrived, "new thread")}` : `${counted(changed.length, "thread")} updated`;
+  if (changed.length) $("announcements").textContent = arrived ? `${counted(arrived, "new thread")}` : `${counted(changed.length, "thread")} updated`;
 }
 
 /** Change the rows while the one at the top of the view keeps its position, which browsers handle differently. */

@@ -37,7 +37,7 @@ def create(request: SignedInRequest) -> HttpResponseBase:
             return redirect("applications")
         secret = draft.client_secret  # saving replaces it by a digest
         application = form.save()
-        return _page(request, application, secret=secret, news=f"{application.name} was registered.")
+        return _page(request, application, secret=secret, outcome=f"{application.name} was registered.")
     context = {"form": form, "form_key": form_keys.form_key(), "section": "applications"}
     return render(request, "flowdock_server/new_application.html", context, status=400 if form.errors else 200)
 
@@ -67,7 +67,7 @@ def rotate_secret(request: SignedInRequest, application_id: int) -> HttpResponse
     if not form_keys.first_time(request):
         return redirect("application", application.pk)
     secret = application.rotate_secret()
-    return _page(request, application, secret=secret, news="The secret was replaced. The old one no longer works.")
+    return _page(request, application, secret=secret, outcome="The secret was replaced. The old one no longer works.")
 
 
 @sensitive_variables("token")

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from flowdock_server.models import Flow, Message
 from flowdock_server.models.messages import MessageQuerySet
 from flowdock_server.pages import form_keys, parameters
-from flowdock_server.pages.layout import frame
+from flowdock_server.pages.layout import sidebar_context
 from flowdock_server.pages.wording import Wording, wording_of
 from flowdock_server.posting import finding, messages
 from flowdock_server.posting.drafts import MAX_CONTENT, Draft
@@ -35,12 +35,14 @@ def show(request: SignedInRequest, flow: Flow) -> HttpResponse:
 @flow_page
 def lines(request: SignedInRequest, flow: Flow) -> HttpResponse:
     """The messages without the rest of the page, for an open page that updates itself."""
-    return render(request, "flowdock_server/_chat_parts.html", frame(request, flow) | _list_context(request, flow))
+    return render(
+        request, "flowdock_server/_chat_parts.html", sidebar_context(request, flow) | _list_context(request, flow)
+    )
 
 
 @require_POST
 @flow_page
-def say(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
+def post_message(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """Post a message, and files, each as a message of its own."""
     content = typed(request)
     if problem := post_to_flow(request, flow, content):
@@ -60,7 +62,7 @@ def mark_read(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
 def chat_page(
     request: SignedInRequest, flow: Flow, shown: dict[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
-    context = frame(request, flow) | _list_context(request, flow) | (shown or {})
+    context = sidebar_context(request, flow) | _list_context(request, flow) | (shown or {})
     return render(request, "flowdock_server/chat.html", context, status=status)
 
 

@@ -108,4 +108,4 @@ def _latest_number(flow_id: UUID, user: User) -> int | None:
 
 def _latest_private(user: User) -> int | None:
     """The number of private messages that the user has sent and received."""
-    return Conversation.objects.of(user).aggregate(said=Sum("last_number"))["said"] or 0
+    return Conversation.objects.of(user).aggregate(total=Sum("last_number"))["total"] or 0

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 from flowdock_server.models import Flow, Message, Thread
 from flowdock_server.models.messages import ThreadQuerySet
 from flowdock_server.pages import form_keys, parameters
-from flowdock_server.pages.layout import frame
+from flowdock_server.pages.layout import sidebar_context
 from flowdock_server.pages.wording import wording_of
 from flowdock_server.posting import chat_threads
 from flowdock_server.posting.drafts import Draft, Rejected
@@ -43,7 +43,7 @@ def show_thread(request: SignedInRequest, flow: Flow, thread_id: str) -> HttpRes
 @flow_page
 def list_threads(request: SignedInRequest, flow: Flow) -> HttpResponse:
     """The list and the filters without the rest of the page, for an open page that updates itself."""
-    return render(request, "flowdock_server/_list.html", frame(request, flow) | _list(request, flow))
+    return render(request, "flowdock_server/_list.html", sidebar_context(request, flow) | _list(request, flow))
 
 
 @require_GET
@@ -109,7 +109,7 @@ def mark_all_read(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
 def _page(
     request: SignedInRequest, flow: Flow, opened: dict[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
-    context = frame(request, flow) | _list(request, flow) | (opened or {})
+    context = sidebar_context(request, flow) | _list(request, flow) | (opened or {})
     return render(request, "flowdock_server/inbox.html", context, status=status)
 
 

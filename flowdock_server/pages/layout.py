@@ -20,7 +20,7 @@ class Private:
     unread: int
 
 
-def frame(request: SignedInRequest, flow: Flow | None = None) -> dict[str, Any]:
+def sidebar_context(request: SignedInRequest, flow: Flow | None = None) -> dict[str, Any]:
     """The organization's flows, a link for each other organization, and open conversations; in two queries."""
     user = request.user
     flows = [_with_counts(membership) for membership in unread.memberships(user)]

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from flowdock_server.models import Conversation, PrivateMessage, User
 from flowdock_server.pages import form_keys, parameters
-from flowdock_server.pages.layout import conversations, frame
+from flowdock_server.pages.layout import conversations, sidebar_context
 from flowdock_server.pages.wording import Wording
 from flowdock_server.people import private
 from flowdock_server.posting import files
@@ -36,10 +36,10 @@ EVENTS = (PrivateMessage.Event.MESSAGE, PrivateMessage.Event.FILE)
 @require_GET
 def show_all(request: SignedInRequest) -> HttpResponse:
     """List the user's conversations, and the people they could write to."""
-    talks = conversations(request.user)
-    known = {each.other.pk for each in talks}
+    open_conversations = conversations(request.user)
+    known = {each.other.pk for each in open_conversations}
     others = private.partners(request.user).filter(is_active=True).exclude(pk__in=known)
-    context = {"talks": talks, "others": others.order_by("name")[:500], "section": "private"}
+    context = {"open_conversations": open_conversations, "others": others.order_by("name")[:500], "section": "private"}
     return render(request, "flowdock_server/private_list.html", context)
 
 
@@ -56,7 +56,7 @@ def show(request: SignedInRequest, user_id: int) -> HttpResponse:
 def lines(request: SignedInRequest, user_id: int) -> HttpResponse:
     """The messages without the rest of the page, for an open page that updates itself."""
     other = _other(request, user_id)
-    return render(request, "flowdock_server/_chat_parts.html", frame(request) | _list_context(request, other))
+    return render(request, "flowdock_server/_chat_parts.html", sidebar_context(request) | _list_context(request, other))
 
 
 @never_cache
@@ -73,7 +73,7 @@ def line(request: SignedInRequest, user_id: int, number: int) -> HttpResponse:
 @never_cache
 @login_required
 @require_POST
-def say(request: SignedInRequest, user_id: int) -> HttpResponseBase:
+def send(request: SignedInRequest, user_id: int) -> HttpResponseBase:
     """Send a message, and files, which are messages of their own."""
     other = _other(request, user_id)
     content = typed(request)
@@ -152,21 +152,21 @@ def _conversation(user: User, other: User) -> Conversation | None:
 def _page(
     request: SignedInRequest, other: User, shown: dict[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
-    context = frame(request) | _list_context(request, other) | (shown or {})
+    context = sidebar_context(request) | _list_context(request, other) | (shown or {})
     return render(request, "flowdock_server/private.html", context, status=status)
 
 
 def _list_context(request: SignedInRequest, other: User) -> dict[str, Any]:
     user = request.user
     found = _conversation(user, other)
-    said = _shown(found).order_by("-number")
+    messages = _shown(found).order_by("-number")
     before = parameters.number(request.GET, "before")
     if before is not None:
-        said = said.filter(number__lt=before)
+        messages = messages.filter(number__lt=before)
     words = parameters.text(request.GET, "q").strip()[:200]
     for word in words.split()[:8]:
-        said = said.filter(Q(content__icontains=word) | Q(attachments__file_name__icontains=word))
-    part = list(said[: PAGE + 1]) if found else []
+        messages = messages.filter(Q(content__icontains=word) | Q(attachments__file_name__icontains=word))
+    part = list(messages[: PAGE + 1]) if found else []
     if (line_at := parameters.number(request.GET, "line")) is None:
         line_at = found.read_number_of(user) if found else 0
     listed = [_line(message, user) for message in part[:PAGE][::-1]]

@@ -58,10 +58,10 @@ def reply(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase
 
 
 def _replies(request: SignedInRequest, flow: Flow, root: Message) -> dict[str, Any]:
-    said = (
+    replies = (
         Message.objects.filter(thread=root.thread_id).exclude(pk=root.pk) if root.thread_id else Message.objects.none()
     )
-    newest = list(said.with_threads().order_by("-number")[:MOST_REPLIES])[::-1]
+    newest = list(replies.with_threads().order_by("-number")[:MOST_REPLIES])[::-1]
     return {
         "root": line_of(root, request.user),
         "replies": annotated([line_of(message, request.user) for message in newest], 0),
