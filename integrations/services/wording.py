@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from integrations.activity import Activity, Author, Field, Thread, escape, link
+from integrations.activity import Activity, Author, Field, Status, Thread, escape, link
 
 from .base import ParsedEvent, shorten
 
@@ -66,6 +66,30 @@ class Entity:
     title: str
     thread: Thread
     facts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        thread_id: str,
+        title: str,
+        url: str,
+        *rows: tuple[str, str | RichText],
+        thread_title: str = "",
+        status: Status | None = None,
+        body: str = "",
+        keeps: Iterable[str] = (),
+        facts: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> Self:
+        """Create an entity and its thread, which has `rows` as fields and `thread_title` or else `title` as title."""
+        thread = Thread(
+            title=title_html(thread_title or title),
+            external_url=url,
+            status=status,
+            body=body,
+            fields=fields(*rows),
+            keeps=tuple(keeps),
+        )
+        return cls(thread_id, title, thread, facts or {})
 
 
 @dataclass(frozen=True, slots=True)

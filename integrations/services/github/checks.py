@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from integrations.activity import Author, Status, Thread
+from integrations.activity import Author, Status
 from integrations.services.base import Payload, shorten
 from integrations.services.code_hosts import (
     CANCELLED,
@@ -25,10 +25,8 @@ from integrations.services.wording import (
     RichText,
     Unposted,
     Wording,
-    fields,
     paragraph,
     pluralize,
-    title_html,
 )
 
 from . import threads
@@ -183,23 +181,19 @@ def _workflow(payload: Payload, run: Payload, name: str, status: Status) -> Enti
     title = f"{name} on {branch}"
     sha = run.text("head_sha")
     url = threads.page(payload, f"commit/{sha}")
-    return Entity(
+    return Entity.of(
         f"workflow:{file}:{branch}",
         branch,
-        Thread(
-            title=title_html(title),
-            external_url=run.url("html_url"),
-            status=status,
-            fields=fields(
-                ("Branch", branch),
-                ("Commit", RichText(Link(titled_sha(sha, run.maybe_text("head_commit.message")), url))),
-                (
-                    "Started by",
-                    display_name(run, "triggering_actor") if "triggering_actor" in run else display_name(payload),
-                ),
-            ),
+        run.url("html_url"),
+        ("Branch", branch),
+        ("Commit", RichText(Link(titled_sha(sha, run.maybe_text("head_commit.message")), url))),
+        (
+            "Started by",
+            display_name(run, "triggering_actor") if "triggering_actor" in run else display_name(payload),
         ),
-        {} if is_fork else {"branches": (branch,)},
+        thread_title=title,
+        status=status,
+        facts={} if is_fork else {"branches": (branch,)},
     )
 
 
@@ -278,16 +272,12 @@ def deployment_status(payload: Payload) -> Wording | Unposted:
 def _environment(payload: Payload, deployment: Payload, worked: bool) -> Entity:
     environment, ref, sha = deployment.text("environment"), deployment.text("ref"), deployment.text("sha")
     title = f"{threads.repository_name(payload)}: {environment}"
-    return Entity(
+    return Entity.of(
         f"environment:{environment}",
         threads.repository_name(payload),
-        Thread(
-            title=title_html(title),
-            external_url=f"{threads.repository_url(payload)}/deployments",
-            status=DEPLOYED if worked else DEPLOYMENT_FAILED,
-            fields=fields(
-                ("Branch or tag", "" if ref == sha else ref),
-                ("Commit", RichText(Link(short_sha(sha), threads.page(payload, f"commit/{sha}")))),
-            ),
-        ),
+        f"{threads.repository_url(payload)}/deployments",
+        ("Branch or tag", "" if ref == sha else ref),
+        ("Commit", RichText(Link(short_sha(sha), threads.page(payload, f"commit/{sha}")))),
+        thread_title=title,
+        status=DEPLOYED if worked else DEPLOYMENT_FAILED,
     )

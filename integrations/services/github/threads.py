@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from integrations.activity import Status, Thread
+from integrations.activity import Status
 from integrations.services.base import LONGEST_ADDRESS, Payload, shorten
 from integrations.services.code_hosts import (
     ARCHIVED,
@@ -25,7 +25,7 @@ from integrations.services.code_hosts import (
     short_sha,
     subject_of,
 )
-from integrations.services.wording import Entity, Link, RichText, Unposted, fields, pluralize, title_html
+from integrations.services.wording import Entity, Link, RichText, Unposted, pluralize
 
 from .people import GHOST, display_names
 
@@ -51,6 +51,10 @@ def repository_name(payload: Payload) -> str:
 
 def repository_url(payload: Payload) -> str:
     return payload.url("repository.html_url")
+
+
+def repository_field(payload: Payload) -> tuple[str, RichText]:
+    return "Repository", RichText(Link(repository_name(payload), repository_url(payload)))
 
 
 def page(payload: Payload, path: str) -> str:
@@ -83,17 +87,15 @@ def issue(payload: Payload, status: Status | None = None) -> Entity:
     if "pull_request" in thing:
         return _pull_request_as_issue(payload, thing)
     title, labels = thing.text("title"), labels_of(thing)
-    return Entity(
+    return Entity.of(
         f"issue:{thing.number('number')}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=thing.url("html_url"),
-            status=status or _issue_status(thing),
-            body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
-            fields=fields(("Issue", numbered(payload, thing)), *_planning_fields(thing)),
-        ),
-        {"labels": labels},
+        thing.url("html_url"),
+        ("Issue", numbered(payload, thing)),
+        *_planning_fields(thing),
+        status=status or _issue_status(thing),
+        body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
+        facts={"labels": labels},
     )
 
 
@@ -121,18 +123,16 @@ def _pull_request_as_issue(payload: Payload, thing: Payload) -> Entity:
     """A pull request as the `issue` of a comment: it has an issue's properties, and whether it is merged or a draft."""
     status, certain = _state(thing, merged=bool(thing.maybe_text("pull_request.merged_at")))
     title, draft = thing.text("title"), thing.flag("draft")
-    return Entity(
+    return Entity.of(
         f"pr:{thing.number('number')}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=thing.url("html_url"),
-            status=status,
-            body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
-            fields=fields(("Pull request", numbered(payload, thing)), *_planning_fields(thing)),
-            keeps=("Branch", "Reviewers", "Changes", "Commits", *(() if certain else ("status",))),
-        ),
-        {"labels": labels_of(thing), "drafts": ("draft" if draft else "ready",)},
+        thing.url("html_url"),
+        ("Pull request", numbered(payload, thing)),
+        *_planning_fields(thing),
+        status=status,
+        body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
+        keeps=("Branch", "Reviewers", "Changes", "Commits", *(() if certain else ("status",))),
+        facts={"labels": labels_of(thing), "drafts": ("draft" if draft else "ready",)},
     )
 
 
@@ -167,25 +167,24 @@ def pull_request(
     # Whoever has reviewed is no longer listed as requested, but is still a reviewer.
     keeps += [] if reviewer or removed or starts or decided else ["Reviewers"]
     title, base = thing.text("title"), thing.text("base.ref")
-    return Entity(
+    return Entity.of(
         f"pr:{thing.number('number')}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=thing.url("html_url"),
-            status=status,
-            body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
-            fields=fields(
-                ("Pull request", numbered(payload, thing)),
-                ("Branch", f"{_head(thing)} into {base}"),
-                ("Reviewers", ", ".join(reviewers)),
-                *_planning_fields(thing),
-                ("Changes", _diff_size(thing)),
-                ("Commits", str(thing.maybe_number("commits") or "")),
-            ),
-            keeps=tuple(keeps),
-        ),
-        {"labels": labels_of(thing), "branches": (base,), "drafts": ("draft" if thing.flag("draft") else "ready",)},
+        thing.url("html_url"),
+        ("Pull request", numbered(payload, thing)),
+        ("Branch", f"{_head(thing)} into {base}"),
+        ("Reviewers", ", ".join(reviewers)),
+        *_planning_fields(thing),
+        ("Changes", _diff_size(thing)),
+        ("Commits", str(thing.maybe_number("commits") or "")),
+        status=status,
+        body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
+        keeps=keeps,
+        facts={
+            "labels": labels_of(thing),
+            "branches": (base,),
+            "drafts": ("draft" if thing.flag("draft") else "ready",),
+        },
     )
 
 
@@ -216,19 +215,14 @@ def mentioned_pull_request(payload: Payload, mentions: Iterable[Payload]) -> Ent
         number, head, base = mention.number("number"), mention.text("head.ref"), mention.text("base.ref")
         url = f"{repository_url(payload)}/pull/{number}"
         title = f"Pull request #{number}: {head}"
-        return Entity(
+        return Entity.of(
             f"pr:{number}",
             title,
-            Thread(
-                title=title_html(title),
-                external_url=url,
-                fields=fields(
-                    ("Pull request", RichText(Link(f"{repository_name(payload)} #{number}", url))),
-                    ("Branch", f"{head} into {base}"),
-                ),
-                keeps=(*EVERYTHING, *PULL_REQUEST_FIELDS),
-            ),
-            {"branches": (base,)},
+            url,
+            ("Pull request", RichText(Link(f"{repository_name(payload)} #{number}", url))),
+            ("Branch", f"{head} into {base}"),
+            keeps=(*EVERYTHING, *PULL_REQUEST_FIELDS),
+            facts={"branches": (base,)},
         )
     return None
 
@@ -241,48 +235,41 @@ def branch(
     keeps: tuple[str, ...] = ()
     if commit is None and not deleted:
         keeps = ("title", "external_url", "body", "Latest commit", *(() if created else ("status",)))
-    return Entity(
+    return Entity.of(
         f"branch:{name}",
         repository_name(payload),
-        Thread(
-            title=title_html(title),
-            external_url=page(payload, f"tree/{name}"),
-            status=DELETED if deleted else None,
-            fields=fields(("Latest commit", commit or "")),
-            keeps=keeps,
-        ),
-        {"branches": (name,)},
+        page(payload, f"tree/{name}"),
+        ("Latest commit", commit or ""),
+        thread_title=title,
+        status=DELETED if deleted else None,
+        keeps=keeps,
+        facts={"branches": (name,)},
     )
 
 
 def commit(payload: Payload, sha: str, message: str = "") -> Entity:
     first_line = subject_of(message)
     title = f"{short_sha(sha)} {first_line}".strip()
-    return Entity(
+    return Entity.of(
         f"commit:{sha}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=page(payload, f"commit/{sha}"),
-            fields=fields(("Repository", RichText(Link(repository_name(payload), repository_url(payload))))),
-            keeps=() if first_line else ("title",),
-        ),
+        page(payload, f"commit/{sha}"),
+        repository_field(payload),
+        keeps=() if first_line else ("title",),
     )
 
 
 def tag(payload: Payload, name: str, *, deleted: bool = False) -> Entity:
     """A tag, in the thread of its release, which has more details and is often posted first."""
     title = f"{repository_name(payload)} {name}"
-    return Entity(
+    return Entity.of(
         f"release:{name}",
         repository_name(payload),
-        Thread(
-            title=title_html(title),
-            external_url=page(payload, f"releases/tag/{name}"),
-            status=TAG_DELETED if deleted else TAGGED,
-            fields=fields(("Tag", name)),
-            keeps=("title", "external_url", "body", "Branch", "Assets", *(() if deleted else ("status",))),
-        ),
+        page(payload, f"releases/tag/{name}"),
+        ("Tag", name),
+        thread_title=title,
+        status=TAG_DELETED if deleted else TAGGED,
+        keeps=("title", "external_url", "body", "Branch", "Assets", *(() if deleted else ("status",))),
     )
 
 
@@ -298,41 +285,31 @@ def release(payload: Payload, *, deleted: bool = False) -> Entity:
     elif thing.flag("prerelease"):
         status = Status("pre-release", "blue")
     assets = len(list(thing.objects("assets")))
-    return Entity(
+    return Entity.of(
         f"release:{tag_name}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=thing.url("html_url"),
-            status=status,
-            body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
-            fields=fields(
-                ("Tag", tag_name),
-                ("Branch", thing.maybe_text("target_commitish")),
-                ("Assets", str(assets) if assets else ""),
-            ),
-        ),
+        thing.url("html_url"),
+        ("Tag", tag_name),
+        ("Branch", thing.maybe_text("target_commitish")),
+        ("Assets", str(assets) if assets else ""),
+        status=status,
+        body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
     )
 
 
 def discussion(payload: Payload, status: Status | None = None) -> Entity:
     thing = payload.object("discussion")
     title = thing.text("title")
-    return Entity(
+    return Entity.of(
         f"discussion:{thing.number('number')}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=thing.url("html_url"),
-            status=status or _discussion_status(thing),
-            body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
-            fields=fields(
-                ("Discussion", numbered(payload, thing)),
-                ("Category", thing.maybe_text("category.name")),
-                ("Labels", ", ".join(labels_of(thing))),
-            ),
-        ),
-        {"labels": labels_of(thing)},
+        thing.url("html_url"),
+        ("Discussion", numbered(payload, thing)),
+        ("Category", thing.maybe_text("category.name")),
+        ("Labels", ", ".join(labels_of(thing))),
+        status=status or _discussion_status(thing),
+        body=markdown(payload, thing.maybe_text("body"), thing.url("html_url")),
+        facts={"labels": labels_of(thing)},
     )
 
 
@@ -347,20 +324,15 @@ def milestone(payload: Payload, *, deleted: bool = False) -> Entity:
     thing = payload.object("milestone")
     title = thing.text("title")
     status = OPEN if thing.text("state") == "open" else ISSUE_CLOSED
-    return Entity(
+    return Entity.of(
         f"milestone:{thing.number('number')}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=thing.url("html_url"),
-            status=DELETED if deleted else status,
-            body=markdown(payload, thing.maybe_text("description"), thing.url("html_url")),
-            fields=fields(
-                ("Repository", RichText(Link(repository_name(payload), repository_url(payload)))),
-                ("Issues", f"{thing.number('open_issues')} open, {thing.number('closed_issues')} closed"),
-                ("Due date", thing.maybe_text("due_on")[:10]),
-            ),
-        ),
+        thing.url("html_url"),
+        repository_field(payload),
+        ("Issues", f"{thing.number('open_issues')} open, {thing.number('closed_issues')} closed"),
+        ("Due date", thing.maybe_text("due_on")[:10]),
+        status=DELETED if deleted else status,
+        body=markdown(payload, thing.maybe_text("description"), thing.url("html_url")),
     )
 
 
@@ -371,44 +343,33 @@ def repository(payload: Payload, status: Status | None = None) -> Entity:
     stars, forks = thing.maybe_number("stargazers_count"), thing.maybe_number("forks_count")
     if status is None:
         status = ARCHIVED if thing.flag("archived") else None
-    return Entity(
+    return Entity.of(
         "repository",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=thing.url("html_url"),
-            status=status,
-            body=markdown(payload, thing.maybe_text("description"), ""),
-            fields=fields(
-                ("Visibility", "private" if thing.flag("private") else "public"),
-                ("Default branch", thing.maybe_text("default_branch")),
-                ("Stars", str(stars or "")),
-                ("Forks", str(forks or "")),
-            ),
-        ),
+        thing.url("html_url"),
+        ("Visibility", "private" if thing.flag("private") else "public"),
+        ("Default branch", thing.maybe_text("default_branch")),
+        ("Stars", str(stars or "")),
+        ("Forks", str(forks or "")),
+        status=status,
+        body=markdown(payload, thing.maybe_text("description"), ""),
     )
 
 
 def wiki(payload: Payload) -> Entity:
     title = f"{repository_name(payload)} wiki"
-    place = fields(("Repository", RichText(Link(repository_name(payload), repository_url(payload)))))
-    return Entity("wiki", title, Thread(title_html(title), f"{repository_url(payload)}/wiki", fields=place))
+    return Entity.of("wiki", title, f"{repository_url(payload)}/wiki", repository_field(payload))
 
 
 def package(payload: Payload) -> Entity:
     thing = payload.object("package")
     title = thing.text("name")
-    return Entity(
+    return Entity.of(
         f"package:{thing.maybe_text('package_type').lower()}:{title}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=thing.maybe_url("html_url"),
-            status=Status("published", "cyan"),
-            fields=fields(
-                ("Type", thing.maybe_text("package_type")),
-                ("Version", thing.maybe_text("package_version.version")),
-                ("Owner", thing.maybe_text("owner.login") or GHOST),
-            ),
-        ),
+        thing.maybe_url("html_url"),
+        ("Type", thing.maybe_text("package_type")),
+        ("Version", thing.maybe_text("package_version.version")),
+        ("Owner", thing.maybe_text("owner.login") or GHOST),
+        status=Status("published", "cyan"),
     )

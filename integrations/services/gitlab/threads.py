@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from integrations.activity import Status, Thread
+from integrations.activity import Status
 from integrations.services.base import Payload, shorten
 from integrations.services.code_hosts import (
     CHANGE_CLOSED,
@@ -27,7 +27,7 @@ from integrations.services.code_hosts import (
     subject_of,
     titled_sha,
 )
-from integrations.services.wording import Entity, Link, RichText, fields, title_html
+from integrations.services.wording import Entity, Link, RichText
 
 from .payload import GROUPS, GitLabPayload, Place
 from .people import display_name, display_names
@@ -144,26 +144,21 @@ def issue(payload: GitLabPayload, thing: Payload, noun: str = "") -> Entity:
     if not thing.maybe_text("state") and thing.maybe_number("state_id") is None:
         keeps.append("status")
     severity = thing.maybe_text("severity") if noun == "incident" else ""
-    return Entity(
+    return Entity.of(
         f"{place.key}/{kind}:{number}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=url,
-            status=_issue_status(thing),
-            body=markdown(payload, thing.maybe_text("description"), url),
-            fields=fields(
-                (noun.capitalize(), reference(place, "&" if noun == "epic" else "#", number, url)),
-                ("Assignees", "" if "Assignees" in keeps else ", ".join(_assignees(payload))),
-                ("Labels", ", ".join(labels or ())),
-                ("Milestone", thing.maybe_text("milestone.title")),
-                ("Due date", thing.maybe_text("due_date")[:10]),
-                ("Severity", "" if severity == "unknown" else severity),
-                ("Confidential", "yes" if thing.flag("confidential") else ""),
-            ),
-            keeps=tuple(keeps),
-        ),
-        {} if labels is None else {"labels": labels},
+        url,
+        (noun.capitalize(), reference(place, "&" if noun == "epic" else "#", number, url)),
+        ("Assignees", "" if "Assignees" in keeps else ", ".join(_assignees(payload))),
+        ("Labels", ", ".join(labels or ())),
+        ("Milestone", thing.maybe_text("milestone.title")),
+        ("Due date", thing.maybe_text("due_date")[:10]),
+        ("Severity", "" if severity == "unknown" else severity),
+        ("Confidential", "yes" if thing.flag("confidential") else ""),
+        status=_issue_status(thing),
+        body=markdown(payload, thing.maybe_text("description"), url),
+        keeps=keeps,
+        facts={} if labels is None else {"labels": labels},
     )
 
 
@@ -204,25 +199,20 @@ def merge_request(
         status = decided or (IN_REVIEW if starts and is_asked else status)
         keeps += [] if decided or starts or status is CHANGES_REQUESTED else ["status"]
     facts = {"branches": (target,), "drafts": ("draft" if is_draft(thing) else "ready",)}
-    return Entity(
+    return Entity.of(
         f"{place.key}/mr:{number}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=url,
-            status=status,
-            body=markdown(payload, thing.maybe_text("description"), url),
-            fields=fields(
-                ("Merge request", reference(place, "!", number, url)),
-                ("Branch", f"{_source(thing, source)} into {target}"),
-                ("Reviewers", "" if "Reviewers" in keeps else ", ".join(display_names(payload, "reviewers"))),
-                ("Assignees", "" if "Assignees" in keeps else ", ".join(_assignees(payload))),
-                ("Labels", ", ".join(labels or ())),
-                ("Milestone", thing.maybe_text("milestone.title")),
-            ),
-            keeps=tuple(keeps),
-        ),
-        facts if labels is None else {**facts, "labels": labels},
+        url,
+        ("Merge request", reference(place, "!", number, url)),
+        ("Branch", f"{_source(thing, source)} into {target}"),
+        ("Reviewers", "" if "Reviewers" in keeps else ", ".join(display_names(payload, "reviewers"))),
+        ("Assignees", "" if "Assignees" in keeps else ", ".join(_assignees(payload))),
+        ("Labels", ", ".join(labels or ())),
+        ("Milestone", thing.maybe_text("milestone.title")),
+        status=status,
+        body=markdown(payload, thing.maybe_text("description"), url),
+        keeps=keeps,
+        facts=facts if labels is None else {**facts, "labels": labels},
     )
 
 
@@ -250,64 +240,52 @@ def _source(thing: Payload, branch: str) -> str:
 def branch(payload: GitLabPayload, name: str, *, commit: RichText | None = None, deleted: bool = False) -> Entity:
     """A branch; `commit` is its newest, if the event has it."""
     place = payload.place
-    return Entity(
+    return Entity.of(
         f"{place.key}/branch:{name}",
         place.name,
-        Thread(
-            title=title_html(f"{place.name}: {name}"),
-            external_url=place.page(f"tree/{name}"),
-            status=DELETED if deleted else None,
-            fields=fields(("Latest commit", commit or "")),
-        ),
-        {"branches": (name,)},
+        place.page(f"tree/{name}"),
+        ("Latest commit", commit or ""),
+        thread_title=f"{place.name}: {name}",
+        status=DELETED if deleted else None,
+        facts={"branches": (name,)},
     )
 
 
 def commit(payload: GitLabPayload, thing: Payload) -> Entity:
     place, sha = payload.place, thing.text("id")
     title = f"{short_sha(sha)} {subject_of(thing.maybe_text('message') or thing.maybe_text('title'))}".strip()
-    return Entity(
+    return Entity.of(
         f"{place.key}/commit:{sha}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=thing.maybe_url("url") or place.page(f"commit/{sha}"),
-            fields=fields(place_field(place)),
-        ),
+        thing.maybe_url("url") or place.page(f"commit/{sha}"),
+        place_field(place),
     )
 
 
 def snippet(payload: GitLabPayload, thing: Payload) -> Entity:
     place, number, title = payload.place, thing.number("id"), thing.text("title")
     url = thing.maybe_url("url") or place.page(f"snippets/{number}")
-    return Entity(
+    return Entity.of(
         f"{place.key}/snippet:{number}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=url,
-            body=markdown(payload, thing.maybe_text("description"), url),
-            fields=fields(
-                ("Snippet", reference(place, "$", number, url)),
-                ("File", thing.maybe_text("file_name")),
-            ),
-        ),
+        url,
+        ("Snippet", reference(place, "$", number, url)),
+        ("File", thing.maybe_text("file_name")),
+        body=markdown(payload, thing.maybe_text("description"), url),
     )
 
 
 def tag(payload: GitLabPayload, name: str, *, deleted: bool = False) -> Entity:
     """A tag, in the thread of its release, which has more details and is often posted first."""
     place = payload.place
-    return Entity(
+    return Entity.of(
         f"{place.key}/release:{name}",
         place.name,
-        Thread(
-            title=title_html(f"{place.name} {name}"),
-            external_url=place.page(f"tags/{name}"),
-            status=TAG_DELETED if deleted else TAGGED,
-            fields=fields(("Tag", name)),
-            keeps=("title", "external_url", "body", "Assets", *(() if deleted else ("status",))),
-        ),
+        place.page(f"tags/{name}"),
+        ("Tag", name),
+        thread_title=f"{place.name} {name}",
+        status=TAG_DELETED if deleted else TAGGED,
+        keeps=("title", "external_url", "body", "Assets", *(() if deleted else ("status",))),
     )
 
 
@@ -324,35 +302,27 @@ def release(payload: GitLabPayload, *, deleted: bool = False) -> Entity:
     title = f"{place.name} {tag_name}" if title in {"", tag_name} else title
     url = payload.maybe_url("url") or place.page(f"releases/{tag_name}")
     assets, date = len(list(payload.objects("assets.links"))), upcoming(payload)
-    return Entity(
+    return Entity.of(
         f"{place.key}/release:{tag_name}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=url,
-            status=DELETED if deleted else UPCOMING if date else RELEASED,
-            body=markdown(payload, payload.maybe_text("description"), url),
-            fields=fields(
-                ("Tag", tag_name),
-                ("Release date", date),
-                ("Assets", str(assets) if assets else ""),
-            ),
-        ),
+        url,
+        ("Tag", tag_name),
+        ("Release date", date),
+        ("Assets", str(assets) if assets else ""),
+        status=DELETED if deleted else UPCOMING if date else RELEASED,
+        body=markdown(payload, payload.maybe_text("description"), url),
     )
 
 
 def wiki_page(payload: GitLabPayload, thing: Payload, *, deleted: bool = False) -> Entity:
     place, title = payload.place, thing.text("title")
     slug = thing.maybe_text("slug") or title
-    return Entity(
+    return Entity.of(
         f"{place.key}/wiki:{slug}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=thing.maybe_url("url") or place.page(f"wikis/{slug}"),
-            status=DELETED if deleted else None,
-            fields=fields(place_field(place)),
-        ),
+        thing.maybe_url("url") or place.page(f"wikis/{slug}"),
+        place_field(place),
+        status=DELETED if deleted else None,
     )
 
 
@@ -361,36 +331,28 @@ def milestone(payload: GitLabPayload, *, deleted: bool = False) -> Entity:
     number, title = thing.number("iid"), thing.text("title")
     url = place.page(f"milestones/{number}")
     status = ISSUE_CLOSED if thing.maybe_text("state") == "closed" else OPEN
-    return Entity(
+    return Entity.of(
         f"{place.key}/milestone:{number}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=url,
-            status=DELETED if deleted else status,
-            body=markdown(payload, thing.maybe_text("description"), url),
-            fields=fields(
-                ("Milestone", reference(place, "%", number, url)),
-                ("Start date", thing.maybe_text("start_date")[:10]),
-                ("Due date", thing.maybe_text("due_date")[:10]),
-            ),
-        ),
+        url,
+        ("Milestone", reference(place, "%", number, url)),
+        ("Start date", thing.maybe_text("start_date")[:10]),
+        ("Due date", thing.maybe_text("due_date")[:10]),
+        status=DELETED if deleted else status,
+        body=markdown(payload, thing.maybe_text("description"), url),
     )
 
 
 def feature_flag(payload: GitLabPayload) -> Entity:
     place, thing = payload.place, payload.attributes
     name, url = thing.text("name"), place.page("feature_flags")
-    return Entity(
+    return Entity.of(
         f"{place.key}/feature_flag:{name}",
         name,
-        Thread(
-            title=title_html(name),
-            external_url=url,
-            status=ON if thing.flag("active") else OFF,
-            body=markdown(payload, thing.maybe_text("description"), url),
-            fields=fields(place_field(place)),
-        ),
+        url,
+        place_field(place),
+        status=ON if thing.flag("active") else OFF,
+        body=markdown(payload, thing.maybe_text("description"), url),
     )
 
 
@@ -401,15 +363,13 @@ def numbered(payload: GitLabPayload, ref: str) -> Entity | None:
         return None
     place, number = payload.place, int(match["number"])
     url = place.page(f"merge_requests/{number}")
-    return Entity(
+    return Entity.of(
         f"{place.key}/mr:{number}",
         f"{place.name} !{number}",
-        Thread(
-            title=f"Merge request !{number}",
-            external_url=url,
-            fields=fields(("Merge request", reference(place, "!", number, url))),
-            keeps=("title", "external_url", "status", "body", *MERGE_REQUEST_FIELDS),
-        ),
+        url,
+        ("Merge request", reference(place, "!", number, url)),
+        thread_title=f"Merge request !{number}",
+        keeps=("title", "external_url", "status", "body", *MERGE_REQUEST_FIELDS),
     )
 
 
@@ -417,15 +377,13 @@ def numbered_issue(payload: GitLabPayload, number: int) -> Entity:
     """The issue that a design belongs to. Only its number is known."""
     place = payload.place
     url = place.page(f"issues/{number}")
-    return Entity(
+    return Entity.of(
         f"{place.key}/issue:{number}",
         f"{place.name} #{number}",
-        Thread(
-            title=f"Issue #{number}",
-            external_url=url,
-            fields=fields(("Issue", reference(place, "#", number, url))),
-            keeps=("title", "external_url", "status", "body", *ISSUE_FIELDS),
-        ),
+        url,
+        ("Issue", reference(place, "#", number, url)),
+        thread_title=f"Issue #{number}",
+        keeps=("title", "external_url", "status", "body", *ISSUE_FIELDS),
     )
 
 
@@ -440,21 +398,17 @@ def pipeline(
     """The pipelines of a branch or a tag; the newest gives the status."""
     place = payload.place
     label = "Tag" if is_tag else "Branch"
-    return Entity(
+    return Entity.of(
         # A branch name cannot contain a colon.
         f"{place.key}/pipeline:tag:{ref}" if is_tag else f"{place.key}/pipeline:{ref}",
         f"{place.name}: {ref}",
-        Thread(
-            title=title_html(f"{place.name}: pipeline for {ref}"),
-            external_url=url,
-            status=status,
-            fields=fields(
-                (label, ref),
-                ("Commit", commit),
-                ("Started by", started_by),
-            ),
-        ),
-        {} if is_tag else {"branches": (ref,)},
+        url,
+        (label, ref),
+        ("Commit", commit),
+        ("Started by", started_by),
+        thread_title=f"{place.name}: pipeline for {ref}",
+        status=status,
+        facts={} if is_tag else {"branches": (ref,)},
     )
 
 
@@ -463,21 +417,16 @@ def environment(payload: GitLabPayload, worked: bool | None) -> Entity:
     place, name = payload.place, payload.text("environment")
     sha, url = payload.maybe_text("short_sha"), payload.link("commit_url")
     commit = RichText(Link(titled_sha(sha, payload.maybe_text("commit_title")), url)) if sha else ""
-    return Entity(
+    is_changed = worked is not None
+    return Entity.of(
         f"{place.key}/environment:{name}",
         place.name,
-        Thread(
-            title=title_html(f"{place.name}: {name}"),
-            external_url=place.page("environments"),
-            status={True: DEPLOYED, False: DEPLOYMENT_FAILED, None: None}[worked],
-            fields=fields(
-                ("Branch or tag", payload.maybe_text("ref")),
-                ("Commit", commit),
-            )
-            if worked is not None
-            else (),
-            keeps=() if worked is not None else ("status", "Branch or tag", "Commit"),
-        ),
+        place.page("environments"),
+        ("Branch or tag", payload.maybe_text("ref") if is_changed else ""),
+        ("Commit", commit if is_changed else ""),
+        thread_title=f"{place.name}: {name}",
+        status={True: DEPLOYED, False: DEPLOYMENT_FAILED, None: None}[worked],
+        keeps=() if is_changed else ("status", "Branch or tag", "Commit"),
     )
 
 
@@ -485,18 +434,13 @@ def token(payload: GitLabPayload, noun: str, path: str) -> Entity:
     """A token that expires soon; `path` is the page where a new one is created."""
     place, thing = payload.place, payload.attributes
     title = f"{noun.capitalize()} {thing.text('name')}"
-    return Entity(
+    return Entity.of(
         f"{place.key}/{noun.replace(' ', '_')}-{thing.maybe_number('id') or thing.text('name')}",
         title,
-        Thread(
-            title=title_html(title),
-            external_url=place.page(path),
-            status=EXPIRING,
-            fields=fields(
-                place_field(place),
-                ("Expires", thing.maybe_text("expires_at")[:10]),
-            ),
-        ),
+        place.page(path),
+        place_field(place),
+        ("Expires", thing.maybe_text("expires_at")[:10]),
+        status=EXPIRING,
     )
 
 
@@ -505,18 +449,13 @@ def place(payload: GitLabPayload, status: Status | None = None) -> Entity:
     place = payload.place
     owners = ", ".join(shorten(owner.maybe_text("name"), 60) for owner in payload.objects("owners"))
     visibility = payload.maybe_text("project_visibility")
-    return Entity(
+    return Entity.of(
         f"{place.key}/{place.noun}",
         place.name,
-        Thread(
-            title=title_html(place.name),
-            external_url=place.url,
-            status=status,
-            fields=fields(
-                place_field(place),
-                ("Visibility", visibility),
-                ("Owners", owners),
-            ),
-            keeps=(*(() if status else ("status",)), *(() if owners else ("Owners",))),
-        ),
+        place.url,
+        place_field(place),
+        ("Visibility", visibility),
+        ("Owners", owners),
+        status=status,
+        keeps=(*(() if status else ("status",)), *(() if owners else ("Owners",))),
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from integrations.activity import Author, Status, Thread
+from integrations.activity import Author, Status
 from integrations.services.base import Payload
-from integrations.services.wording import Entity, Link, RichText, Unposted, Wording, fields, title_html
+from integrations.services.wording import Entity, Link, RichText, Unposted, Wording
 
 STATUS = {"opened": Status("open", "green"), "closed": Status("closed", "black")}
 EVENTS = {"Tickets": {"ticket.opened": "Ticket opened", "ticket.closed": "Ticket closed"}}
@@ -15,16 +15,12 @@ def ticket(payload: Payload) -> Wording | Unposted:
     if action not in STATUS:
         return Unposted("only opened and closed tickets are posted")
     number, title, url = payload.number("ticket.number"), payload.text("ticket.title"), payload.url("ticket.url")
-    thread = Thread(
-        title=title_html(title),
-        external_url=url,
-        status=STATUS[action],
-        fields=fields(("Ticket", RichText(Link(f"#{number}", url)))),
-    )
     return Wording(
         event_type=f"ticket.{action}",
         title=RichText(f"{action} the ticket"),
-        entity=Entity(f"ticket:{number}", title, thread),
+        entity=Entity.of(
+            f"ticket:{number}", title, url, ("Ticket", RichText(Link(f"#{number}", url))), status=STATUS[action]
+        ),
         author=Author(payload.text("user.name")[:100]),
     )
 
