@@ -43,7 +43,7 @@ def open_thumbnail(request: PersonRequest, key: str, name: str) -> HttpResponseB
     attachment = _open(request.auth, key)
     if not attachment.has_thumbnail:
         raise Http404
-    return _leading_to(files.address_of(attachment, thumbnail=True))
+    return _leading_to(files.download_url(attachment, thumbnail=True))
 
 
 @router.get("/files/{key}/{path:name}", auth=READERS, response={302: None})
@@ -52,7 +52,7 @@ def open_file(request: PersonRequest, key: str, name: str) -> HttpResponseBase:
 
     404 if the caller may not see the file.
     """
-    return _leading_to(files.address_of(_open(request.auth, key)))
+    return _leading_to(files.download_url(_open(request.auth, key)))
 
 
 def _open(caller: Person, key: str) -> Attachment:
@@ -77,7 +77,7 @@ def download(request: HttpRequest, key: str, token: str, name: str) -> HttpRespo
         raise Http404
     attachment = get_object_or_404(Attachment, key=key.removesuffix(files.THUMBNAIL_ENDING))
     try:
-        with files.store().open(key) as opened:
+        with files.storage().open(key) as opened:
             data = opened.read()
     except FileNotFoundError as error:
         raise Http404 from error

@@ -84,7 +84,7 @@ class Selection(Paging):
     def tag_names(self, people: Callable[[], tagging.People]) -> list[list[str]]:
         """Lists of tag names: a message matches if it has one tag of each list. `people` is asked for mentions only."""
         tags = [tag for tag in self.tags.split(",") if tag.strip()]
-        names = list(tagging.searched(tags, people() if "@" in self.tags else tagging.People()))
+        names = list(tagging.search_names(tags, people() if "@" in self.tags else tagging.People()))
         return [[name for some in names for name in some]] if names and self.tag_mode == "or" else names
 
 

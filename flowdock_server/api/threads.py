@@ -88,7 +88,7 @@ def one_thread(request: PersonRequest, organization: str, flow: str, thread_id: 
 
 def _unanswered(flow: Flow, selection: Selection) -> list[Thread]:
     """A page of the chat threads that consist of one message which nobody has replied to. They are not stored."""
-    found = chat_threads.unanswered(flow)
+    found = chat_threads.without_replies(flow)
     if selection.since:
         found = found.filter(created_at__gt=selection.since)
     if selection.until and selection.before:
@@ -99,7 +99,7 @@ def _unanswered(flow: Flow, selection: Selection) -> list[Thread]:
         found = found.filter(created_at__lt=selection.until)
     messages = list(found.order_by("-created_at", "-number")[: selection.limit + 1])
     prefetch_related_objects([message for message in messages if ":file" in message.tags], "attachments")
-    threads = [chat_threads.alone(message) for message in messages]
+    threads = [chat_threads.thread_of_one(message) for message in messages]
     for thread in threads:
         thread.flow = flow
     return threads

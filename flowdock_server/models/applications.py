@@ -189,7 +189,7 @@ class UsedCode(models.Model):
         return f"{self.application}, used at {self.used_at}"
 
     @classmethod
-    def keep(cls, code: str, application: Application, access_token: str) -> None:
+    def record(cls, code: str, application: Application, access_token: str) -> None:
         """Store the tokens of `code`. Raises CodeUsed if it was used before; its first tokens are committed then."""
         cls.objects.filter(used_at__lt=timezone.now() - cls.KEPT).delete()
         tokens = get_refresh_token_model().objects.filter(access_token__token_checksum=digest(access_token))

@@ -119,7 +119,7 @@ class FlowdockValidator(OAuth2Validator):
             raise InvalidGrantError(request=request)
         super()._save_bearer_token(token, request, *args, **kwargs)
         if request.grant_type == "authorization_code":
-            UsedCode.keep(request.code, request.client, token["access_token"])
+            UsedCode.record(request.code, request.client, token["access_token"])
 
 
 @contextmanager

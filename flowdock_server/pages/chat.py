@@ -18,7 +18,7 @@ from flowdock_server.posting.drafts import MAX_CONTENT, Draft
 from flowdock_server.posting.finding import Found
 
 from .access import SignedInRequest, flow_page
-from .composing import post_form, typed
+from .composing import post_form, typed_text
 from .lines import annotated, line_of
 from .presence import Person, people_in
 
@@ -44,7 +44,7 @@ def lines(request: SignedInRequest, flow: Flow) -> HttpResponse:
 @flow_page
 def post_message(request: SignedInRequest, flow: Flow) -> HttpResponseBase:
     """Post a message, and files, each as a message of its own."""
-    content = typed(request)
+    content = typed_text(request)
     if problem := post_to_flow(request, flow, content):
         context = {"typed": content, "problem": problem}
         return chat_page(request, flow, context, status=400)

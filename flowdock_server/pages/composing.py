@@ -15,7 +15,7 @@ from .access import SignedInRequest
 MAX_FILES = 10  # in one form
 
 
-def typed(request: SignedInRequest) -> str:
+def typed_text(request: SignedInRequest) -> str:
     return parameters.text(request.POST, "content").strip("\r\n\t ")
 
 
@@ -50,6 +50,18 @@ def post_form(
     except (Rejected, Refused) as error:
         return error_sentence(error)
     return ""
+
+
+def edit_form(request: SignedInRequest, content: str, edit: Callable[[str], None]) -> tuple[str, str] | None:
+    """The text of a form that edits a message, and what is wrong with it. None once `edit` has changed the message."""
+    if request.method != "POST":
+        return content, ""
+    content = typed_text(request)
+    try:
+        edit(content)
+    except (Rejected, Refused) as error:
+        return content, error_sentence(error)
+    return None
 
 
 def error_sentence(error: Rejected | Refused) -> str:

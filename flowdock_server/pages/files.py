@@ -17,4 +17,4 @@ from .access import SignedInRequest, flow_page
 def open_file(request: SignedInRequest, flow: Flow, key: str, thumbnail: bool = False) -> HttpResponseBase:
     """Redirect to the file, at an address that expires soon."""
     attachment = get_object_or_404(Attachment, flow=flow, key=key, message__isnull=False)
-    return redirect(files.address_of(attachment, thumbnail=thumbnail and attachment.has_thumbnail))
+    return redirect(files.download_url(attachment, thumbnail=thumbnail and attachment.has_thumbnail))

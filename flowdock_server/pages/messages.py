@@ -10,11 +10,11 @@ from django.views.decorators.http import require_GET, require_http_methods
 from flowdock_server.models import Flow, Message
 from flowdock_server.pages.wording import wording_of
 from flowdock_server.posting import messages
-from flowdock_server.posting.drafts import MAX_CONTENT, Refused, Rejected
+from flowdock_server.posting.drafts import MAX_CONTENT, Refused
 
 from .access import SignedInRequest, flow_page
 from .chat import message_or_404, wording_for
-from .composing import error_sentence, typed
+from .composing import edit_form, error_sentence
 from .lines import line_of
 from .presence import people_in
 
@@ -37,17 +37,12 @@ def line(request: SignedInRequest, flow: Flow, number: int) -> HttpResponse:
 def edit(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase:
     """Edit a message of one's own."""
     message = _own(request, flow, number)
-    problem, content, status = "", message.content, 200
-    if request.method == "POST":
-        content = typed(request)
-        try:
-            messages.edit(message, request.user, content=content)
-        except (Rejected, Refused) as error:
-            problem, status = error_sentence(error), 400
-        else:
-            return redirect(f"{flow.get_absolute_url()}/chat?at={number}#message-{number}")
+    shown = edit_form(request, message.content, lambda text: messages.edit(message, request.user, content=text))
+    if shown is None:
+        return redirect(f"{flow.get_absolute_url()}/chat?at={number}#message-{number}")
+    content, problem = shown
     context = {"flow": flow, "message": message, "typed": content, "problem": problem, "max_content": MAX_CONTENT}
-    return render(request, "flowdock_server/edit_message.html", context, status=status)
+    return render(request, "flowdock_server/edit_message.html", context, status=400 if problem else 200)
 
 
 @require_http_methods(["GET", "POST"])

@@ -20,11 +20,11 @@ from flowdock_server.pages.layout import conversations, sidebar_context
 from flowdock_server.pages.wording import Wording
 from flowdock_server.people import private
 from flowdock_server.posting import files
-from flowdock_server.posting.drafts import MAX_CONTENT, Refused, Rejected
+from flowdock_server.posting.drafts import MAX_CONTENT, Refused
 
 from .access import SignedInRequest
 from .chat import PAGE
-from .composing import error_sentence, post_form, typed
+from .composing import edit_form, error_sentence, post_form, typed_text
 from .lines import Line, annotated
 from .presence import is_online
 
@@ -76,7 +76,7 @@ def line(request: SignedInRequest, user_id: int, number: int) -> HttpResponse:
 def send(request: SignedInRequest, user_id: int) -> HttpResponseBase:
     """Send a message, and files, which are messages of their own."""
     other = _other(request, user_id)
-    content = typed(request)
+    content = typed_text(request)
 
     def post_file(upload: UploadedFile[Any], uuid: str) -> None:
         read = files.Upload.read(upload, "content")
@@ -99,18 +99,13 @@ def edit(request: SignedInRequest, user_id: int, number: int) -> HttpResponseBas
     message = get_object_or_404(_shown(_conversation(request.user, other)), number=number)
     if not message.may_be_edited_by(request.user):
         raise Http404
-    problem, content, status = "", message.content, 200
-    if request.method == "POST":
-        content = typed(request)
-        try:
-            private.edit(message, request.user, content=content)
-        except (Rejected, Refused) as error:
-            problem, status = error_sentence(error), 400
-        else:
-            return redirect(f"{reverse('private', args=[user_id])}#message-{number}")
+    shown = edit_form(request, message.content, lambda text: private.edit(message, request.user, content=text))
+    if shown is None:
+        return redirect(f"{reverse('private', args=[user_id])}#message-{number}")
+    content, problem = shown
     context = {"message": message, "typed": content, "problem": problem, "max_content": MAX_CONTENT}
     context |= _context(request.user, other) | {"section": "private"}
-    return render(request, "flowdock_server/edit_private_message.html", context, status=status)
+    return render(request, "flowdock_server/edit_private_message.html", context, status=400 if problem else 200)
 
 
 @never_cache

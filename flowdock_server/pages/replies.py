@@ -14,7 +14,7 @@ from flowdock_server.posting import chat_threads
 
 from .access import SignedInRequest, flow_page
 from .chat import chat_page, message_or_404, post_to_flow, wording_for
-from .composing import typed
+from .composing import typed_text
 from .lines import annotated, line_of
 from .presence import people_in
 
@@ -49,7 +49,7 @@ def replies(request: SignedInRequest, flow: Flow, number: int) -> HttpResponse:
 def reply(request: SignedInRequest, flow: Flow, number: int) -> HttpResponseBase:
     """Post a reply to a message."""
     root = message_or_404(flow, number)
-    content = typed(request)
+    content = typed_text(request)
     thread_id = root.thread_id or chat_threads.thread_id(flow.pk, root.number)
     if problem := post_to_flow(request, flow, content, thread_id):
         context = _replies(request, flow, root) | {"typed_comment": content, "comment_problem": problem}

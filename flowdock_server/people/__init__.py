@@ -9,6 +9,7 @@ invite_links.py    joining a flow by a link
 invitations.py     invitations by e-mail
 email_changes.py   confirming a new e-mail address
 accounts.py        signing up
+unread.py          how much a user has not read
 private.py         private messages between two people
 demo_accounts.py   the accounts of the demonstration
 """

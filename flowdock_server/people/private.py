@@ -16,7 +16,7 @@ from flowdock_server.models import Conversation, PrivateMessage, User
 from flowdock_server.people import members
 from flowdock_server.posting import files, messages, tagging
 from flowdock_server.posting.drafts import Refused, check_content
-from flowdock_server.posting.messages import now, turn
+from flowdock_server.posting.messages import now, one_at_a_time
 from flowdock_server.posting.tagging import People
 
 Event = PrivateMessage.Event
@@ -48,13 +48,13 @@ def post(
         raise Refused(f"You cannot write to {to.name}, because their account is closed")
     conversation = Conversation.between(by, to)
     uploads = [upload] if upload else []
-    with files.kept(uploads, None, by) as attachments, turn(), transaction.atomic():
-        conversation = _taken(conversation.pk)
+    with files.stored(uploads, None, by) as attachments, one_at_a_time(), transaction.atomic():
+        conversation = _locked(conversation.pk)
         if uuid and (first := PrivateMessage.objects.filter(user=by, uuid=uuid).select_related("conversation").first()):
             return first
         people = people_of(conversation)
-        said = tagging.of_text(content, people, by.pk) if content else []
-        found = tagging.unique([*messages.editable(tagging.given(tags, people, by.pk)), *said])
+        said = tagging.tags_in(content, people, by.pk) if content else []
+        found = tagging.unique([*messages.editable(tagging.stored_form(tags, people, by.pk)), *said])
         message = _store(
             conversation,
             by,
@@ -78,8 +78,8 @@ def edit(message: PrivateMessage, user: User, *, content: str | None = None, tag
 
     `tags` is the whole new list. Raises Rejected, Refused, and Http404 if it was deleted in the meantime.
     """
-    with turn(), transaction.atomic():
-        conversation = _taken(message.conversation_id)
+    with one_at_a_time(), transaction.atomic():
+        conversation = _locked(message.conversation_id)
         message = get_object_or_404(PrivateMessage, pk=message.pk)
         new_tags, people = message.tags, people_of(conversation)
         if content is not None:
@@ -91,15 +91,15 @@ def edit(message: PrivateMessage, user: User, *, content: str | None = None, tag
             if message.event not in (Event.MESSAGE, Event.FILE):
                 raise Refused("Only messages and files can have tags")
             facts = [tag for tag in message.tags if messages.is_fact(tag)]
-            given = messages.editable(tagging.given(tags, people, user.pk))
+            given = messages.editable(tagging.stored_form(tags, people, user.pk))
             new_tags = tagging.unique([*given, *facts])
         _change(conversation, message, user, message.content if content is None else content, new_tags)
 
 
 def delete(message: PrivateMessage, user: User) -> bool:
     """Delete a file of `user`, or empty a message of theirs. Returns whether it was deleted. Raises Refused."""
-    with turn(), transaction.atomic():
-        conversation = _taken(message.conversation_id)
+    with one_at_a_time(), transaction.atomic():
+        conversation = _locked(message.conversation_id)
         present = PrivateMessage.objects.filter(pk=message.pk).first()
         if present is None:  # the same request was sent twice at the same time
             return True
@@ -128,7 +128,7 @@ def _change(conversation: Conversation, message: PrivateMessage, user: User, con
     _publish(conversation, "private-edit", message.number)
 
 
-def _taken(conversation_id: int) -> Conversation:
+def _locked(conversation_id: int) -> Conversation:
     """The conversation, reloaded and locked, so that its messages are stored one after the other."""
     return Conversation.objects.select_for_update().get(pk=conversation_id)
 

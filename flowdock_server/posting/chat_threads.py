@@ -34,7 +34,7 @@ def thread_id(flow_id: UUID, number: int) -> str:
     return urlsafe_b64encode(_prefix(flow_id) + number.to_bytes(8)).decode().rstrip("=")
 
 
-def number_in(thread_id_: str, flow_id: UUID) -> int | None:
+def first_number_of(thread_id_: str, flow_id: UUID) -> int | None:
     """The number of the message that starts the thread; None if `thread_id` did not create the id for this flow."""
     try:
         decoded = urlsafe_b64decode(thread_id_ + "=")
@@ -58,7 +58,7 @@ def title_of(message: Message) -> str:
     return escape(text[: TITLE - 1] + "…" if len(text) > TITLE else text, quote=False)
 
 
-def alone(message: Message) -> Thread:
+def thread_of_one(message: Message) -> Thread:
     """The thread of a message that nobody has replied to, as the API shows it. It is not stored."""
     return Thread(
         id=thread_id(message.flow_id, message.number),
@@ -72,7 +72,7 @@ def alone(message: Message) -> Thread:
     )
 
 
-def unanswered(flow: Flow) -> MessageQuerySet:
+def without_replies(flow: Flow) -> MessageQuerySet:
     """The flow's messages that are alone in their thread."""
     # NOT IN, since SQLite would begin from an index by the event, and then sort what it finds.
     return Message.objects.filter(flow=flow, thread=None).exclude(event__in=WITHOUT_THREAD)
@@ -85,21 +85,21 @@ def find(flow: Flow, thread_id_: str, stored: QuerySet[Thread] | None = None) ->
         return thread
     if (message := _first_message(flow, thread_id_)) is None:
         return None
-    return stored.filter(pk=message.thread_id).first() if message.thread_id else alone(message)
+    return stored.filter(pk=message.thread_id).first() if message.thread_id else thread_of_one(message)
 
 
-def join(flow: Flow, thread_id_: str) -> Thread | None:
+def find_or_store(flow: Flow, thread_id_: str) -> Thread | None:
     """Like `find`, for a reply: stores the thread if this is its first reply. Call it after `_next_number`."""
     if thread := flow.threads.filter(pk=thread_id_).first():
         return thread
     message = _first_message(flow, thread_id_)
-    return join_message(message) if message else None
+    return store_thread_of(message) if message else None
 
 
-def join_message(message: Message) -> Thread:
+def store_thread_of(message: Message) -> Thread:
     """The thread of `message`, stored for a reply. Load `thread` before, and call it after `_next_number`."""
     if message.thread is None:
-        thread = alone(message)
+        thread = thread_of_one(message)
         thread.last_event, thread.last_author, thread.last_title = message.event, message.speaker[:255], thread.title
         thread.save(force_insert=True)
         message.thread = thread
@@ -108,14 +108,14 @@ def join_message(message: Message) -> Thread:
 
 
 def _first_message(flow: Flow, thread_id_: str) -> Message | None:
-    number = number_in(thread_id_, flow.pk) if len(thread_id_) == THREAD_ID_LENGTH else None
+    number = first_number_of(thread_id_, flow.pk) if len(thread_id_) == THREAD_ID_LENGTH else None
     if number is None:
         return None
     found = flow.messages.exclude(event__in=WITHOUT_THREAD).select_related("thread", "user")
     return found.filter(number=number).first()
 
 
-def gather_comments(flow: Flow) -> int:
+def store_threads_of_comments(flow: Flow) -> int:
     """Store the threads of messages that have comments but no thread, as in a file of an older version.
 
     Returns how many threads were stored.

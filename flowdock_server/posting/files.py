@@ -83,7 +83,7 @@ class Picture:
     thumbnail_height: int
 
 
-def attachments_of(value: object) -> list[Upload]:
+def parse_attachments(value: object) -> list[Upload]:
     """The uploads in `attachments`: a dict by their names, or a list. Raises Rejected."""
     if not value:
         return []
@@ -100,34 +100,34 @@ def attachments_of(value: object) -> list[Upload]:
 
 
 @contextmanager
-def kept(uploads: list[Upload], flow: Flow | None, user: User | None) -> Iterator[list[Attachment]]:
+def stored(uploads: list[Upload], flow: Flow | None, user: User | None) -> Iterator[list[Attachment]]:
     """Store the content of `uploads`, and yield their attachments, to be saved with a message.
 
     If they are not saved, their content is deleted again. `flow` is None for a private message. Raises Rejected for
     images of more than MAX_PIXELS.
     """
     attachments = [_described(upload, flow, user) for upload in uploads]
-    storage = store()
+    bytes_storage = storage()
     written: list[str] = []
     is_saved = False
     try:
         for upload, (attachment, thumbnail) in zip(uploads, attachments, strict=True):
-            written.append(storage.save(attachment.key, ContentFile(upload.data)))
+            written.append(bytes_storage.save(attachment.key, ContentFile(upload.data)))
             if thumbnail:
-                written.append(storage.save(attachment.thumbnail_key, ContentFile(thumbnail)))
+                written.append(bytes_storage.save(attachment.thumbnail_key, ContentFile(thumbnail)))
         yield [attachment for attachment, _ in attachments]
         is_saved = all(attachment.pk for attachment, _ in attachments)
     finally:
         if not is_saved:
             for name in written:
-                storage.delete(name)
+                bytes_storage.delete(name)
 
 
-def store() -> Storage:
+def storage() -> Storage:
     return storages["attachments"]
 
 
-def address_of(attachment: Attachment, *, thumbnail: bool = False) -> str:
+def download_url(attachment: Attachment, *, thumbnail: bool = False) -> str:
     """A URL from which anybody can download the file for LASTS seconds."""
     key = attachment.thumbnail_key if thumbnail else attachment.key
     token = TimestampSigner(salt="flowdock_server.files").sign(key).removeprefix(f"{key}:")
@@ -140,7 +140,7 @@ def thumbnail_type(attachment: Attachment) -> str:
 
 
 def is_signed(key: str, token: str) -> bool:
-    """Whether `token` is from a URL that `address_of` returned for `key`, and has not expired."""
+    """Whether `token` is from a URL that `download_url` returned for `key`, and has not expired."""
     try:
         TimestampSigner(salt="flowdock_server.files").unsign(f"{key}:{token}", max_age=LASTS)
     except BadSignature:

@@ -42,7 +42,7 @@ def find(
     has_words = bool(words.strip())
     scarce: list[list[int] | None] = [_with_tag(flow, names) for names in tags]
     if has_words:
-        scarce.append(search.few(flow.pk, words, FEW, alone=not tags and not events))
+        scarce.append(search.keys_of_few(flow.pk, words, FEW, alone=not tags and not events))
     if events and (scarce or len(events) > 1):
         scarce.append(_few(Message.objects.filter(flow=flow, event__in=events)))
     keys = min((some for some in scarce if some is not None), key=len, default=None)

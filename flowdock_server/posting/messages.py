@@ -40,7 +40,7 @@ def post(
     draft.check()
     if draft.event == "status" and (user is None or draft.external_user_name):
         raise Rejected({"event": ["can only be posted by a person"]})
-    with files.kept(_uploads(draft), flow, user) as attachments, turn(), transaction.atomic():
+    with files.stored(_uploads(draft), flow, user) as attachments, one_at_a_time(), transaction.atomic():
         number = _next_number(flow)
         if draft.uuid and (first := _posted_before(draft.uuid, flow, source, user)):
             return first
@@ -48,11 +48,11 @@ def post(
         parent = _parent(draft, flow)
         if thread:
             # Loaded again, since other posts may have changed it before this one's turn.
-            thread = chat_threads.join(flow, thread.pk)
+            thread = chat_threads.find_or_store(flow, thread.pk)
             if thread is None:
                 raise Rejected({"thread_id": [NO_THREAD]})
         elif draft.event != "status":
-            thread = chat_threads.join_message(parent) if parent else _find_thread(draft, flow, source)
+            thread = chat_threads.store_thread_of(parent) if parent else _find_thread(draft, flow, source)
         names_thread = draft.thread or draft.belongs_in_inbox or draft.external_thread_id
         if names_thread and draft.event != "status":
             thread = _updated_thread(thread, draft, flow, source, number, moment)
@@ -94,7 +94,7 @@ def set_status(content: str, *, flow: Flow, user: User) -> None:
 
 def record(flow: Flow, event: str, data: dict[str, Any], user: User | None) -> Message:
     """Store an event of the flow: an "action" {"type", "description"}, a "tag-change" or a "message-edit"."""
-    with turn(), transaction.atomic():
+    with one_at_a_time(), transaction.atomic():
         message = Message(
             flow=flow,
             number=_next_number(flow, also_archived=True),
@@ -113,7 +113,7 @@ def edit(message: Message, user: User, *, content: str | None = None, tags: Iter
     `tags` is the whole new list. The former content is not kept; the events "message-edit" and "tag-change" record
     the change. Raises Rejected, Refused, and Http404 if the message was deleted in the meantime.
     """
-    with turn(), transaction.atomic():
+    with one_at_a_time(), transaction.atomic():
         _next_number(message.flow)  # waits for other changes to the flow
         message = get_object_or_404(_reloaded(message))
         new_tags = message.tags
@@ -125,7 +125,7 @@ def edit(message: Message, user: User, *, content: str | None = None, tags: Iter
             new_tags = tags_after_edit(message, content, people)
         if tags is not None:
             facts = [tag for tag in message.tags if is_fact(tag)]
-            new_tags = tagging.unique([*editable(tagging.given(tags, people, user.pk)), *facts])
+            new_tags = tagging.unique([*editable(tagging.stored_form(tags, people, user.pk)), *facts])
         if content is not None and content != message.content:
             _change_content(message, content, user)
         if new_tags != message.tags:
@@ -137,7 +137,7 @@ def delete(message: Message, user: User) -> bool:
 
     Any member of the flow may remove messages of the inbox. Raises Refused.
     """
-    with turn(), transaction.atomic():
+    with one_at_a_time(), transaction.atomic():
         _next_number(message.flow)
         present = _reloaded(message).first()
         if present is None:  # an identical request was faster
@@ -165,7 +165,7 @@ _sqlite_turn = threading.Lock()
 
 
 @contextmanager
-def turn() -> Iterator[None]:
+def one_at_a_time() -> Iterator[None]:
     """Lets one thread post at a time on SQLite, which has a single writer.
 
     Threads that wait for SQLite's own lock poll it at growing intervals, while others overtake them; threads that wait
@@ -196,7 +196,7 @@ def now() -> datetime:
 def _uploads(draft: Draft) -> list[files.Upload]:
     if draft.event == "file":
         return [files.Upload.read(draft.content, "content")]
-    return files.attachments_of(draft.attachments)
+    return files.parse_attachments(draft.attachments)
 
 
 def _posted_before(uuid: str, flow: Flow, source: Source | None, user: User | None) -> Message | None:
@@ -224,7 +224,7 @@ def _find_thread(draft: Draft, flow: Flow, source: Source | None) -> Thread | No
     """The thread with the draft's id or the source's own key, which clients of October 2014 send as `thread_id`."""
     thread = None
     if len(draft.thread_id) == THREAD_ID_LENGTH:
-        thread = chat_threads.join(flow, draft.thread_id)
+        thread = chat_threads.find_or_store(flow, draft.thread_id)
     if thread is None:
         key = draft.external_thread_id or draft.thread_id
         if key and not (draft.external_thread_id or draft.belongs_in_inbox):
@@ -273,8 +273,8 @@ def _tags(
     author_id = user.pk if user and not draft.external_user_name else None
     return tagging.unique(
         [
-            *editable(tagging.given(draft.tags, people, author_id)),
-            *(tagging.of_text(text, people, author_id) if text else []),
+            *editable(tagging.stored_form(draft.tags, people, author_id)),
+            *(tagging.tags_in(text, people, author_id) if text else []),
             *([":file"] if attachments else []),
             *draft.own_tags,
             *([f"influx:{parent.number}"] if parent else []),
@@ -312,7 +312,7 @@ def _publish(kind: str, message: Message) -> None:
 def tags_after_edit(message: Message | PrivateMessage, content: str, people: People) -> list[str]:
     """The message's tags with those of its former text replaced by those of `content`."""
     before, after = (
-        {tag.lower(): tag for tag in tagging.of_text(text, people, message.user_id)} if text else {}
+        {tag.lower(): tag for tag in tagging.tags_in(text, people, message.user_id)} if text else {}
         for text in (message.content, content)
     )
     stay = [tag for tag in message.tags if tag.lower() not in before or tag.lower() in after]

@@ -94,7 +94,7 @@ def matching(found: MessageQuerySet, flow_id: UUID, search: str) -> MessageQuery
     return found.none() if condition is None else found.filter(indexed__words__match=condition)
 
 
-def few(flow_id: UUID, search: str, at_most: int, *, alone: bool) -> list[int] | None:
+def keys_of_few(flow_id: UUID, search: str, at_most: int, *, alone: bool) -> list[int] | None:
     """The keys of all messages of the flow that have the words; None if there are more than `at_most`.
 
     Also None on SQLite if the words are the only condition (`alone`): FTS5 reads its matches in the order of rows, for

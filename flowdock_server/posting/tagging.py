@@ -57,13 +57,13 @@ class People:
         return [user_id for ids in self.by_nick.values() for user_id in ids]
 
 
-def of_text(text: str, people: People, author_id: int | None = None) -> list[str]:
+def tags_in(text: str, people: People, author_id: int | None = None) -> list[str]:
     """The tags of a text."""
     words, has_link = _without_links(text)
     words = _CODE.sub("", words)
     tags = [f"#{mentions.tag_name(name)}" for name in _HASHTAG.findall(words)]
     nicks = _MENTION.findall(words)
-    found = given([*(f"@{nick}" for nick in nicks), *tags], people, author_id)
+    found = stored_form([*(f"@{nick}" for nick in nicks), *tags], people, author_id)
     called = {nick.lower() for nick in nicks}
     lower = words.lower()
     for nick, ids in people.by_nick.items():
@@ -75,7 +75,7 @@ def of_text(text: str, people: People, author_id: int | None = None) -> list[str
     return unique([*found, *([":url"] if has_link else [])])
 
 
-def given(tags: Iterable[str], people: People, author_id: int | None = None) -> list[str]:
+def stored_form(tags: Iterable[str], people: People, author_id: int | None = None) -> list[str]:
     """The stored form of tags from people and programs: `@nick` by the user's id, and without a leading #.
 
     A nick that no member of the flow has is left out.
@@ -94,7 +94,7 @@ def given(tags: Iterable[str], people: People, author_id: int | None = None) -> 
     return unique(tag for tag in found if tag)
 
 
-def searched(tags: Iterable[str], people: People) -> Iterator[list[str]]:
+def search_names(tags: Iterable[str], people: People) -> Iterator[list[str]]:
     """For each of the tags to search for, the names under which it may be stored, in lower case.
 
     Both `@nick` and `:user:ID` find messages that mention the user. Several users can have the same nick.

@@ -218,7 +218,7 @@ def test_chat_threads_are_read_from_an_index_without_sorting(world):
         [Message(flow=world.lobby, number=number, event="message", content="Hi") for number in range(1, 5001)]
     )
 
-    plan = chat_threads.unanswered(world.lobby).order_by("-created_at", "-number")[:31].explain()
+    plan = chat_threads.without_replies(world.lobby).order_by("-created_at", "-number")[:31].explain()
 
     assert "messages_unanswered" in plan
     assert "TEMP B-TREE" not in plan

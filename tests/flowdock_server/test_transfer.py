@@ -201,7 +201,7 @@ class TestExportAndImport:
 
         flow = Flow.objects.get()
         assert flow.messages.get(number=first.number).thread_id == thread.pk
-        assert not chat_threads.unanswered(flow).exists()
+        assert not chat_threads.without_replies(flow).exists()
 
     def test_copy_beside_the_original_has_its_own_ids_and_files(self, rich, tmp_path):
         path = exported(rich, tmp_path / "main.jsonl")

@@ -110,7 +110,7 @@ class Loader:
             _check_format(record)
         elif type_name == "end":
             # For files in which comments are in no thread: of an older version, or an archive from before 2014.
-            chat_threads.gather_comments(self._context.flow)
+            chat_threads.store_threads_of_comments(self._context.flow)
             self._is_complete = True
         # Other types are of a later version, and are ignored.
 
