@@ -208,5 +208,5 @@ def test_demonstration_is_served_locally_and_elsewhere_if_exposed(settings, take
 
 @pytest.mark.django_db
 def test_server_with_the_demonstration_does_not_listen_for_other_machines(settings, taken_port):
-    with pytest.raises(CommandError, match="the sign-in page offers them"):
+    with pytest.raises(CommandError, match="the sign-in page shows them"):
         call_command("serve", host=EVERYWHERE, port=taken_port)
