@@ -89,7 +89,7 @@ def _not_included(rule: Rule, values: tuple[str, ...]) -> str:
         return f"it has no {rule.noun}, and the filter requires one"
     if len(values) == 1 or rule.choices:
         return f"{rule.describe(values[-1])} is not included"
-    return f"none of the {rule.title.lower()} {', '.join(values)} is included"
+    return f"its {rule.title.lower()} {', '.join(values)} are not included"
 
 
 def clean(rules: Iterable[Rule], filters: object) -> dict[str, dict[str, list[str]]]:

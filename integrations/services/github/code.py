@@ -70,29 +70,25 @@ def by_others(payload: Payload, commits: list[Payload]) -> list[Commit]:
 
 
 def create(payload: Payload) -> Wording | Unposted:
-    kind, name = payload.text("ref_type"), payload.maybe_text("ref")
-    if kind == "branch" and threads.is_queue(name):
-        return threads.MERGE_QUEUE
-    if kind == "branch":
-        entity = threads.branch(payload, name, created=True)
-        return worded(payload, "create.branch", f"created the branch {name}", entity, joiner="in")
-    if kind == "tag":
-        return worded(payload, "create.tag", f"created the tag {name}", threads.tag(payload, name), joiner="in")
-    return not_supported("create", kind)
+    return _branch_or_tag("create", "created", payload, payload.maybe_text("ref"))
 
 
 def delete(payload: Payload) -> Wording | Unposted:
-    kind, name = payload.text("ref_type"), payload.text("ref")
-    if kind == "branch" and threads.is_queue(name):
+    return _branch_or_tag("delete", "deleted", payload, payload.text("ref"))
+
+
+def _branch_or_tag(kind: str, verb: str, payload: Payload, name: str) -> Wording | Unposted:
+    """`kind` is GitHub's event. One that creates a repository has no name."""
+    ref_type, deleted = payload.text("ref_type"), kind == "delete"
+    if ref_type == "branch" and threads.is_queue(name):
         return threads.MERGE_QUEUE
-    if kind == "branch":
-        entity = threads.branch(payload, name, deleted=True)
-        return worded(payload, "delete.branch", f"deleted the branch {name}", entity, joiner="in")
-    if kind == "tag":
-        return worded(
-            payload, "delete.tag", f"deleted the tag {name}", threads.tag(payload, name, deleted=True), joiner="in"
-        )
-    return not_supported("delete", kind)
+    if ref_type == "branch":
+        entity = threads.branch(payload, name, created=not deleted, deleted=deleted)
+    elif ref_type == "tag":
+        entity = threads.tag(payload, name, deleted=deleted)
+    else:
+        return not_supported(kind, ref_type)
+    return worded(payload, f"{kind}.{ref_type}", f"{verb} the {ref_type} {name}", entity, joiner="in")
 
 
 def commit_comment(payload: Payload) -> Wording | Unposted:

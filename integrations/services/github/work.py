@@ -177,8 +177,8 @@ def commented(kind: str, payload: Payload, entity: Entity, where: str | Link = "
 
 def pull_request(payload: Payload) -> Wording | Unposted:
     action = payload.text("action")
-    wording = PULL_REQUEST.get(action)
-    return wording(payload) if wording else not_supported("pull_request", action)
+    handler = PULL_REQUEST.get(action)
+    return handler(payload) if handler else not_supported("pull_request", action)
 
 
 def plain_pull_request(

@@ -32,7 +32,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (ISSUE, {"labels": {"none_of": ["wontfix"]}}, "label wontfix is excluded"),
     (ISSUE, {"labels": {"none_of": ["WontFix"]}}, "label wontfix is excluded"),
     (ISSUE, {"labels": {"none_of": ["wont*"]}}, "label wontfix is excluded"),
-    (ISSUE, {"labels": {"any_of": ["feature"]}}, "none of the labels bug, wontfix is included"),
+    (ISSUE, {"labels": {"any_of": ["feature"]}}, "its labels bug, wontfix are not included"),
     (BARE, {"labels": {"any_of": ["feature"]}}, "it has no label, and the filter requires one"),
     (BARE, {"authors": {"none_of": ["dependabot[bot]"]}}, "author dependabot[bot] is excluded"),
     (BARE, {"authors": {"none_of": ["dependabot"]}}, "author dependabot[bot] is excluded"),
@@ -40,7 +40,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (BARE, {"bots": {"none_of": ["bot"]}}, "work by a bot is excluded"),
     (PUSH, {"branches": {"any_of": ["main", "release/*"]}}, "branch feature/x is not included"),
     (PUSH, {"branches": {"none_of": ["feature/*"]}}, "branch feature/x is excluded"),
-    (COMMIT, {"branches": {"any_of": ["main"]}}, "none of the branches feature/x, feature/y is included"),
+    (COMMIT, {"branches": {"any_of": ["main"]}}, "its branches feature/x, feature/y are not included"),
     (DRAFT, {"drafts": {"none_of": ["draft"]}}, "draft pull request is excluded"),
     # An exclusion outweighs an inclusion.
     (ISSUE, {"labels": {"any_of": ["bug"], "none_of": ["wontfix"]}}, "label wontfix is excluded"),
