@@ -43,10 +43,10 @@ def press(
 ) -> Any:
     """Run an UpdateAction of a thread, as its button does: the server sends the request to the action's service.
 
-    Send the URL that the thread's `actions` have for it as `target`, which includes `signature`. 401 with
+    The `target` of the action in the thread's `actions` is this URL with its `signature`. 401 with
     `WWW-Authenticate: Flowdock-Token url=…` if the caller has to sign in to the service first; 424 if the service
-    refuses, fails or does not answer; 404 if the thread no longer has this action; 503 with `Retry-After`, and nothing
-    is sent, while too many services have not answered yet.
+    refuses, fails or does not answer; 404 if the thread no longer has this action; 503 with `Retry-After`, without a
+    request to the service, while too many services have not answered yet.
     """
     opened = open_flow(request.auth, organization, flow)
     threads = opened.threads.with_source()

@@ -36,7 +36,7 @@ READERS = [*person("flow", "private"), SignedIn()]
 
 @router.get("/files/{key}/thumb/{path:name}", auth=READERS, response={302: None})
 def open_thumbnail(request: PersonRequest, key: str, name: str) -> HttpResponseBase:
-    """Redirect to the content of an image's thumbnail. This is the `path` of an attachment's `thumbnail`.
+    """Redirect to a URL of an image's thumbnail that works for a short time. This is the `path` of a `thumbnail`.
 
     404 if the caller may not see the file, or it has no thumbnail.
     """
@@ -48,7 +48,7 @@ def open_thumbnail(request: PersonRequest, key: str, name: str) -> HttpResponseB
 
 @router.get("/files/{key}/{path:name}", auth=READERS, response={302: None})
 def open_file(request: PersonRequest, key: str, name: str) -> HttpResponseBase:
-    """Redirect to the content of a file. This is the `path` of an attachment.
+    """Redirect to a URL from which the file can be downloaded for a short time. This is the `path` of an attachment.
 
     404 if the caller may not see the file.
     """

@@ -169,10 +169,10 @@ def one_flow(request: PersonRequest, organization: str, flow: str) -> FlowShape:
 def change_flow(
     request: PersonRequest, organization: str, flow: str, change: Annotated[FlowChange, Merged(...)]
 ) -> FlowShape:
-    """Change a flow: open, close or join it for the caller, or rename, archive or unarchive it or set who can join.
+    """Change a flow: open or close it for the caller, join it, rename it, archive or unarchive it, or set who can join.
 
-    `open` shows or hides the flow for the caller, and opening a flow that the caller can join also joins it. Only
-    admins of the organization can change `name`, `disabled` (archived) and `access_mode` (403 otherwise). The
+    `open` opens or closes the flow for the caller only; opening a flow that they can join also joins it. Only admins of
+    the organization can change `name`, `disabled` (archived) and `access_mode` (403 otherwise). The
     `parameterized_name` stays the same. 404 if the caller is not a member and cannot join.
     """
     caller = request.auth

@@ -118,9 +118,9 @@ def _flow_named(caller: Caller, flow_id: str) -> Flow:
 
 @router.post("/messages", auth=person_or_source("flow"), response=POSTED)
 def post_message(request: ApiRequest, response: HttpResponse, draft: Annotated[DraftToFlow, Merged(...)]) -> Any:
-    """Post a message, comment, status, file or activity to a flow.
+    """Post a message, comment, status, file or activity to the flow of the flow token, or to that with the id `flow`.
 
-    The flow is that of the flow token, or `flow`: its id. 404 if the caller is not a member of the flow.
+    404 if the caller is not a member of the flow.
     """
     return _post(request, draft, _flow_named(request.auth, draft.flow), response)
 
@@ -146,7 +146,7 @@ def post_comment(request: ApiRequest, response: HttpResponse, draft: Annotated[D
 def post_to_flow(
     request: ApiRequest, response: HttpResponse, organization: str, flow: str, draft: Annotated[Draft, Merged(...)]
 ) -> Any:
-    """Post a message, comment, status or file to a flow. Activities and discussions require a source's flow token.
+    """Post a message, comment, status, file or activity to the flow in the path.
 
     404 if the caller is not a member of the flow.
     """
@@ -186,7 +186,11 @@ def post_to_thread(
 def flow_messages(
     request: PersonRequest, organization: str, flow: str, selection: Query[Selection]
 ) -> list[MessageShape]:
-    """List messages of a flow, ordered by id: the newest ones, unless `sort` or `since_id` say otherwise."""
+    """List messages of a flow, ordered by id.
+
+    If there are more than `limit`, the newest are listed, or with `sort=asc` the oldest. 404 if the caller is not a
+    member of the flow.
+    """
     opened = open_flow(request.auth, organization, flow)
     return _listed(opened.messages.all(), opened, selection)
 

@@ -120,7 +120,7 @@ def _change_source(
 ) -> SourceShape:
     """Set or clear the error message and the configuration URL of a source.
 
-    403 if the source belongs to another application than the one that calls.
+    An application can change only sources that it created.
     """
     caller = request.auth
     source = _one(caller, organization, flow, source_id)
@@ -137,7 +137,7 @@ def _changed(caller: Caller, source: Source, change: SourceChange) -> SourceShap
 def _delete_source(request: ApiRequest, organization: str, flow: str, source_id: int) -> Status[None]:
     """Remove a source from a flow. Requests with its `flow_token` then get 410. Its threads stay in the inbox.
 
-    With the scope `integration` alone, an application can remove only sources that it created (403 for others).
+    Without the scope `manage`, an application can remove only sources that it created.
     """
     caller = request.auth
     source = _one(caller, organization, flow, source_id)
@@ -158,7 +158,8 @@ def _operation(view: Callable[..., Any], operation_id: str, instead_of: str = ""
     text = inspect.cleandoc(view.__doc__ or "")
     if instead_of:
         text += f"\n\nDeprecated: this is the older spelling of `{instead_of}`."
-    return {"operation_id": operation_id, "description": text, "deprecated": bool(instead_of)}
+    summary = view.__name__.strip("_").replace("_", " ").title()
+    return {"operation_id": operation_id, "summary": summary, "description": text, "deprecated": bool(instead_of)}
 
 
 for name, of_flow, one in (("sources", LIST, SOURCE), ("integrations", FORMER_LIST, FORMER_SOURCE)):

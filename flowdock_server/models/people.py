@@ -76,12 +76,6 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # OAuth's
         """Sign the person out of all browsers. API tokens and the access of applications are not affected."""
         User.objects.filter(pk=self.pk).update(sessions_ended=models.F("sessions_ended") + 1)
 
-    def get_full_name(self) -> str:
-        return self.name
-
-    def get_short_name(self) -> str:
-        return self.nick
-
     @property
     def initials(self) -> str:
         """One or two letters, shown in place of a picture."""
