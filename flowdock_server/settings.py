@@ -236,7 +236,7 @@ OAUTH2_PROVIDER = {
     "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
 }
 
-# What browsers are told
+# Cookies, HTTPS and the content security policy
 
 # Cookies do not distinguish ports, and by default the bridge runs on the same host, so the names must differ.
 SESSION_COOKIE_NAME = "flowdock_session"

@@ -53,7 +53,7 @@ class Caller:
         return self.may(*SHOWN_WITH[field])
 
     @property
-    def counted_as(self) -> str:
+    def rate_limit_key(self) -> str:
         """Identifies the key for the rate limit, however it was sent."""
         shown = self.key or self.source or self.user
         return f"{type(shown).__name__} {shown.pk if shown else ''}"
@@ -105,7 +105,7 @@ class Key(AuthBase):
         request.verified_caller = ""  # type: ignore[attr-defined]  # for the rate limit; `find` may raise
         caller = self.find(request)
         if caller:
-            request.verified_caller = caller.counted_as  # type: ignore[attr-defined]
+            request.verified_caller = caller.rate_limit_key  # type: ignore[attr-defined]
         if caller and self.scopes and not caller.may(*self.scopes):
             raise Forbidden(f"This request requires the scope {' or '.join(self.scopes)}")
         return caller
@@ -151,7 +151,7 @@ class Basic(Key):
         if kind.lower() != "basic":
             return None
         try:
-            name, _, password = _text(base64.b64decode(credentials.strip(), validate=True)).partition(":")
+            name, _, password = _decoded(base64.b64decode(credentials.strip(), validate=True)).partition(":")
         except (binascii.Error, ValueError) as error:
             raise AuthenticationError from error
         if "\0" in name:  # PostgreSQL raises an error for it
@@ -167,7 +167,7 @@ class Basic(Key):
         return Person(user=user, key=token)
 
 
-def _text(credentials: bytes) -> str:
+def _decoded(credentials: bytes) -> str:
     """Decode UTF-8, or Latin-1, in which Python's requests and others send a password."""
     try:
         return credentials.decode()

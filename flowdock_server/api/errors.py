@@ -24,7 +24,7 @@ MESSAGES = {
 }
 
 
-# Kinds of errors whose messages are pydantic's own and speak of inputs and parsing. They are reworded in `in_words`.
+# Errors with pydantic's own messages, which speak of inputs and parsing. `field_and_reason` rewords them.
 _OF_THE_LIBRARY = frozenset(get_args(ErrorType))
 
 
@@ -52,14 +52,14 @@ def failure(status: int, message: str = "", errors: dict[str, list[str]] | None 
     return response
 
 
-def later(message: str, retry_after: int) -> HttpResponse:
+def too_many_requests(message: str, retry_after: int) -> HttpResponse:
     """429: the caller may try again after `retry_after` seconds."""
     response = failure(429, message)
     response["Retry-After"] = str(retry_after)
     return response
 
 
-def in_words(error: dict[str, Any]) -> tuple[str, str]:
+def field_and_reason(error: dict[str, Any]) -> tuple[str, str]:
     """The dotted name of the field and the reason, of one of pydantic's errors."""
     location = [str(part) for part in error["loc"] if part != "response"]
     # The location starts with where the parameter was sent and, for a merged one, the name of the view's argument.
@@ -102,7 +102,7 @@ def in_words(error: dict[str, Any]) -> tuple[str, str]:
 def by_field(errors: list[dict[str, Any]]) -> dict[str, list[str]]:
     reasons: dict[str, list[str]] = {}
     for error in errors:
-        name, reason = in_words(error)
+        name, reason = field_and_reason(error)
         if reason not in reasons.setdefault(name, []):
             reasons[name].append(reason)
     return reasons
@@ -148,7 +148,7 @@ def register(api: NinjaAPI) -> None:
 
     @api.exception_handler(TooManyAttempts)
     def guessing(request: HttpRequest, error: TooManyAttempts) -> HttpResponse:
-        return later(str(error), error.retry_after)
+        return too_many_requests(str(error), error.retry_after)
 
     @api.exception_handler(HttpError)
     def refused(request: HttpRequest, error: HttpError) -> HttpResponse:

@@ -43,7 +43,7 @@ def open_thumbnail(request: PersonRequest, key: str, name: str) -> HttpResponseB
     attachment = _open(request.auth, key)
     if not attachment.has_thumbnail:
         raise Http404
-    return _leading_to(files.download_url(attachment, thumbnail=True))
+    return _redirect(files.download_url(attachment, thumbnail=True))
 
 
 @router.get("/files/{key}/{path:name}", auth=READERS, response={302: None})
@@ -52,7 +52,7 @@ def open_file(request: PersonRequest, key: str, name: str) -> HttpResponseBase:
 
     404 if the caller may not see the file.
     """
-    return _leading_to(files.download_url(_open(request.auth, key)))
+    return _redirect(files.download_url(_open(request.auth, key)))
 
 
 def _open(caller: Person, key: str) -> Attachment:
@@ -64,7 +64,7 @@ def _open(caller: Person, key: str) -> Attachment:
     return attachment
 
 
-def _leading_to(address: str) -> HttpResponseBase:
+def _redirect(address: str) -> HttpResponseBase:
     response = HttpResponseRedirect(address)
     response["Cache-Control"] = "no-store"  # the URL expires
     return response
@@ -83,10 +83,10 @@ def download(request: HttpRequest, key: str, token: str, name: str) -> HttpRespo
         raise Http404 from error
     is_thumbnail = key.endswith(files.THUMBNAIL_ENDING)
     content_type = files.thumbnail_type(attachment) if is_thumbnail else attachment.content_type
-    return HttpResponse(data, headers=_harmless(content_type, attachment.file_name))
+    return HttpResponse(data, headers=_download_headers(content_type, attachment.file_name))
 
 
-def _harmless(content_type: str, file_name: str) -> dict[str, str]:
+def _download_headers(content_type: str, file_name: str) -> dict[str, str]:
     return {
         "Content-Disposition": content_disposition_header(True, file_name) or "attachment",
         "Content-Type": content_type if files.HARMLESS.fullmatch(content_type) else files.UNKNOWN,

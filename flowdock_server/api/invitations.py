@@ -57,7 +57,7 @@ def invite(
 
     400 if the person is already in the flow; 403 if the flow is archived.
     """
-    opened = _inviting(request, organization, flow)
+    opened = _open_for_inviting(request, organization, flow)
     try:
         invitation = invitations.invite(opened, new.email, by=request.auth.user, message=new.message)
     except invitations.AlreadyInFlow as error:
@@ -74,7 +74,7 @@ def invite_many(
     `list` is text that contains the addresses. Addresses that are not valid are returned in `erroneous_emails`. 403 if
     the flow is archived.
     """
-    opened = _inviting(request, organization, flow)
+    opened = _open_for_inviting(request, organization, flow)
     try:
         outcome = invitations.import_addresses(opened, new.list, by=request.auth.user, message=new.message)
     except invitations.TooMany as error:
@@ -109,7 +109,7 @@ def uninvite(request: PersonRequest, organization: str, flow: str, invitation_id
     return Status(204, None)
 
 
-def _inviting(request: ApiRequest, organization: str, flow: str) -> Flow:
+def _open_for_inviting(request: ApiRequest, organization: str, flow: str) -> Flow:
     opened = open_flow(request.auth, organization, flow)
     if opened.disabled:
         raise Forbidden("This flow is archived. Unarchive it before you invite people.")

@@ -11,7 +11,7 @@ from django.utils.cache import patch_vary_headers
 from flowdock_server.parsing import params
 from flowdock_server.people import rate_limits
 
-from .errors import failure, later
+from .errors import failure, too_many_requests
 
 _ROOTS = "activities|comments|files|flows|messages|oauth/applications|openapi|organizations|private|sources|users?"
 _CALL = re.compile(rf"\A/(?:{_ROOTS})(?:/.*)?\Z", re.DOTALL)
@@ -37,7 +37,7 @@ class ApiMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        request.path_info = _plain(request.path_info)
+        request.path_info = _canonical_path(request.path_info)
         if _CALL.match(request.path_info):
             is_head = request.method == "HEAD"
             if is_head:
@@ -47,25 +47,25 @@ class ApiMiddleware:
                 del response["Content-Type"]  # some clients would parse the empty body as JSON, and fail
             if is_head:
                 request.method = "HEAD"  # the server then leaves the body out
-            return open_to_other_sites(request, response)
+            return add_cors_headers(request, response)
         if request.path_info in _KEYS:
             preflight = request.method == "OPTIONS"
-            return open_to_other_sites(request, HttpResponse() if preflight else self.get_response(request))
+            return add_cors_headers(request, HttpResponse() if preflight else self.get_response(request))
         response = self.get_response(request)
         if response.status_code == 404 and _by_program(request):
-            return open_to_other_sites(request, failure(404))
+            return add_cors_headers(request, failure(404))
         return response
 
-    def _limited(self, request: HttpRequest) -> HttpResponseBase:
+    def _with_rate_limit(self, request: HttpRequest) -> HttpResponseBase:
         counted = rate_limits.Counted(_key(request), rate_limits.client_address(request))
         if wait := counted.seconds_to_wait():
-            return later(f"Too many requests. Try again in {wait} seconds.", wait)
-        response = self._called(request)
+            return too_many_requests(f"Too many requests. Try again in {wait} seconds.", wait)
+        response = self._without_rate_limit(request)
         counted.answered(getattr(request, "verified_caller", None))
         return response
 
-    def _called(self, request: HttpRequest) -> HttpResponseBase:
-        _read_conditions(request)
+    def _without_rate_limit(self, request: HttpRequest) -> HttpResponseBase:
+        _move_filters_to_query(request)
         return self.get_response(request)
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
@@ -78,9 +78,9 @@ class ApiMiddleware:
         elif "%00" in request.META.get("QUERY_STRING", ""):
             response = failure(400, "A parameter contains a character that cannot be stored: NUL")
         elif settings.RATE_LIMIT:
-            response = self._limited(request)
+            response = self._with_rate_limit(request)
         else:
-            response = self._called(request)
+            response = self._without_rate_limit(request)
         if response.status_code >= 400 and not response.get("Content-Type", "").startswith("application/json"):
             allow = response.get("Allow")
             response = failure(response.status_code)
@@ -97,12 +97,12 @@ def too_large(request: HttpRequest) -> HttpResponseBase:
     """413, and close the connection: the rest of the body may still be arriving and will not be read."""
     response = failure(413)
     response["Connection"] = "close"
-    is_call = _CALL.match(_plain(request.path_info))
-    return open_to_other_sites(request, response) if is_call else response
+    is_call = _CALL.match(_canonical_path(request.path_info))
+    return add_cors_headers(request, response) if is_call else response
 
 
-def _plain(path: str) -> str:
-    """The path without its spelling: /v1/flows.json, /v1/flows/ and //flows become /flows.
+def _canonical_path(path: str) -> str:
+    """The canonical path: /v1/flows.json, /v1/flows/ and //flows become /flows.
 
     aioflowdock and flowdock-api-wrapper join a base URL that ends with a slash and a path that begins with one.
     """
@@ -114,7 +114,7 @@ def _plain(path: str) -> str:
     return shorter if _CALL.match(shorter) or shorter in (*_KEYS, _CONSENT) else path
 
 
-def _read_conditions(request: HttpRequest) -> None:
+def _move_filters_to_query(request: HttpRequest) -> None:
     """Put the conditions of a list into the query in their documented form, where a list is separated by commas.
 
     flowdock-api-wrapper sends them in a JSON body, and many libraries write a list as tags[]=a&tags[]=b.
@@ -153,7 +153,7 @@ def _by_program(request: HttpRequest) -> bool:
     return request.path_info.startswith("/v1/") or not is_page
 
 
-def open_to_other_sites(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+def add_cors_headers(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Add the CORS headers. They do not allow cookies: a page on another site has to send a key."""
     if origin := request.headers.get("Origin"):
         response["Access-Control-Allow-Origin"] = origin

@@ -92,11 +92,11 @@ def private_messages(request: PersonRequest, user_id: int, selection: Query[Sele
     for names in selection.tag_names(lambda: private.people_of(conversation)):
         found = found.filter(pk__in=PrivateTag.objects.filter(name__in=names).values("message"))
     if words := selection.search.split():
-        said = found.filter(event__in=("message", "file"))
+        matching = found.filter(event__in=("message", "file"))
         for word in words:
             in_text_or_name = Q(content__icontains=word) | Q(attachments__file_name__icontains=word)
-            said = said.filter(in_text_or_name)
-        return [private_message_shape(message) for message in selection.page(said)]
+            matching = matching.filter(in_text_or_name)
+        return [private_message_shape(message) for message in selection.page(matching)]
     return [private_message_shape(message) for message in selection.page(selection.between(found))]
 
 

@@ -54,7 +54,7 @@ def _shape(caller: Caller, source: Source) -> SourceShape:
     return source_shape(source, with_email=source.creator is not None and caller.sees_email_of(source.creator))
 
 
-def _own(caller: Caller, source: Source) -> bool:
+def _is_own(caller: Caller, source: Source) -> bool:
     """Whether the caller is the application that created the source."""
     return caller.application is not None and caller.application == source.application
 
@@ -124,7 +124,7 @@ def _change_source(
     """
     caller = request.auth
     source = _one(caller, organization, flow, source_id)
-    if caller.application and not _own(caller, source):
+    if caller.application and not _is_own(caller, source):
         raise Forbidden("This source belongs to another application")
     return _changed(caller, source, change)
 
@@ -141,7 +141,7 @@ def _delete_source(request: ApiRequest, organization: str, flow: str, source_id:
     """
     caller = request.auth
     source = _one(caller, organization, flow, source_id)
-    if not (caller.may("manage") or (_own(caller, source) and caller.may("integration"))):
+    if not (caller.may("manage") or (_is_own(caller, source) and caller.may("integration"))):
         raise Forbidden("Only the application that created this source can remove it without the scope manage")
     source.remove()
     return Status(204, None)
@@ -149,7 +149,7 @@ def _delete_source(request: ApiRequest, organization: str, flow: str, source_id:
 
 LIST, SOURCE = "/flows/{organization}/{flow}/sources", "/flows/{organization}/{flow}/sources/{source_id}"
 FORMER_LIST, FORMER_SOURCE = (path.replace("/sources", "/integrations") for path in (LIST, SOURCE))
-# As one page of Flowdock's documentation spells it.
+# The path in one page of Flowdock's documentation.
 SINGULAR = SOURCE.replace("/sources/", "/source/")
 
 

@@ -18,7 +18,7 @@ class Broadcast:
     Kinds for a flow:
     "message"         a new message: `number` and, if it has one, `thread_id`
     "edit"            of the message `number`; streams get the "message" that records it
-    "delete"          of the message `number`; streams are not told
+    "delete"          of the message `number`; streams get nothing
     "thread"          the state of `thread_id` changed without a message
     "source"          a source was connected, changed or removed
     "presence"        `user_id` was active at `at`, in milliseconds

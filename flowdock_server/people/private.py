@@ -53,8 +53,8 @@ def post(
         if uuid and (first := PrivateMessage.objects.filter(user=by, uuid=uuid).select_related("conversation").first()):
             return first
         people = people_of(conversation)
-        said = tagging.tags_in(content, people, by.pk) if content else []
-        found = tagging.unique([*messages.editable(tagging.stored_form(tags, people, by.pk)), *said])
+        in_text = tagging.tags_in(content, people, by.pk) if content else []
+        found = tagging.unique([*messages.editable(tagging.stored_form(tags, people, by.pk)), *in_text])
         message = _store(
             conversation,
             by,

@@ -21,8 +21,8 @@ def client_address(request: HttpRequest | None) -> str:
     proxy added. The client itself may have sent the addresses before it.
     """
     meta = request.META if request else {}
-    said = meta.get("HTTP_X_FORWARDED_FOR", "") if settings.TRUST_FORWARDED_FOR else ""
-    text = said.rpartition(",")[2].strip() or meta.get("REMOTE_ADDR", "")
+    forwarded = meta.get("HTTP_X_FORWARDED_FOR", "") if settings.TRUST_FORWARDED_FOR else ""
+    text = forwarded.rpartition(",")[2].strip() or meta.get("REMOTE_ADDR", "")
     return network_of(text)
 
 

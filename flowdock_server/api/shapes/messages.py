@@ -341,7 +341,7 @@ def _what_is_said(message: Message) -> str:
 
 
 def _mail(message: Message) -> dict[str, Any]:
-    told = message.data or {}
+    data = message.data or {}
     return {
         "subject": message.safe_title,
         "content": clean_body(message.body),
@@ -349,8 +349,8 @@ def _mail(message: Message) -> dict[str, Any]:
         "to": [],
         "cc": [],
         "bcc": [],
-        "reply_to": [{"name": "", "address": told["reply_to"]}] if told.get("reply_to") else [],
-        "source": told.get("source", ""),
-        "project": told.get("project", ""),
-        "link": told.get("link", ""),
+        "reply_to": [{"name": "", "address": data["reply_to"]}] if data.get("reply_to") else [],
+        "source": data.get("source", ""),
+        "project": data.get("project", ""),
+        "link": data.get("link", ""),
     }
