@@ -44,8 +44,8 @@ class Command(BaseCommand):
             "--access-mode",
             choices=Flow.AccessMode.values,
             default=Flow.AccessMode.INVITATION,
-            help="Who can join: anybody with the invite link, members of the organization, or invited people (default: "
-            "%(default)s).",
+            help="Who can join: only people with an invitation, anybody with the invite link, or everybody in the "
+            "organization (default: %(default)s).",
         )
         parser.add_argument(
             "--member",
