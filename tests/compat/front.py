@@ -59,7 +59,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, b
                 asyncio.create_task(_copy(server_reader, writer)),
             ]
             try:
-                # It ends when either side closes the connection: the client leaves a stream, or the server has answered.
+                # Either side can end it: the client leaves a stream, or the server has answered.
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for end in ends:
