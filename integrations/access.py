@@ -236,15 +236,15 @@ def sign_in_url(back: str, *, to_list_flows: bool = False) -> str:
     return f"{resolve_url(settings.LOGIN_URL)}?{urllib.parse.urlencode(query)}"
 
 
-def way_back(request: HttpRequest) -> str:
+def return_url(request: HttpRequest) -> str:
     """Where to return after signing in: to this page or, from a part of a page or a button, to the page it is on."""
     if request.method in {"GET", "HEAD"} and not request.headers.get("HX-Request"):
         return request.get_full_path()
     seen = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
-    return local(request, seen) or "/"
+    return local_path(request, seen) or "/"
 
 
-def local(request: HttpRequest, url: str) -> str:
+def local_path(request: HttpRequest, url: str) -> str:
     """The path and query of `url` if it is an address of the bridge, else empty."""
     if not url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure()):
         return ""

@@ -18,7 +18,7 @@ urlpatterns = [
     path("flowdock/configure", configure.configure, name="configure"),
     # One integration
     path("integrations/<int:pk>/", integration.integration, name="integration"),
-    path("integrations/<int:pk>/news/", integration.news, name="news"),
+    path("integrations/<int:pk>/updates/", integration.updates, name="updates"),
     path("integrations/<int:pk>/events/<int:delivery_pk>/", integration.event, name="event"),
     path("integrations/<int:pk>/events/<int:delivery_pk>/retry/", integration.retry, name="retry"),
     path("integrations/<int:pk>/filters/", configure.filters, name="filters"),

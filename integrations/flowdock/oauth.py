@@ -67,16 +67,16 @@ class FlowdockOAuth2(BaseOAuth2):
             self.strategy.session_pop(self.transaction_key(state))
         return {state: active[state] for state in latest}
 
-    def was_on_the_way_to(self) -> str:
+    def requested_page(self) -> str:
         """The "next" address of this callback's state, or empty. It has not been checked yet."""
         state = self.get_request_state()
         transaction = self.strategy.session_get(self.transaction_key(state)) if isinstance(state, str) else None
         return str(transaction.get(NEXT_KEY, "")) if isinstance(transaction, Mapping) else ""
 
     def validate_state(self) -> str | None:
-        way = self.was_on_the_way_to()
+        requested_page = self.requested_page()
         state = super().validate_state()
-        self.strategy.session_set(NEXT_KEY, way)
+        self.strategy.session_set(NEXT_KEY, requested_page)
         return str(state)
 
     def request_access_token(self, url: str, *args: Any, data: Mapping[str, str], **kwargs: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from social_core.exceptions import (
     SocialAuthBaseException,
 )
 
-from integrations.access import AccessLost, forget_organizations, local, sign_in_url, way_back
+from integrations.access import AccessLost, forget_organizations, local_path, return_url, sign_in_url
 from integrations.error_page import HOME, NextStep, error_page
 from integrations.flowdock.errors import FlowdockUnavailable, TokenRefused
 from integrations.flowdock.oauth import access_token, forget_access_token
@@ -37,7 +37,7 @@ TOO_FRESH_TO_BE_REFUSED = 20  # seconds
 
 
 def sign_in(request: HttpRequest, *, to_list_flows: bool = False) -> HttpResponse:
-    url = sign_in_url(way_back(request), to_list_flows=to_list_flows)
+    url = sign_in_url(return_url(request), to_list_flows=to_list_flows)
     # htmx cannot follow a redirect to another site for a part of a page, so the whole page is redirected.
     return HttpResponseClientRedirect(url) if request.headers.get("HX-Request") else redirect(url)
 
@@ -60,7 +60,7 @@ def flow_list_not_allowed(request: HttpRequest) -> HttpResponse:
         "This page needs one more permission",
         "It uses the list of your flows, and you have not allowed Flowdock Bridge to read it. You can connect and"
         " configure integrations without this permission.",
-        NextStep("Continue to Flowdock", sign_in_url(way_back(request), to_list_flows=True)),
+        NextStep("Continue to Flowdock", sign_in_url(return_url(request), to_list_flows=True)),
         hint="Flowdock asks for your permission, then brings you back to this page.",
     )
 
@@ -74,7 +74,7 @@ def flowdock_unavailable(request: HttpRequest, error: FlowdockUnavailable, again
         "Flowdock is not responding",
         "This page cannot be shown without it. Nothing was changed. Events that arrive in the meantime are kept and"
         " posted when Flowdock responds again.",
-        NextStep("Try again", again or way_back(request)),
+        NextStep("Try again", again or return_url(request)),
         HOME,
         hint=str(error),
         disconnected=("You", "Flowdock"),
@@ -106,7 +106,7 @@ def flow_not_accessible(request: HttpRequest) -> HttpResponse:
         "You do not have access to this flow",
         "The flow does not exist in Flowdock, or you are not a member of it. Nothing was created.",
         HOME,
-        NextStep("Sign in with another account", sign_in_url(way_back(request))),
+        NextStep("Sign in with another account", sign_in_url(return_url(request))),
         hint="If you should have access, ask a member of the flow to add you, then reload this page.",
         disconnected=("You", "The flow"),
     )
@@ -122,17 +122,17 @@ def access_lost(request: HttpRequest, error: AccessLost) -> HttpResponse:
         "You are no longer a member of this flow in Flowdock, so you cannot see or change its integrations. They keep"
         " working for its members.",
         HOME,
-        NextStep("Sign in with another account", sign_in_url(way_back(request))),
+        NextStep("Sign in with another account", sign_in_url(return_url(request))),
         hint=f"If you should have access, ask someone in {organization} to add you to {flow}, then reload this page.",
         disconnected=("You", flow),
     )
 
 
 def sign_in_failed(request: HttpRequest, error: SocialAuthBaseException) -> HttpResponse:
-    """The way through Flowdock's consent page did not end here as it should."""
+    """Signing in with Flowdock has failed: denied, expired, misconfigured or unexpected."""
     logger.info("signing in with Flowdock failed: code=%s stage=%s", error.code, error.stage)
-    on_the_way_to = getattr(error.backend, "was_on_the_way_to", str)()
-    again = NextStep("Sign in with Flowdock", sign_in_url(local(request, on_the_way_to) or "/"))
+    requested_page = getattr(error.backend, "requested_page", str)()
+    again = NextStep("Sign in with Flowdock", sign_in_url(local_path(request, requested_page) or "/"))
     match error:
         case AuthCanceled():
             return error_page(
@@ -217,7 +217,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         "This form has expired",
         "It was opened in another browser, or before you last signed in. Nothing was changed. Open the form again and"
         " resubmit it.",
-        NextStep("Open the form again", way_back(request)),
+        NextStep("Open the form again", return_url(request)),
         hint="If this keeps happening, allow cookies for this site in your browser.",
     )
 
@@ -240,6 +240,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
         "Something went wrong",
         "The error is on our side and has been logged. Events that arrive in the meantime are kept. Try again; if it"
         " happens again, tell the administrator of Flowdock Bridge.",
-        NextStep("Try again", way_back(request)),
+        NextStep("Try again", return_url(request)),
         HOME,
     )

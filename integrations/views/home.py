@@ -26,7 +26,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class FlowCard:
-    """`is_empty` tells a flow that nothing reaches from one where the search finds nothing."""
+    """`is_empty`: nothing is connected to the flow, as opposed to a search that finds nothing in it."""
 
     flow: Flow
     rows: list[Row]

@@ -31,10 +31,11 @@ class TooLarge(Exception):
 @csrf_exempt
 @require_POST
 def receive(request: HttpRequest, hook_id: str) -> HttpResponse:
-    """An origin's webhook. 202: kept; 200: kept before.
+    """An origin's webhook address. 202: stored; 200: it was stored before.
 
-    400: unreadable, with the reason; 403: not signed by the origin; 404: no such hook; 410: the origin is connected to
-    no flow (any more); 413: larger than HOOK_MAX_BYTES; 503: it cannot be kept now, send it again.
+    400: the body cannot be read, with the reason; 403: the signature does not match; 404: unknown address; 410: the
+    origin is not connected to any flow, or no longer; 413: larger than HOOK_MAX_BYTES; 503: it cannot be stored now,
+    send it again later.
     """
     try:
         origin = Origin.objects.filter(hook_id=hook_id).first() if HOOK_ID.fullmatch(hook_id) else None
@@ -76,9 +77,9 @@ def unavailable(request: HttpRequest, reason: str) -> HttpResponse:
 
 def whole_body(request: HttpRequest) -> bytes:
     """The body, whatever the limit for forms is. Raises TooLarge or UnreadablePostError."""
-    # Told before it is sent: a body that will not be taken is not read either.
-    told = request.META.get("CONTENT_LENGTH", "")
-    if told.isdecimal() and int(told) > settings.HOOK_MAX_BYTES:
+    # Checked first, so that a body that is too large is not read.
+    declared = request.META.get("CONTENT_LENGTH", "")
+    if declared.isdecimal() and int(declared) > settings.HOOK_MAX_BYTES:
         raise TooLarge
     body = request.read(settings.HOOK_MAX_BYTES + 1)
     if len(body) > settings.HOOK_MAX_BYTES:

@@ -67,15 +67,15 @@ def integration(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-def news(request: HttpRequest, pk: int) -> HttpResponse:
-    """The changing parts of the page, for one that is open; 204 while there is nothing new."""
+def updates(request: HttpRequest, pk: int) -> HttpResponse:
+    """The changing parts of an open page; 204 if nothing has changed."""
     subject = watch_integration(request, pk)
     log = _log(subject, request.GET)
     if log.version == request.GET.get("version"):
         return HttpResponse(status=204)
     return render(
         request,
-        "integrations/_news.html",
+        "integrations/_updates.html",
         {
             "integration": subject,
             "service": subject.origin.service_object,

@@ -39,9 +39,9 @@ Exit codes:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """What is printed. The secret is meant for the service's settings, and for nobody's log.
+    """What is printed. The secret is for the settings of the service and must not be logged.
 
-    All three of the hook's are empty for an app of our own: it needs none.
+    `hook_id`, `hook_url` and `secret` are empty for an own app, which needs no webhook.
     """
 
     integration: int
@@ -107,7 +107,7 @@ def preset(service: Service, name: str | None) -> dict[str, dict[str, list[str]]
 
 
 def ask(flow_token: str) -> Source:
-    """The source that the token belongs to: a wrong token is better found out now than by the first event."""
+    """The source that the token belongs to, so that a wrong token is noticed now and not with the first event."""
     try:
         with Flowdock() as flowdock:
             return flowdock.source_of(flow_token)
@@ -149,7 +149,7 @@ def make(
     flow_token: str,
     filters: dict[str, dict[str, list[str]]],
 ) -> Integration:
-    # One hook for all flows that are connected to it in this way; those of people stay theirs. So do those whose secret
+    # All flows connected by this command share one origin; origins of people are not reused. Nor are those whose secret
     # a member of a flow has replaced: they know it, and may not be able to open the flow that is connected now.
     known = {"service": service.name, "name": chosen.name, "organization": chosen.organization}
     nobody_s = Q(secret_replaced_by=None) | Q(secret_replaced_by__is_staff=True)

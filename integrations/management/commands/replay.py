@@ -1,4 +1,4 @@
-"""Send recorded payloads through an origin's hook, as its service would."""
+"""Send recorded payloads to an origin's webhook address, as its service would."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ IDS_PER_QUERY = 500
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A payload, with the headers that its index tells of all and of this one."""
+    """A payload, with the headers of the index for all payloads and for this one."""
 
     name: str
     kind: str
@@ -137,8 +137,8 @@ def not_connected(origin: Origin) -> CommandError:
 def recorded(folder: Path) -> Iterator[Recorded]:
     index = folder / "index.json"
     try:
-        told = json.loads(index.read_bytes()) if index.exists() else {}
-        common, files = told.get("common_headers", {}), told.get("files", {})
+        contents = json.loads(index.read_bytes()) if index.exists() else {}
+        common, files = contents.get("common_headers", {}), contents.get("files", {})
     except (ValueError, AttributeError) as error:
         raise CommandError(f"{index} is not a valid index of payloads.", returncode=2) from error
     for path in sorted(folder.glob("*.json")):
@@ -176,7 +176,7 @@ def send(origin: Origin, service: WebhookService, payloads: list[Recorded], addr
 
 
 def marked(body: bytes, request_id: str) -> bytes:
-    """The body with a member that tells this replay from another: the same body again would be known already."""
+    """The body with an additional member, because an unchanged body would count as already received."""
     opened = body.rstrip().removesuffix(b"}")
     if opened == body.rstrip() or opened.rstrip() == b"{":
         return body
@@ -184,7 +184,7 @@ def marked(body: bytes, request_id: str) -> bytes:
 
 
 def of(origin: Origin, ids: list[str]) -> Iterator[Any]:
-    """The deliveries of what was sent, a portion at a time: a database takes only so many parameters."""
+    """The deliveries of what was sent, in batches, because databases limit the number of parameters."""
     for start in range(0, len(ids), IDS_PER_QUERY):
         events = Event.objects.filter(origin=origin, request_id__in=ids[start : start + IDS_PER_QUERY])
         yield Delivery.objects.filter(event__in=events)
@@ -198,7 +198,7 @@ def outcomes(origin: Origin, ids: list[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def await_settled(origin: Origin, ids: list[str]) -> bool:
-    """Whether nothing of it waits any more. Gives up when nothing has moved for PATIENCE seconds."""
+    """Wait until nothing of it is pending. Returns False if nothing has changed for PATIENCE seconds."""
     with tqdm(total=len(ids), desc="posting", unit="activity", disable=None, leave=False) as bar:
         before, moved = -1, time.monotonic()
         while True:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 PAGES = (
     "/integrations/{id}/",
-    "/integrations/{id}/news/",
+    "/integrations/{id}/updates/",
     "/integrations/{id}/events/{event}/",
     "/integrations/{id}/filters/",
     "/integrations/{id}/connected/",

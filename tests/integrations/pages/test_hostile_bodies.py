@@ -115,7 +115,7 @@ def send(integration: Integration, example: Recorded, body: bytes, number: int =
 def pages_about(integration: Integration) -> Iterator[str]:
     """All pages of the bridge that show something of the integration's events."""
     page = integration.get_absolute_url()
-    yield from ("/", page, f"{page}news/", f"{page}filters/", f"{page}connected/", f"{page}connected/arrival/")
+    yield from ("/", page, f"{page}updates/", f"{page}filters/", f"{page}connected/", f"{page}connected/arrival/")
     for delivery in integration.deliveries.all():
         yield f"{page}events/{delivery.pk}/"
 

@@ -129,12 +129,12 @@ def test_open_page_is_updated_only_if_something_has_changed(member, flowdock, in
     version = member.get(page).context["log"].version
     flowdock.calls.clear()
 
-    assert member.get(f"{page}news/", {"version": version}).status_code == 204
+    assert member.get(f"{page}updates/", {"version": version}).status_code == 204
 
     delivery = integration.deliveries.get()
     delivery.state, delivery.delivered_at, delivery.next_attempt_at = "delivered", timezone.now(), None
     delivery.save()
-    fragment = member.get(f"{page}news/", {"version": version})
+    fragment = member.get(f"{page}updates/", {"version": version})
     assert fragment.status_code == 200
     assert "Posted" in fragment.content.decode()
     assert 'hx-swap-oob="true"' in fragment.content.decode()
@@ -146,7 +146,7 @@ def test_open_page_of_a_former_member_is_no_longer_updated(member, flowdock, int
     flowdock.members[integration.flow_id].discard("demo")
     cache.clear()  # as half a minute does
 
-    assert member.get(f"{page}news/").status_code == 404
+    assert member.get(f"{page}updates/").status_code == 404
 
 
 def test_event_page_shows_the_activity_and_the_payload(member, integration, happen, page):

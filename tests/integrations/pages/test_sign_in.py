@@ -238,7 +238,7 @@ def test_refused_new_token_does_not_cause_a_redirect_loop(member, flowdock):
 
 def test_htmx_request_without_a_sign_in_redirects_the_whole_page(stranger, integration):
     answer = stranger.get(
-        f"/integrations/{integration.pk}/news/",
+        f"/integrations/{integration.pk}/updates/",
         headers={"HX-Request": "true", "HX-Current-URL": f"http://bridge.test/integrations/{integration.pk}/?q=a"},
     )
 
