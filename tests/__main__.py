@@ -15,8 +15,8 @@ from tests.databases import ROOT, folder_for_databases
 RUNS = {
     "loop": "tests/loop/test_loop.py tests/loop/test_scopes.py tests/loop/test_seams.py"
     " -p no:django -p no:randomly -n 3 --dist loadfile",  # the tests of a module are one walk, in their order
-    "server": "tests/flowdock_server --ds=tests.flowdock_server.settings -n auto",
-    "bridge": "tests/integrations tests/polls --ds=tests.integrations.settings -n auto",
+    "server": "tests/flowdock_server --ds=tests.flowdock_server.settings -n auto --dist loadgroup",
+    "bridge": "tests/integrations tests/polls --ds=tests.integrations.settings -n auto --dist loadgroup",
     "hosting": "tests/hosting -p no:django -n 3",
 }
 

@@ -30,7 +30,7 @@ COMMON = "a0_- \n.,:;/\\\"'`<>&@#*[](){}=%é\0"
 
 SMALL, LARGE = 16 * 1024, 64 * 1024
 # Seconds. An expression that is linear takes a hundredth; one that is not takes some, or minutes.
-MOST = 1.0
+MOST = 0.5
 NOTICED = 0.1
 HARMLESS = NOTICED / 20  # for a quarter of the text: even sixteen times as much would not be noticed
 GROWTH = 8  # four times the text: four times the time where it is linear, sixteen times where it is quadratic

@@ -37,6 +37,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     # A different name than in the bridge's tests, which may use the same server.
     DATABASES["default"]["TEST"] = {"NAME": "test_flowdock_server"}
+# Static files are found when they are requested, and not listed by every new test client.
+WHITENOISE_AUTOREFRESH = True
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.MD5PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

@@ -12,6 +12,9 @@ import requests
 
 from .serving import PATIENCE, Server
 
+# One process of pytest-xdist runs the whole module, so that its servers start once.
+pytestmark = pytest.mark.xdist_group("outside_application")
+
 REDIRECT = "http://127.0.0.1:9/callback"  # nothing listens there: the test reads the URL
 CONFIGURE = "http://127.0.0.1:9/configure"
 

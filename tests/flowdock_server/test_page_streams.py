@@ -12,6 +12,9 @@ from .serving import PATIENCE, Server
 
 LARGE = 300_000  # bytes, more than the server takes
 
+# One process of pytest-xdist runs the whole module, so that its servers start once.
+pytestmark = pytest.mark.xdist_group("page_streams")
+
 MAKE_A_FLOW_CALLED_EVENTS = """
 from flowdock_server.models import *
 ines = User.objects.get(email="ines@example.com")

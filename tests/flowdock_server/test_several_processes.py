@@ -17,6 +17,9 @@ import redis
 
 from .serving import Server, free_port
 
+# One process of pytest-xdist runs the whole module, so that its servers start once.
+pytestmark = pytest.mark.xdist_group("several_processes")
+
 POSTGRESQL = os.environ.get("TEST_POSTGRESQL_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 MAIN = "/flows/acme/main"

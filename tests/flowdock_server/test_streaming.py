@@ -18,6 +18,9 @@ import pytest
 from .conftest import activity
 from .serving import Server, Stream, basic
 
+# One process of pytest-xdist runs the whole module, so that its servers start once.
+pytestmark = pytest.mark.xdist_group("streaming")
+
 MAIN, LOBBY = "/flows/acme/main", "/flows/acme/lobby"
 EVENTS = {"Accept": "text/event-stream"}
 

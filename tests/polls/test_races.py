@@ -17,6 +17,9 @@ import pytest
 
 from tests.databases import migrated
 
+# One process of pytest-xdist runs the whole module, so that the races run once.
+pytestmark = pytest.mark.xdist_group("races")
+
 ROOT = Path(__file__).resolve().parents[2]
 RACE = Path(__file__).with_name("race.py")
 PEOPLE = 12
