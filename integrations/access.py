@@ -124,7 +124,7 @@ def organizations(request: HttpRequest) -> tuple[Organization, ...]:
         logger.warning("Flowdock does not answer, its answer of %s counts: %s", sign_in.organizations_at, error)
     found = tuple(Organization(name, key) for key, name in sign_in.organizations)
     membership = Membership(found, sign_in.organizations_at)
-    # So that open pages that ask for updates do not each wait for Flowdock's timeout meanwhile.
+    # So that open pages that ask for updates do not each wait for Flowdock's timeout during an outage.
     cache.set(_verdict_key(request, "organizations"), membership, LIVE_VERDICT_HOLDS)
     request.META[LAST_ANSWER_AT] = membership.answered_at
     return found
@@ -228,7 +228,7 @@ def _verdict_key(request: HttpRequest, asked: str) -> str:
     """The cache key of an answer of Flowdock's to this person with this token: another sign-in has its own."""
     token = access_token(request.session)
     who_and_what = f"{request.user.pk} {token.token if token else ''} {asked}"
-    return f"flowdock-said-{hashlib.sha256(who_and_what.encode()).hexdigest()}"
+    return f"flowdock-access-{hashlib.sha256(who_and_what.encode()).hexdigest()}"
 
 
 def sign_in_url(back: str, *, to_list_flows: bool = False) -> str:

@@ -6,7 +6,7 @@ app_name = "integrations"
 urlpatterns = [
     path("", home.home, name="home"),
     path("hooks/<str:hook_id>/", hooks.receive, name="hook"),
-    # People. The callback stands before social-auth's view of the same address.
+    # People. The callback comes before social-auth's view of the same address.
     path("sign-in/", sign_in.sign_in, name="sign_in"),
     path("complete/flowdock/", sign_in.come_back, name="come_back"),
     path("sign-out/", sign_in.sign_out, name="sign_out"),

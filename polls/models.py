@@ -48,7 +48,7 @@ PLAIN_NAME = re.compile(r"[a-z0-9]+( [a-z0-9]+)*")
 
 
 class Refused(Exception):
-    """The poll refuses a change. The text tells the person why."""
+    """The poll refuses a change. The text is shown to the person, and says why."""
 
 
 class PollClosed(Refused):

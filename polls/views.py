@@ -301,7 +301,7 @@ def render_poll(
 
 
 def poll_context(request: HttpRequest, poll: Poll) -> dict[str, Any]:
-    """The context of the poll's page, in five queries besides the poll itself."""
+    """The context of the poll's page, in five queries, not counting the poll itself."""
     person = user_of(request)
     results = poll.results()
     voters = named_voters(poll.votes.select_related("person").order_by("voted_at", "pk"))

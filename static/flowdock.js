@@ -37,7 +37,7 @@ function showCopyButtons(root = document) {
   for (const button of root.querySelectorAll("button[data-copy]")) button.hidden = false;
 }
 
-async function copy(text, said, field) {
+async function copy(text, label, field) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -46,9 +46,9 @@ async function copy(text, said, field) {
     field.select();
     if (!document.execCommand("copy")) return false;
   }
-  const before = said.textContent;
-  said.textContent = said.dataset.said;
-  setTimeout(() => { said.textContent = before; }, 2000);
+  const before = label.textContent;
+  label.textContent = label.dataset.done;
+  setTimeout(() => { label.textContent = before; }, 2000);
   return true;
 }
 
@@ -56,14 +56,14 @@ document.addEventListener("click", event => {
   const button = event.target.closest("button[data-copy]");
   if (button) {
     const field = document.getElementById(button.dataset.copy);
-    copy(field.value, button.querySelector("[data-said]"), field);
+    copy(field.value, button.querySelector("[data-done]"), field);
   }
   const address = event.target.closest("a[data-copy-address]");
   if (address && navigator.clipboard && !(event.metaKey || event.ctrlKey || event.shiftKey)) {
     event.preventDefault();
     address.classList.add("is-copied");
     setTimeout(() => address.classList.remove("is-copied"), 2000);
-    copy(address.href, address.querySelector("[data-said]"));
+    copy(address.href, address.querySelector("[data-done]"));
   }
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(event.target)) menu.open = false;

@@ -20,7 +20,7 @@ from flowdock_server.parsing.storable import is_storable
 MAX_DEPTH = 20
 _KEY = re.compile(r"\A([^\[\]]+)((?:\[[^\[\]]*\])*)\Z")
 
-# The charsets besides UTF-8 that a form may be in.
+# The charsets that a form may have, other than UTF-8.
 _CHARSETS = {"iso-8859-1": "latin-1", "latin1": "latin-1", "windows-1252": "cp1252"}
 
 

@@ -143,7 +143,7 @@ def store_threads_of_comments(flow: Flow) -> int:
 def _threads_of(keys: list[int]) -> Iterator[tuple[int, Thread]]:
     """For each of the messages `keys`, its key and its thread, whose counters include the comments."""
     counted = Message.objects.filter(parent__in=keys, event="comment", thread=None).order_by().values("parent")
-    by_parent = {row["parent"]: row for row in counted.annotate(said=Count("pk"), last=Max("number"))}
+    by_parent = {row["parent"]: row for row in counted.annotate(count=Count("pk"), last=Max("number"))}
     last_ones = Message.objects.filter(parent__in=keys, number__in={row["last"] for row in by_parent.values()})
     last_of = {(last.parent_id, last.number): last for last in last_ones.select_related("user")}
     for message in Message.objects.filter(pk__in=keys).prefetch_related("attachments"):
@@ -155,7 +155,7 @@ def _threads_of(keys: list[int]) -> Iterator[tuple[int, Thread]]:
             title=title_of(message),
             initial_number=message.number,
             last_number=last.number,
-            internal_comments=1 + counts["said"],
+            internal_comments=1 + counts["count"],
             last_event=last.event,
             last_author=(last.external_user_name or (last.user.name if last.user else ""))[:255],
             last_title=last.content,

@@ -123,10 +123,10 @@ class Answer:
     def readable(self) -> Mapping[str, Any]:
         """The body as a JSON object, or an empty one if it is anything else."""
         try:
-            said = self.json()
+            resource = self.json()
         except FlowdockUnavailable:
             return {}
-        return said if isinstance(said, Mapping) else {}
+        return resource if isinstance(resource, Mapping) else {}
 
     def object(self) -> Mapping[str, Any]:
         return _object(self.json())
@@ -137,9 +137,9 @@ class Answer:
 
     def words(self) -> str:
         """The error text of Flowdock: its `message`, then each of its `errors` by field."""
-        said = self.readable()
-        words = [_text(said, "message")]
-        errors = said.get("errors")
+        resource = self.readable()
+        words = [_text(resource, "message")]
+        errors = resource.get("errors")
         if isinstance(errors, Mapping):
             for field, texts in errors.items():
                 texts = texts if isinstance(texts, list) else [texts]
@@ -183,14 +183,17 @@ class Flowdock:
 
     def user(self) -> Person:
         """The person whose access token this is."""
-        said = self._ask("GET", "/user").object()
+        resource = self._ask("GET", "/user").object()
         return Person(
-            id=_id(said, "id"), name=_text(said, "name"), nick=_text(said, "nick"), email=_text(said, "email")
+            id=_id(resource, "id"),
+            name=_text(resource, "name"),
+            nick=_text(resource, "nick"),
+            email=_text(resource, "email"),
         )
 
     def flows(self) -> list[Flow]:
         """The flows that the person is in."""
-        return [_flow(said) for said in _objects(self._ask("GET", "/flows").json())]
+        return [_flow(resource) for resource in _objects(self._ask("GET", "/flows").json())]
 
     def find_flow(self, flow_id: str) -> Flow:
         """The flow, if the person can open it now. Raises FlowNotAccessible if not, or if `flow_id` is empty."""
@@ -200,7 +203,7 @@ class Flowdock:
 
     def sources(self, flow: Flow) -> list[Source]:
         """The sources of the flow, of all applications."""
-        return [_source(said, flow.sources_url) for said in _objects(self._ask("GET", flow.sources_url).json())]
+        return [_source(resource, flow.sources_url) for resource in _objects(self._ask("GET", flow.sources_url).json())]
 
     def create_source(self, flow: Flow, name: str, external_url: str) -> Source:
         """Create a source in the flow; the answer has its flow_token. Also raises SourceRejected."""
@@ -223,8 +226,8 @@ class Flowdock:
 
     def source_of(self, flow_token: str) -> Source:
         """The source that the token belongs to."""
-        said = self._ask("GET", "/sources", params={"flow_token": flow_token}).json()
-        sources = [_source(item, "") for item in _objects(said if isinstance(said, list) else [said])]
+        resource = self._ask("GET", "/sources", params={"flow_token": flow_token}).json()
+        sources = [_source(item, "") for item in _objects(resource if isinstance(resource, list) else [resource])]
         if not sources:
             raise SourceGone("Flowdock has no source with this flow_token")
         return sources[0]
@@ -266,10 +269,10 @@ class Flowdock:
             self._refuse(answer, FlowdockUnavailable)
         if answer.body.lstrip().startswith(b"{"):
             return answer.object()
-        said = answer.form()
-        if not said.keys() & {"access_token", "error"}:
+        resource = answer.form()
+        if not resource.keys() & {"access_token", "error"}:
             raise FlowdockUnavailable(f"Flowdock answered {answer.status} without a token")
-        return said
+        return resource
 
     def revoke(self, access_token: str) -> None:
         """Revoke the token (RFC 7009). Raises FlowNotAccessible if this Flowdock has no such call."""
@@ -338,21 +341,21 @@ class Flowdock:
         words = answer.words()
         for token in (self.access_token, secret):
             words = words.replace(token, "hidden") if token else words
-        said = f"Flowdock answered {answer.status}" + (f": {words}" if words else "")
+        message = f"Flowdock answered {answer.status}" + (f": {words}" if words else "")
         error: FlowdockError
         match answer.status:
             case 400 | 413 | 422 if refusal is not FlowdockUnavailable:
-                error = refusal(words or said)
+                error = refusal(words or message)
             case 401:
-                error = TokenRefused(said)
+                error = TokenRefused(message)
             case 403 | 404:
-                error = FlowNotAccessible(said)
+                error = FlowNotAccessible(message)
             case 410:
-                error = SourceGone(said)
+                error = SourceGone(message)
             case 502 | 503 | 504:
-                error = FlowdockUnreachable(said, retry_after=_retry_after(answer.headers.get("Retry-After", "")))
+                error = FlowdockUnreachable(message, retry_after=_retry_after(answer.headers.get("Retry-After", "")))
             case _:
-                error = FlowdockUnavailable(said, retry_after=_retry_after(answer.headers.get("Retry-After", "")))
+                error = FlowdockUnavailable(message, retry_after=_retry_after(answer.headers.get("Retry-After", "")))
         error.status = answer.status
         raise error
 
@@ -404,49 +407,49 @@ def _retry_after(value: str) -> float | None:
 # Reading answers: a value of the right type, or FlowdockUnavailable with an explanation
 
 
-def _object(said: object) -> Mapping[str, Any]:
-    if not isinstance(said, Mapping):
+def _object(resource: object) -> Mapping[str, Any]:
+    if not isinstance(resource, Mapping):
         raise FlowdockUnavailable("Flowdock answered in an unknown format")
-    return said
+    return resource
 
 
-def _objects(said: object) -> list[Mapping[str, Any]]:
-    if not isinstance(said, list):
+def _objects(resource: object) -> list[Mapping[str, Any]]:
+    if not isinstance(resource, list):
         raise FlowdockUnavailable("Flowdock answered in an unknown format: not a list")
-    return [_object(item) for item in said]
+    return [_object(item) for item in resource]
 
 
-def _text(said: Mapping[str, Any], name: str) -> str:
+def _text(resource: Mapping[str, Any], name: str) -> str:
     """A text that may be missing."""
-    value = said.get(name)
+    value = resource.get(name)
     return value if isinstance(value, str) else ""
 
 
-def _id(said: Mapping[str, Any], name: str) -> str:
+def _id(resource: Mapping[str, Any], name: str) -> str:
     """A required id. Flowdock has returned the same id both as a number and as a text."""
-    value = said.get(name)
+    value = resource.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, str)) or not 0 < len(str(value)) <= 100:
         raise FlowdockUnavailable(f"Flowdock answered in an unknown format: {name} is missing")
     return str(value)
 
 
-def _flow(said: Mapping[str, Any]) -> Flow:
-    url = _text(said, "url")
+def _flow(resource: Mapping[str, Any]) -> Flow:
+    url = _text(resource, "url")
     if not is_on_api(url):
         raise FlowdockUnavailable("Flowdock gave a flow an address outside its API")
-    organization = said.get("organization")
+    organization = resource.get("organization")
     key = _text(organization, "parameterized_name") if isinstance(organization, Mapping) else ""
     if isinstance(organization, Mapping):
         organization = _text(organization, "name")
-    web_url = _text(said, "web_url")
+    web_url = _text(resource, "web_url")
     return Flow(
-        id=_id(said, "id"),
-        name=(_text(said, "name") or _text(said, "parameterized_name"))[:255],
+        id=_id(resource, "id"),
+        name=(_text(resource, "name") or _text(resource, "parameterized_name"))[:255],
         url=url,
         web_url=web_url if is_web_address(web_url) and len(web_url) <= 500 else "",
         organization=(key or organization_in(url))[:100],
         organization_name=organization[:255] if isinstance(organization, str) else "",
-        sources_url=_linked_sources(said) or f"{url.rstrip('/')}/{payload.sources_segment()}",
+        sources_url=_linked_sources(resource) or f"{url.rstrip('/')}/{payload.sources_segment()}",
     )
 
 
@@ -456,9 +459,9 @@ def organization_in(url: str) -> str:
     return match[1] if match else ""
 
 
-def _linked_sources(said: Mapping[str, Any]) -> str:
+def _linked_sources(resource: Mapping[str, Any]) -> str:
     """The address of the flow's sources in its `links`, or empty. No document specifies their format."""
-    for links in (said.get("links"), said.get("_links")):
+    for links in (resource.get("links"), resource.get("_links")):
         if not isinstance(links, Mapping):
             continue
         for name in ("sources", "integrations"):
@@ -469,23 +472,23 @@ def _linked_sources(said: Mapping[str, Any]) -> str:
     return ""
 
 
-def _source(said: Mapping[str, Any], sources_url: str) -> Source:
-    text = _id(said, "id")
+def _source(resource: Mapping[str, Any], sources_url: str) -> Source:
+    text = _id(resource, "id")
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise FlowdockUnavailable("Flowdock answered in an unknown format: a source's id is not a number")
-    url = _text(said, "url")
+    url = _text(resource, "url")
     if not is_on_api(url):
         # The answers of October 2014 have no url.
         url = f"{sources_url.rstrip('/')}/{text}" if sources_url else ""
-    creator = said.get("creator")
+    creator = resource.get("creator")
     return Source(
         id=int(text),
-        name=_text(said, "name"),
+        name=_text(resource, "name"),
         url=url,
-        flow_token=_text(said, "flow_token"),
-        external_url=_text(said, "external_url"),
+        flow_token=_text(resource, "flow_token"),
+        external_url=_text(resource, "external_url"),
         creator_id=str(creator.get("id") or "") if isinstance(creator, Mapping) else "",
-        created_at=_moment(_text(said, "created_at")),
+        created_at=_moment(_text(resource, "created_at")),
     )
 
 
@@ -499,13 +502,13 @@ def _moment(text: str) -> dt.datetime | None:
 
 def _posted(answer: Answer) -> Posted:
     """After any 2xx, the message is stored: what cannot be read in the answer is left empty."""
-    said = answer.readable()
-    thread = said.get("thread")
+    resource = answer.readable()
+    thread = resource.get("thread")
     # `thread.id` is Flowdock's own; in the 2014 dialect `thread_id` may repeat the key that we sent.
     thread_id = thread.get("id") if isinstance(thread, Mapping) else None
     return Posted(
-        message_id=_maybe_id(said.get("id")),
-        thread_id=_maybe_id(thread_id or said.get("thread_id")),
+        message_id=_maybe_id(resource.get("id")),
+        thread_id=_maybe_id(thread_id or resource.get("thread_id")),
         status=answer.status,
     )
 

@@ -16,7 +16,7 @@ from .filters import Rule, Verdict, decide
 
 
 class SignatureMismatch(Exception):
-    """The body is not signed with the origin's secret. The sender is told nothing else."""
+    """The body is not signed with the origin's secret. The sender learns nothing else."""
 
 
 class UnreadablePayload(ValueError):

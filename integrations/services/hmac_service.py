@@ -47,10 +47,10 @@ class HmacService(WebhookService):
     def read(self, body: bytes, headers: Mapping[str, str]) -> ParsedEvent:
         kind, payload = self.kind(headers), Payload.from_json(body)
         handler = self.activities.get(kind)
-        said = handler(payload) if handler else Unposted(f"the {self.title} event {kind} is not supported")
-        if isinstance(said, Unposted):
-            return ParsedEvent(kind=kind, summary=kind, why_not=said.reason)
-        return said.event(kind, payload.maybe_text("action"))
+        worded = handler(payload) if handler else Unposted(f"the {self.title} event {kind} is not supported")
+        if isinstance(worded, Unposted):
+            return ParsedEvent(kind=kind, summary=kind, why_not=worded.reason)
+        return worded.event(kind, payload.maybe_text("action"))
 
 
 def _matching(headers: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:

@@ -162,7 +162,7 @@ def _trigger(kind: str) -> str:
 
 
 def _check_time(timestamp: str) -> None:
-    """Raise SignatureMismatch unless it was signed just now. GitLab signs each attempt anew."""
+    """Raise SignatureMismatch unless it was signed just now. GitLab signs each attempt again."""
     is_number = timestamp.isascii() and timestamp.isdigit() and len(timestamp) < LONGEST_TIMESTAMP
     if not is_number or abs(time.time() - int(timestamp)) > SIGNATURE_HOLDS:
         raise SignatureMismatch("the signature is more than five minutes old or in the future, by this machine's clock")
