@@ -144,10 +144,10 @@ async function send(form) {
     return;
   }
   const key = answer.querySelector("[name=form_key]");
-  if (!key) return location.reload(); // signed out meanwhile
+  if (!key) return location.reload(); // the session has ended
   for (const field of document.querySelectorAll("[name=form_key]")) field.value = key.value;
   if (files) { files.value = ""; listFiles(files); }
-  form.querySelector(".said-problem")?.remove();
+  form.querySelector(".form-problem")?.remove();
   box.focus();
   if (!isLatest && form.dataset.after === "lines") return location.assign(address);
   await refresh({lines: true, thread: true});
@@ -155,8 +155,8 @@ async function send(form) {
 }
 
 function showProblem(box, sentence) {
-  const problem = box.form.querySelector(".said-problem") ?? document.createElement("p");
-  problem.className = "hint hint-error said-problem";
+  const problem = box.form.querySelector(".form-problem") ?? document.createElement("p");
+  problem.className = "hint hint-error form-problem";
   problem.setAttribute("role", "alert");
   problem.textContent = sentence;
   box.after(problem);
@@ -186,7 +186,7 @@ function listFiles(field) {
     return item;
   }));
   list.hidden = !field.files.length;
-  field.form.querySelector(".said-problem")?.remove(); // it was about the previous files
+  field.form.querySelector(".form-problem")?.remove(); // it was about the previous files
 }
 
 function setFiles(field, files) {

@@ -346,15 +346,15 @@ async function sendComment(form) {
   const key = page.querySelector("#comment-form [name=form_key]");
   if (!key) return location.reload();
   form.querySelector("[name=form_key]").value = key.value;
-  $("said-problem")?.remove();
+  $("form-problem")?.remove();
   await refreshThread();
   const pane = threadScroller();
   pane.scrollTop = pane.scrollHeight;
 }
 
 function showProblem(sentence) {
-  const problem = $("said-problem") ?? document.createElement("p");
-  problem.id = "said-problem";
+  const problem = $("form-problem") ?? document.createElement("p");
+  problem.id = "form-problem";
   problem.className = "hint hint-error";
   problem.setAttribute("role", "alert");
   problem.textContent = sentence;
@@ -376,7 +376,7 @@ async function press(form) {
   try {
     const body = new URLSearchParams(new FormData(form));
     const response = await fetch(address, {method: "POST", body, headers: {Accept: "application/json"}});
-    if (response.redirected) return location.reload(); // signed out meanwhile
+    if (response.redirected) return location.reload(); // the session has ended
     outcome = response.ok ? await response.json()
       : {message: response.status === 404 ? "This button is no longer available. Reload the page." : "The request failed. Reload the page and try again."};
   } catch {
