@@ -109,12 +109,12 @@ class Server:
     def seed(self) -> dict[str, Any]:
         if self.env["FLOWDOCK_SERVER_DATABASE_URL"]:
             self.manage("migrate")
-            told = self.manage("shell", "-v0", program=SEED)
+            output = self.manage("shell", "-v0", program=SEED)
         else:
             ready = databases.shared("seeded", _make_seeded)
             shutil.copyfile(ready / "flowdock.sqlite3", self.database)
-            told = (ready / "seeded.json").read_text()
-        seeded: dict[str, Any] = json.loads(told)
+            output = (ready / "seeded.json").read_text()
+        seeded: dict[str, Any] = json.loads(output)
         return seeded
 
     @contextlib.contextmanager

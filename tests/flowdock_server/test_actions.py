@@ -354,8 +354,8 @@ def test_result_of_a_press_is_shown_on_the_page(world, offer, service):
 
     service.status, service.headers = 401, {"WWW-Authenticate": "Flowdock-Token url=https://lights.test/a?claim=J"}
     assert "https://lights.test/a?claim=J" in see(ines.post(path, press, follow=True)).links()
-    told = ines.post(path, press, headers={"Accept": "application/json"})
-    assert (told.json()["done"], told.json()["url"]) == (False, "https://lights.test/a?claim=J")
+    response = ines.post(path, press, headers={"Accept": "application/json"})
+    assert (response.json()["done"], response.json()["url"]) == (False, "https://lights.test/a?claim=J")
 
     assert ines.post(path, {"signature": "wrong"}).status_code == 404
     assert browser(world.otto).post(path, press).status_code == 404

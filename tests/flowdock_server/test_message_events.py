@@ -224,13 +224,13 @@ def test_joining_and_leaving_is_posted_to_the_flow(world, ines, as_person):
     assert ines.delete(f"{main}/invitations/{invitation['id']}").status_code == 204
     assert put(as_person(world.sam), LOBBY, {"open": True}).status_code == 200
 
-    told = ines.get(f"{main}/messages", {"event": "action"}).json()
-    assert [message["content"] for message in told] == [
+    actions = ines.get(f"{main}/messages", {"event": "action"}).json()
+    assert [message["content"] for message in actions] == [
         {"type": "add_people", "description": "Otto"},
         {"type": "block", "description": {"user": str(world.otto.pk)}},
         {"type": "invite", "description": {"email": "new@example.com"}},
         {"type": "uninvite", "description": {"email": "new@example.com"}},
     ]
-    assert {message["user"] for message in told} == {str(world.ines.pk)}
+    assert {message["user"] for message in actions} == {str(world.ines.pk)}
     [joined] = ines.get(f"{LOBBY}/messages").json()
     assert (joined["content"]["type"], joined["user"]) == ("join", str(world.sam.pk))

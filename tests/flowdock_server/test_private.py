@@ -175,14 +175,14 @@ def test_existing_conversation_continues_after_leaving_the_flow(world, ines, ott
 
 
 def test_conversations_require_the_scope_private(world, with_scopes, with_otto, connect, client):
-    stranger = with_scopes(world.ines, "flow manage profile integration")
+    without_scope = with_scopes(world.ines, "flow manage profile integration")
     for answer in (
-        stranger.get("/private"),
-        stranger.get(with_otto),
-        put(stranger, with_otto, open=True),
-        stranger.get(f"{with_otto}/messages"),
-        stranger.get(f"{with_otto}/messages/1"),
-        say(stranger, with_otto, "x"),
+        without_scope.get("/private"),
+        without_scope.get(with_otto),
+        put(without_scope, with_otto, open=True),
+        without_scope.get(f"{with_otto}/messages"),
+        without_scope.get(f"{with_otto}/messages/1"),
+        say(without_scope, with_otto, "x"),
     ):
         assert answer.status_code == 403
     assert say(with_scopes(world.ines, "private"), with_otto, "x").status_code == 201

@@ -211,9 +211,9 @@ def test_closed_account_gets_the_same_answer_as_an_unknown_one(world, at):
     world.ines.is_active = False
     world.ines.save()
 
-    blocked, stranger = by_page("ines@example.com", "a password"), by_page("nobody@example.com", "a password")
+    closed, unknown = by_page("ines@example.com", "a password"), by_page("nobody@example.com", "a password")
 
-    assert blocked.context["form"].errors == stranger.context["form"].errors
+    assert closed.context["form"].errors == unknown.context["form"].errors
 
 
 def test_password_grant_reports_the_wait_in_oauths_format(world, at):

@@ -194,15 +194,15 @@ def test_one_id_resumes_a_stream_of_several_flows(running: Running, ines: str) -
         last, _ = stream.next()
     missed = [running.say(f"missed {number}", ines, ("acme/lobby", "acme/main")[number % 2]) for number in range(6)]
     with running.stream(path, ines, Last_Event_ID=last, **EVENTS) as stream:
-        heard = [stream.next() for _ in missed]
+        received = [stream.next() for _ in missed]
         # Messages of one flow are in order, but messages of different flows are not.
         for flow in (0, 1):
             name = missed[flow]["flow"]
-            assert [message for _, message in heard if message["flow"] == name] == missed[flow::2]
+            assert [message for _, message in received if message["flow"] == name] == missed[flow::2]
         assert stream.is_silent()
     # While missed messages are being sent.
-    with running.stream(path, ines, Last_Event_ID=heard[2][0], **EVENTS) as stream:
-        assert [stream.next()[1] for _ in range(3)] == [message for _, message in heard[3:]]
+    with running.stream(path, ines, Last_Event_ID=received[2][0], **EVENTS) as stream:
+        assert [stream.next()[1] for _ in range(3)] == [message for _, message in received[3:]]
         assert stream.is_silent()
 
 
@@ -350,10 +350,10 @@ def test_stream_of_a_blocked_user_ends(running: Running, ines: str) -> None:
         running.sql("update flowdock_server_user set is_active = 0 where email = 'otto@example.com'")
         try:
             running.say("a secret", ines, "acme/lobby")
-            heard = b""
+            received = b""
             while chunk := stream.chunk():
-                heard += chunk
-            assert heard.strip() == b""
+                received += chunk
+            assert received.strip() == b""
         finally:
             running.sql("update flowdock_server_user set is_active = 1 where email = 'otto@example.com'")
 
@@ -367,19 +367,19 @@ def test_presence_is_stored_and_sent_unless_turned_off(running: Running, ines: s
 
     otto = running.keys["otto"]
     assert seen() == (None, None)
-    with running.stream(LOBBY, ines) as curious, running.stream(f"{LOBBY}?presence=0", ines) as other:
+    with running.stream(LOBBY, ines) as interested, running.stream(f"{LOBBY}?presence=0", ines) as other:
         with running.stream(f"{LOBBY}?active=idle", otto):
             assert other.is_silent()
             assert seen()[0] is None
             assert seen()[1] is not None
         before = time.time() * 1000
         with running.stream(f"{LOBBY}?active=true", otto):
-            told = curious.next()
-            assert told["event"] == "activity.user"
-            assert told["user"] == str(running.keys["ids"]["otto"])
-            assert told["flow"] == running.keys["flows"]["lobby"]
-            assert before - 1000 < told["content"]["last_activity"] < before + 60_000
-            assert "id" not in told
+            event = interested.next()
+            assert event["event"] == "activity.user"
+            assert event["user"] == str(running.keys["ids"]["otto"])
+            assert event["flow"] == running.keys["flows"]["lobby"]
+            assert before - 1000 < event["content"]["last_activity"] < before + 60_000
+            assert "id" not in event
         assert seen()[0] is not None
         said = running.say("not told of presence", ines, "acme/lobby")
         assert other.next() == said
@@ -538,7 +538,7 @@ def test_private_messages_are_sent_to_the_two_people_only(running: Running, ines
     with (
         running.stream("/flows?user=1", ines) as one,
         running.stream("/flows?user=1&filter=acme/lobby", otto) as other,
-        running.stream("/flows?user=1", sam) as stranger,
+        running.stream("/flows?user=1", sam) as outsider,
         running.stream(LOBBY, ines) as without,
     ):
         said = [write(running, "psst", "ines", "otto"), write(running, "what?", "otto", "ines")]
@@ -546,7 +546,7 @@ def test_private_messages_are_sent_to_the_two_people_only(running: Running, ines
         assert [other.next() for _ in said] == said
         assert said[0]["to"] == str(running.keys["ids"]["otto"])
         assert "flow" not in said[0]
-        assert stranger.is_silent()
+        assert outsider.is_silent()
         assert without.is_silent()
 
 
@@ -556,9 +556,9 @@ def test_edits_and_deletions_of_private_messages_are_sent(running: Running, ines
         said = write(running, "first", "ines", "otto")
         running.call("PUT", f"{path}/{said['id']}", ines, {"content": "second"})
         running.call("DELETE", f"{path}/{said['id']}", ines)
-        heard = [other.next() for _ in range(3)]
-    assert [message["event"] for message in heard] == ["message", "message-edit", "message-edit"]
-    assert [message["content"] for message in heard[1:]] == [
+        received = [other.next() for _ in range(3)]
+    assert [message["event"] for message in received] == ["message", "message-edit", "message-edit"]
+    assert [message["content"] for message in received[1:]] == [
         {"message": said["id"], "updated_content": "second"},
         {"message": said["id"], "updated_content": ""},
     ]
@@ -572,10 +572,10 @@ def test_private_messages_resume_together_with_flows(running: Running, ines: str
         assert message == said
     missed = [write(running, "psst", "otto", "ines"), running.say("after", ines, "acme/lobby")]
     with running.stream(path, ines, Last_Event_ID=last, **EVENTS) as stream:
-        heard = [stream.next() for _ in missed]
-        assert sorted(message["content"] for _, message in heard) == ["after", "psst"]
+        received = [stream.next() for _ in missed]
+        assert sorted(message["content"] for _, message in received) == ["after", "psst"]
         assert stream.is_silent()
-    with running.stream(path, ines, Last_Event_ID=heard[-1][0], **EVENTS) as stream:
+    with running.stream(path, ines, Last_Event_ID=received[-1][0], **EVENTS) as stream:
         assert stream.is_silent()
 
 

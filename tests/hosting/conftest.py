@@ -39,10 +39,10 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     if environ["PATH_INFO"] == "/large":
         start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(40 * 1024 * 1024))])
         return (b"x" * 65536 for _ in range(640))
-    told = {name: value for name, value in environ.items() if isinstance(value, str)}
-    told["size"] = str(len(environ["wsgi.input"].read()))
+    echoed = {name: value for name, value in environ.items() if isinstance(value, str)}
+    echoed["size"] = str(len(environ["wsgi.input"].read()))
     start_response("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps(told).encode()]
+    return [json.dumps(echoed).encode()]
 
 
 class Served:

@@ -155,9 +155,9 @@ def test_client_that_sends_too_large_a_body_can_read_the_response(served: Served
 
 def test_headers_with_underscores_are_ignored(served: Served) -> None:
     request = b"GET / HTTP/1.1\r\nHost: a.test\r\nX_Forwarded_For: 1.2.3.4\r\nX-Real: yes\r\nConnection: close\r\n\r\n"
-    told = json.loads(served.ask(request).partition(b"\r\n\r\n")[2])
-    assert told["HTTP_X_REAL"] == "yes"
-    assert "HTTP_X_FORWARDED_FOR" not in told
+    environ = json.loads(served.ask(request).partition(b"\r\n\r\n")[2])
+    assert environ["HTTP_X_REAL"] == "yes"
+    assert "HTTP_X_FORWARDED_FOR" not in environ
 
 
 def seconds_until_closed(link: socket.socket, part: bytes) -> float:

@@ -120,9 +120,9 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\nTransfer-Enc
 
 def test_trailers_are_not_headers(served: Served) -> None:
     answer = served.ask(CHUNKED + b"3\r\nabc\r\n0\r\nX-Forwarded-For: 203.0.113.7\r\nAuthorization: Bearer x\r\n\r\n")
-    told = json.loads(answer.partition(b"\r\n\r\n")[2])
-    assert told["size"] == "3"
-    assert not {"HTTP_X_FORWARDED_FOR", "HTTP_AUTHORIZATION"} & told.keys()
+    environ = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert environ["size"] == "3"
+    assert not {"HTTP_X_FORWARDED_FOR", "HTTP_AUTHORIZATION"} & environ.keys()
 
 
 @pytest.mark.parametrize("start", [b"0\r\nX-Long: ", b"3;extension="])
