@@ -99,8 +99,7 @@ def remove_user(request: PersonRequest, organization: str, user_id: Id) -> Statu
 
 
 def _organizations_of(request: PersonRequest) -> QuerySet[Organization]:
-    mine = Organization.objects.of(request.auth.user).values("pk")
-    return Organization.objects.filter(pk__in=mine).annotate(user_count=Count("memberships")).order_by("id")
+    return Organization.objects.of(request.auth.user).annotate(user_count=Count("memberships")).order_by("id")
 
 
 def _one(request: PersonRequest, organization: str) -> Organization:

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Status
 
-from flowdock_server.models import Conversation, PrivateMessage, PrivateTag, User
+from flowdock_server.models import Conversation, PrivateMessage, User
+from flowdock_server.models.private import PrivateMessageQuerySet
 from flowdock_server.parsing.params import Id, Merged
 from flowdock_server.people import private
 from flowdock_server.posting import files
@@ -90,13 +90,9 @@ def private_messages(request: PersonRequest, user_id: int, selection: Query[Sele
     if selection.events:
         found = found.filter(event__in=selection.events)
     for names in selection.tag_names(lambda: private.people_of(conversation)):
-        found = found.filter(pk__in=PrivateTag.objects.filter(name__in=names).values("message"))
+        found = found.with_one_of(names)
     if words := selection.search.split():
-        matching = found.filter(event__in=("message", "file"))
-        for word in words:
-            in_text_or_name = Q(content__icontains=word) | Q(attachments__file_name__icontains=word)
-            matching = matching.filter(in_text_or_name)
-        return [private_message_shape(message) for message in selection.page(matching)]
+        return [private_message_shape(message) for message in selection.page(found.containing(words))]
     return [private_message_shape(message) for message in selection.page(selection.between(found))]
 
 
@@ -143,5 +139,5 @@ def _one(caller: Person, user_id: int, number: int) -> PrivateMessage:
     return get_object_or_404(_of(_with(caller, user_id)), number=number)
 
 
-def _of(conversation: Conversation) -> QuerySet[PrivateMessage]:
+def _of(conversation: Conversation) -> PrivateMessageQuerySet:
     return conversation.messages.select_related("conversation").prefetch_related("attachments")

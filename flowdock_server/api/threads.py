@@ -10,7 +10,7 @@ from django.http import Http404, HttpResponse
 from ninja import Query, Router
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from flowdock_server.models import Application, Flow, Source, Thread
+from flowdock_server.models import Flow, Thread
 from flowdock_server.models.messages import ThreadQuerySet
 from flowdock_server.parsing.numbers import whole_number
 from flowdock_server.parsing.params import DEFAULT_LIMIT, Limit
@@ -133,11 +133,7 @@ def _of_application(found: ThreadQuerySet, application: str) -> ThreadQuerySet:
             return found.of_chat()
         case "inbox":
             return found.from_outside()
-    # By sources, of which an application has few in a flow.
-    which = Q(client_id=application)
-    if (key := whole_number(application)) is not None:
-        which |= Q(pk=key)
-    return found.filter(source__in=Source.objects.filter(application__in=Application.objects.filter(which)))
+    return found.of_application(application)
 
 
 def _next(selection: Selection, last: Thread) -> str:

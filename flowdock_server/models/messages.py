@@ -13,9 +13,10 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from flowdock_server.parsing.html import clean_body, clean_line, without_tags
+from flowdock_server.parsing.numbers import whole_number
 from flowdock_server.secrets.tokens import new_file_key, new_thread_id
 
-from .applications import Source
+from .applications import Application, Source
 from .flows import Flow, FlowMembership
 from .people import User
 
@@ -36,6 +37,14 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
     def of_chat(self) -> ThreadQuerySet:
         """Conversations between people: all other threads."""
         return self.filter(**_CONVERSATION)
+
+    def of_application(self, client_id: str) -> ThreadQuerySet:
+        """Threads of an OAuth application's sources. It is found by its client id, or by its id."""
+        which = models.Q(client_id=client_id)
+        if (key := whole_number(client_id)) is not None:
+            which |= models.Q(pk=key)
+        # By sources, of which an application has few in a flow.
+        return self.filter(source__in=Source.objects.filter(application__in=Application.objects.filter(which)))
 
     def in_inbox(self) -> ThreadQuerySet:
         """Threads that the team inbox shows."""

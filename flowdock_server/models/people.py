@@ -91,7 +91,7 @@ def initials(name: str) -> str:
 class OrganizationQuerySet(models.QuerySet["Organization"]):
     def of(self, user: User) -> OrganizationQuerySet:
         """The organizations of `user`."""
-        return self.filter(memberships__user=user)
+        return self.filter(pk__in=Membership.objects.filter(user=user).values("organization"))
 
 
 class Organization(models.Model):
@@ -110,6 +110,15 @@ class Organization(models.Model):
         return self.name
 
 
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def with_flow_count(self) -> MembershipQuerySet:
+        """Memberships with `flow_count`: in how many flows of the organization the member is, without being blocked."""
+        own = models.Q(
+            user__flow_memberships__flow__organization=models.F("organization"), user__flow_memberships__disabled=False
+        )
+        return self.annotate(flow_count=models.Count("user__flow_memberships", filter=own))
+
+
 class Membership(models.Model):
     """Makes a person a member of an organization. This gives no access to its flows: see FlowMembership."""
 
@@ -117,6 +126,8 @@ class Membership(models.Model):
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
     admin = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = MembershipQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["organization", "user"], name="one_membership_per_user")]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import models
 from django.utils import timezone
 
@@ -71,6 +73,27 @@ class Conversation(models.Model):
         self.save(update_fields=[field])
 
 
+class PrivateMessageQuerySet(models.QuerySet["PrivateMessage"]):
+    def in_chat(self) -> PrivateMessageQuerySet:
+        """Messages that the page of the conversation shows: texts and files."""
+        return self.filter(event__in=(PrivateMessage.Event.MESSAGE, PrivateMessage.Event.FILE))
+
+    def containing(self, words: Iterable[str]) -> PrivateMessageQuerySet:
+        """Messages with all of the words in their text or in the name of their file, also as parts of words."""
+        found = self.in_chat()
+        for word in words:
+            in_text_or_name = models.Q(content__icontains=word) | models.Q(attachments__file_name__icontains=word)
+            found = found.filter(in_text_or_name)
+        return found
+
+    def with_one_of(self, tags: list[str]) -> PrivateMessageQuerySet:
+        """Messages with one of the tags, which are in lower case."""
+        return self.filter(pk__in=PrivateTag.objects.filter(name__in=tags).values("message"))
+
+    def with_authors_and_files(self) -> PrivateMessageQuerySet:
+        return self.select_related("user").prefetch_related("attachments")
+
+
 class PrivateMessage(models.Model):
     """A message in a private conversation. `number` is the `id` of the API, unique within the conversation only.
 
@@ -94,6 +117,8 @@ class PrivateMessage(models.Model):
     uuid = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  (unique, except None)
     created_at = models.DateTimeField(default=timezone.now)
     edited_at = models.DateTimeField(null=True)
+
+    objects = PrivateMessageQuerySet.as_manager()
 
     class Meta:
         ordering = ["number"]

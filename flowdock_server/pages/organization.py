@@ -5,7 +5,6 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count, Q
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -140,8 +139,7 @@ def _page(
 ) -> HttpResponse:
     user = request.user
     inside = organization.flows.open_to(user)
-    people = organizations.members_visible_to(user, organization)
-    people = people.annotate(flows_in_it=_flows_in_it(organization))
+    people = organizations.members_visible_to(user, organization).with_flow_count()
     context: dict[str, Any] = {
         "organization": organization,
         "people": people.order_by("user__name"),
@@ -154,10 +152,3 @@ def _page(
         "section": "flows",
     }
     return render(request, "flowdock_server/organization.html", context, status=status)
-
-
-def _flows_in_it(organization: Organization) -> Count:
-    return Count(
-        "user__flow_memberships",
-        filter=Q(user__flow_memberships__flow__organization=organization, user__flow_memberships__disabled=False),
-    )

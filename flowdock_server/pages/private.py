@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib import messages as notices
 from django.contrib.auth.decorators import login_required
 from django.core.files.uploadedfile import UploadedFile
-from django.db.models import Q, QuerySet
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from flowdock_server.models import Conversation, PrivateMessage, User
+from flowdock_server.models.private import PrivateMessageQuerySet
 from flowdock_server.pages import form_keys, parameters
 from flowdock_server.pages.layout import conversations, sidebar_context
 from flowdock_server.pages.wording import Wording
@@ -27,8 +27,6 @@ from .chat import PAGE
 from .composing import edit_form, error_sentence, post_form, typed_text
 from .lines import Line, annotated
 from .presence import is_online
-
-EVENTS = (PrivateMessage.Event.MESSAGE, PrivateMessage.Event.FILE)
 
 
 @never_cache
@@ -159,8 +157,7 @@ def _list_context(request: SignedInRequest, other: User) -> dict[str, Any]:
     if before is not None:
         messages = messages.filter(number__lt=before)
     words = parameters.text(request.GET, "q").strip()[:200]
-    for word in words.split()[:8]:
-        messages = messages.filter(Q(content__icontains=word) | Q(attachments__file_name__icontains=word))
+    messages = messages.containing(words.split()[:8])
     part = list(messages[: PAGE + 1]) if found else []
     if (line_at := parameters.number(request.GET, "line")) is None:
         line_at = found.read_number_of(user) if found else 0
@@ -192,9 +189,8 @@ def _context(user: User, other: User) -> dict[str, Any]:
     }
 
 
-def _shown(conversation: Conversation | None) -> QuerySet[PrivateMessage]:
-    found = PrivateMessage.objects.filter(conversation=conversation, event__in=EVENTS)
-    return found.select_related("user").prefetch_related("attachments")
+def _shown(conversation: Conversation | None) -> PrivateMessageQuerySet:
+    return PrivateMessage.objects.in_chat().filter(conversation=conversation).with_authors_and_files()
 
 
 def _line(message: PrivateMessage, user: User) -> Line:

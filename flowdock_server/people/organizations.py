@@ -1,9 +1,9 @@
 """Organizations: creating and renaming them, their admins, and removing members."""
 
 from django.db import transaction
-from django.db.models import QuerySet
 
 from flowdock_server.models import FlowMembership, Membership, Organization, User
+from flowdock_server.models.people import MembershipQuerySet
 from flowdock_server.parsing.slugs import RESERVED, parameterized
 from flowdock_server.people import members
 
@@ -16,7 +16,7 @@ def is_admin(user: User, organization: Organization) -> bool:
     return Membership.objects.filter(organization=organization, user=user, admin=True).exists()
 
 
-def members_visible_to(user: User, organization: Organization) -> QuerySet[Membership]:
+def members_visible_to(user: User, organization: Organization) -> MembershipQuerySet:
     """All members for admins; for others themselves and those who share a flow with them. Ordered by their ids."""
     memberships = Membership.objects.filter(organization=organization).select_related("user").order_by("user_id")
     return memberships.filter(user__in=members.visible_to(user).order_by().values("pk"))

@@ -68,8 +68,7 @@ def memberships(user: User) -> QuerySet[Counted]:
 
 def conversations(user: User) -> QuerySet[CountedForEach]:
     """The user's private conversations, with the number of messages that each of the two has not read."""
-    events = (PrivateMessage.Event.MESSAGE, PrivateMessage.Event.FILE)
-    unread = PrivateMessage.objects.filter(conversation=OuterRef("pk"), event__in=events).exclude(user=user)
+    unread = PrivateMessage.objects.in_chat().filter(conversation=OuterRef("pk")).exclude(user=user)
     counted = Conversation.objects.of(user).annotate(
         for_first=_count(unread.filter(number__gt=OuterRef("first_read_number")), "conversation"),
         for_second=_count(unread.filter(number__gt=OuterRef("second_read_number")), "conversation"),
