@@ -68,7 +68,7 @@ class OriginQuerySet(models.QuerySet["Origin"]):
 class Origin(models.Model):
     """An external entity that sends events: the address and the secret of its webhook belong to it."""
 
-    hook_id = models.CharField(max_length=20, unique=True, default=new_hook_id, editable=False)
+    hook_id = models.CharField("webhook ID", max_length=20, unique=True, default=new_hook_id, editable=False)
     service = models.CharField(max_length=40, choices=services.choices)
     name = models.CharField(max_length=255, help_text="Its name at the service, such as octo/hello")
     external_url = models.URLField(max_length=500, blank=True)
@@ -373,7 +373,7 @@ class Event(models.Model):
     summary = models.CharField(max_length=500, blank=True)
     subject = models.CharField(max_length=500, blank=True)
     activity = models.JSONField(null=True, blank=True, help_text="What is posted; null if the event is not posted")
-    why_not = models.CharField(max_length=255, blank=True)
+    why_not = models.CharField("reason", max_length=255, blank=True)
     thread_id = models.CharField(max_length=255, blank=True, default="")
 
     class Meta:

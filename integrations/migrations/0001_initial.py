@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             name='Origin',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('hook_id', models.CharField(default=integrations.models.new_hook_id, editable=False, max_length=20, unique=True)),
+                ('hook_id', models.CharField(default=integrations.models.new_hook_id, editable=False, max_length=20, unique=True, verbose_name='webhook ID')),
                 ('service', models.CharField(choices=integrations.services.choices, max_length=40)),
                 ('name', models.CharField(help_text='Its name at the service, such as octo/hello', max_length=255)),
                 ('external_url', models.URLField(blank=True, max_length=500)),
@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
                 ('summary', models.CharField(blank=True, max_length=500)),
                 ('subject', models.CharField(blank=True, max_length=500)),
                 ('activity', models.JSONField(blank=True, help_text='What is posted; null if the event is not posted', null=True)),
-                ('why_not', models.CharField(blank=True, max_length=255)),
+                ('why_not', models.CharField(blank=True, max_length=255, verbose_name='reason')),
                 ('thread_id', models.CharField(blank=True, default='', max_length=255)),
                 ('origin', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='events', to='integrations.origin')),
             ],

@@ -214,5 +214,8 @@ def send_test(request: HttpRequest, pk: int) -> HttpResponse:
     except ingest.NotConnected:
         messages.warning(request, f"{integration.name} is no longer connected, so no test activity was sent.")
         return redirect(integration)
-    messages.success(request, f"A test activity is on its way to {integration.flow_name}.")
+    if integration.paused_at:
+        messages.success(request, "The test activity is posted when you resume this integration.")
+    else:
+        messages.success(request, f"A test activity is on its way to {integration.flow_name}.")
     return redirect("integrations:connected", pk)

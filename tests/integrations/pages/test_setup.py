@@ -424,3 +424,13 @@ def test_test_activity_is_posted_to_this_flow_only(member, flowdock):
     assert "A test activity is on its way to Main" in done.content.decode()
     assert "Waiting for the first event" in done.content.decode()
     assert "No events from GitHub yet." in member.get(in_main.get_absolute_url()).content.decode()
+
+
+def test_a_test_activity_of_a_paused_integration_is_said_to_wait(member, flowdock):
+    member.post(address())
+    integration = Integration.objects.get()
+    integration.pause()
+
+    done = member.post(f"/integrations/{integration.pk}/test/", follow=True)
+
+    assert "The test activity is posted when you resume this integration." in done.content.decode()
