@@ -304,6 +304,7 @@ def test_page_looks_and_reads_well(name: str, stack: Stack, life: str, somebody:
     for size in SIZES:
         for scheme in SCHEMES:
             person = somebody(account=account, size=size, scheme=scheme)
+            person.page.emulate_media(reduced_motion="reduce")  # what fades in has too little contrast meanwhile
             go(stack, person.page)
             person.page.screenshot(path=ARTIFACTS / "screenshots" / f"{name}-{size}-{scheme}.png", full_page=True)
             problems += [f"{size} {scheme}: {problem}" for problem in violations(person.page) + overflow(person.page)]
