@@ -47,6 +47,9 @@ Both may raise exceptions that the bridge answers with its own pages: nobody is 
 for twelve hours, or the person has not allowed the bridge to list their flows. Do not catch them. An app whose origins
 are for everybody leaves `organization` out everywhere.
 
+For its own errors, an app can show the bridge's error page, `error_page(request, status, title, text, *next_steps)`,
+and `post_only_page(request, next_step)` as the answer to requests that have to be a POST.
+
 A mistake in the activity raises InvalidActivity where the activity is created. After that, the sender gets no errors:
 sending costs it one short transaction, the worker calls Flowdock, and errors of the database are logged, not raised.
 """

@@ -1,6 +1,6 @@
 """Filters that all services share: rules over the facts of an event, and a verdict with its reason.
 
-Pure functions: the same code decides live requests, rehearses filters over past events and explains why an event was
+Pure functions: the same code decides live requests, previews filters over past events and explains why an event was
 not posted.
 """
 

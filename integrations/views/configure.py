@@ -19,7 +19,7 @@ from integrations.flowdock.client import Flow, is_on_api
 from integrations.forms import FiltersForm
 from integrations.ids import parse_id
 from integrations.models import Integration
-from integrations.rehearsal import rehearse
+from integrations.preview import preview_filters
 from integrations.services.filters import clean
 
 logger = logging.getLogger(__name__)
@@ -123,13 +123,13 @@ def filters(request: HttpRequest, pk: int) -> HttpResponse:
             "is_changed": form.filters != integration.filters,
             "page": "integrations",
         }
-        | _rehearsals(integration, form.filters),
+        | _previews(integration, form.filters),
         status=HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK,
     )
 
 
-def _rehearsals(integration: Integration, filters: Mapping[str, Any]) -> dict[str, object]:
+def _previews(integration: Integration, filters: Mapping[str, Any]) -> dict[str, object]:
     """What the shown filters and the saved filters would make of the latest events."""
-    shown = rehearse(integration.origin, filters)
-    saved = shown if filters == integration.filters else rehearse(integration.origin, integration.filters)
-    return {"rehearsal": shown, "saved": saved}
+    shown = preview_filters(integration.origin, filters)
+    saved = shown if filters == integration.filters else preview_filters(integration.origin, integration.filters)
+    return {"preview": shown, "saved": saved}

@@ -205,7 +205,7 @@ def test_preset_is_shown_and_not_saved(member, integration, page):
     assert integration.filters == {}
 
 
-def test_rehearsal_counts_what_the_shown_filters_would_post(member, integration, happen, page):
+def test_preview_counts_what_the_shown_filters_would_post(member, integration, happen, page):
     for label in ("bug", "bug", "wontfix"):
         happen(integration, body=issue_opened(label), headers={"X-GitHub-Event": "issues"})
     happen(integration, body=b"garbage")
@@ -214,9 +214,9 @@ def test_rehearsal_counts_what_the_shown_filters_would_post(member, integration,
 
     answer = member.get(page)
 
-    assert (answer.context["rehearsal"].posted, answer.context["rehearsal"].considered) == (2, 3)
+    assert (answer.context["preview"].posted, answer.context["preview"].considered) == (2, 3)
     unsaved = member.get(page, {"preset": "everything"})
-    assert (unsaved.context["rehearsal"].posted, unsaved.context["saved"].posted) == (3, 2)
+    assert (unsaved.context["preview"].posted, unsaved.context["saved"].posted) == (3, 2)
 
 
 def test_hostile_words_are_escaped(member, integration, page):

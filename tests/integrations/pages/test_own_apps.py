@@ -107,7 +107,7 @@ def test_own_app_event_changes_the_success_page_and_is_in_the_log(member, integr
     assert "Lea Cohen took out a loaf" in member.get(integration.get_absolute_url()).content.decode()
 
 
-def test_filters_and_rehearsal_use_the_kind_of_own_app_events(member, integration, say):
+def test_filters_and_preview_use_the_kind_of_own_app_events(member, integration, say):
     page = f"{integration.get_absolute_url()}filters/"
     assert "Bread burnt" in member.get(page).content.decode()
     member.post(page, {"rules": ["events"], "events": ["baked"]})
@@ -117,8 +117,8 @@ def test_filters_and_rehearsal_use_the_kind_of_own_app_events(member, integratio
 
     states = [(delivery.state, delivery.reason) for delivery in Delivery.objects.order_by("pk")]
     assert states == [("pending", ""), ("filtered", "bread burnt is excluded")]
-    assert member.get(page).context["rehearsal"].posted == 1
-    assert member.get(page).context["rehearsal"].considered == 2
+    assert member.get(page).context["preview"].posted == 1
+    assert member.get(page).context["preview"].considered == 2
 
 
 def test_own_app_without_origins_says_so(member, bakery):

@@ -17,14 +17,14 @@ MAX_BODY_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class Preview:
     """Of the `considered` latest events, `posted` would be posted."""
 
     considered: int
     posted: int
 
 
-def rehearse(origin: Origin, filters: Mapping[str, Any]) -> Rehearsal:
+def preview_filters(origin: Origin, filters: Mapping[str, Any]) -> Preview:
     service = origin.service_object
     considered = posted = 0
     latest = origin.events.annotate(size=Length("body")).filter(size__lte=MAX_BODY_BYTES).order_by("-id")[:EVENTS]
@@ -36,4 +36,4 @@ def rehearse(origin: Origin, filters: Mapping[str, Any]) -> Rehearsal:
             continue
         considered += 1
         posted += read.activity is not None and service.decide(read, filters).passes
-    return Rehearsal(considered, posted)
+    return Preview(considered, posted)
