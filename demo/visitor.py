@@ -164,7 +164,7 @@ class Visitor:
         form, pressed = self.page.form(button)
         unknown = set(filled) - set(form.fields) - set(form.choices)
         if unknown:
-            raise NotOnThePage(f"no field “{min(unknown)}” beside the button “{button}” on {self.page.url}")
+            raise NotOnThePage(f"no field “{min(unknown)}” next to the button “{button}” on {self.page.url}")
         values = [*form.hidden, *{**form.fields, **filled}.items()]
         ticked = boxes or {}
         for name, value, checked in form.boxes:

@@ -67,7 +67,7 @@ def flow_list_not_allowed(request: HttpRequest) -> HttpResponse:
 
 def flowdock_unavailable(request: HttpRequest, error: FlowdockUnavailable, again: str = "") -> HttpResponse:
     """Flowdock gives no sensible answer. "Try again" asks for the same page, never repeating what changes something."""
-    logger.warning("Flowdock is away: %s", error)
+    logger.warning("Flowdock is not responding: %s", error)
     response = error_page(
         request,
         HTTPStatus.SERVICE_UNAVAILABLE,
