@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import secrets
@@ -20,6 +21,7 @@ from hosting.addresses import is_loopback
 from . import ports
 from .environment import ROOT, complete_env_file, for_one_machine, is_yes
 
+DESCRIPTION = "Start the bridge, the Flowdock server and the worker on this machine. Variables: docs/configuration.md."
 STOPPED_BY_HAND = {130, 143}
 MANAGE = (sys.executable, "manage.py")
 EXPOSE = "FLOWDOCK_SERVER_EXPOSE_DEMO"
@@ -27,6 +29,8 @@ SERVE = (sys.executable, "-m", "flowdock_server")
 
 
 def main() -> int:
+    # It has no arguments; without this, `--help` would start everything.
+    argparse.ArgumentParser(prog="make run", description=DESCRIPTION).parse_args()
     os.umask(0o077)  # only their owner can read the files that this process and its children create
     os.chdir(ROOT)
     env = for_one_machine(complete_env_file(ROOT / ".env"))

@@ -49,7 +49,8 @@ ERRORS = {
     415: "the body's content type is not supported",
     424: "the service refused, failed or did not answer",
     429: "too many requests: wait for as many seconds as `Retry-After` says",
-    503: "too many services have not answered yet: wait for as many seconds as `Retry-After` says",
+    503: "the server cannot do this now, as the description says: try again later, or after as many seconds as "
+    "`Retry-After` says",
 }
 _KEYS_ERROR = {
     "type": "object",

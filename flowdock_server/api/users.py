@@ -19,7 +19,7 @@ from flowdock_server.posting.drafts import Rejected, Shape
 
 from .auth import Person, PersonRequest, person
 from .errors import Forbidden
-from .shapes import UserShape, user_shape
+from .shapes import ErrorShape, UserShape, user_shape
 
 router = Router(tags=["users"])
 
@@ -80,7 +80,7 @@ class EmailRequestedShape(TypedDict):
     ["PUT", "PATCH"],
     "/users/{user_id}",
     auth=person("profile", "manage"),
-    response={200: dict[str, Any], 202: EmailRequestedShape},
+    response={200: dict[str, Any], 202: EmailRequestedShape, 503: ErrorShape},
 )
 def change_user(request: PersonRequest, user_id: int, change: Annotated[UserChange, Merged(...)]) -> Any:
     """Change the caller's nick, or request a change of their e-mail address. 403 for another user's id.
