@@ -23,21 +23,21 @@ Examples:
   python -m flowdock_server create_application "Shell" urn:ietf:wg:oauth:2.0:oob --owner lea@example.com --json
 
 Exit codes:
-  0  registered; the client id and the client secret are on standard output
+  0  registered; the client ID and the client secret are on standard output
   1  the owner does not exist
   2  wrong arguments, such as an empty name or a URL that is not valid
 """
 
 
 class Command(BaseCommand):
-    help = "Register an OAuth application. Prints its client id and its client secret, which is not shown again."
+    help = "Register an OAuth application. Prints its client ID and its client secret, which is not shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.epilog = EXAMPLE
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.add_argument("name", help="Name on consent pages.")
         parser.add_argument("redirect_uri", help="Redirect URI, exactly as the application will send it.")
-        parser.add_argument("--owner", type=lookups.email, metavar="EMAIL", help="User whose developer page lists it.")
+        parser.add_argument("--owner", type=lookups.email, metavar="EMAIL", help="User who sees it under Applications.")
         parser.add_argument("--description", default="", help="What it does, in one sentence.")
         parser.add_argument("--icon", default="", help="URL of a square image.")
         parser.add_argument("--setup-uri", default="", help='URL that "Add" in a flow\'s settings opens.')

@@ -22,7 +22,7 @@ from flowdock_server.transfer import export
 EXAMPLE = """
 Examples:
   python -m flowdock_server export_flow acme/main --output main.jsonl.gz
-  python -m flowdock_server export_flow acme/main | ssh elsewhere flowdock-server import_flow -
+  python -m flowdock_server export_flow acme/main | ssh other.example python -m flowdock_server import_flow -
 
 The file contains a snapshot of the flow: its people, sources, invitations, threads, messages, files, and read marks.
 People can post during the export. Private conversations are not included. Tokens and secrets are included as digests

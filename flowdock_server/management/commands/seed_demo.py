@@ -23,7 +23,7 @@ class Command(BaseCommand):
             )
         if not (settings.BRIDGE_CLIENT_ID and settings.BRIDGE_CLIENT_SECRET):
             raise CommandError(
-                "The bridge has no client id and secret. Set FLOWDOCK_CLIENT_ID and FLOWDOCK_CLIENT_SECRET to the same "
+                "The bridge has no client ID and secret. Set FLOWDOCK_CLIENT_ID and FLOWDOCK_CLIENT_SECRET to the same "
                 "values for the bridge and for this server."
             )
         demo = self._person(DEMO, "Mira Sand", "mira")

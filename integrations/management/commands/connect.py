@@ -23,8 +23,8 @@ from integrations.services.base import InvalidOrigin, OfferedOrigin, Service, We
 from integrations.services.filters import clean
 
 EXAMPLE = """
-To get a flow token, create a source for the flow on Flowdock's page for developers. Options are visible in the list of
-processes, so pass the token in the environment or on standard input:
+To get a flow token, open Applications in Flowdock, then an application, and create a source for the flow.
+Options are visible in the list of processes, so pass the token in the environment or on standard input:
 
   FLOW_TOKEN=... manage.py connect github octo/hello
   manage.py connect github octo/hello --json < token.txt
@@ -58,7 +58,7 @@ class Command(BaseCommand):
         parser.epilog = EXAMPLE
         parser.formatter_class = argparse.RawDescriptionHelpFormatter
         parser.add_argument("service", choices=sorted(services.SERVICES), help="The service that sends the events.")
-        parser.add_argument("origin", help="What to connect, by its name at the service: octo/hello, Lunch.")
+        parser.add_argument("origin", help="What to connect, by its name at the service, such as octo/hello or Lunch.")
         parser.add_argument("--flow-token", help="The flow token (default: FLOW_TOKEN, else standard input).")
         parser.add_argument(
             "--filters", metavar="PRESET", help="The filters to start with (default: the first preset)."

@@ -29,13 +29,16 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
-        parser.add_argument("--port", type=port, default=settings.BRIDGE_PORT, help="default: %(default)s")
+        parser.add_argument("--host", default="127.0.0.1", help="The address to listen on (default: %(default)s).")
+        parser.add_argument(
+            "--port", type=port, default=settings.BRIDGE_PORT, help="The port to listen on (default: %(default)s)."
+        )
         parser.add_argument(
             "--workers",
             type=at_least_one,
             default=1,
-            help="processes with WEB_THREADS threads each; more than one needs PostgreSQL (default: %(default)s)",
+            help="The number of processes, each with WEB_THREADS threads (default: %(default)s). More than one needs "
+            "PostgreSQL.",
         )
 
     def handle(self, *args: Any, host: str, port: int, workers: int, **options: Any) -> None:
