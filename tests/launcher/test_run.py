@@ -38,6 +38,8 @@ class Terminal:
         self.pid, self.keyboard = pty.fork()
         if not self.pid:
             os.chdir(ROOT)
+            # As in a terminal, also where the tests run in the background of a shell, which ignores it for them.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(sys.executable, [sys.executable, "-m", "launcher"], {**stack.env, **settings})  # noqa: S606
 
     def read(self) -> bool:
