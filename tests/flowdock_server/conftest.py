@@ -119,6 +119,18 @@ def as_person():
     return client
 
 
+@pytest.fixture
+def ines(world, as_person):
+    """An admin of Acme, who is in all of its flows, as a client of the API."""
+    return as_person(world.ines)
+
+
+@pytest.fixture
+def otto(world, as_person):
+    """A member of Acme and of its flow Lobby, as a client of the API."""
+    return as_person(world.otto)
+
+
 def access_token(user: User, application: Application, scope: str, lasts: timedelta = timedelta(hours=1)) -> str:
     raw = f"token of {user.email} for {scope} {lasts}"
     token = get_access_token_model()(user=user, application=application, scope=scope, expires=timezone.now() + lasts)

@@ -98,11 +98,6 @@ def offer(client, source):
     return posted
 
 
-@pytest.fixture
-def ines(world, as_person):
-    return as_person(world.ines)
-
-
 def target_of(client, thread: Thread, number: int = 0) -> str:
     return client.get(f"/flows/acme/main/threads/{thread.pk}").json()["actions"][number]["target"]["urlTemplate"]
 

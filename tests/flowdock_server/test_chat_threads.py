@@ -20,16 +20,6 @@ THREADS = f"{LOBBY}/threads"
 APP = "/app/acme/lobby"
 
 
-@pytest.fixture
-def ines(world, as_person):
-    return as_person(world.ines)
-
-
-@pytest.fixture
-def otto(world, as_person):
-    return as_person(world.otto)
-
-
 def say(person, content, **given):
     answer = post(person, MESSAGES, {"event": "message", "content": content, **given})
     assert answer.status_code == 201

@@ -34,16 +34,6 @@ def stored(tmp_path, settings):
     return tmp_path
 
 
-@pytest.fixture
-def ines(world, as_person):
-    return as_person(world.ines)
-
-
-@pytest.fixture
-def otto(world, as_person):
-    return as_person(world.otto)
-
-
 def picture(width=640, height=400, kind="PNG", **options) -> bytes:
     written = io.BytesIO()
     Image.new("RGB", (width, height), "teal").save(written, kind, **options)

@@ -15,12 +15,6 @@ from .pages import browser, see
 PATH = "/flows/acme/lobby/invitations"
 
 
-@pytest.fixture
-def otto(world, as_person):
-    """A member of Lobby who is not an admin."""
-    return as_person(world.otto)
-
-
 @pytest.fixture(autouse=True)
 def commit(django_capture_on_commit_callbacks):
     """Mails are sent after the commit."""

@@ -10,18 +10,6 @@ from .conftest import basic, post
 
 
 @pytest.fixture
-def ines(world, as_person):
-    """An admin of Acme."""
-    return as_person(world.ines)
-
-
-@pytest.fixture
-def otto(world, as_person):
-    """A member of Acme and of its flow Lobby."""
-    return as_person(world.otto)
-
-
-@pytest.fixture
 def mara(world) -> User:
     """A member of Acme without flows."""
     user = User.objects.create_user("mara@example.com", "Mara Lind", "a password")

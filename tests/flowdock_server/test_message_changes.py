@@ -11,16 +11,6 @@ from .conftest import activity, post
 MESSAGES = "/flows/acme/lobby/messages"
 
 
-@pytest.fixture
-def ines(world, as_person):
-    return as_person(world.ines)
-
-
-@pytest.fixture
-def otto(world, as_person):
-    return as_person(world.otto)
-
-
 def put(client, number, **change):
     return client.put(f"{MESSAGES}/{number}", change, content_type="application/json")
 

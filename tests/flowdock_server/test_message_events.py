@@ -11,11 +11,6 @@ LOBBY = "/flows/acme/lobby"
 
 
 @pytest.fixture
-def ines(world, as_person):
-    return as_person(world.ines)
-
-
-@pytest.fixture
 def thread_id(world, connect):
     return post(Client(), "/messages", activity(flow_token=connect(world.lobby)[1])).json()["thread_id"]
 

@@ -17,11 +17,6 @@ THREADS = "/flows/acme/main/threads"
 
 
 @pytest.fixture
-def ines(world, as_person):
-    return as_person(world.ines)
-
-
-@pytest.fixture
 def pull_requests(world, connect):
     """Twelve pull requests, each with an activity and a comment: messages 1 to 24."""
     source, _ = connect()

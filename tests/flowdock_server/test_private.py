@@ -9,16 +9,6 @@ from .conftest import post
 
 
 @pytest.fixture
-def ines(world, as_person):
-    return as_person(world.ines)
-
-
-@pytest.fixture
-def otto(world, as_person):
-    return as_person(world.otto)
-
-
-@pytest.fixture
 def with_otto(world):
     return f"/private/{world.otto.pk}"
 

@@ -12,11 +12,6 @@ def token(world):
     return world.main.issue_api_token()
 
 
-@pytest.fixture
-def ines(world, as_person):
-    return as_person(world.ines)
-
-
 def mail(**changes) -> dict:
     return {
         "source": "News digest service",

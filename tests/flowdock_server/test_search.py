@@ -12,11 +12,6 @@ MESSAGES = "/flows/acme/main/messages"
 
 
 @pytest.fixture
-def ines(world, as_person):
-    return as_person(world.ines)
-
-
-@pytest.fixture
 def find(ines):
     def found(words, **more):
         response = ines.get(MESSAGES, {"search": words, **more})
