@@ -28,7 +28,7 @@ def complete(operation: dict[str, Any], schemas: dict[str, Any]) -> str:
 
 
 def _keys(operation: dict[str, Any]) -> str:
-    """Empty if there is no security scheme: such a call has its key among its parameters."""
+    """Which keys the operation accepts. Empty without a security scheme: the key is then one of the parameters."""
     security: list[dict[str, list[str]]] = operation.get("security", [])
     keys = [KEYS[name] for key in security for name in key if name != "OAuth2"]
     if any("OAuth2" in key for key in security):

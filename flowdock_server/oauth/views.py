@@ -11,6 +11,7 @@ Pages, in `flowdock_server/templates/flowdock_server`:
 """
 
 import json
+from abc import ABC, abstractmethod
 from typing import Any, cast
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -142,7 +143,7 @@ class CodeView(LoginRequiredMixin, View):
 
 
 @method_decorator([csrf_exempt, never_cache, sensitive_post_parameters()], name="dispatch")
-class TokenEndpoint(OAuthLibMixin, View):
+class TokenEndpoint(ABC, OAuthLibMixin, View):
     """Base of the token and revocation endpoints: POST with client id and secret, as form, JSON or query.
 
     Responses are form-encoded, with scopes separated by commas, as Flowdock's were. If `Accept` includes
@@ -152,9 +153,9 @@ class TokenEndpoint(OAuthLibMixin, View):
 
     oauthlib_backend_class = TokenCore
 
+    @abstractmethod
     def response_to(self, request: HttpRequest) -> Answer:
         """URL, headers, body and status, as returned by oauthlib."""
-        raise NotImplementedError
 
     def post(self, request: HttpRequest) -> HttpResponse:
         if wait := rate_limits.Counted("", rate_limits.client_address(request)).seconds_to_wait():

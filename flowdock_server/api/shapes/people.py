@@ -102,7 +102,7 @@ def organization_shape(organization: Organization, user_count: int) -> Organizat
 def whole_organization_shape(organization: Organization, members: Iterable[Membership]) -> OrganizationShape:
     """With `members`, the people whom the caller may see. `user_count` is annotated and counts everybody."""
     shape = organization_shape(organization, organization.user_count)  # type: ignore[attr-defined]
-    # There is no billing: an organization is neither on trial nor due.
+    # Clients expect the field. This server has no billing, so nothing is on trial and no payment is due.
     shape["subscription"] = {"trial": False, "billing_date": None}
     shape["users"] = [
         {
