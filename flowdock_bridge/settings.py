@@ -13,7 +13,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from hosting import data_folder
+from hosting import data_folder, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -250,16 +250,7 @@ WHITENOISE_USE_FINDERS = True
 
 # Logs: one line an event, to standard error
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "filters": {"one_line": {"()": "hosting.logs.OneLine"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
-        # A client that uses other host names could fill the disk with tracebacks.
-        "django.security.DisallowedHost": {"filters": ["one_line"]},
-    },
-}
+LOG_FORMAT: str = env.str("LOG_FORMAT", default="text")
+if LOG_FORMAT not in {"text", "json"}:
+    raise ImproperlyConfigured("LOG_FORMAT must be text or json")
+LOGGING: dict[str, Any] = logs.configuration(env.str("LOG_LEVEL", default="INFO"), LOG_FORMAT)

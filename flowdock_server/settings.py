@@ -13,7 +13,7 @@ from django.conf import global_settings
 from django.core.exceptions import ImproperlyConfigured
 
 from flowdock_server.oauth.scopes import TITLES
-from hosting import data_folder
+from hosting import data_folder, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -305,21 +305,14 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "filters": {"one_line": {"()": "hosting.logs.OneLine"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.str("FLOWDOCK_SERVER_LOG_LEVEL", default="INFO")},
-    "loggers": {
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
-        # Requests with wrong host names could fill the disk with tracebacks.
-        "django.security.DisallowedHost": {"filters": ["one_line"]},
-        # Refused requests are not errors of the server.
-        "django.request": {"level": "ERROR"},
-        # Below WARNING, it logs the codes and addresses of refused sign-ins.
-        "oauthlib": {"level": "WARNING"},
-        "oauth2_provider": {"level": "WARNING"},
-    },
+LOG_FORMAT: str = env.str("FLOWDOCK_SERVER_LOG_FORMAT", default="text")
+if LOG_FORMAT not in {"text", "json"}:
+    raise ImproperlyConfigured("FLOWDOCK_SERVER_LOG_FORMAT must be text or json")
+LOGGING = logs.configuration(env.str("FLOWDOCK_SERVER_LOG_LEVEL", default="INFO"), LOG_FORMAT)
+LOGGING["loggers"] |= {
+    # Refused requests are not errors of the server.
+    "django.request": {"level": "ERROR"},
+    # Below WARNING, it logs the codes and addresses of refused sign-ins.
+    "oauthlib": {"level": "WARNING"},
+    "oauth2_provider": {"level": "WARNING"},
 }

@@ -7,7 +7,7 @@
     wsgi.py          runs a WSGI application in a few threads
     addresses.py     client addresses, for limits
     data_folder.py   permissions of the data folder
-    logs.py          log records without tracebacks
+    logs.py          log lines, as text or as JSON
     memory.py        returns memory to the system
 
 Both projects import it; it imports neither of them, and nothing of Django.

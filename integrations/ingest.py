@@ -16,7 +16,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import notifications
+from . import notifications, telemetry
 from .activity import Activity, InvalidActivity
 from .models import Delivery, Event, Integration, Origin, facts_of_kind
 from .services.base import ACTIVITY, TEST, ParsedEvent, SignatureMismatch, WebhookService
@@ -83,7 +83,9 @@ def post(
     nothing; without one, each call is another activity. Raises NotConnected.
     """
     event = Event(origin=origin, request_id=_storable(idempotency_key, 200) or str(uuid.uuid4()))
-    return _store(event, partial(_parsed, kind, activity), integration)
+    accepted = _store(event, partial(_parsed, kind, activity), integration)
+    telemetry.accepted(origin, accepted.event.pk, is_new=accepted.is_new, kind=accepted.event.kind_and_action)
+    return accepted
 
 
 def _parsed(kind: str, activity: Activity | Callable[[], Activity]) -> ParsedEvent:
@@ -113,7 +115,7 @@ def _store(event: Event, parse: Callable[[], ParsedEvent], only: Integration | N
     """Store the event and its deliveries, or find that its request id was stored before."""
     try:
         with write_transaction():
-            _write(event, parse, only)
+            deliveries = _write(event, parse, only)
     except IntegrityError:
         same = Q(request_id=event.request_id)
         if event.body_digest:
@@ -122,10 +124,11 @@ def _store(event: Event, parse: Callable[[], ParsedEvent], only: Integration | N
         if known is None:
             raise
         return Accepted(known, is_new=False)
+    telemetry.decided(delivery.state for delivery in deliveries)
     return Accepted(event, is_new=True)
 
 
-def _write(event: Event, parse: Callable[[], ParsedEvent], only: Integration | None) -> None:
+def _write(event: Event, parse: Callable[[], ParsedEvent], only: Integration | None) -> list[Delivery]:
     origin = event.origin
     # One event of an origin after the other, so that its threads keep the order in which the events arrived.
     Origin.objects.lock([origin.pk])
@@ -159,6 +162,7 @@ def _write(event: Event, parse: Callable[[], ParsedEvent], only: Integration | N
         Integration.objects.filter(pk__in=waiting, first_event_at=None).update(first_event_at=now)
     if pending:
         notifications.notify_workers()
+    return deliveries
 
 
 def _describe(event: Event, parsed: ParsedEvent) -> None:

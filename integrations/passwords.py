@@ -15,7 +15,6 @@ import hashlib
 import math
 from typing import Any
 
-from django.conf import settings
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
@@ -24,6 +23,7 @@ from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 
+from .client_addresses import client_address
 from .models import PasswordFailures
 
 # Failures in a row without a wait. Several people may share an address.
@@ -79,14 +79,6 @@ class SignInForm(AdminAuthenticationForm):
             return super().clean()
         except TooManyAttempts as error:
             raise ValidationError(str(error), code="too_many_attempts") from error
-
-
-def client_address(request: HttpRequest | None) -> str:
-    """The client's address; behind a trusted proxy, the last entry of X-Forwarded-For, which the proxy has appended."""
-    if request is None:
-        return ""
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.TRUST_FORWARDED_FOR else ""
-    return forwarded.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
 
 
 def delete_old_failures() -> None:

@@ -17,6 +17,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from integrations import telemetry
 from integrations.flowdock.client import Flowdock
 from integrations.models import Delivery, DeliveryQuerySet
 from integrations.outages import ROW_ERRORS, is_row_error, outage_reason
@@ -337,17 +338,11 @@ class Dispatcher:
         for claimed in list(claims):
             for attempt in claimed.attempts:
                 self.tally[attempt.outcome] += 1
-                log(attempt)
+                report(attempt)
             self._unrecorded.remove(claimed)
             self._holds.pop(claimed.integration.pk, None)
 
 
-def log(attempt: Attempt) -> None:
-    match attempt.outcome:
-        case Outcome.DELIVERED | Outcome.RETRY:
-            level = logging.DEBUG
-        case Outcome.SOURCE_REMOVED:
-            level = logging.INFO
-        case _:
-            level = logging.WARNING
-    logger.log(level, "delivery %s, %s: %s", attempt.delivery.pk, attempt.delivery.integration, attempt.message)
+def report(attempt: Attempt) -> None:
+    outcome = telemetry.Outcome[attempt.outcome.name]
+    telemetry.attempted(attempt.delivery, outcome, attempt.message, at=attempt.at, ms=attempt.ms, status=attempt.status)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import re
+import time
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
-from django.utils.log import log_response
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from integrations import ingest
+from integrations import ingest, telemetry
 from integrations.fields import UndecipherableSecret
 from integrations.models import Origin
 from integrations.outages import outage_reason
 from integrations.services.base import SignatureMismatch, UnreadablePayload
-
-logger = logging.getLogger(__name__)
+from integrations.telemetry import Refusal
 
 # What else an address may hold, a NUL for one, is an error to a database.
 HOOK_ID = re.compile(r"[a-z0-9-]{1,20}")
+UNAVAILABLE = "The event could not be stored. Send it again later."
 
 
 class TooLarge(Exception):
@@ -37,42 +36,45 @@ def receive(request: HttpRequest, hook_id: str) -> HttpResponse:
     origin is not connected to any flow, or no longer; 413: larger than HOOK_MAX_BYTES; 503: it cannot be stored now,
     send it again later.
     """
+    started, origin = time.monotonic(), None
     try:
         origin = Origin.objects.filter(hook_id=hook_id).first() if HOOK_ID.fullmatch(hook_id) else None
         if origin is None:
-            return answer(404, "Unknown webhook address.")
-        accepted = ingest.accept(origin, whole_body(request), request.headers)
+            return refuse(request, 404, "Unknown webhook address.", Refusal.UNKNOWN_ADDRESS)
+        body = whole_body(request)
+        accepted = ingest.accept(origin, body, request.headers)
     except TooLarge:
-        return answer(413, f"The body is larger than {settings.HOOK_MAX_BYTES} bytes.")
+        text = f"The body is larger than {settings.HOOK_MAX_BYTES} bytes."
+        return refuse(request, 413, text, Refusal.TOO_LARGE, origin=origin)
     except UnreadablePostError:
-        return answer(400, "The body is incomplete. Send it again.")
+        return refuse(request, 400, "The body is incomplete. Send it again.", Refusal.INCOMPLETE, origin=origin)
     except SignatureMismatch as error:
-        logger.info(
-            "refused a webhook request with a wrong signature: %s%s", origin, f": {error}" if str(error) else ""
-        )
-        return answer(403, "The signature does not match.")
+        return refuse(request, 403, "The signature does not match.", Refusal.WRONG_SIGNATURE, str(error), origin)
     except UnreadablePayload as error:
-        logger.info("refused an unreadable webhook request: %s: %s", origin, error)
-        return answer(400, str(error))
+        return refuse(request, 400, str(error), Refusal.UNREADABLE, str(error), origin)
     except ingest.UnknownWebhook:
-        return answer(404, "Unknown webhook address.")
+        return refuse(request, 404, "Unknown webhook address.", Refusal.UNKNOWN_ADDRESS, origin=origin)
     except ingest.NotConnected:
-        return answer(410, "This webhook is not connected to any flow.")
+        return refuse(request, 410, "This webhook is not connected to any flow.", Refusal.NOT_CONNECTED, origin=origin)
     except UndecipherableSecret as error:
-        return unavailable(request, str(error))
+        return refuse(request, 503, UNAVAILABLE, Refusal.KEY_MISSING, str(error), origin)
     except (DatabaseError, InterfaceError) as error:
         if not (reason := outage_reason(error)):
             raise
-        return unavailable(request, reason)
+        return refuse(request, 503, UNAVAILABLE, Refusal.DATABASE, reason, origin)
+    event = accepted.event
+    seconds = time.monotonic() - started
+    telemetry.accepted(
+        origin, event.pk, is_new=accepted.is_new, size=len(body), seconds=seconds, kind=event.kind_and_action
+    )
     return answer(202, "Accepted.") if accepted.is_new else answer(200, "Already received.")
 
 
-def unavailable(request: HttpRequest, reason: str) -> HttpResponse:
-    """503, with one line in the log: in an outage there are many of them."""
-    response = answer(503, "The event could not be stored. Send it again later.")
-    # Django's own function: it marks the response as logged, and Django adds no line of its own.
-    log_response("%s answered 503: %s", request.path, reason, response=response, request=request, logger=logger)
-    return response
+def refuse(
+    request: HttpRequest, status: int, words: str, reason: Refusal, detail: str = "", origin: Origin | None = None
+) -> HttpResponse:
+    """The answer to a request that is not accepted. It is counted and logged with its reason, and `detail`."""
+    return telemetry.refused(request, answer(status, words), reason, detail, origin)
 
 
 def whole_body(request: HttpRequest) -> bytes:

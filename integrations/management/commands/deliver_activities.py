@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from integrations import telemetry
 from integrations.delivery.attempts import Outcome
 from integrations.delivery.dispatcher import Dispatcher
 from integrations.management.arguments import add_senders
@@ -31,6 +32,8 @@ class Command(BaseCommand):
             waiting = Delivery.objects.pending().count()
             self.stdout.write(f"{due} threads have a due activity; {waiting} activities are waiting in total")
             return
+        if verbosity < 2:
+            telemetry.log_problems_only()
         dispatcher = Dispatcher(senders)
         dispatcher.run(until_idle=True)
         if verbosity > 1:
