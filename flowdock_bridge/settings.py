@@ -1,10 +1,11 @@
-"""Settings of the bridge, read once from the environment and from `.env` next to `manage.py`.
+"""Settings of the bridge, read once from the environment and from a file: `.env` next to `manage.py`, or ENV_FILE.
 
 The environment takes precedence.
 
 Every variable is described in docs/configuration.md.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +19,12 @@ from hosting import data_folder, logs
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+ENV_FILE: str = env.str("ENV_FILE", default="")
+if ENV_FILE and not os.access(ENV_FILE, os.R_OK):
+    raise ImproperlyConfigured(
+        f"ENV_FILE is {ENV_FILE}, which this user cannot read. Correct the path or its permissions."
+    )
+environ.Env.read_env(ENV_FILE or BASE_DIR / ".env")
 
 
 def required(name: str, what_to_do: str) -> str:
@@ -227,9 +233,11 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT: bool = env.bool("SECURE_SSL_REDIRECT", default=SERVES_HTTPS)
+# The other two parts of HSTS affect the whole domain, so only its owner can decide about them.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_HSTS_SECONDS: int = env.int("SECURE_HSTS_SECONDS", default=365 * 24 * 3600 if SERVES_HTTPS else 0)
-SECURE_HSTS_INCLUDE_SUBDOMAINS: bool = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=SERVES_HTTPS)
-SECURE_HSTS_PRELOAD: bool = env.bool("SECURE_HSTS_PRELOAD", default=SERVES_HTTPS)
+SECURE_HSTS_INCLUDE_SUBDOMAINS: bool = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD: bool = env.bool("SECURE_HSTS_PRELOAD", default=False)
 # Only for a proxy that always sets X-Forwarded-Proto itself.
 if env.bool("TRUST_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -244,8 +252,9 @@ STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns if the folder does not exis
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "flowdock_bridge.static_files.CollectedStaticFiles"},
 }
+# Static files are also served without collectstatic.
 WHITENOISE_USE_FINDERS = True
 
 # Logs: one line an event, to standard error

@@ -1,8 +1,11 @@
-"""Settings of the bundled Flowdock server, read once from the environment and from `.env` (the environment wins).
+"""Settings of the bundled Flowdock server, read once from the environment and from a file (the environment wins).
+
+The file is `.env` next to `manage.py`, or the one that ENV_FILE names.
 
 Every variable is in the tables of docs/configuration.md.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +21,12 @@ from hosting import data_folder, logs
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+ENV_FILE: str = env.str("ENV_FILE", default="")
+if ENV_FILE and not os.access(ENV_FILE, os.R_OK):
+    raise ImproperlyConfigured(
+        f"ENV_FILE is {ENV_FILE}, which this user cannot read. Correct the path or its permissions."
+    )
+environ.Env.read_env(ENV_FILE or BASE_DIR / ".env")
 
 SECRET_KEY: str = env.str("FLOWDOCK_SERVER_SECRET_KEY", default="")
 if not SECRET_KEY:
@@ -284,7 +292,7 @@ SILENCED_SYSTEM_CHECKS = [
 # "attachments" stores files; another Django storage can replace it.
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "flowdock_server.static_files.CollectedStaticFiles"},
     "attachments": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {
@@ -297,6 +305,9 @@ STORAGES = {
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+# Not `static`: the bridge collects its files there, and both may have the same DATA_DIR.
+STATIC_ROOT = DATA_DIR / "flowdock-static"
+STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns if the folder does not exist
 # Serves static files without collectstatic.
 WHITENOISE_USE_FINDERS = True
 

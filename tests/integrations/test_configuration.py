@@ -27,7 +27,8 @@ def test_every_variable_of_the_bridge_is_documented() -> None:
 
 
 def test_every_variable_of_the_flowdock_server_is_documented() -> None:
-    shared = {"DATA_DIR", "DATA_DIR_GROUP", "BRIDGE_URL", "BRIDGE_PORT", "FLOWDOCK_CLIENT_ID", "FLOWDOCK_CLIENT_SECRET"}
+    shared = {"ENV_FILE", "DATA_DIR", "DATA_DIR_GROUP", "BRIDGE_URL", "BRIDGE_PORT"}
+    shared |= {"FLOWDOCK_CLIENT_ID", "FLOWDOCK_CLIENT_SECRET"}
     assert read_by("flowdock_server/settings.py") - shared == documented("The bundled Flowdock server")
 
 
