@@ -48,7 +48,7 @@ format: $(VENV)/.for-ci ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.for-run ## run the measurements; the results go to bench/RESULTS.md
+bench: $(VENV)/.for-run ## measure the bridge beside its limits; the results go to bench/RESULTS.md
 	$(BIN)/python -m bench
 
 lock: $(VENV)/.for-ci ## update the requirements*.txt files from the requirements*.in files
