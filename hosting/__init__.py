@@ -1,4 +1,4 @@
-"""What both projects need to run as processes: the web server, with deadlines and limits, and the data folder.
+"""What both projects need: the web server, with deadlines and limits, the data folder, and a parser of JSON.
 
     server.py        uvicorn, in one process or several
     connection.py    a connection with deadlines for its head, body and response
@@ -7,6 +7,7 @@
     wsgi.py          runs a WSGI application in a few threads
     addresses.py     client addresses, for limits
     data_folder.py   permissions of the data folder
+    hostile_json.py  parses JSON from outside
     logs.py          log lines, as text or as JSON
     memory.py        returns memory to the system
 

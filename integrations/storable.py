@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+MAX_DEPTH = 100  # lists and objects inside one another
+
 
 def storable(text: str) -> str:
     """`text` without NUL and without lone surrogates, which databases and UTF-8 cannot contain."""
@@ -12,14 +14,16 @@ def storable(text: str) -> str:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def storable_json(value: Any) -> Any:
-    """The same for every text in a JSON value, including names. Raises RecursionError, as json.loads does."""
+def storable_json(value: Any, depth: int = 0) -> Any:
+    """The same for every text in a JSON value, including names. Raises ValueError if it is nested too deeply."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
     match value:
         case str():
             return storable(value)
         case dict():
-            return {storable(name): storable_json(item) for name, item in value.items()}
+            return {storable(name): storable_json(item, depth + 1) for name, item in value.items()}
         case list() | tuple():
-            return [storable_json(item) for item in value]
+            return [storable_json(item, depth + 1) for item in value]
         case _:
             return value

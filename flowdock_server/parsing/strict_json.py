@@ -4,6 +4,8 @@ import json
 import math
 from typing import Any, NoReturn
 
+from hosting import hostile_json
+
 
 class NotFinite(ValueError):
     """A number is not finite. The message says which one, and can be shown to the sender."""
@@ -20,9 +22,15 @@ def _finite(digits: str) -> float:
     return number
 
 
-DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 def loads(text: str | bytes) -> Any:
     """Parse `text`. Raises NotFinite, ValueError if it is not JSON, and RecursionError if it is nested too deeply."""
-    return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    return hostile_json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+
+
+def decode_first(text: str) -> tuple[Any, int]:
+    """The value at the beginning of `text`, and where it ends. Raises as `loads`."""
+    with hostile_json.collection_paused():
+        return _DECODER.raw_decode(text)

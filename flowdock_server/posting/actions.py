@@ -27,6 +27,7 @@ from requests_hardened import Config, HTTPSession
 
 from flowdock_server.models import Thread, User
 from flowdock_server.posting.drafts import Refused, is_web_address
+from hosting import hostile_json
 
 logger = logging.getLogger(__name__)
 
@@ -226,7 +227,7 @@ def _outcome(answer: requests.Response, body: bytes) -> Outcome:
 def _message(body: bytes) -> str:
     """The message of a JSON response for the person, as plain text."""
     try:
-        answer = json.loads(body)
+        answer = hostile_json.loads(body)
     except (ValueError, RecursionError):
         return ""
     message = answer.get("message") if isinstance(answer, dict) else None

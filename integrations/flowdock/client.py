@@ -7,7 +7,6 @@ other, this client relies only on what they share: any 2xx is success, ids are t
 from __future__ import annotations
 
 import datetime as dt
-import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ import requests
 import urllib3
 from django.conf import settings
 
+from hosting import hostile_json
 from integrations.activity import Activity, is_web_address
 from integrations.storable import storable_json
 
@@ -116,7 +116,7 @@ class Answer:
         Raises FlowdockUnavailable if it is not JSON, as the error page of a proxy.
         """
         try:
-            return storable_json(json.loads(self.body))
+            return storable_json(hostile_json.loads(self.body))
         except (ValueError, RecursionError):
             raise FlowdockUnavailable(f"Flowdock answered {self.status} with something that is not JSON") from None
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import abc
 import datetime as dt
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NoReturn
 
+from hosting import hostile_json
 from integrations.activity import Activity, is_web_address
 
 from .filters import Rule, Verdict, decide
@@ -71,8 +71,9 @@ class Payload:
     @classmethod
     def from_json(cls, body: bytes | str) -> Payload:
         try:
-            # json.loads alone would guess UTF-16, let surrogates through, and take NaN for a number.
-            data = json.loads(body if isinstance(body, str) else body.decode("utf-8-sig"), parse_constant=_no_constant)
+            # Of bytes, the parser would guess UTF-16 and let surrogates through. By itself, it takes NaN for a number.
+            text = body if isinstance(body, str) else body.decode("utf-8-sig")
+            data = hostile_json.loads(text, parse_constant=_no_constant)
         except RecursionError as error:
             raise UnreadablePayload("the body is nested too deeply") from error
         except ValueError as error:

@@ -43,7 +43,7 @@ def read_objects(file: IO[bytes]) -> Iterator[dict[str, Any]]:
 def _parse_object(buffer: str, position: int, *, has_more: bool) -> tuple[dict[str, Any], int] | None:
     """The object that `buffer` starts with, and where it ends; None if it goes on in what is still to be read."""
     try:
-        value, end = strict_json.DECODER.raw_decode(buffer)
+        value, end = strict_json.decode_first(buffer)
     except RecursionError:
         raise InvalidArchive(f"{MESSAGES}: message {position} in it is {TOO_DEEP}") from None
     except strict_json.NotFinite as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from hosting import hostile_json
 from integrations import ingest
 from integrations.activity import COLORS, Activity, InvalidActivity, escape
 from integrations.models import Delivery, Integration
@@ -104,7 +105,7 @@ class Command(BaseCommand):
 
 def read_json() -> dict[str, Any]:
     try:
-        data = json.load(sys.stdin)
+        data = hostile_json.loads(sys.stdin.read())
     except (ValueError, RecursionError) as error:
         raise CommandError(f"Standard input is not JSON: {error}.", returncode=2) from error
     if not isinstance(data, dict):

@@ -263,6 +263,7 @@ def test_retry_after_is_read_in_seconds_and_as_a_date(api, flowdock, header, sec
         {"body": "<html>Bad gateway</html>"},
         {"body": b"\xff\xfe\x00"},
         {"body": "[" * 100_000},
+        {"body": '[{"a":' * 200 + "1" + "}]" * 200},
         {"json": {"flows": []}},
         {"json": [[]]},
         {"json": [{}]},
