@@ -247,7 +247,7 @@ TRUST_FORWARDED_FOR: bool = env.bool("TRUST_FORWARDED_FOR", default=False)
 # Static files
 
 STATIC_URL = "static/"
-STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default="") or DATA_DIR / "static")
 STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns if the folder does not exist
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {

@@ -306,7 +306,7 @@ STORAGES = {
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Not `static`: the bridge collects its files there, and both may have the same DATA_DIR.
-STATIC_ROOT = DATA_DIR / "flowdock-static"
+STATIC_ROOT = Path(env.str("FLOWDOCK_SERVER_STATIC_ROOT", default="") or DATA_DIR / "flowdock-static")
 STATIC_ROOT.mkdir(exist_ok=True)  # WhiteNoise warns if the folder does not exist
 # Serves static files without collectstatic.
 WHITENOISE_USE_FINDERS = True

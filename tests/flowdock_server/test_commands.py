@@ -156,6 +156,32 @@ class TestApplications:
         assert answer.json()["token_type"].lower() == "bearer"
         assert Application.objects.get(pk=made["id"]).user == world.ines
 
+    def test_script_can_register_an_application_again_with_its_own_secret(self, world, client, settings):
+        secret = settings.BRIDGE_CLIENT_SECRET = "chosen-by-the-operator-0123456789-0123456789"
+        first = json.loads(run("create_application", "Lights", "https://a.test/", "--client-id", "lights", "--json"))
+        again = json.loads(run("create_application", "Lights", "https://b.test/", "--client-id", "lights", "--json"))
+
+        answer = client.post(
+            "/oauth/token",
+            {
+                "grant_type": "password",
+                "username": "ines@example.com",
+                "password": "a password",
+                "client_id": "lights",
+                "client_secret": secret,
+            },
+        )
+        assert answer.status_code == 200
+        assert first == again == {"id": first["id"], "client_id": "lights"}
+        assert Application.objects.get(client_id="lights").redirect_uris == "https://b.test/"
+
+    def test_client_id_without_a_secret_is_refused(self, db, settings):
+        settings.BRIDGE_CLIENT_SECRET = ""
+
+        said, code = refused("create_application", "Lights", "https://a.test/", "--client-id", "lights")
+
+        assert (code, "FLOWDOCK_CLIENT_SECRET" in said) == (1, True)
+
     def test_published_application_is_offered_in_flows(self, db):
         run(
             "create_application", "Bridge", "https://bridge.test/back",
