@@ -18,13 +18,26 @@ from ninja.errors import AuthenticationError
 from ninja.security.base import AuthBase
 from oauth2_provider.models import get_access_token_model
 
-from flowdock_server.models import ApiToken, Application, Flow, Source, User
+from flowdock_server.models import ApiToken, Application, Flow, Source, User, compiled
 from flowdock_server.models.flows import FlowQuerySet
 from flowdock_server.oauth.scopes import SHOWN_WITH
 from flowdock_server.parsing import params
 from flowdock_server.secrets.tokens import digest
 
 from .errors import Forbidden, Gone
+
+# All of them have a unique digest.
+_access_tokens = compiled.Lookup(
+    lambda digest: get_access_token_model().objects.select_related("user", "application").filter(token_checksum=digest)
+)
+_api_tokens = compiled.Lookup(lambda digest: ApiToken.objects.select_related("user").filter(digest=digest))
+_sources = compiled.Lookup(
+    lambda digest: (
+        Source.objects.select_related("flow__organization", "application", "creator")
+        .filter(token_digest=digest)
+        .order_by()
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -131,8 +144,7 @@ class BearerToken(Key):
             token = params.of(request).get("access_token", "")
         if not token:
             return None
-        tokens = get_access_token_model().objects.select_related("user", "application")
-        found = tokens.filter(token_checksum=digest(str(token).strip())).first()
+        found = next(iter(_access_tokens(digest(str(token).strip()))), None)
         if found is None or found.is_expired() or found.user is None or not found.user.is_active:
             raise AuthenticationError
         scopes = frozenset(found.scope.split())
@@ -160,7 +172,7 @@ class Basic(Key):
         if "@" in name:
             user = authenticate(request, username=name, password=password)
         else:
-            token = ApiToken.objects.select_related("user").filter(digest=digest(name)).first()
+            token = next(iter(_api_tokens(digest(name))), None)
             user = token.user if token and token.user.is_active else None
         if user is None:
             raise AuthenticationError
@@ -188,8 +200,7 @@ class FlowToken(Key):
         token = next((parameters[name] for name in self.parameters if parameters.get(name)), None)
         if token is None:
             return None
-        sources = Source.objects.select_related("flow__organization", "application", "creator")
-        source = sources.filter(token_digest=digest(str(token))).first()
+        source = next(iter(_sources(digest(str(token)))), None)
         if source is None:
             raise AuthenticationError
         if source.removed_at:

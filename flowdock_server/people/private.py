@@ -66,7 +66,7 @@ def post(
         for attachment in attachments:
             attachment.private_message = message
             attachment.save(force_insert=True)
-        tagging.store(message)
+        tagging.store([message])
         conversation.first_open = conversation.second_open = True
         conversation.save(update_fields=["first_open", "second_open"])
         conversation.mark_read(by)

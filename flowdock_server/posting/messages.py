@@ -1,19 +1,24 @@
 """Storing, changing and deleting messages of flows. Except for imports, no other module stores messages."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from flowdock_server.live import Broadcast, hub
-from flowdock_server.models import Attachment, Flow, Message, PrivateMessage, Source, Thread, User
+from flowdock_server.models import Attachment, Flow, Message, PrivateMessage, Source, Thread, User, compiled
 from flowdock_server.posting import chat_threads, files, search, tagging
+from flowdock_server.posting.batches import Batches
 from flowdock_server.posting.chat_threads import WITHOUT_THREAD
 from flowdock_server.posting.drafts import BLANK, Draft, Refused, Rejected, check_content
 from flowdock_server.posting.tagging import People
@@ -22,8 +27,67 @@ from flowdock_server.secrets.tokens import THREAD_ID_LENGTH
 Event = Message.Event
 
 NO_THREAD = "is not a thread of this flow"
+MOST_TOGETHER = 50  # posts in one transaction
+# The fields of a thread that a draft sets, and those that each message sets.
+_STATE = ("title", "body", "external_url", "status_value", "status_color", "fields", "actions")
+_COUNTED = (
+    *("activities", "internal_comments", "external_comments", "empty"),
+    *("last_number", "last_event", "last_author", "last_title", "updated_at"),
+)
 # Tags that state a fact: nobody can add or remove one.
 _FACTS = (":file", ":source:", "influx:")
+
+
+def _pairs(pairs: Iterable[tuple[int, str]]) -> list[int | str]:
+    return [value for pair in pairs for value in pair]
+
+
+def _either(second: str, pairs: list[int | str]) -> Q:
+    """The condition that source and `second` are one of `pairs`, as `_pairs` returns them."""
+    either = Q()
+    for source, value in zip(pairs[::2], pairs[1::2], strict=True):
+        either |= Q(**{"source": source, second: value})
+    return either
+
+
+_numbers = compiled.Lookup(
+    lambda flow_id: (
+        Flow.objects.select_for_update().filter(pk=flow_id).order_by().values_list("last_number", "disabled")
+    )
+)
+_threads_of_sources = compiled.Lookup(
+    lambda pairs: Thread.objects.filter(_either("external_thread_id", pairs)),
+)
+_messages_of_sources = compiled.Lookup(lambda pairs: Message.objects.filter(_either("uuid", pairs)).order_by())
+
+
+@dataclass
+class _Post:
+    """A draft on its way, and then its message or why there is none."""
+
+    draft: Draft
+    flow: Flow
+    source: Source | None = None
+    user: User | None = None
+    thread: Thread | None = None  # that the URL names
+    attachments: list[Attachment] = field(default_factory=list)
+    message: Message | None = None
+    error: Rejected | Refused | None = None
+
+    @property
+    def may_be_rejected_late(self) -> bool:
+        """Whether it may be rejected after something was written for it, or writes more than messages and threads."""
+        return bool(
+            self.attachments
+            or self.thread
+            or self.draft.event in ("comment", "status")
+            or len(self.draft.thread_id) == THREAD_ID_LENGTH
+        )
+
+    @property
+    def key(self) -> str | None:
+        """Its thread's own key in the source."""
+        return self.draft.external_thread_id or self.draft.thread_id or None
 
 
 def post(
@@ -35,30 +99,90 @@ def post(
     names it; otherwise the draft's thread ids decide, and an unknown key of a source creates a thread. A message
     without a thread starts one of its own, which its first reply stores (`flowdock_server.posting.chat_threads`). If
     the same source or user has already posted the same `uuid`, that message is returned and nothing changes. Numbers
-    increase in the order of commits. Raises Rejected, and Refused if the flow is archived.
+    increase in the order of commits. Posts that arrive while another one is stored are then stored together, in one
+    transaction. Raises Rejected, and Refused if the flow is archived.
     """
     draft.check()
     if draft.event == "status" and (user is None or draft.external_user_name):
         raise Rejected({"event": ["can only be posted by a person"]})
-    with files.stored(_uploads(draft), flow, user) as attachments, one_at_a_time(), transaction.atomic():
-        number = _next_number(flow)
-        if draft.uuid and (first := _posted_before(draft.uuid, flow, source, user)):
+    with files.stored(_uploads(draft), flow, user) as attachments:
+        one = _Post(draft, flow, source, user, thread, attachments)
+        if one.may_be_rejected_late or connection.in_atomic_block:
+            _store_posts([one])
+        else:
+            # SQLite has one writer for all flows.
+            _batches.add(None if connection.vendor == "sqlite" else flow.pk, one)
+        if one.message is None:
+            raise one.error or RuntimeError("the post was neither stored nor refused")
+    return one.message
+
+
+def _store_posts(posts: list[_Post]) -> None:
+    """Store posts in one transaction. A post gets a message, or an `error` and is left out.
+
+    Raises Rejected for a post that `may_be_rejected_late`, which has to be the only one.
+    """
+    by_flow: dict[UUID, list[_Post]] = {}
+    for each in posts:
+        by_flow.setdefault(each.flow.pk, []).append(each)
+    with one_at_a_time(), transaction.atomic():
+        for of_flow in by_flow.values():
+            _Storing(of_flow[0].flow).store(of_flow)
+
+
+_batches = Batches(_store_posts, MOST_TOGETHER)
+
+
+class _Storing:
+    """Stores posts to one flow, in a transaction: first all reads, then all writes."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow = flow
+        self.messages: list[Message] = []
+        self.threads: dict[str, Thread] = {}  # that are new or have changed, by id
+        self._by_key: dict[tuple[int | None, str], Thread] = {}
+        self._by_uuid: dict[tuple[int | None, int | None, str], Message] = {}
+        self._people: People | None = None
+
+    def store(self, posts: list[_Post]) -> None:
+        try:
+            self.number = _next_number(self.flow) - 1
+        except Refused as error:
+            for each in posts:
+                each.error = Refused(str(error))
+            return
+        self._load(posts)
+        for each in posts:
+            try:
+                each.message = self._message(each)
+            except Rejected as error:
+                if each.may_be_rejected_late:
+                    raise
+                each.error = error
+        self._write(posts)
+
+    def _load(self, posts: list[_Post]) -> None:
+        """Find the threads and the earlier messages that the posts of sources name."""
+        keys = {(each.source.pk, each.key) for each in posts if each.source and each.key}
+        for thread in _threads_of_sources(_pairs(keys)) if keys else ():
+            self._by_key[thread.source_id, thread.external_thread_id or ""] = thread
+        uuids = {(each.source.pk, each.draft.uuid) for each in posts if each.source and each.draft.uuid}
+        for message in _messages_of_sources(_pairs(uuids)) if uuids else ():
+            message.flow = self.flow
+            self._by_uuid[message.source_id, None, message.uuid or ""] = message
+
+    def _message(self, post: _Post) -> Message:
+        """The post's message, to be written, or the stored one with its uuid. Raises Rejected."""
+        draft, source, user = post.draft, post.source, post.user
+        poster = (source.pk if source else None, user.pk if user and not source else None, draft.uuid)
+        if draft.uuid and (first := self._by_uuid.get(poster) or self._posted_before(post)):
             return first
         moment = now()
-        parent = _parent(draft, flow)
-        if thread:
-            # Loaded again, since other posts may have changed it before this one's turn.
-            thread = chat_threads.find_or_store(flow, thread.pk)
-            if thread is None:
-                raise Rejected({"thread_id": [NO_THREAD]})
-        elif draft.event != "status":
-            thread = chat_threads.store_thread_of(parent) if parent else _find_thread(draft, flow, source)
-        names_thread = draft.thread or draft.belongs_in_inbox or draft.external_thread_id
-        if names_thread and draft.event != "status":
-            thread = _updated_thread(thread, draft, flow, source, number, moment)
+        parent = _parent(draft, self.flow)
+        thread = self._thread(post, parent, moment)
         message = Message(
-            flow=flow,
-            number=number,
+            flow=post.flow,
+            number=self.number + 1,
             thread=thread,
             parent=parent,
             source=source,
@@ -72,16 +196,88 @@ def post(
             author_email=draft.author.email if draft.author else "",
             author_avatar=draft.author.avatar if draft.author else "",
             external_user_name=draft.external_user_name or _name_of(source, draft),
-            tags=_tags(draft, flow, user, parent, attachments),
+            tags=self._tags(post, parent),
             uuid=draft.uuid or None,
             created_at=moment,
         )
         if thread:
-            _count_message(thread, message, attachments)
-        _store(message, attachments)
-        if draft.event == "status" and user:
-            User.objects.filter(pk=user.pk).update(status=message.content)
-    return message
+            _count_message(thread, message, post.attachments)
+            self.threads[thread.pk] = thread
+            if post.key:
+                self._by_key[thread.source_id, post.key] = thread
+        if draft.uuid:
+            self._by_uuid[poster] = message
+        self.number += 1
+        self.messages.append(message)
+        return message
+
+    def _posted_before(self, post: _Post) -> Message | None:
+        if post.source:
+            return None  # `_load` has looked for it
+        return self.flow.messages.filter(uuid=post.draft.uuid, source=None, user=post.user).first()
+
+    def _thread(self, post: _Post, parent: Message | None, moment: datetime) -> Thread | None:
+        """The post's thread, with the draft's state. It is the message's own, since each shows it as it is then."""
+        draft = post.draft
+        if post.thread:
+            # Loaded again, since other posts may have changed it before this one's turn.
+            thread = chat_threads.find_or_store(self.flow, post.thread.pk)
+            if thread is None:
+                raise Rejected({"thread_id": [NO_THREAD]})
+        elif draft.event == "status":
+            return None
+        else:
+            thread = chat_threads.store_thread_of(parent) if parent else self._find_thread(post)
+        if thread and thread.pk in self.threads:
+            thread = copy(thread)
+        names_thread = draft.thread or draft.belongs_in_inbox or draft.external_thread_id
+        if names_thread and draft.event != "status":
+            thread = _updated_thread(thread, draft, self.flow, post.source, self.number + 1, moment)
+        return thread
+
+    def _find_thread(self, post: _Post) -> Thread | None:
+        """The thread with the draft's id or the source's own key, which clients of October 2014 send as `thread_id`."""
+        draft, source, thread = post.draft, post.source, None
+        if len(draft.thread_id) == THREAD_ID_LENGTH:
+            thread = chat_threads.find_or_store(self.flow, draft.thread_id)
+        if thread is None and post.key:
+            if not (draft.external_thread_id or draft.belongs_in_inbox):
+                raise Rejected({"thread_id": [NO_THREAD]})
+            thread = self._by_key.get((source.pk if source else None, post.key))
+            if thread is None and source is None:
+                thread = self.flow.threads.filter(source=None, external_thread_id=post.key).first()
+        if thread and source and thread.source_id == source.pk:
+            thread.source = source
+        return thread
+
+    def _tags(self, post: _Post, parent: Message | None) -> list[str]:
+        draft, user = post.draft, post.user
+        text = draft.content if draft.is_spoken else ""
+        if self._people is None and (text or any(tag.startswith("@") for tag in draft.tags)):
+            self._people = People.of(self.flow)
+        people = self._people or People()
+        author_id = user.pk if user and not draft.external_user_name else None
+        return tagging.unique(
+            [
+                *editable(tagging.stored_form(draft.tags, people, author_id)),
+                *(tagging.tags_in(text, people, author_id) if text else []),
+                *([":file"] if post.attachments else []),
+                *draft.own_tags,
+                *([f"influx:{parent.number}"] if parent else []),
+            ]
+        )
+
+    def _write(self, posts: list[_Post]) -> None:
+        new = [thread for thread in self.threads.values() if thread._state.adding]
+        if changed := [thread for thread in self.threads.values() if not thread._state.adding]:
+            compiled.update(changed, *_STATE, *_COUNTED)
+        if new:
+            compiled.insert(new)
+        attachments = {id(each.message): each.attachments for each in posts if each.attachments}
+        _store(self.messages, attachments)
+        for each in posts:
+            if each.draft.event == "status" and each.user and each.message in self.messages:
+                User.objects.filter(pk=each.user.pk).update(status=each.message.content)
 
 
 def set_status(content: str, *, flow: Flow, user: User) -> None:
@@ -103,7 +299,7 @@ def record(flow: Flow, event: str, data: dict[str, Any], user: User | None) -> M
             user=user,
             created_at=now(),
         )
-        _store(message)
+        _store([message])
     return message
 
 
@@ -181,7 +377,10 @@ def one_at_a_time() -> Iterator[None]:
 
 def _next_number(flow: Flow, *, also_archived: bool = False) -> int:
     """The next number of the flow. Until the commit, no other post can take it, or a thread's key or a uuid."""
-    last, archived = Flow.objects.select_for_update().values_list("last_number", "disabled").get(pk=flow.pk)
+    rows = _numbers(flow.pk)
+    if not rows:
+        raise Flow.DoesNotExist
+    ((last, archived),) = rows
     if archived and not also_archived:
         raise Refused("This flow is archived and read-only")
     return last + 1
@@ -199,11 +398,6 @@ def _uploads(draft: Draft) -> list[files.Upload]:
     return files.parse_attachments(draft.attachments)
 
 
-def _posted_before(uuid: str, flow: Flow, source: Source | None, user: User | None) -> Message | None:
-    poster = {"source": source} if source else {"source": None, "user": user}
-    return flow.messages.filter(uuid=uuid, **poster).first()
-
-
 def _name_of(source: Source | None, draft: Draft) -> str:
     """The name that a message of a source has in the chat."""
     return source.name if source and not draft.belongs_in_inbox else ""
@@ -218,21 +412,6 @@ def _parent(draft: Draft, flow: Flow) -> Message | None:
     if parent is None or parent.event in (Event.COMMENT, *WITHOUT_THREAD):
         raise Rejected({"message": ["must be the id of a message in this flow that is not a comment"]})
     return parent
-
-
-def _find_thread(draft: Draft, flow: Flow, source: Source | None) -> Thread | None:
-    """The thread with the draft's id or the source's own key, which clients of October 2014 send as `thread_id`."""
-    thread = None
-    if len(draft.thread_id) == THREAD_ID_LENGTH:
-        thread = chat_threads.find_or_store(flow, draft.thread_id)
-    if thread is None:
-        key = draft.external_thread_id or draft.thread_id
-        if key and not (draft.external_thread_id or draft.belongs_in_inbox):
-            raise Rejected({"thread_id": [NO_THREAD]})
-        thread = flow.threads.filter(source=source, external_thread_id=key).first() if key else None
-    if thread and source and thread.source_id == source.pk:
-        thread.source = source
-    return thread
 
 
 def _updated_thread(
@@ -264,24 +443,6 @@ def _updated_thread(
     return thread
 
 
-def _tags(
-    draft: Draft, flow: Flow, user: User | None, parent: Message | None, attachments: list[Attachment]
-) -> list[str]:
-    text = draft.content if draft.is_spoken else ""
-    mentions = text or any(tag.startswith("@") for tag in draft.tags)
-    people = People.of(flow) if mentions else People()
-    author_id = user.pk if user and not draft.external_user_name else None
-    return tagging.unique(
-        [
-            *editable(tagging.stored_form(draft.tags, people, author_id)),
-            *(tagging.tags_in(text, people, author_id) if text else []),
-            *([":file"] if attachments else []),
-            *draft.own_tags,
-            *([f"influx:{parent.number}"] if parent else []),
-        ]
-    )
-
-
 def is_fact(tag: str) -> bool:
     return tag.lower().startswith(_FACTS)
 
@@ -291,17 +452,24 @@ def editable(tags: Iterable[str]) -> list[str]:
     return [tag for tag in tags if not is_fact(tag)]
 
 
-def _store(message: Message, attachments: Iterable[Attachment] = ()) -> None:
-    """Save a new message with its attachments, tags and search index, and publish it."""
-    message.save(force_insert=True)
-    for attachment in attachments:
-        attachment.message = message
-        attachment.save(force_insert=True)
-    tagging.store(message)
-    if message.event not in WITHOUT_THREAD:
-        search.add([message])
-    Flow.objects.filter(pk=message.flow_id).update(last_number=message.number)
-    _publish("message", message)
+def _store(messages: list[Message], attachments: Mapping[int, Iterable[Attachment]] = MappingProxyType({})) -> None:
+    """Store new messages of one flow with their tags and words, and publish them.
+
+    `attachments` are to be saved with the message whose id() is their key.
+    """
+    if not messages:
+        return
+    compiled.insert(messages)
+    for message in messages:
+        for attachment in attachments.get(id(message), ()):
+            attachment.message = message
+            attachment.save(force_insert=True)
+    tagging.store(messages)
+    search.add([message for message in messages if message.event not in WITHOUT_THREAD])
+    last = messages[-1]
+    compiled.change(Flow, last.flow_id, last_number=last.number)
+    for message in messages:
+        _publish("message", message)
 
 
 def _publish(kind: str, message: Message) -> None:
@@ -386,7 +554,6 @@ def _count_message(thread: Thread, message: Message, attachments: list[Attachmen
     thread.empty = False
     _set_last_line(thread, message, attachments)
     thread.updated_at = message.created_at
-    thread.save()
 
 
 def _set_last_line(thread: Thread, message: Message, attachments: list[Attachment]) -> None:

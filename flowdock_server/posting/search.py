@@ -71,6 +71,8 @@ def _is_unspaced(word: str) -> bool:
 def add(messages: Iterable[Message]) -> None:
     """Add messages to the index, or update them. It reads `attachments` of messages that have the tag ":file"."""
     rows = [(message.pk, _indexed(message)) for message in messages]
+    if not rows:
+        return
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.executemany(

@@ -16,14 +16,14 @@ Flowdock's tags.md and from the conformance tests of its flowdock-text; tests/fl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from linkify_it import LinkifyIt
 
-from flowdock_server.models import Flow, Message, PrivateMessage
+from flowdock_server.models import Flow, FlowMembership, Message, PrivateMessage, compiled
 from flowdock_server.parsing import mentions
 
 MAX_LENGTH = 100  # characters of one tag
@@ -36,6 +36,12 @@ _NOT_BEFORE_LINK = "#＃@＠$"
 
 _links = LinkifyIt()
 
+_nicks = compiled.Lookup(
+    lambda flow_id: (
+        FlowMembership.objects.active().filter(flow=flow_id).order_by("user_id").values_list("user__nick", "user_id")
+    )
+)
+
 
 @dataclass(frozen=True)
 class People:
@@ -46,9 +52,8 @@ class People:
     @classmethod
     def of(cls, flow: Flow) -> People:
         """The members of `flow` who are not blocked and whose account is not closed."""
-        there = flow.memberships.active()
         by_nick: dict[str, list[int]] = {}
-        for nick, user_id in there.order_by("user_id").values_list("user__nick", "user_id"):
+        for nick, user_id in _nicks(flow.pk):
             by_nick.setdefault(nick.lower(), []).append(user_id)
         return cls(by_nick)
 
@@ -109,10 +114,12 @@ def search_names(tags: Iterable[str], people: People) -> Iterator[list[str]]:
             yield [f":user:{user_id}" for user_id in people.by_nick.get(tag[1:], [])]
 
 
-def store(message: Message | PrivateMessage) -> None:
-    """Store the tags of a new message in lower case, for searching."""
-    row: Any = message.tag_rows.model
-    row.objects.bulk_create([row(message=message, name=name) for name in sorted({tag.lower() for tag in message.tags})])
+def store(messages: Sequence[Message | PrivateMessage]) -> None:
+    """Store the tags of new messages, all of flows or all private, in lower case, for searching."""
+    tags = [(message, name) for message in messages for name in sorted({tag.lower() for tag in message.tags})]
+    if tags:
+        row: Any = messages[0].tag_rows.model
+        compiled.insert([row(message=message, name=name) for message, name in tags])
 
 
 def replace(message: Message | PrivateMessage, tags: list[str]) -> None:
@@ -120,7 +127,7 @@ def replace(message: Message | PrivateMessage, tags: list[str]) -> None:
     message.tags = tags
     message.save(update_fields=["tags"])
     message.tag_rows.all().delete()
-    store(message)
+    store([message])
 
 
 def unique(tags: Iterable[str]) -> list[str]:
