@@ -51,7 +51,7 @@ def post(request: HttpRequest) -> JsonResponse:
             words = "array_to_tsvector(%s)" if connection.vendor == "postgresql" else "%s"
             text: Any = (body.get("content") or body["title"]).split()
             cursor.execute(
-                f"INSERT INTO flowdock_server_search (rowid, words) VALUES (%s, {words})",  # noqa: S608
+                f"INSERT INTO flowdock_server_search (rowid, words) VALUES (%s, {words})",
                 [message.pk, text if connection.vendor == "postgresql" else " ".join(text)],
             )
         Flow.objects.filter(pk=source.flow_id).update(last_number=number)
