@@ -14,8 +14,11 @@ from . import encryption
 from .activity import is_web_address
 from .outages import is_unmigrated
 
+# The checks that commands run when they start. Django's own are about code; `check` and `migrate` run them.
+OF_SETTINGS = "settings"
 
-@register(Tags.security)
+
+@register(Tags.security, OF_SETTINGS)
 def field_keys_are_fernet_keys(**kwargs: Any) -> list[CheckMessage]:
     for position, key in enumerate(settings.FIELD_KEYS, start=1):
         try:
@@ -31,7 +34,7 @@ def field_keys_are_fernet_keys(**kwargs: Any) -> list[CheckMessage]:
     return []
 
 
-@register()
+@register(OF_SETTINGS)
 def flowdock_is_reachable_by_address(**kwargs: Any) -> list[CheckMessage]:
     return [
         Error(f"{name} is not an http(s) address.", id="integrations.E002")
@@ -40,7 +43,7 @@ def flowdock_is_reachable_by_address(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(OF_SETTINGS)
 def certificate_authorities_can_be_loaded(**kwargs: Any) -> list[CheckMessage]:
     if not settings.FLOWDOCK_CA_FILE:
         return []
@@ -57,7 +60,7 @@ def certificate_authorities_can_be_loaded(**kwargs: Any) -> list[CheckMessage]:
     return []
 
 
-@register()
+@register(OF_SETTINGS)
 def api_version_is_known(**kwargs: Any) -> list[CheckMessage]:
     if settings.FLOWDOCK_API_VERSION in {"activities", "messages"}:
         return []
@@ -70,7 +73,7 @@ def api_version_is_known(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(OF_SETTINGS)
 def flowdock_knows_this_bridge(**kwargs: Any) -> list[CheckMessage]:
     if settings.FLOWDOCK_CLIENT_ID and settings.FLOWDOCK_CLIENT_SECRET:
         return []

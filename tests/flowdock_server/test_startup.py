@@ -86,3 +86,13 @@ def test_production_settings_cause_no_deployment_warnings(tmp_path):
 
     assert result.returncode == 0
     assert "System check identified no issues" in result.stdout + result.stderr, result.stderr
+
+
+def test_command_starts_without_the_pages_and_the_api(tmp_path):
+    """`-X importtime` names each imported module; one run of the system checks would import all of them."""
+    environment = {"DATA_DIR": str(tmp_path), "FLOWDOCK_SERVER_SECRET_KEY": "x", "FLOWDOCK_SERVER_DATABASE_URL": ""}
+
+    result = manage("reencrypt_secrets", PYTHONPROFILEIMPORTTIME="1", **environment)
+
+    assert "flowdock_server.models" in result.stderr
+    assert "flowdock_server.urls" not in result.stderr

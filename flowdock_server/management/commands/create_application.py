@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from flowdock_server.management import lookups
+from flowdock_server.management.checks import NO_CHECKS
 from flowdock_server.models import Application
 
 EXAMPLE = """
@@ -34,6 +35,7 @@ Exit codes:
 
 
 class Command(BaseCommand):
+    requires_system_checks = NO_CHECKS
     help = "Register an OAuth application. Prints its client ID and its client secret, which is not shown again."
 
     def add_arguments(self, parser: CommandParser) -> None:

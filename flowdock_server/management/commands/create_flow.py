@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from flowdock_server.management import lookups
+from flowdock_server.management.checks import NO_CHECKS
 from flowdock_server.models import Flow
 from flowdock_server.people import invite_links
 
@@ -26,6 +27,7 @@ Exit codes:
 
 
 class Command(BaseCommand):
+    requires_system_checks = NO_CHECKS
     help = "Create a flow in an organization. Prints its URL and its id."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from flowdock_server.management import lookups
+from flowdock_server.management.checks import NO_CHECKS
 from flowdock_server.models import Organization
 from flowdock_server.parsing.slugs import RESERVED
 from flowdock_server.people import organizations
@@ -27,6 +28,7 @@ Exit codes:
 
 
 class Command(BaseCommand):
+    requires_system_checks = NO_CHECKS
     help = "Create an organization: people and the flows that they share. Prints its name in URLs."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from flowdock_server.management import lookups, passwords
+from flowdock_server.management.checks import NO_CHECKS
 from flowdock_server.models import Membership, User
 from flowdock_server.people import invite_links
 
@@ -31,6 +32,7 @@ Exit codes:
 
 
 class Command(BaseCommand):
+    requires_system_checks = NO_CHECKS
     help = "Create a user and add them to organizations and flows."
 
     def add_arguments(self, parser: CommandParser) -> None:

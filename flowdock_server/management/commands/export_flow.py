@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from flowdock_server.management import lookups
+from flowdock_server.management.checks import NO_CHECKS
 from flowdock_server.transfer import export
 
 EXAMPLE = """
@@ -36,6 +37,7 @@ Exit codes:
 
 
 class Command(BaseCommand):
+    requires_system_checks = NO_CHECKS
     help = "Export a flow and everything in it to a file of JSON lines, for import_flow."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from flowdock_server.management import lookups
+from flowdock_server.management.checks import NO_CHECKS
 from flowdock_server.transfer import InvalidArchive, untrusted_json
 from flowdock_server.transfer.archive import FlowdockArchive
 from flowdock_server.transfer.loading import Loader
@@ -55,6 +56,7 @@ Exit codes:
 
 
 class Command(BaseCommand):
+    requires_system_checks = NO_CHECKS
     help = "Import a flow from a file of export_flow or from an archive that was downloaded from Flowdock."
 
     def add_arguments(self, parser: CommandParser) -> None:

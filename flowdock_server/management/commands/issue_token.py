@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from flowdock_server.management import lookups
+from flowdock_server.management.checks import NO_CHECKS
 from flowdock_server.models import ApiToken
 
 EXAMPLE = """
@@ -28,6 +29,7 @@ Exit codes:
 
 
 class Command(BaseCommand):
+    requires_system_checks = NO_CHECKS
     help = "Issue an API token: of a person, for the whole API, or of a flow, for the Push API."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -6,11 +6,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from flowdock_server.management.checks import NO_CHECKS
 from flowdock_server.models import Application
 from flowdock_server.secrets.encryption import CannotDecrypt, reencrypt
 
 
 class Command(BaseCommand):
+    requires_system_checks = NO_CHECKS
     help = (
         "Encrypt the client secrets of applications with FLOWDOCK_SERVER_SECRET_KEY. Afterwards, the keys in "
         "FLOWDOCK_SERVER_SECRET_KEY_FALLBACKS are needed only for sessions that began before the change, and can be "

@@ -4,11 +4,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from flowdock_server.management.checks import NO_CHECKS
 from flowdock_server.models import Application, Flow, FlowMembership, Membership, Organization, User
 from flowdock_server.people.demo_accounts import DEMO, OTHER, PASSWORD
 
 
 class Command(BaseCommand):
+    requires_system_checks = NO_CHECKS
     help = (
         "Create the accounts, the organization and the flows of the demonstration, and register the bridge as an "
         "application. Can be repeated: existing objects are kept, and the bridge's URLs and secret are updated from "

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from flowdock_server.management.checks import NO_CHECKS
 from flowdock_server.management.serving import serve
 from flowdock_server.people import demo_accounts
 from hosting.addresses import is_loopback
@@ -32,6 +33,7 @@ def refuse_demo(host: str) -> None:
 
 
 class Command(BaseCommand):
+    requires_system_checks = NO_CHECKS
     help = "Serve the pages, the REST API and the streaming API in one process, until SIGINT or SIGTERM."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

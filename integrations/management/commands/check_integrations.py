@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
+from integrations.checks import OF_SETTINGS
 from integrations.flowdock.client import Flowdock
 from integrations.flowdock.errors import FlowdockUnavailable
 from integrations.models import Integration
@@ -17,6 +18,7 @@ from integrations.source_checks import Finding, check_all
 
 
 class Command(BaseCommand):
+    requires_system_checks = (OF_SETTINGS,)
     help = (
         "Check every integration at Flowdock. An integration whose source was removed there is ended, one whose token "
         "is refused is marked as needing attention until Flowdock accepts it again, and unfinished set-ups are "

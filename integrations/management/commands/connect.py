@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from integrations import services
+from integrations.checks import OF_SETTINGS
 from integrations.flowdock.client import Flowdock, Source, organization_in
 from integrations.flowdock.errors import FlowdockError, FlowdockUnavailable
 from integrations.models import Integration, Origin
@@ -52,6 +53,7 @@ class Connected:
 
 
 class Command(BaseCommand):
+    requires_system_checks = (OF_SETTINGS,)
     help = "Connect an origin to a flow with a flow token, and print the address and secret for the service's webhook."
 
     def add_arguments(self, parser: CommandParser) -> None:

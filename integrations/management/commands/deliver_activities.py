@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from integrations import telemetry
+from integrations.checks import OF_SETTINGS
 from integrations.delivery.attempts import Outcome
 from integrations.delivery.dispatcher import Dispatcher
 from integrations.management.arguments import add_senders
@@ -15,6 +16,7 @@ from integrations.models import Delivery
 
 
 class Command(BaseCommand):
+    requires_system_checks = (OF_SETTINGS,)
     help = (
         "Post all due activities to Flowdock, then exit. For cron, where no worker runs; it can also run at the same "
         "time as workers or another deliver_activities, since each activity is posted by one of them. With "

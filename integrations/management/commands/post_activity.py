@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from hosting import hostile_json
 from integrations import ingest
 from integrations.activity import COLORS, Activity, InvalidActivity, escape
+from integrations.checks import OF_SETTINGS
 from integrations.models import Delivery, Integration
 
 EXAMPLE = """
@@ -32,6 +33,7 @@ Exit codes:
 
 
 class Command(BaseCommand):
+    requires_system_checks = (OF_SETTINGS,)
     help = "Post one activity to an integration's flow, through the same filters and outbox as any other event."
 
     def add_arguments(self, parser: CommandParser) -> None:

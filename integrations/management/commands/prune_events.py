@@ -9,9 +9,11 @@ from django.core.management.base import BaseCommand, CommandParser
 from tqdm import tqdm
 
 from integrations import retention
+from integrations.checks import OF_SETTINGS
 
 
 class Command(BaseCommand):
+    requires_system_checks = (OF_SETTINGS,)
     help = (
         "Delete events older than EVENT_RETENTION_DAYS together with their deliveries, except events that are still "
         "waiting to be posted. Also delete sign-ins that expired or were never finished. For cron, where no worker "

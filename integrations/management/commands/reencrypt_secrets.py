@@ -7,12 +7,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
+from integrations.checks import OF_SETTINGS
 from integrations.encryption import Key, Tally, count_keys, count_secrets, reencrypt
 
 SHOWN = 20
 
 
 class Command(BaseCommand):
+    requires_system_checks = (OF_SETTINGS,)
     help = (
         "Encrypt the flow tokens and webhook secrets in the database with the first key of FIELD_KEYS, so that the "
         "older keys can be removed. Restart web servers and workers with the new key first. The command can run while "

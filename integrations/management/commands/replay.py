@@ -20,6 +20,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import reverse
 from tqdm import tqdm
 
+from integrations.checks import OF_SETTINGS
 from integrations.ids import parse_id
 from integrations.models import Delivery, Event, Integration, Origin
 from integrations.services.base import WebhookService
@@ -63,6 +64,7 @@ class Sent:
 
 
 class Command(BaseCommand):
+    requires_system_checks = (OF_SETTINGS,)
     help = "Send recorded payloads to an origin's webhook address, signed as its service would, and print the results."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from hosting import server
 from hosting.gate import Gate, Limits
+from integrations.checks import OF_SETTINGS
 
 
 def port(text: str) -> int:
@@ -23,6 +24,7 @@ def at_least_one(text: str) -> int:
 
 
 class Command(BaseCommand):
+    requires_system_checks = (OF_SETTINGS,)
     help = (
         "Serve pages and webhooks until SIGTERM. A process that ends is replaced. SIGHUP replaces all processes one by "
         "one, while the others keep answering."

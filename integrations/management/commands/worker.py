@@ -10,11 +10,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from integrations import notifications, periodic_tasks
+from integrations.checks import OF_SETTINGS
 from integrations.delivery.dispatcher import Dispatcher
 from integrations.management.arguments import add_senders
 
 
 class Command(BaseCommand):
+    requires_system_checks = (OF_SETTINGS,)
     help = (
         "Post activities to Flowdock as soon as they are in the outbox, and run the periodic tasks: delete events past "
         "their retention time, and check each integration at Flowdock. On SIGTERM or SIGINT it finishes the deliveries "

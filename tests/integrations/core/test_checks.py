@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from cryptography.fernet import Fernet
 from django.core.checks import run_checks
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import SystemCheckError
 
 
 def found(*, deploy: bool = False) -> set[str]:
@@ -31,6 +33,23 @@ def test_invalid_setting_is_named(settings, name, value, finding):
     setattr(settings, name, value)
 
     assert found() == {finding}
+
+
+@pytest.mark.parametrize("command", sorted(name for name, app in get_commands().items() if app == "integrations"))
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FIELD_KEYS", ["too short"]),
+        ("BRIDGE_URL", "ftp://bridge.test"),
+        ("FLOWDOCK_API_VERSION", "3"),
+        ("FLOWDOCK_CA_FILE", "/nowhere/authority.pem"),
+    ],
+)
+def test_command_does_not_start_with_an_invalid_setting(settings, command, name, value):
+    setattr(settings, name, value)
+
+    with pytest.raises(SystemCheckError):
+        load_command_class("integrations", command).execute(skip_checks=False, force_color=False, no_color=True)
 
 
 def test_invalid_key_is_named_by_its_position_and_not_shown(settings):
