@@ -95,4 +95,5 @@ def test_command_starts_without_the_pages_and_the_api(tmp_path):
     result = manage("reencrypt_secrets", PYTHONPROFILEIMPORTTIME="1", **environment)
 
     assert "flowdock_server.models" in result.stderr
-    assert "flowdock_server.urls" not in result.stderr
+    assert "flowdock_server.api" not in result.stderr
+    assert "flowdock_server.pages" not in result.stderr
