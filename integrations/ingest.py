@@ -1,4 +1,7 @@
-"""What comes in: verify it, read it, decide, write the outbox. Webhook requests, own apps and commands all use it."""
+"""What comes in: verify it, read it, store it. Webhook requests, own apps and commands all use it.
+
+Which flows an event is posted to is decided later, by a worker: see `deciding`.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,18 @@ import logging
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
-from django.db import DatabaseError, IntegrityError, transaction
-from django.db.models import OuterRef, Q, Subquery
-from django.db.models.functions import Now
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from . import notifications, telemetry
-from .activity import Activity, InvalidActivity
-from .models import Delivery, Event, Integration, Origin, facts_of_kind
-from .services.base import ACTIVITY, TEST, ParsedEvent, SignatureMismatch, WebhookService
+from . import telemetry
+from .activity import Activity
+from .models import Event, Integration, Origin
+from .services.base import ACTIVITY, SignatureMismatch, WebhookService, shorten
 from .signals import happened
 from .storable import storable, storable_json
-from .transactions import write_transaction
+from .transactions import write_statement, write_transaction
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Accepted:
 
 
 def accept(origin: Origin, body: bytes, headers: Mapping[str, str]) -> Accepted:
-    """Accept a webhook request of the origin. On return, its event is stored, with a delivery for each flow.
+    """Accept a webhook request of the origin. On return its event is stored durably, and the workers are woken.
 
     Raises UnknownWebhook, SignatureMismatch, UndecipherableSecret, UnreadablePayload or NotConnected; then nothing is
     stored, not even the request id.
@@ -60,14 +60,28 @@ def accept(origin: Origin, body: bytes, headers: Mapping[str, str]) -> Accepted:
     if service is None:
         raise UnknownWebhook
     _verify(service, origin, body, headers)
+    request_id = _storable(service.request_id(body, headers), 200)
+    parsed = service.read(body, headers)
+    if not origin.is_connected:
+        raise NotConnected(f"{origin} is not connected to a flow")
     event = Event(
         origin=origin,
-        request_id=_storable(service.request_id(body, headers), 200),
+        request_id=request_id,
         headers=_redacted(origin, headers),
         body=body,
+        body_size=len(body),
+        body_digest=hashlib.sha256(body).hexdigest()[:32] if parsed.is_dated else None,
+        kind=_storable(parsed.kind, 100),
+        action=_storable(parsed.action, 100),
+        actor=_storable(parsed.actor, 255),
+        summary=_storable(parsed.summary, 500),
+        subject=_storable(parsed.subject, 500),
+        why_not=_storable(parsed.why_not, 255),
+        thread_id=_storable(parsed.activity.thread_id, 255) if parsed.activity else "",
+        awaits_decision=True,
     )
-    parsed = service.read(body, headers)
-    return _store(event, lambda: parsed)
+    with write_statement():
+        return Accepted(event, is_new=Event.objects.store(event))
 
 
 def post(
@@ -82,22 +96,33 @@ def post(
     A function that returns one is called once its turn has come: see `signals`. The same `idempotency_key` again adds
     nothing; without one, each call is another activity. Raises NotConnected.
     """
-    event = Event(origin=origin, request_id=_storable(idempotency_key, 200) or str(uuid.uuid4()))
-    accepted = _store(event, partial(_parsed, kind, activity), integration)
-    telemetry.accepted(origin, accepted.event.pk, is_new=accepted.is_new, kind=accepted.event.kind_and_action)
-    return accepted
+    with write_transaction():
+        # One function of an origin after the other, so that each thread ends with the latest state.
+        Origin.objects.lock([origin.pk])
+        receivers = Integration.objects.connected().of(origin)
+        if integration:
+            receivers = receivers.filter(pk=integration.pk)
+        if not receivers.exists():
+            raise NotConnected(f"{origin} is not connected to a flow")
+        event = _event_of(origin, activity() if callable(activity) else activity, kind)
+        event.request_id = _storable(idempotency_key, 200) or str(uuid.uuid4())
+        event.only_for = integration.pk if integration else None
+        is_new = Event.objects.store(event)
+    stored = event if is_new else Event.objects.same_as(event).get()
+    telemetry.accepted(origin, stored.pk, is_new=is_new, kind=stored.kind_and_action)
+    return Accepted(stored, is_new)
 
 
-def _parsed(kind: str, activity: Activity | Callable[[], Activity]) -> ParsedEvent:
-    if callable(activity):
-        activity = activity()
-    return ParsedEvent(
-        kind=kind,
-        actor=activity.author.name,
-        summary=f"{activity.author.name} {_plain(activity.title)}",
-        subject=_plain(activity.thread.title),
-        facts=facts_of_kind(kind),
-        activity=activity,
+def _event_of(origin: Origin, activity: Activity, kind: str) -> Event:
+    return Event(
+        origin=origin,
+        kind=_storable(kind, 100),
+        actor=_line(activity.author.name, 255),
+        summary=_line(f"{activity.author.name} {_plain(activity.title)}", 500),
+        subject=_line(_plain(activity.thread.title), 500),
+        thread_id=_storable(activity.thread_id, 255),
+        activity=storable_json(activity.as_json()),
+        awaits_decision=True,
     )
 
 
@@ -109,96 +134,6 @@ def _verify(service: WebhookService, origin: Origin, body: bytes, headers: Mappi
         except SignatureMismatch:
             continue
     return service.verify(body, headers, last)
-
-
-def _store(event: Event, parse: Callable[[], ParsedEvent], only: Integration | None = None) -> Accepted:
-    """Store the event and its deliveries, or find that its request id was stored before."""
-    try:
-        with write_transaction():
-            deliveries = _write(event, parse, only)
-    except IntegrityError:
-        same = Q(request_id=event.request_id)
-        if event.body_digest:
-            same |= Q(body_digest=event.body_digest)
-        known = Event.objects.filter(same, origin=event.origin).first()
-        if known is None:
-            raise
-        return Accepted(known, is_new=False)
-    telemetry.decided(delivery.state for delivery in deliveries)
-    return Accepted(event, is_new=True)
-
-
-def _write(event: Event, parse: Callable[[], ParsedEvent], only: Integration | None) -> list[Delivery]:
-    origin = event.origin
-    # One event of an origin after the other, so that its threads keep the order in which the events arrived.
-    Origin.objects.lock([origin.pk])
-    receivers = Integration.objects.connected().of(origin)
-    if only:
-        receivers = receivers.filter(pk=only.pk)
-    integrations = list(receivers)
-    if not integrations:
-        raise NotConnected(f"{origin} is not connected to a flow")
-    parsed = parse()
-    _describe(event, parsed)
-    if parsed.activity:
-        event.activity = storable_json(_with_whole_thread(event, parsed.activity).as_json())
-    event.save(force_insert=True)
-    now = event.received_at
-    deliveries = [_decide(event, parsed, integration) for integration in integrations]
-    pending = [delivery for delivery in deliveries if delivery.state == Delivery.State.PENDING]
-    if pending:
-        # Only if none of its thread waits already, scheduled or not: within a thread, the oldest comes first.
-        ahead = Delivery.objects.pending().filter(integration=OuterRef("pk"), thread_id=event.thread_id)
-        receiving = Integration.objects.filter(pk__in=[delivery.integration_id for delivery in pending])
-        first_of_its_thread = set(
-            receiving.annotate(ahead=Subquery(ahead.values("id")[:1])).filter(ahead=None).values_list("pk", flat=True)
-        )
-        for delivery in pending:
-            if not delivery.integration.paused_at and delivery.integration_id in first_of_its_thread:
-                delivery.next_attempt_at = Now()
-    Delivery.objects.bulk_create(deliveries)
-    waiting = [integration.pk for integration in integrations if not integration.first_event_at]
-    if waiting and event.kind != TEST:
-        Integration.objects.filter(pk__in=waiting, first_event_at=None).update(first_event_at=now)
-    if pending:
-        notifications.notify_workers()
-    return deliveries
-
-
-def _describe(event: Event, parsed: ParsedEvent) -> None:
-    event.kind, event.action = _storable(parsed.kind, 100), _storable(parsed.action, 100)
-    event.actor, event.summary = _storable(parsed.actor, 255), _storable(parsed.summary, 500)
-    event.subject, event.why_not = _storable(parsed.subject, 500), _storable(parsed.why_not, 255)
-    event.thread_id = _storable(parsed.activity.thread_id, 255) if parsed.activity else ""
-    if parsed.is_dated:
-        event.body_digest = hashlib.sha256(event.body).hexdigest()[:32]
-
-
-def _with_whole_thread(event: Event, activity: Activity) -> Activity:
-    """The activity with its thread's whole new state, if its event contains only a part and the rest is known."""
-    if not activity.thread.keeps:
-        return activity
-    earlier = Event.objects.filter(origin=event.origin, thread_id=event.thread_id).order_by("-id")
-    before = earlier.only("activity").first()
-    try:
-        known = before.read_activity() if before else None
-    except InvalidActivity:
-        known = None  # stored by another version of the bridge
-    return replace(activity, thread=activity.thread.over(known.thread)) if known else activity
-
-
-def _decide(event: Event, parsed: ParsedEvent, integration: Integration) -> Delivery:
-    """The delivery of the event to the integration, in its first state; a pending one is not scheduled yet."""
-    delivery = Delivery(event=event, integration=integration, created_at=event.received_at, next_attempt_at=None)
-    if parsed.activity is None:
-        delivery.state, delivery.reason = Delivery.State.UNPOSTED, event.why_not
-        return delivery
-    delivery.thread_id = event.thread_id
-    verdict = event.origin.service_object.decide(parsed, integration.filters)
-    if not verdict.passes:
-        delivery.state = Delivery.State.FILTERED
-        delivery.reason, delivery.rule = _storable(verdict.reason, 500), verdict.rule
-    return delivery
 
 
 def _redacted(origin: Origin, headers: Mapping[str, str]) -> dict[str, str]:
@@ -214,6 +149,11 @@ def _redacted(origin: Origin, headers: Mapping[str, str]) -> dict[str, str]:
 def _storable(text: str, length: int) -> str:
     """`text` as a column of this length can hold it."""
     return storable(text)[:length]
+
+
+def _line(text: str, length: int) -> str:
+    """`text` on one line, as ParsedEvent shortens those of services."""
+    return _storable(shorten(text, length), length)
 
 
 def _plain(markup: str) -> str:

@@ -1,16 +1,31 @@
-"""The middleware that answers errors with error pages."""
+"""Middleware: what answers webhook requests without that of pages, and what answers errors with error pages."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from social_core.exceptions import SocialAuthBaseException
 
 from .access import AccessLost, FlowListNotAllowed, SignInNeeded
 from .fields import UndecipherableSecret
 from .flowdock.errors import FlowdockUnavailable, FlowNotAccessible, TokenRefused
-from .views import error_pages
+from .views import error_pages, hooks
+
+
+class HookMiddleware:
+    """Answers webhook requests itself, because none of the middleware after it, which is for pages, concerns them."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self.before, self.after = reverse("integrations:hook", args=["-"]).split("-")
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        path = request.path_info
+        if not path.startswith(self.before) or not path.endswith(self.after):
+            return self.get_response(request)
+        return hooks.receive(request, path[len(self.before) : -len(self.after)])
 
 
 class FlowdockErrorMiddleware:

@@ -7,6 +7,7 @@ integrations. One table of deliveries is both the outbox (the pending ones) and 
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import secrets
 import uuid
 from collections.abc import Iterable
@@ -20,9 +21,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.datastructures import CaseInsensitiveMapping
 
-from . import notifications, services
+from . import notifications, services, statements
 from .activity import Activity
-from .fields import EncryptedTextField, UndecipherableSecret
+from .fields import CompressedBinaryField, EncryptedTextField, UndecipherableSecret
 from .services.base import BRIDGE_KINDS, TEST, ParsedEvent, Service, WebhookService
 from .transactions import write_transaction
 
@@ -50,6 +51,10 @@ class OriginQuerySet(models.QuerySet["Origin"]):
         origins = self.filter(service=service, name=name)
         return origins if organization is None else origins.filter(organization=organization)
 
+    def at(self, hook_id: str) -> Origin | None:
+        """The origin with this webhook address, with what accepting a request needs: its secrets and `is_connected`."""
+        return next(iter(self.raw(statements.ORIGIN_AT, [hook_id])), None)
+
     def connected_before_by(self, person: Any, service: str) -> OriginQuerySet:
         """The origins of a service that the person has connected, latest first, with their integrations."""
         return self.filter(created_by=person, service=service).order_by("-pk").prefetch_related("integrations")
@@ -63,6 +68,13 @@ class OriginQuerySet(models.QuerySet["Origin"]):
         if connection.features.has_select_for_update:
             # In the order of their ids, which prevents deadlocks.
             list(self.filter(pk__in=set(ids)).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+
+    def lock_unlocked(self, ids: Iterable[int]) -> dict[int, Origin]:
+        """Lock those of these origins that no other transaction has locked, and return them by id."""
+        wanted = self.filter(pk__in=set(ids)).order_by("pk")
+        if connection.features.has_select_for_update_skip_locked:
+            wanted = wanted.select_for_update(no_key=True, skip_locked=True)
+        return {origin.pk: origin for origin in wanted}
 
 
 class Origin(models.Model):
@@ -114,6 +126,11 @@ class Origin(models.Model):
     def kinds_not_from_service(self) -> tuple[str, ...]:
         """The kinds of events that do not come from the service itself. Those of an own app without a kind do."""
         return BRIDGE_KINDS if self.webhook_service else (TEST,)
+
+    @functools.cached_property
+    def is_connected(self) -> bool:
+        """Whether it is connected to a flow. `at` has looked already."""
+        return Integration.objects.connected().of(self).exists()
 
     @property
     def hook_url(self) -> str:
@@ -176,6 +193,11 @@ class IntegrationQuerySet(models.QuerySet["Integration"]):
 
     def in_flows(self, flow_ids: Iterable[str]) -> IntegrationQuerySet:
         return self.filter(flow_id__in=list(flow_ids))
+
+    def count_connected(self, origin_ids: Iterable[int]) -> dict[int, int]:
+        """How many connected integrations each of these origins has; none is left out."""
+        connected = self.connected().filter(origin__in=list(origin_ids)).order_by()
+        return dict(connected.values_list("origin").annotate(Count("pk")))
 
     def with_log(self) -> IntegrationQuerySet:
         """Those that are connected, and those that were removed so recently that their log is still stored."""
@@ -353,6 +375,47 @@ def facts_of_kind(kind: str) -> dict[str, tuple[str, ...]]:
     return {} if kind in BRIDGE_KINDS else {"events": (kind,)}
 
 
+class EventQuerySet(models.QuerySet["Event"]):
+    """Events are stored first and decided later: a worker makes the deliveries of those that await a decision."""
+
+    def awaiting_decision(self) -> EventQuerySet:
+        return self.filter(awaits_decision=True)
+
+    def of(self, origin: Origin) -> EventQuerySet:
+        return self.filter(origin=origin)
+
+    def same_as(self, event: Event) -> EventQuerySet:
+        """Those that were stored under the same request id or, if it is dated, with the same body."""
+        same = Q(request_id=event.request_id)
+        if event.body_digest:
+            same |= Q(body_digest=event.body_digest)
+        return self.filter(same, origin=event.origin_id)
+
+    def still_awaiting(self, ids: Iterable[int]) -> set[int]:
+        return set(self.awaiting_decision().filter(pk__in=list(ids)).values_list("pk", flat=True))
+
+    def mark_decided(self, decided: Iterable[tuple[int, Any, str]]) -> None:
+        """Store what was decided: for each event its id, its activity as JSON or None, and why it is not posted."""
+        activity = Event._meta.get_field("activity")
+        statements.mark_decided([(pk, activity.get_db_prep_save(json, connection), why) for pk, json, why in decided])
+
+    def store(self, event: Event) -> bool:
+        """Store the new event, and wake the workers. False if it was stored before: see `same_as`.
+
+        One statement, which is durable at once if no transaction has begun.
+        """
+        fields = [field for field in Event._meta.concrete_fields if not field.primary_key]
+        values = {field.attname: field.get_db_prep_save(field.pre_save(event, True), connection) for field in fields}
+        pk = statements.insert_event(values)
+        if pk is None:
+            return False
+        event.pk = pk
+        event._state.adding, event._state.db = False, self.db
+        if connection.vendor != "postgresql":  # there, the statement has notified them
+            notifications.notify_workers()
+        return True
+
+
 class Event(models.Model):
     """One thing that happened at an origin, as received; stored for EVENT_RETENTION_DAYS."""
 
@@ -365,7 +428,12 @@ class Event(models.Model):
     received_at = models.DateTimeField(default=timezone.now, db_index=True)
     # As received, so that it can be read again; empty if an own app or a command posted an activity.
     headers = models.JSONField(default=dict, blank=True, help_text="Without signatures and tokens")
-    body = models.BinaryField(blank=True, default=b"")
+    body = CompressedBinaryField(blank=True, default=b"")
+    body_size = models.PositiveIntegerField(default=0, db_default=0, editable=False, help_text="Bytes, as received")
+    # Accepted, but its deliveries do not exist yet: see `deciding`.
+    awaits_decision = models.BooleanField(default=False, db_default=False, editable=False)
+    # The id of the integration, if only one of the origin's gets this event. A foreign key would need an index.
+    only_for = models.BigIntegerField(null=True, default=None, editable=False)
     # As the service read it: see ParsedEvent.
     kind = models.CharField(max_length=100)
     action = models.CharField(max_length=100, blank=True)
@@ -375,6 +443,8 @@ class Event(models.Model):
     activity = models.JSONField(null=True, blank=True, help_text="What is posted; null if the event is not posted")
     why_not = models.CharField("reason", max_length=255, blank=True)
     thread_id = models.CharField(max_length=255, blank=True, default="")
+
+    objects = EventQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
@@ -387,6 +457,7 @@ class Event(models.Model):
             models.Index(fields=["origin", "-id"], name="event_latest"),
             # To find the previous event of a thread: one that contains only a part of the state is merged with it.
             models.Index(fields=["origin", "thread_id", "-id"], name="event_thread"),
+            models.Index(fields=["origin", "id"], condition=Q(awaits_decision=True), name="event_awaiting_decision"),
         ]
 
     def __str__(self) -> str:
@@ -475,6 +546,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def in_same_thread(self) -> DeliveryQuerySet:
         """For a subquery: the deliveries in the thread of the outer query's delivery."""
         return self.filter(integration=OuterRef("integration"), thread_id=OuterRef("thread_id"))
+
+    def threads_that_wait(self, threads: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:
+        """Those of these threads, as integration id and thread id, that have a pending delivery, scheduled or not."""
+        return set(statements.threads_that_wait(sorted(threads)))
 
     def schedule_next(self) -> int:
         """In the threads of these deliveries, schedule the oldest pending one if none is scheduled; returns how many.

@@ -22,7 +22,7 @@ def expired() -> QuerySet[Event]:
     """Events older than EVENT_RETENTION_DAYS, except those that still wait to be posted: nothing accepted is lost."""
     cutoff = timezone.now() - dt.timedelta(days=settings.EVENT_RETENTION_DAYS)
     waiting = Delivery.objects.pending().filter(event=OuterRef("pk"))
-    return Event.objects.filter(~Exists(waiting), received_at__lt=cutoff)
+    return Event.objects.filter(~Exists(waiting), awaits_decision=False, received_at__lt=cutoff)
 
 
 def prune() -> Iterator[int]:

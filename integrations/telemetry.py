@@ -114,11 +114,11 @@ def _metrics() -> Metrics:
 
 
 def accepted(
-    origin: Origin, event_id: int, *, is_new: bool, size: int = 0, seconds: float | None = None, kind: str = ""
+    origin: Origin, event_id: int | None, *, is_new: bool, size: int = 0, seconds: float | None = None, kind: str = ""
 ) -> None:
     """A webhook request of `size` bytes was accepted within `seconds`, or an own app or a command has posted (None).
 
-    `is_new` is False if its event was stored before.
+    `is_new` is False if its event was stored before; then a webhook request does not look for its id.
     """
     counted = metrics()
     (counted.accepted if is_new else counted.repeated).labels(origin.service).inc()

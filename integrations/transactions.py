@@ -37,6 +37,26 @@ def write_transaction() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def write_statement() -> Iterator[None]:
+    """The same for a single statement, which needs no transaction of its own.
+
+    On PostgreSQL its limits are those of the connection: see `limit_statements`.
+    """
+    with _queue():
+        yield
+
+
+def limit_statements(sender: object, *, connection: Any, **_: object) -> None:
+    """A receiver of `connection_created`, for web processes: no statement occupies a thread for longer."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)",
+                [LOCK_TIMEOUT, STATEMENT_TIMEOUT],
+            )
+
+
+@contextlib.contextmanager
 def _queue() -> Iterator[None]:
     # Inside a transaction SQLite's own lock is already held: waiting for the file could then be a deadlock.
     database: Any = connection

@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations import telemetry
+from integrations.deciding import Decider
 from integrations.flowdock.client import Flowdock
 from integrations.models import Delivery, DeliveryQuerySet
 from integrations.outages import ROW_ERRORS, is_row_error, outage_reason
@@ -56,6 +57,7 @@ class Dispatcher:
         self._reports: list[ProblemReport] = []
         self._reporting: dict[Future[None], int] = {}  # for which integration
         self._next_far_look = 0.0  # time.monotonic()
+        self._decider = Decider()
         self._unusable: set[int] = set()  # deliveries that the database does not even let us mark as failed
         self._wakeups: SimpleQueue[Future[None] | None] = SimpleQueue()  # a future that is done, or None: look now
 
@@ -103,12 +105,13 @@ class Dispatcher:
                 flowdock.close()
 
     def _work(self) -> bool:
-        """Record finished claims and claim what is due, in one transaction. Returns whether there was any of both."""
+        """Decide events, record finished claims and claim what is due. Returns whether there was any of these."""
         self._wait(0)
         self._send_reports()
+        decided = 0 if self._stopping else self._decider.decide_some()
         due = self._choose_due()
         if not self._unrecorded and not due:
-            return False
+            return decided > 0
         try:
             with write_transaction():
                 reports = record(self._unrecorded, self._holds) if self._unrecorded else []

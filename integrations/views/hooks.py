@@ -38,7 +38,7 @@ def receive(request: HttpRequest, hook_id: str) -> HttpResponse:
     """
     started, origin = time.monotonic(), None
     try:
-        origin = Origin.objects.filter(hook_id=hook_id).first() if HOOK_ID.fullmatch(hook_id) else None
+        origin = Origin.objects.at(hook_id) if HOOK_ID.fullmatch(hook_id) else None
         if origin is None:
             return refuse(request, 404, "Unknown webhook address.", Refusal.UNKNOWN_ADDRESS)
         body = whole_body(request)

@@ -14,7 +14,7 @@ from hosting import hostile_json
 from integrations import ingest
 from integrations.activity import COLORS, Activity, InvalidActivity, escape
 from integrations.checks import OF_SETTINGS
-from integrations.models import Delivery, Integration
+from integrations.models import Delivery, Event, Integration
 
 EXAMPLE = """
 With --title, the activity is made from the options, which are plain text. Without it, the activity is read as JSON from
@@ -25,10 +25,10 @@ standard input, where titles and bodies are HTML:
               "status": {"value": "live", "color": "green"}, "fields": [{"label": "Branch", "value": "main"}]}}
 
 Exit codes:
-  0  the activity is in the outbox; with --wait: it was posted
-  1  it will not be posted: a filter or Flowdock refused it, or there is no such integration
+  0  the activity is stored, and the number of its event is printed; with --wait: it was posted
+  1  there is no such integration; with --wait: it will not be posted, because a filter or Flowdock refused it
   2  wrong arguments or an invalid activity; the message says what is missing or wrong
-  3  with --wait: it is still waiting in the outbox
+  3  with --wait: it still waits to be posted
 """
 
 
@@ -76,15 +76,13 @@ class Command(BaseCommand):
             accepted = ingest.post(target.origin, activity, idempotency_key, integration=target)
         except ingest.NotConnected:
             raise CommandError(f"Integration {integration} has just been removed.") from None
-        delivery = Delivery.objects.filter(event=accepted.event, integration=target).first()
-        if delivery is None:
+        if accepted.event.only_for != target.pk:
             raise CommandError("This idempotency key was used for another integration of the origin.")
-        self.stdout.write(str(delivery.pk))
+        self.stdout.write(str(accepted.event.pk))
         if not accepted.is_new:
             self.stderr.write("already received: nothing was added")
         if wait is not None:
-            await_end(delivery, wait)
-        self.report(delivery, waited=wait is not None)
+            self.report(await_end(accepted.event, wait))
 
     def activity(self, options: dict[str, Any]) -> Activity:
         try:
@@ -92,15 +90,14 @@ class Command(BaseCommand):
         except InvalidActivity as error:
             raise CommandError(f"Invalid activity: {error}.", returncode=2) from error
 
-    def report(self, delivery: Delivery, *, waited: bool) -> None:
+    def report(self, delivery: Delivery | None) -> None:
+        if delivery is None:
+            raise CommandError("Still waiting: no worker has picked it up.", returncode=3)
         match delivery.state:
             case Delivery.State.DELIVERED:
                 return
             case Delivery.State.PENDING:
-                if waited:
-                    raise CommandError(
-                        f"Still waiting: {delivery.reason or 'no worker has picked it up'}.", returncode=3
-                    )
+                raise CommandError(f"Still waiting: {delivery.reason or 'no worker has picked it up'}.", returncode=3)
             case _:
                 raise CommandError(f"{delivery.get_state_display()}: {delivery.reason}.")
 
@@ -130,8 +127,12 @@ def as_json(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def await_end(delivery: Delivery, seconds: float) -> None:
+def await_end(event: Event, seconds: float) -> Delivery | None:
+    """The event's delivery once it has ended, or as it is after so many seconds; None if it has not been decided."""
     deadline = time.monotonic() + seconds
-    while delivery.state == Delivery.State.PENDING and time.monotonic() < deadline:
+    while True:
+        delivery = Delivery.objects.filter(event=event).only("state", "reason").first()
+        has_ended = delivery is not None and delivery.state != Delivery.State.PENDING
+        if has_ended or time.monotonic() >= deadline:
+            return delivery
         time.sleep(0.1)
-        delivery.refresh_from_db(fields=["state", "reason"])

@@ -9,6 +9,7 @@ import pytest
 import responses
 from django.test import Client
 
+from integrations.deciding import decide_waiting
 from integrations.models import Delivery, Integration, Origin
 from integrations.services import SERVICES
 from tests.integrations.passing_time import pass_time  # noqa: F401 - a fixture
@@ -103,7 +104,7 @@ def issue(number: int = 7, action: str = "opened", title: str = "", **more: Any)
 
 @pytest.fixture
 def send(client: Client) -> Callable[..., Any]:
-    """Send a payload to an origin's hook as GitHub does; the answer."""
+    """Send a payload to an origin's hook as GitHub does, and decide its event as a worker would; the answer."""
 
     def post(
         origin: Origin,
@@ -112,6 +113,8 @@ def send(client: Client) -> Callable[..., Any]:
         request_id: str = "",
         secret: str | None = None,
         headers: dict[str, str] | None = None,
+        *,
+        decide: bool = True,
     ) -> Any:
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         github = SERVICES["github"]
@@ -121,7 +124,10 @@ def send(client: Client) -> Callable[..., Any]:
             **(headers or {}),
         }
         content_type = sent.pop("Content-Type")
-        return client.post(f"/hooks/{origin.hook_id}/", body, content_type=content_type, headers=sent)
+        answer = client.post(f"/hooks/{origin.hook_id}/", body, content_type=content_type, headers=sent)
+        if decide and answer.status_code == 202:
+            decide_waiting()
+        return answer
 
     return post
 

@@ -18,6 +18,7 @@ from django.db import connection, transaction
 
 from integrations import ingest
 from integrations.activity import Activity, Author, Thread
+from integrations.deciding import decide_first
 from integrations.models import Integration, Origin
 
 HEALTHY = "healthy"
@@ -30,6 +31,7 @@ def post(name: str, title: str) -> None:
     with transaction.atomic():
         accepted = ingest.post(origin, Activity(Author("Lea"), title, f"thread {title}", Thread(title)))
         if name == UNREADABLE:
+            decide_first([origin.pk])
             with connection.cursor() as cursor:
                 # JSON allows such a number, and Python refuses to read it.
                 cursor.execute(

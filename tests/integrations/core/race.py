@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import django
@@ -17,6 +19,7 @@ from django.test import RequestFactory
 
 from integrations import ingest
 from integrations.activity import Activity, Author, Thread
+from integrations.deciding import decide_waiting
 from integrations.models import Integration, Origin
 from integrations.views.hooks import receive
 
@@ -59,10 +62,22 @@ def main(what: str, *titles: str) -> object:
             return len(titles)
         case "same":
             with ThreadPoolExecutor(8) as pool:
-                return {"answers": list(pool.map(lambda _: github(1, "same"), range(8)))}
+                answers = list(pool.map(lambda _: github(1, "same"), range(8)))
+            decide_waiting()
+            return {"answers": answers}
         case "many":
+            deciding = [subprocess.Popen([sys.executable, __file__, "decide"]) for _ in range(2)]
             with ThreadPoolExecutor(8) as pool:
-                return {"answers": list(pool.map(lambda n: github(n % 3, f"delivery-{n}"), range(200)))}
+                answers = list(pool.map(lambda n: github(n % 3, f"delivery-{n}"), range(200)))
+            for process in deciding:
+                process.terminate()
+                process.wait()
+            decide_waiting()
+            return {"answers": answers}
+        case "decide":  # as a worker would, until it is killed
+            while True:
+                decide_waiting()
+                time.sleep(0.01)
     raise SystemExit(f"unknown: {what}")
 
 

@@ -67,7 +67,7 @@ def test_activity_given_in_options_is_posted(integration, flowdock):
     (message,) = flowdock.posts
     assert message["title"] == "deployed &lt;1&gt;"
     assert message["thread"]["status"] == {"value": "up", "color": "green"}
-    assert Delivery.objects.get(pk=int(pk)).state == "delivered"
+    assert Delivery.objects.get(event=int(pk)).state == "delivered"
 
 
 def test_activity_from_standard_input_is_posted_to_its_integration_only(connect, integration, flowdock, stdin):
