@@ -200,14 +200,14 @@ class IntegrationAdmin(Overseen):
 @admin.register(Event)
 class EventAdmin(Overseen):
     list_display = ("received_at", "origin", "kind", "action", "__str__", "actor", "request_id")
-    list_filter = (ReceivedFilter, ServiceFilter)
+    list_filter = (ReceivedFilter, "awaits_decision", ServiceFilter)
     list_select_related = ("origin",)
     list_display_links = ("received_at", "__str__")
     search_fields = ("request_id", "origin__name", "actor", "subject")
     ordering = ("-id",)
     fields = (
-        "origin", "received_at", "request_id", "kind", "action", "actor", "summary", "subject", "why_not",
-        "posted_as", "sent_headers", "sent_body",
+        "origin", "received_at", "request_id", "kind", "action", "actor", "summary", "subject", "awaits_decision",
+        "why_not", "posted_as", "sent_headers", "sent_body",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:

@@ -66,7 +66,7 @@ class Decider:
         if not origins:
             return 0
         try:
-            return decide_first(origins)
+            return decide_first(origins, MAX_EVENTS)
         except ROW_ERRORS as error:
             if not is_row_error(error):
                 raise
@@ -110,7 +110,7 @@ def decide_waiting() -> int:
     return total
 
 
-def decide_first(origin_ids: Sequence[int], limit: int = MAX_EVENTS) -> int:
+def decide_first(origin_ids: Sequence[int], limit: int) -> int:
     """Decide the first events of these origins, except of those that another worker decides now; returns how many."""
     # Before the transaction, because it takes most of the time, and on SQLite nobody else can write meanwhile.
     read = _load(_first(origin_ids, limit))

@@ -107,5 +107,12 @@ def compress(data: bytes) -> bytes:
     return COMPRESSED + zlib.compress(data, FASTEST)
 
 
+def decompress_beginning(stored: bytes, length: int) -> bytes:
+    """The first `length` bytes, or fewer, of what the beginning of a stored value contains."""
+    if not stored.startswith(COMPRESSED):
+        return stored[:length]
+    return zlib.decompressobj().decompress(stored[len(COMPRESSED) :], length)
+
+
 def decompress(stored: bytes) -> bytes:
     return zlib.decompress(stored[len(COMPRESSED) :]) if stored.startswith(COMPRESSED) else stored

@@ -25,6 +25,7 @@ class HookMiddleware:
         path = request.path_info
         if not path.startswith(self.before) or not path.endswith(self.after):
             return self.get_response(request)
+        request.get_host()  # raises DisallowedHost
         return hooks.receive(request, path[len(self.before) : -len(self.after)])
 
 

@@ -24,6 +24,7 @@ from django.utils.datastructures import CaseInsensitiveMapping
 from . import notifications, services, statements
 from .activity import Activity
 from .fields import CompressedBinaryField, EncryptedTextField, UndecipherableSecret
+from .ids import parse_id
 from .services.base import BRIDGE_KINDS, TEST, ParsedEvent, Service, WebhookService
 from .transactions import write_transaction
 
@@ -337,6 +338,15 @@ class Integration(models.Model):
             .first()
         )  # fmt: skip
 
+    def count_awaiting(self, limit: int) -> int:
+        """How many accepted events have not been decided for it yet; `limit` at most."""
+        events = Event.objects.awaiting_decision().of(self.origin).filter(Q(only_for=None) | Q(only_for=self.pk))
+        return len(events.order_by().values_list("pk")[:limit])
+
+    def awaits_first_event(self) -> bool:
+        """Whether an event has come from the service, and has not been decided yet."""
+        return Event.objects.awaiting_decision().of(self.origin).exclude(kind__in=BRIDGE_KINDS).exists()
+
     @transaction.atomic
     def pause(self, by: Any = None) -> None:
         """Post nothing until resumed. Events are still received and stored; pending deliveries wait."""
@@ -383,6 +393,11 @@ class EventQuerySet(models.QuerySet["Event"]):
 
     def of(self, origin: Origin) -> EventQuerySet:
         return self.filter(origin=origin)
+
+    def known_as(self, number_or_request_id: str) -> EventQuerySet:
+        """The event with this number, and those with this request id, which several origins may have."""
+        pk = parse_id(number_or_request_id)
+        return self.filter(Q(pk=pk) | Q(request_id=number_or_request_id)).order_by("pk")
 
     def same_as(self, event: Event) -> EventQuerySet:
         """Those that were stored under the same request id or, if it is dated, with the same body."""
@@ -431,7 +446,12 @@ class Event(models.Model):
     body = CompressedBinaryField(blank=True, default=b"")
     body_size = models.PositiveIntegerField(default=0, db_default=0, editable=False, help_text="Bytes, as received")
     # Accepted, but its deliveries do not exist yet: see `deciding`.
-    awaits_decision = models.BooleanField(default=False, db_default=False, editable=False)
+    awaits_decision = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Accepted. A worker will decide for each integration whether it is posted",
+    )
     # The id of the integration, if only one of the origin's gets this event. A foreign key would need an index.
     only_for = models.BigIntegerField(null=True, default=None, editable=False)
     # As the service read it: see ParsedEvent.

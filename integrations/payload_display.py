@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from django.db.models.functions import Length, Substr
+from django.db.models import BinaryField
+from django.db.models.functions import Substr
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from .fields import decompress_beginning
 from .models import Event
 
 MAX_READ = 128 * 1024  # bytes of a body
@@ -45,8 +47,11 @@ class Shown:
 
 def show(event: Event) -> Shown:
     """The event's body. No more of it is read than is shown."""
-    row = Event.objects.filter(pk=event.pk).values_list(Length("body"), Substr("body", 1, MAX_READ)).get()
-    size, beginning = row[0] or 0, bytes(row[1] or b"")
+    stored = Substr("body", 1, MAX_READ, output_field=BinaryField())
+    beginning = decompress_beginning(
+        bytes(Event.objects.values_list(stored, flat=True).get(pk=event.pk) or b""), MAX_READ
+    )
+    size = max(event.body_size, len(beginning))  # an earlier version of the bridge did not store the size
     html, is_whole = _marked(_laid_out(beginning.decode("utf-8", "replace")))
     return Shown(html, size, is_cut=not is_whole or size > len(beginning))
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models.functions import Length
-
 from .models import Origin
 from .services.base import UnreadablePayload
 
@@ -27,7 +25,7 @@ class Preview:
 def preview_filters(origin: Origin, filters: Mapping[str, Any]) -> Preview:
     service = origin.service_object
     considered = posted = 0
-    latest = origin.events.annotate(size=Length("body")).filter(size__lte=MAX_BODY_BYTES).order_by("-id")[:EVENTS]
+    latest = origin.events.filter(body_size__lte=MAX_BODY_BYTES).order_by("-id")[:EVENTS]
     for event in latest.iterator(chunk_size=20):
         event.origin = origin
         try:

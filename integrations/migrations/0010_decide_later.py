@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='event',
             name='awaits_decision',
-            field=models.BooleanField(db_default=False, default=False, editable=False),
+            field=models.BooleanField(db_default=False, default=False, editable=False, help_text='Accepted. A worker will decide for each integration whether it is posted'),
         ),
         migrations.AddField(
             model_name='event',

@@ -22,6 +22,7 @@ from integrations.storable import storable
 from .buttons import button
 
 PAGE = 50
+MAX_AWAITING = 1000  # counted
 FLOWS_NAMED = 5  # each is a question to Flowdock
 
 State = Delivery.State
@@ -54,6 +55,8 @@ class Log:
     is_latest: bool
     version: str
     total: int
+    awaiting: int  # accepted events that have no row yet, at most max_awaiting
+    max_awaiting: int = MAX_AWAITING
 
 
 def integration(request: HttpRequest, pk: int) -> HttpResponse:
@@ -154,6 +157,7 @@ def _log(subject: Integration, query: QueryDict) -> Log:
     sought = storable(query.get("q", "").strip())
     before = parse_id(query.get("before", ""))
     numbers = subject.deliveries.count_by_state()
+    awaiting = subject.count_awaiting(MAX_AWAITING)
     deliveries = subject.deliveries.newest_first()
     if sought:
         deliveries = deliveries.matching(sought)
@@ -172,8 +176,9 @@ def _log(subject: Integration, query: QueryDict) -> Log:
         verdict=verdict if verdict in VERDICTS else "",
         sought=sought,
         is_latest=before is None,
-        version=_version(subject, numbers, shown),
+        version=f"{_version(subject, numbers, shown)}-{awaiting}",
         total=sum(numbers.values()),
+        awaiting=awaiting,
     )
 
 

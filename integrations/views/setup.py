@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.models import User
@@ -172,7 +173,7 @@ def finish(request: HttpRequest, pk: int) -> HttpResponse:
             "may_replace_secret": may_replace_secret(signed_in(request), integration),
             "is_rotated": origin.is_rotating,
             "has_hook": origin.integrations.exclude(pk=pk).exclude(first_event_at=None).exists(),
-            "first": integration.first_delivery_from_service(),
+            **_arrived(integration),
             "page": "integrations",
         },
     )
@@ -187,9 +188,15 @@ def arrival(request: HttpRequest, pk: int) -> HttpResponse:
         {
             "integration": integration,
             "service": integration.origin.service_object,
-            "first": integration.first_delivery_from_service(),
+            **_arrived(integration),
         },
     )
+
+
+def _arrived(integration: Integration) -> dict[str, Any]:
+    """The first event from the service, or whether one has been accepted that no worker has decided yet."""
+    first = integration.first_delivery_from_service()
+    return {"first": first, "is_accepted": first is None and integration.awaits_first_event()}
 
 
 @button

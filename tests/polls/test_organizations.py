@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.urls import get_resolver
 from django.utils import timezone
 
+from integrations.deciding import decide_waiting
 from integrations.models import SignIn
 from polls.models import Category, Comment, Poll, Vote
 
@@ -111,6 +112,7 @@ def test_events_are_posted_only_to_flows_of_the_organization(outsider_browser, l
 
     ask(lea_browser, "Acme eats?")
 
+    decide_waiting()
     assert [integration.deliveries.count() for integration in acme] == [1, 1]
     assert [integration.deliveries.count() for integration in globex] == [0, 0]
 

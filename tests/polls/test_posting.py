@@ -6,6 +6,7 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connection, transaction
 
+from integrations.deciding import decide_waiting
 from integrations.models import Delivery, Event
 from integrations.services import SERVICES
 from polls.connecting import OWN_APP
@@ -326,6 +327,7 @@ def test_without_flowdock_votes_count_and_are_posted_later_in_order(
 def test_voting_makes_no_request_to_flowdock(lea_browser, everything, poll):
     """No double of Flowdock is there: whoever spoke to it would fail."""
     assert vote(lea_browser, poll, "Pizza").status_code == 302
+    decide_waiting()
     assert Delivery.objects.filter(state="pending").count() == 2
 
 

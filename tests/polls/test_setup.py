@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from integrations.deciding import decide_waiting
 from integrations.models import Delivery, Integration
 from tests.integrations.pages.conftest import flowdock, member, sign_in  # noqa: F401  fixtures
 from tests.integrations.pages.flowdock_double import MAIN
@@ -48,6 +49,7 @@ def test_a_connected_flow_gets_the_votes(member, flowdock, lea_browser, chosen, 
     integration = Integration.objects.get()
     assert (source["name"], integration.name, integration.flow_id) == (chosen, chosen, MAIN)
     assert member.get(source["external_url"].removeprefix("http://bridge.test")).status_code == 200
+    decide_waiting()
     assert str(Delivery.objects.get(state="pending").event) == "Lea Cohen voted for Pizza What for lunch?"
     assert "Lea Cohen voted for Pizza" in text_of(member.get(f"/integrations/{integration.pk}/"))
 
@@ -85,6 +87,7 @@ def test_all_polls_means_those_of_the_flow_s_organization(
         ask(lea_browser, new_category="Lunch")
 
     assert Integration.objects.get().organization == "globex"
+    decide_waiting()
     assert not Delivery.objects.exists()
 
 

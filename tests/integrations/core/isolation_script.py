@@ -31,7 +31,7 @@ def post(name: str, title: str) -> None:
     with transaction.atomic():
         accepted = ingest.post(origin, Activity(Author("Lea"), title, f"thread {title}", Thread(title)))
         if name == UNREADABLE:
-            decide_first([origin.pk])
+            decide_first([origin.pk], limit=1000)
             with connection.cursor() as cursor:
                 # JSON allows such a number, and Python refuses to read it.
                 cursor.execute(

@@ -594,3 +594,28 @@ def test_secret_replaced_during_reencryption_keeps_its_new_value(integration, se
     assert not secret.reencrypt()
 
     assert Origin.objects.get().secret == integration.origin.secret
+
+
+# explain
+
+
+def test_explain_says_what_became_of_an_event_at_each_integration(connect, integration, send, flowdock):
+    connect(
+        origin=integration.origin, name="quiet", flow_name="Lobby", filters={"events": {"none_of": ["issues.opened"]}}
+    )
+    send(integration.origin, issue(title="Emoji"), request_id="72d3162e", decide=False)
+    event = Event.objects.get()
+
+    waiting = run("explain", "72d3162e")
+    call_command("deliver_activities")
+    decided = run("explain", str(event.pk))
+
+    assert waiting.startswith(f"Event {event.pk}: lea opened the issue Emoji")
+    assert "not checked against the filters yet" in waiting
+    assert "octo/hello in a flow: Posted" in decided
+    assert " 201 posted" in decided
+    assert "quiet in Lobby: Filtered: " in decided
+
+
+def test_explain_says_that_an_event_is_unknown(db):
+    assert "No stored event has the number or request ID nonsense." in run("explain", "nonsense", code=1)

@@ -125,6 +125,7 @@ def happen(db) -> Callable[..., Delivery]:
                     "subject": f"Emoji break the export {count}",
                     "body": b'{"action": "opened"}',
                     "headers": {"X-GitHub-Event": "issues"},
+                    "body_size": len(event_fields.get("body", b'{"action": "opened"}')),
                 }
                 | event_fields
             )

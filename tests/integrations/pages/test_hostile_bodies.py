@@ -15,6 +15,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import reverse
 
+from integrations.deciding import decide_waiting
 from integrations.models import Event, Integration, Origin
 from integrations.services import SERVICES
 from tests.integrations.services.recorded import Recorded, recorded
@@ -109,6 +110,7 @@ def send(integration: Integration, example: Recorded, body: bytes, number: int =
     headers.pop("Content-Type", None)
     path = f"/hooks/{origin.hook_id}/"
     answer = Client(SERVER_NAME="bridge.test").post(path, body, content_type=content_type, headers=headers)
+    decide_waiting()
     return answer.status_code
 
 

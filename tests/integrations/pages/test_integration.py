@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from integrations.activity import Action, Activity, Author, Field, Status, Thread
+from integrations.models import Event
 
 pytestmark = pytest.mark.django_db
 
@@ -115,12 +116,13 @@ def test_invalid_page_parameter_shows_the_first_page(member, integration, happen
 
 
 @pytest.mark.parametrize("number", [1, 40])
-def test_log_page_takes_seven_queries(member, integration, happen, page, number, django_assert_num_queries):
+def test_log_page_takes_eight_queries(member, integration, happen, page, number, django_assert_num_queries):
     for _ in range(number):
         happen(integration)
 
-    # The person, the integration, others of its origin (the secret, the words), the counts, the rows, the history.
-    with django_assert_num_queries(8):
+    # The person, the integration, others of its origin (the secret, the words), the counts, what awaits, the rows,
+    # the history.
+    with django_assert_num_queries(9):
         member.get(page)
 
 
@@ -360,3 +362,16 @@ def test_problem_is_shown_on_the_page(member, integration, page):
     integration.save()
 
     assert "since Monday" in member.get(page).content.decode()
+
+
+def test_event_that_awaits_its_decision_is_announced(member, integration, happen, page):
+    happen(integration)
+    event = happen(integration).event
+    event.deliveries.all().delete()
+    Event.objects.filter(pk=event.pk).update(awaits_decision=True)
+
+    text = member.get(page).content.decode()
+    assert "1 accepted event will be checked against the filters in a moment." in text
+
+    Event.objects.filter(pk=event.pk).update(only_for=integration.pk + 1)
+    assert "will be checked" not in member.get(page).content.decode()

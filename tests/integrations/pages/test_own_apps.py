@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from integrations.activity import Activity, Author, Thread
+from integrations.deciding import decide_waiting
 from integrations.models import Delivery, Integration, Origin
 from integrations.signals import OfferedOrigin, OwnApp, happened, offer
 from tests.integrations.own_app import ALL, RYE, offered
@@ -40,6 +41,7 @@ def say(django_capture_on_commit_callbacks):
         loaf = Activity(Author("Lea Cohen"), title=title, thread_id="loaf:1", thread=Thread("Loaf 1"))
         with django_capture_on_commit_callbacks(execute=True):
             happened.send(sender=None, service="bakery", origin=origin, activity=loaf, **sorted_as)
+        decide_waiting()
 
     return say
 

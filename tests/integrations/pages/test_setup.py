@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
+from integrations.deciding import decide_waiting
 from integrations.models import Delivery, Integration, Origin
 
 from .flowdock_double import API, LOBBY, MAIN
@@ -85,6 +86,7 @@ def test_test_activity_does_not_count_as_the_first_event(member):
 
     member.post(f"{integration.get_absolute_url()}test/")
 
+    decide_waiting()
     assert Delivery.objects.get().state == "pending"
     assert "Waiting for first event" in member.get(integration.get_absolute_url()).content.decode()
 
@@ -366,14 +368,14 @@ def test_success_page_changes_with_the_first_event_from_the_service(member, inte
     assert "hx-trigger" not in fragment
 
 
-def test_waiting_for_the_first_event_takes_three_queries_and_few_calls_to_flowdock(
+def test_waiting_for_the_first_event_takes_five_queries_and_few_calls_to_flowdock(
     member, flowdock, integration, django_assert_num_queries
 ):
     member.get(f"/integrations/{integration.pk}/connected/")
     flowdock.calls.clear()
 
     for _ in range(5):
-        with django_assert_num_queries(4):  # the sign-in, the person, the integration, its first event
+        with django_assert_num_queries(5):  # the sign-in, the person, the integration, its first event, what awaits
             member.get(f"/integrations/{integration.pk}/connected/arrival/")
 
     assert not flowdock.calls
@@ -418,6 +420,7 @@ def test_test_activity_is_posted_to_this_flow_only(member, flowdock):
 
     done = member.post(f"/integrations/{in_main.pk}/test/", follow=True)
 
+    decide_waiting()
     delivery = Delivery.objects.get()
     assert (delivery.integration, delivery.state) == (in_main, "pending")
     assert delivery.event.activity["author"]["name"] == "Demo Dean"
@@ -434,3 +437,14 @@ def test_a_test_activity_of_a_paused_integration_is_said_to_wait(member, flowdoc
     done = member.post(f"/integrations/{integration.pk}/test/", follow=True)
 
     assert "The test activity is posted when you resume this integration." in done.content.decode()
+
+
+def test_success_page_says_that_the_first_event_has_arrived_before_it_is_decided(member):
+    member.post(address())
+    origin = Origin.objects.get()
+    arrival = f"{Integration.objects.get().get_absolute_url()}connected/arrival/"
+    assert "Waiting for the first event" in member.get(arrival).content.decode()
+
+    origin.events.create(request_id="one", kind="issues", awaits_decision=True)
+
+    assert "The first event has arrived" in member.get(arrival).content.decode()

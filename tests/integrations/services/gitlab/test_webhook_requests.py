@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from integrations.deciding import decide_waiting
 from integrations.models import Delivery, Event, Integration, Origin
 from integrations.services import SERVICES
 from integrations.services.base import WebhookService
@@ -34,7 +35,9 @@ def origin() -> Origin:
 def post(client: Client, origin: Origin, name: str, **headers: str) -> Any:
     body = (HERE / "gitlab" / f"{name}.json").read_bytes()
     sent = {"X-Gitlab-Token": origin.secret, "X-Gitlab-Event": "Issue Hook", "Idempotency-Key": "f5e57ebe", **headers}
-    return client.post(f"/hooks/{origin.hook_id}/", body, content_type="application/json", headers=sent)
+    answer = client.post(f"/hooks/{origin.hook_id}/", body, content_type="application/json", headers=sent)
+    decide_waiting()
+    return answer
 
 
 def test_a_request_with_the_token_is_put_in_the_outbox(client: Client, origin: Origin) -> None:
