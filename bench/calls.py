@@ -32,6 +32,7 @@ from django.utils import timezone
 from bench.payloads import headers, issue
 from integrations import ingest, periodic_tasks, retention
 from integrations.activity import Activity, Author, Thread
+from integrations.deciding import decide_waiting
 from integrations.delivery.attempts import Attempt, Outcome
 from integrations.delivery.claims import Claim, claim
 from integrations.delivery.dispatcher import Dispatcher
@@ -51,7 +52,7 @@ def usual(taken: list[float]) -> float:
 
 
 def accept_time(origin: Origin) -> float:
-    """A webhook verified, read, decided and stored."""
+    """A webhook verified, read and stored."""
     taken = []
     for number in range(COUNT):
         body = issue(number)
@@ -69,6 +70,7 @@ def claim_time(origin: Origin) -> float:
     taken = []
     for number in range(COUNT):
         ingest.post(origin, activity(f"timed:{number}"))
+        decide_waiting()
         began = time.perf_counter()
         claims = claim_due(dispatcher)
         for claimed in claims:

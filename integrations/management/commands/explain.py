@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.timezone import localtime
 
+from integrations.checks import OF_SETTINGS
 from integrations.models import Delivery, Event
 from integrations.storable import storable
 
@@ -18,6 +19,8 @@ class Command(BaseCommand):
         "Print what became of an event at each integration, and why: posted, filtered by which rule, waiting for what. "
         "EVENT is its number, or the request ID under which the service sent it."
     )
+
+    requires_system_checks = (OF_SETTINGS,)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("event", metavar="EVENT")
