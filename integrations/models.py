@@ -54,7 +54,8 @@ class OriginQuerySet(models.QuerySet["Origin"]):
 
     def at(self, hook_id: str) -> Origin | None:
         """The origin with this webhook address, with what accepting a request needs: its secrets and `is_connected`."""
-        return next(iter(self.raw(statements.ORIGIN_AT, [hook_id])), None)
+        found = list(self.raw(statements.ORIGIN_AT, [hook_id]))  # all of it: an open cursor would keep the table locked
+        return found[0] if found else None
 
     def connected_before_by(self, person: Any, service: str) -> OriginQuerySet:
         """The origins of a service that the person has connected, latest first, with their integrations."""
