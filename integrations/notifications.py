@@ -24,7 +24,7 @@ from django.db import DatabaseError, connection, transaction
 
 logger = logging.getLogger(__name__)
 
-CHANNEL = "flowdock_bridge_outbox"
+CHANNEL, TEST_CHANNEL = "flowdock_bridge_outbox", "flowdock_bridge_test"
 STOP_CHECK_INTERVAL = 0.5  # seconds
 _numbers = itertools.count()
 
@@ -94,6 +94,26 @@ def listen(wake: Callable[[], None]) -> Iterator[None]:
         stack.callback(stop.set)
         thread.start()
         yield
+
+
+def reach_listeners(within: float) -> bool:
+    """Whether a notification reaches a listener within so many seconds; on SQLite always.
+
+    It does not if the connections go through a pooler that gives each transaction another one, such as PgBouncer's
+    transaction pooling. Raises DatabaseError.
+    """
+    if connection.vendor != "postgresql":
+        return True
+    with contextlib.closing(connection.copy()) as listener, contextlib.closing(connection.copy()) as sender:
+        with listener.cursor() as cursor:
+            cursor.execute(f"LISTEN {TEST_CHANNEL}")
+        with sender.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, '')", [TEST_CHANNEL])
+        raw: Any = listener.connection
+        try:
+            return any(True for _ in raw.notifies(timeout=within, stop_after=1))
+        except _database_errors():
+            return False
 
 
 @contextlib.contextmanager

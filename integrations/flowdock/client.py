@@ -274,6 +274,24 @@ class Flowdock:
             raise FlowdockUnavailable(f"Flowdock answered {answer.status} without a token")
         return resource
 
+    def check_application(self) -> None:
+        """Check that Flowdock knows FLOWDOCK_CLIENT_ID and FLOWDOCK_CLIENT_SECRET. Raises TokenRefused if it does not.
+
+        It tries to exchange a code that does not exist, and so the answer can only be an error.
+        """
+        fields = {
+            "grant_type": "authorization_code",
+            "code": "check",
+            "redirect_uri": f"{settings.BRIDGE_URL}/complete/flowdock/",
+            "client_id": settings.FLOWDOCK_CLIENT_ID,
+            "client_secret": settings.FLOWDOCK_CLIENT_SECRET,
+        }
+        error = str(self.exchange_code(f"{settings.FLOWDOCK_API_URL}/oauth/token", fields).get("error", ""))
+        if error in {"invalid_client", "unauthorized_client"}:
+            raise TokenRefused(f"Flowdock answered {error}")
+        if error != "invalid_grant":
+            raise FlowdockUnavailable(f"Flowdock answered a token request with {error[:100] or 'no error'}")
+
     def revoke(self, access_token: str) -> None:
         """Revoke the token (RFC 7009). Raises FlowNotAccessible if this Flowdock has no such call."""
         fields = {
