@@ -20,12 +20,13 @@ BAR, GAP, HEIGHT = 14, 6, 72  # in the units of the chart's viewBox
 
 @register.inclusion_tag("admin/_oversight.html")
 def oversight() -> dict[str, Any]:
-    """Events and deliveries of the last 24 hours, the oldest pending delivery, and who needs attention."""
+    """Events and deliveries of the last 24 hours, what waits and since when, and who needs attention."""
     now = timezone.now()
     since = now - dt.timedelta(hours=HOURS)
     received = _per_hour(Event.objects.filter(received_at__gte=since), "received_at")
     posted = _per_hour(Delivery.objects.filter(delivered_at__gte=since), "delivered_at")
     outbox = Delivery.objects.pending().aggregate(waiting=Count("id"), oldest=Min("created_at"))
+    unchecked = Event.objects.awaiting_decision().aggregate(waiting=Count("id"), oldest=Min("received_at"))
     failing = Integration.objects.connected().filter(~Q(problem=""))
     return {
         "bars": bars(now, received, posted),
@@ -34,8 +35,9 @@ def oversight() -> dict[str, Any]:
         "received": sum(received.values()),
         "posted": sum(posted.values()),
         "failed": Delivery.objects.filter(state=Delivery.State.FAILED, created_at__gte=since).count(),
+        "unchecked": unchecked["waiting"],
         "waiting": outbox["waiting"],
-        "oldest": outbox["oldest"],
+        "oldest": min(filter(None, (unchecked["oldest"], outbox["oldest"])), default=None),
         "needing_attention": failing.select_related("origin").order_by("name")[:10],
     }
 

@@ -220,3 +220,15 @@ def test_own_app_origin_shows_no_webhook_address(staff: Client, integration: Int
         page = staff.get(reverse("admin:integrations_origin_change", args=[origin.pk])).content.decode()
         assert (origin.hook_url in page) is is_shown
         assert ("none: this service sends no webhooks" in page) is not is_shown
+
+
+def test_overview_counts_accepted_events_that_no_worker_has_checked(staff: Client, integration: Integration) -> None:
+    event = delivery(integration, state="unposted").event
+    assert "Awaiting filters" not in staff.get("/admin/").content.decode()
+
+    Event.objects.update(awaits_decision=True)
+
+    page = staff.get("/admin/").content.decode()
+    assert "Awaiting filters" in page
+    found = staff.get("/admin/integrations/event/?awaits_decision__exact=1").content.decode()
+    assert f"/admin/integrations/event/{event.pk}/change/" in found

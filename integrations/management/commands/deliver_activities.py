@@ -12,7 +12,7 @@ from integrations.checks import OF_SETTINGS
 from integrations.delivery.attempts import Outcome
 from integrations.delivery.dispatcher import Dispatcher
 from integrations.management.arguments import add_senders
-from integrations.models import Delivery
+from integrations.models import Delivery, Event
 
 
 class Command(BaseCommand):
@@ -26,13 +26,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_senders(parser)
-        parser.add_argument("--dry-run", action="store_true", help="Only print how many threads have a due activity.")
+        parser.add_argument("--dry-run", action="store_true", help="Only print how much is waiting.")
 
     def handle(self, *, senders: int, dry_run: bool, verbosity: int, **options: Any) -> None:
         if dry_run:
             due = Delivery.objects.due().count()
             waiting = Delivery.objects.pending().count()
-            self.stdout.write(f"{due} threads have a due activity; {waiting} activities are waiting in total")
+            undecided = Event.objects.awaiting_decision().count()
+            self.stdout.write(
+                f"{undecided + waiting} waiting: {undecided} events to check against the filters, {waiting} activities "
+                f"to post; {due} threads have an activity that is due"
+            )
             return
         if verbosity < 2:
             telemetry.log_problems_only()

@@ -17,6 +17,7 @@ from typing import Any
 import requests
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import QuerySet
 from django.urls import reverse
 from tqdm import tqdm
 
@@ -185,26 +186,30 @@ def marked(body: bytes, request_id: str) -> bytes:
     return opened.rstrip() + b', "replayed_as": ' + json.dumps(request_id).encode() + b"}"
 
 
-def of(origin: Origin, ids: list[str]) -> Iterator[Any]:
-    """The deliveries of what was sent, in batches, because databases limit the number of parameters."""
+def of(origin: Origin, ids: list[str]) -> Iterator[QuerySet[Event]]:
+    """The events of what was sent, in batches, because databases limit the number of parameters."""
     for start in range(0, len(ids), IDS_PER_QUERY):
-        events = Event.objects.filter(origin=origin, request_id__in=ids[start : start + IDS_PER_QUERY])
-        yield Delivery.objects.filter(event__in=events)
+        yield Event.objects.filter(origin=origin, request_id__in=ids[start : start + IDS_PER_QUERY])
 
 
 def outcomes(origin: Origin, ids: list[str]) -> Iterator[tuple[str, str, str]]:
     """State, reason and kind of each delivery of what was sent."""
-    for deliveries in of(origin, ids):
+    for events in of(origin, ids):
+        deliveries = Delivery.objects.filter(event__in=events)
         for state, reason, kind, action in deliveries.values_list("state", "reason", "event__kind", "event__action"):
             yield state, reason, f"{kind}.{action}" if action else kind
 
 
+def count_waiting(events: QuerySet[Event]) -> int:
+    return events.filter(awaits_decision=True).count() + Delivery.objects.pending().filter(event__in=events).count()
+
+
 def await_settled(origin: Origin, ids: list[str]) -> bool:
-    """Wait until nothing of it is pending. Returns False if nothing has changed for PATIENCE seconds."""
+    """Wait until nothing of it waits for a worker. Returns False if nothing has changed for PATIENCE seconds."""
     with tqdm(total=len(ids), desc="posting", unit="activity", disable=None, leave=False) as bar:
         before, moved = -1, time.monotonic()
         while True:
-            waiting = sum(deliveries.pending().count() for deliveries in of(origin, ids))
+            waiting = sum(count_waiting(events) for events in of(origin, ids))
             bar.update(max(len(ids) - waiting - bar.n, 0))
             if not waiting:
                 return True

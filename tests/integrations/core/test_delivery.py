@@ -588,11 +588,15 @@ def test_backlog_of_one_integration_does_not_delay_another(send, connect, integr
 def test_deliver_dry_run_posts_nothing(send, integration, flowdock, capsys):
     send(integration.origin, issue(1))
     send(integration.origin, issue(1))
+    send(integration.origin, issue(1), decide=False)
 
     deliver(dry_run=True)
 
     assert flowdock.tries == []
-    assert "1 threads have a due activity; 2 activities are waiting" in capsys.readouterr().out
+    assert capsys.readouterr().out == (
+        "3 waiting: 1 events to check against the filters, 2 activities to post; "
+        "1 threads have an activity that is due\n"
+    )
 
 
 def test_claim_of_a_killed_worker_is_posted_again_with_the_same_uuids(send, integration, flowdock, pass_time):
