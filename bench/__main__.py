@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import accept, growth, latency, results
+from bench import accept, growth, latency, peers, results
 from bench.processes import Failed, call, python
 from bench.results import Results, Row, not_measured, table
 from bench.systems import Databases, SQLite, postgresql
@@ -127,14 +127,41 @@ def serving(options: argparse.Namespace) -> Iterator[Row]:
     yield from each_database(options, measure)
 
 
+def posting(options: argparse.Namespace) -> Iterator[Row]:
+    """Posts to the bundled Flowdock server, beside a bare view on the same web server."""
+
+    def measure(folder: Path, databases: Databases) -> Iterator[Row]:
+        database = [] if databases.name == "SQLite" else ["--database", databases.create("posting")]
+        asked = ["--json", "--seconds", str(options.seconds), "--rounds", str(options.rounds), *database]
+        printed = call(python("-m", "bench.posting", *asked), dict(os.environ))
+        for what, rounds in json.loads(printed.splitlines()[-1]).items():
+            ours, limit = rounds["server"], rounds.get("bare view")
+            for key, name, unit in accept.FIGURES:
+                figures = [[each[key] for each in side] for side in (ours, limit) if side]
+                yield results.row(f"{databases.name}, {what}: {name.replace('accepts', 'posts')}", *figures, unit=unit)
+
+    yield from each_database(options, measure)
+
+
+def beside_celery(options: argparse.Namespace) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(postgresql(options.postgresql))
+            yield from peers.measure(Path(folder), server, options.seconds, options.rounds, options.processes)
+        except (OSError, Failed) as error:
+            yield not_measured("Celery", error)
+
+
 PARTS: dict[str, tuple[str, Callable[[argparse.Namespace], Iterator[Row]], list[str]]] = {
     # its title, what measures it, and its options
     "accept": ("Accepting webhook requests", accepting, ["seconds", "rounds", "processes"]),
     "latency": ("From hook to inbox, start and memory", waiting, ["seconds", "interval", "idle"]),
     "growth": ("Growth", growing, ["rounds", "events", "integrations", "calls"]),
+    "celery": ("Beside a Celery task for each event", beside_celery, ["seconds", "rounds", "processes"]),
+    "posting": ("Posting to the Flowdock server", posting, ["seconds", "rounds"]),
     "server": ("The Flowdock server", serving, ["seconds", "messages"]),
 }
-DEFAULT = ("accept", "latency", "growth")
+DEFAULT = ("accept", "latency", "growth", *(["celery"] if os.environ.get("CELERY") else []))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,12 @@ from bench.systems import Bridge, Databases
 CONNECTIONS = (1, 8, 32)
 DETAILED = 8  # connections, for which CPU seconds are shown in parts
 THREADS = 4  # of each process
+FIGURES = (
+    ("per_second", "accepts", "/s"),
+    ("p50", "p50", "ms"),
+    ("p99", "p99", "ms"),
+    ("cpu", "CPU for 1,000", "s"),
+)
 RATE, P99, CPU = Goal("≥", 1.0), Goal("≤", 1.5), Goal("≤", 1.5)
 
 

@@ -242,10 +242,13 @@ def all_received(reader: subprocess.Popen[str], expected: int) -> float:
     return time.perf_counter() - began
 
 
-def measure(
+Found = dict[tuple[str, int, str], Rounds]
+
+
+def take(
     folder: Path, database: str, before: Path | None, seconds: float, rounds: int, crowd: bool
-) -> Iterator[tuple[str, str, str]]:
-    """Rows: what, the server, what was measured."""
+) -> tuple[Found, dict[str, tuple[float, float, float]]]:
+    """What was measured, by path, connections and server; and what the streams took, by server."""
     served = Served(folder, database or f"sqlite:///{folder}/flowdock.sqlite3")
     targets = [Target("server", served.port, served.stream_port), Target("bare view", free_port())]
     folders = [ROOT, ROOT]
@@ -279,6 +282,30 @@ def measure(
                         late = max(late, all_received(reader, got + STREAMS * len(taken.seconds)))
                         found[f"{path}, {STREAMS} streams", 8, target.name].all.append(taken)
                 sizes[target.name] = empty, full, late
+    return found, sizes
+
+
+def as_json(found: Found) -> str:
+    """By path and connections, for each server a list of its rounds, for `python -m bench posting`."""
+    tree: dict[str, dict[str, list[dict[str, float]]]] = {}
+    for (path, links, name), result in found.items():
+        tree.setdefault(f"{path}, {links} connection{'s' if links > 1 else ''}", {})[name] = [
+            {
+                "per_second": each.rate,
+                "p50": sorted(each.seconds)[len(each.seconds) // 2] * 1000,
+                "p99": sorted(each.seconds)[int(len(each.seconds) * 0.99)] * 1000,
+                "cpu": each.cpu + each.database_cpu,
+            }
+            for each in result.all
+        ]
+    return json.dumps(tree)
+
+
+def measure(
+    folder: Path, database: str, before: Path | None, seconds: float, rounds: int, crowd: bool
+) -> Iterator[tuple[str, str, str]]:
+    """Rows: what, the server, what was measured."""
+    found, sizes = take(folder, database, before, seconds, rounds, crowd)
     for (path, links, name), result in found.items():
         text = str(result)
         plain = path.partition(",")[0]
@@ -305,18 +332,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each load lasts (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--without-streams", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print each round, as JSON, instead of a table")
     options = parser.parse_args()
+    streams = not options.without_streams
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        rows = list(
-            measure(
-                Path(folder),
-                options.database,
-                options.before,
-                options.seconds,
-                options.rounds,
-                not options.without_streams,
-            )
-        )
+        asked = (Path(folder), options.database, options.before, options.seconds, options.rounds, streams)
+        if options.json:
+            print(as_json(take(*asked)[0]))
+            return
+        rows = list(measure(*asked))
     print("| what | server | measured (CPU: seconds for 1,000 posts, server + its PostgreSQL connections) |")
     print("| --- | --- | --- |")
     for row in sorted(rows, key=lambda row: list(dict.fromkeys(each[0] for each in rows)).index(row[0])):

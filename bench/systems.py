@@ -97,6 +97,14 @@ class PostgreSQL:
         with psycopg.connect(url, autocommit=True) as database:
             return int(database.execute(f"SELECT count(*) FROM {table} WHERE {condition}").fetchone()[0])
 
+    def span(self, url: str, table: str, column: str, condition: str = "true") -> float:
+        """Seconds from the first to the last time in the column, of the rows that meet the condition."""
+        import psycopg
+
+        with psycopg.connect(url, autocommit=True) as database:
+            query = f"SELECT extract(epoch FROM max({column}) - min({column})) FROM {table} WHERE {condition}"
+            return float(database.execute(query).fetchone()[0])
+
     def drop_created(self) -> None:
         for name in self._created:
             self._server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
