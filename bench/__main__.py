@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import accept, growth, latency, peers, results
+from bench import accept, delivering, growth, latency, peers, results
 from bench.processes import Failed, call, python
 from bench.results import Results, Row, not_measured, table
 from bench.systems import Databases, SQLite, postgresql
@@ -35,6 +35,7 @@ def main() -> None:
         default=os.environ.get("TEST_POSTGRESQL_URL", POSTGRESQL),
         help="a server on which databases can be created (default: TEST_POSTGRESQL_URL, or %(default)s)",
     )
+    parser.add_argument("--deliveries", type=int, default=1000, help="deliver: activities in a round")
     parser.add_argument("--interval", type=float, default=0.3, help="latency: seconds between single events")
     parser.add_argument("--idle", type=int, default=latency.IDLE, help="latency: the number of single events")
     parser.add_argument("--events", type=int, default=100_000, help="growth: past events (default: %(default)s)")
@@ -98,6 +99,13 @@ def accepting(options: argparse.Namespace) -> Iterator[Row]:
     yield from accept.load_generator(options.seconds, options.connections, dict(os.environ))
 
 
+def deliver(options: argparse.Namespace) -> Iterator[Row]:
+    yield from each_database(
+        options,
+        lambda folder, databases: delivering.measure(folder, databases, options.rounds, options.deliveries),
+    )
+
+
 def waiting(options: argparse.Namespace) -> Iterator[Row]:
     yield from each_database(
         options,
@@ -155,6 +163,7 @@ def beside_celery(options: argparse.Namespace) -> Iterator[Row]:
 PARTS: dict[str, tuple[str, Callable[[argparse.Namespace], Iterator[Row]], list[str]]] = {
     # its title, what measures it, and its options
     "accept": ("Accepting webhook requests", accepting, ["seconds", "rounds", "processes"]),
+    "deliver": ("Delivering", deliver, ["rounds", "deliveries"]),
     "latency": ("From hook to inbox, start and memory", waiting, ["seconds", "interval", "idle"]),
     "growth": ("Growth", growing, ["rounds", "events", "integrations", "calls"]),
     "celery": ("Beside a Celery task for each event", beside_celery, ["seconds", "rounds", "processes"]),

@@ -51,8 +51,8 @@ def usual(taken: list[float]) -> float:
     return sorted(taken)[len(taken) // 4] * 1000
 
 
-def accept_time(origin: Origin) -> float:
-    """A webhook verified, read and stored."""
+def accept_and_decide_times(origin: Origin) -> tuple[float, float]:
+    """A webhook verified, read and stored; and an event decided, when COUNT of them wait."""
     taken = []
     for number in range(COUNT):
         body = issue(number)
@@ -60,8 +60,11 @@ def accept_time(origin: Origin) -> float:
         began = time.perf_counter()
         ingest.accept(origin, body, signed)
         taken.append(time.perf_counter() - began)
+    began = time.perf_counter()
+    decide_waiting()
+    decided = (time.perf_counter() - began) / COUNT * 1000
     empty_outbox()
-    return usual(taken)
+    return usual(taken), decided
 
 
 def claim_time(origin: Origin) -> float:
@@ -236,6 +239,7 @@ def activity(thread_id: str) -> Activity:
 
 
 def empty_outbox() -> None:
+    decide_waiting()
     Delivery.objects.pending().update(state="delivered", next_attempt_at=None, delivered_at=timezone.now())
 
 
@@ -261,7 +265,8 @@ def connected(name: str, flowdock_id: int, integrations: int = 1) -> Origin:
 def main() -> None:
     timed, wide = connected("octo/timed", 1), connected("octo/wide", 1000, 1000)
     connected("octo/crowd", 2)
-    taken = {"accept": accept_time(timed), "claim": claim_time(timed)}
+    taken = dict(zip(("accept", "decide"), accept_and_decide_times(timed), strict=True))
+    taken["claim"] = claim_time(timed)
     taken["one integration"], taken["1,000 integrations"] = wide_accept_times(timed, wide)
     taken |= page_times() | admin_times() | {"prune": prune_time()}
     taken["claim beside a crowd"] = claim_time_beside_a_crowd(timed)
