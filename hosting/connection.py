@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from hosting.addresses import forwarded_for, network_of
 from hosting.gate import Gate
+from hosting.parts import Parts
 
 RETRY_AFTER = 10  # seconds
 
@@ -19,7 +20,9 @@ RETRY_AFTER = 10  # seconds
 class Connection(HttpToolsProtocol):
     """uvicorn's connection, with the limits of a `Gate`.
 
-    The extension "hosting.abort" of the ASGI scope closes it at once, even if the client has not read everything.
+    The extension "hosting.abort" of the ASGI scope closes it at once, even if the client has not read everything. With
+    the key "hosting.parts" of "http.response.body", the `Parts` that make up its body, each of them is sent as a chunk
+    of its own, and all of them in one write.
     """
 
     def __init__(self, *arguments: Any, gate: Gate, **named: Any) -> None:
@@ -183,7 +186,18 @@ class Connection(HttpToolsProtocol):
             self._sent += len(message.get("body", b""))
             if cycle.scope["http_version"] == "1.0" and self._is_stream and cycle.expected_content_length == 0:
                 cycle.expected_content_length = len(message.get("body", b""))
+            if cycle.chunked_encoding and cycle.scope["method"] != "HEAD" and (parts := message.get("hosting.parts")):
+                await _send_chunks(cycle, parts)
+                return
         await RequestResponseCycle.send(cycle, message)  # type: ignore[arg-type]
+
+
+async def _send_chunks(cycle: RequestResponseCycle, parts: Parts) -> None:
+    """Send parts of a response that goes on, as `RequestResponseCycle.send` would send them one by one."""
+    if cycle.flow.write_paused and not cycle.disconnected:
+        await cycle.flow.drain()
+    if not cycle.disconnected:
+        cycle.transport.write(parts.chunks)
 
 
 async def unavailable(scope: Any, receive: Any, send: Any) -> None:

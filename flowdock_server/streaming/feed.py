@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -22,13 +22,18 @@ from flowdock_server.live import Broadcast, Topic, hub
 from . import presence, store, transient_events
 from .opening import conversation_id_of, conversation_key, flow_key, is_conversation
 from .store import in_thread
-from .stream import QueuedLine, Stream
+from .stream import WRITE_SIZE, Group, Stream
 
 log = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds
 # How often to look in the database for messages whose broadcasts were lost, and for streams that have to end.
 POLL_INTERVAL = 5.0  # seconds
+# A channel that has delivered rests for so many times the time that it took, so that many streams leave time for posts.
+# Messages that are posted meanwhile are then delivered together, with one write for each stream.
+REST = 3.0
+LONGEST_REST = 1.0  # seconds
+AT_A_TIME = 50  # streams that send before other work of the event loop continues
 
 
 class Gap(NamedTuple):
@@ -48,6 +53,7 @@ class Channel(ABC):
         self.positions = positions
         self.streams: set[Stream] = set()
         self._is_due = False
+        self._rests_until = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def end(self) -> None:
@@ -66,6 +72,8 @@ class Channel(ABC):
     async def _run(self) -> None:
         try:
             while self._is_due and self.streams:
+                if (rest := self._rests_until - self.loop.time()) > 0:
+                    await asyncio.sleep(rest)
                 self._is_due = False
                 try:
                     await self.deliver_new()
@@ -76,13 +84,19 @@ class Channel(ABC):
         finally:
             self._task = None
 
-    def deliver(self, key: str, message: store.NumberedLine, allowed_users: set[int]) -> None:
-        number, line = message
-        self.positions[key] = number
-        queued = QueuedLine(line, key, number)
-        for stream in tuple(self.streams):
-            if stream.user_id in allowed_users:
-                stream.enqueue(queued)
+    async def deliver(self, key: str, page: list[store.NumberedLine], allowed_users: set[int]) -> None:
+        """Queue a page of messages for the streams of `allowed_users`, and let them send it."""
+        began = self.loop.time()
+        for some in _in_writes(page):
+            group = Group((line for _, line in some), key, (number for number, _ in some))
+            self.positions[key] = group.numbers[-1]
+            allowed = [stream for stream in self.streams if stream.user_id in allowed_users]
+            for start in range(0, len(allowed), AT_A_TIME):
+                for stream in allowed[start : start + AT_A_TIME]:
+                    stream.enqueue(group)
+                await asyncio.sleep(0)  # let streams send it, and let requests in
+        now = self.loop.time()
+        self._rests_until = now + min(REST * (now - began), LONGEST_REST)
 
     @abstractmethod
     def receive(self, broadcast: Broadcast) -> None:
@@ -97,13 +111,27 @@ class Channel(ABC):
         """The next page of the messages that `stream` has missed; empty if its user may not read them."""
 
 
+def _in_writes(page: list[store.NumberedLine]) -> Iterator[list[store.NumberedLine]]:
+    """The messages of a page, in groups that a stream sends at a time."""
+    group: list[store.NumberedLine] = []
+    size = 0
+    for message in page:
+        group.append(message)
+        size += len(message[1])
+        if size >= WRITE_SIZE:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
 def deliver_unstored(events: Iterable[dict[str, Any]], streams: Iterable[Stream], allowed_users: set[int]) -> None:
     """Deliver events that are not stored."""
     allowed = [stream for stream in streams if stream.user_id in allowed_users]
     for event in events:
-        queued = QueuedLine(store.line(event))
+        group = Group([store.line(event)])
         for stream in allowed:
-            stream.enqueue(queued)
+            stream.enqueue(group)
 
 
 class FlowChannel(Channel):
@@ -140,9 +168,7 @@ class FlowChannel(Channel):
         while page and (others := {stream.user_id for stream in self.streams} - users):
             users |= others
             allowed_users |= await in_thread(store.readers_of_flow, self.flow_id, others)
-        for message in page:
-            self.deliver(self.key, message, allowed_users)
-            await asyncio.sleep(0)  # let streams send it before the next one is queued
+        await self.deliver(self.key, page, allowed_users)
         if len(page) == store.PAGE:
             self.wake()
 
@@ -186,9 +212,7 @@ class PrivateChannel(Channel):
             after = self.positions.get(key, 0)
             page = await in_thread(store.private_messages, self.user_id, conversation_id, after)
             allowed_users = {self.user_id} - await in_thread(store.inactive_users, [self.user_id])
-            for message in page:
-                self.deliver(key, message, allowed_users)
-                await asyncio.sleep(0)
+            await self.deliver(key, page, allowed_users)
             if len(page) < store.PAGE:
                 self._due.discard(conversation_id)
 

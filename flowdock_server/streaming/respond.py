@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db import Error as AnyDatabaseError
 
+from hosting.parts import Parts
+
 from . import presence
 from .feed import Feed, Gap
 from .opening import Opening
@@ -49,12 +51,13 @@ async def respond(opening: Opening, head: Message, receive: Receive, send: Send)
 
 
 async def _write(stream: Stream, feed: Feed, head: Message, send: Send) -> bool:
-    async def out(chunk: bytes) -> None:
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    async def out(parts: Parts) -> None:
+        # `hosting.connection` sends each part as a chunk of its own. Other servers ignore the key.
+        await send({"type": "http.response.body", "body": parts.body, "more_body": True, "hosting.parts": parts})
         stream.progressed()  # sending what was missed may take minutes
 
     await send(head)
-    await out(stream.keep_alive)
+    await out(Parts([stream.keep_alive]))
     if stream.opening.resumed:
         # Before the stream joins the feed, since so much may have been missed that its queue would overflow.
         for gap in feed.missed(stream):
@@ -68,11 +71,11 @@ async def _write(stream: Stream, feed: Feed, head: Message, send: Send) -> bool:
         stream.sent()
 
 
-async def _fill(gap: Gap, stream: Stream, out: Callable[[bytes], Awaitable[None]]) -> None:
+async def _fill(gap: Gap, stream: Stream, out: Callable[[Parts], Awaitable[None]]) -> None:
     while True:
         page = await gap.channel.read(stream, gap.key, gap.up_to)
         for number, line in page:
-            await out(stream.format(gap.key, number, line))
+            await out(Parts([stream.format(gap.key, number, line)]))
         if len(page) < PAGE:
             return
 

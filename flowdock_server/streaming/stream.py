@@ -3,7 +3,9 @@
 import asyncio
 import time
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Iterable
+
+from hosting.parts import Parts
 
 from .opening import Opening, event_id
 from .store import END
@@ -11,15 +13,25 @@ from .store import END
 # What may be queued for a slow client. If it is more, the stream is cut off, so that it does not slow down others.
 QUEUE_LIMIT = 1000  # messages
 QUEUE_LIMIT_BYTES = 8 * 1024 * 1024
+WRITE_SIZE = 64 * 1024  # bytes that are sent at a time, or one message if it is larger
 STALLED_AFTER = 60.0  # seconds in which a client has read nothing although its queue is not empty
 
 
-class QueuedLine(NamedTuple):
-    """A line, shared by all streams that it is queued in. Without a `key`, a stream cannot be resumed from it."""
+class Group:
+    """Lines that are sent together, shared by all streams in which they are queued.
 
-    line: bytes
-    key: str = ""
-    number: int = 0
+    `numbers` are those of their messages. Without a `key`, a stream cannot be resumed from them. A group without lines
+    is a keep-alive.
+    """
+
+    def __init__(self, lines: Iterable[bytes], key: str = "", numbers: Iterable[int] = ()) -> None:
+        self.lines = Parts(lines)
+        self.key = key
+        self.numbers = tuple(numbers)
+        self.size = sum(map(len, self.lines.parts))
+
+
+_SILENCE = Group(())
 
 
 class Stream:
@@ -32,18 +44,19 @@ class Stream:
         self.over = asyncio.Event()
         self.is_cut_off = False
         self._last_sent = time.monotonic()
-        self._queue: deque[QueuedLine] = deque()
+        self._queue: deque[Group] = deque()
+        self._messages = 0
         self._bytes = 0
         self._more = asyncio.Event()
 
-    def enqueue(self, queued: QueuedLine) -> None:
-        size = len(queued.line)
-        # The bytes limit does not apply to a single line.
-        if len(self._queue) >= QUEUE_LIMIT or (self._queue and self._bytes + size > QUEUE_LIMIT_BYTES):
+    def enqueue(self, group: Group) -> None:
+        # The bytes limit does not apply to a single group, which is a single line if it is large.
+        if self._messages >= QUEUE_LIMIT or (self._queue and self._bytes + group.size > QUEUE_LIMIT_BYTES):
             self.cut_off()
         elif not self.over.is_set():
-            self._queue.append(queued)
-            self._bytes += size
+            self._queue.append(group)
+            self._messages += len(group.lines.parts)
+            self._bytes += group.size
             self._more.set()
 
     def end(self) -> None:
@@ -61,22 +74,31 @@ class Stream:
         if self._queue and silence > STALLED_AFTER:
             self.cut_off()
         elif not self._queue and silence >= keep_alive:
-            self.enqueue(QueuedLine(b""))
+            self.enqueue(_SILENCE)
 
-    async def next(self) -> bytes:
-        """Wait for the next bytes to send. Call `sent` afterwards."""
+    async def next(self) -> Parts:
+        """Wait for the next messages to send, each a part. Call `sent` afterwards."""
         while True:
             while not self._queue:
                 self._more.clear()
                 await self._more.wait()
-            queued = self._queue[0]
-            if not queued.line:
-                return self.keep_alive
-            if not queued.key:
-                return self._format(queued.line)
-            if queued.number > self.positions.get(queued.key, 0):
-                return self.format(queued.key, queued.number, queued.line)
+            parts = self._formatted(self._queue[0])
+            if parts.parts:
+                return parts
             self._drop()  # already sent to fill a gap
+
+    def _formatted(self, group: Group) -> Parts:
+        """What has to be sent of `group`, which is recorded as sent."""
+        if group is _SILENCE:
+            return Parts([self.keep_alive])
+        if not group.key:
+            return Parts(map(self._format, group.lines.parts))
+        after = self.positions.get(group.key, 0)
+        if not self.opening.as_events and group.numbers[0] > after:
+            self.positions[group.key] = group.numbers[-1]
+            return group.lines
+        found = zip(group.numbers, group.lines.parts, strict=True)
+        return Parts([self.format(group.key, number, line) for number, line in found if number > after])
 
     def progressed(self) -> None:
         """Record that the client has read something."""
@@ -88,7 +110,9 @@ class Stream:
 
     def _drop(self) -> None:
         if self._queue:
-            self._bytes -= len(self._queue.popleft().line)
+            group = self._queue.popleft()
+            self._messages -= len(group.lines.parts)
+            self._bytes -= group.size
 
     @property
     def keep_alive(self) -> bytes:
