@@ -274,6 +274,7 @@ def _delivery(event: Event, parsed: ParsedEvent, integration: Integration) -> De
     return Delivery(
         event=event,
         integration=integration,
+        uuid=Delivery.uuid_of(event, integration),
         thread_id=event.thread_id,
         created_at=event.received_at,
         state=Delivery.State.PENDING if verdict.passes else Delivery.State.FILTERED,

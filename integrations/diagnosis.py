@@ -23,7 +23,7 @@ from django.db.models.functions import Now
 from . import encryption, notifications
 from .flowdock.client import Flowdock
 from .flowdock.errors import FlowdockError, TokenRefused
-from .models import Delivery
+from .models import Delivery, Event
 from .outages import outage_reason
 
 CLOCK_TOLERANCE = 5.0  # seconds
@@ -234,10 +234,13 @@ def check_secrets() -> Iterator[Finding]:
 
 
 def check_outbox() -> Finding:
-    late = Delivery.objects.due().filter(next_attempt_at__lt=Now() - LATE_AFTER)
-    if late.exists():
+    """Whether events and deliveries are dealt with in time."""
+    late = Now() - LATE_AFTER
+    undecided = Event.objects.awaiting_decision().filter(received_at__lt=late).exists()
+    if undecided or Delivery.objects.due().filter(next_attempt_at__lt=late).exists():
+        what = "events wait" if undecided else "deliveries are due"
         return Finding(
-            Level.PROBLEM, "deliveries", f"some are due for more than {LATE_AFTER.seconds // 60} minutes",
+            Level.PROBLEM, "deliveries", f"some {what} for more than {LATE_AFTER.seconds // 60} minutes",
             "Check that a worker runs (`manage.py worker`), and its log.",
         )  # fmt: skip
     return Finding(Level.OK, "deliveries", "none is late")

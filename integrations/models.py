@@ -12,6 +12,7 @@ import secrets
 import uuid
 from collections.abc import Iterable
 from typing import Any, ClassVar
+from uuid import UUID, uuid5
 
 from django.conf import settings
 from django.db import connection, models, transaction
@@ -386,6 +387,9 @@ def facts_of_kind(kind: str) -> dict[str, tuple[str, ...]]:
     return {} if kind in BRIDGE_KINDS else {"events": (kind,)}
 
 
+UUID_NAMESPACE = UUID("6a3c1a51-1c1b-4f0e-9f27-2f7f2a1f5a60")  # random, and never changed
+
+
 class EventQuerySet(models.QuerySet["Event"]):
     """Events are stored first and decided later: a worker makes the deliveries of those that await a decision."""
 
@@ -648,6 +652,7 @@ class Delivery(models.Model):
     rule = models.CharField(max_length=40, blank=True, default="", help_text="The filter rule that blocked it")
     thread_id = models.CharField(max_length=255, blank=True, default="")
     # Flowdock recognizes a repetition by it, so a retry after a crash posts nothing twice.
+    # `uuid_of` makes it, so this also holds for what is decided or sent again after a back-up was restored.
     # Not indexed: no query uses it, and random keys make an index slower the larger it grows.
     uuid = models.UUIDField(default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -698,6 +703,12 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} to {self.integration}"
+
+    @staticmethod
+    def uuid_of(event: Event, integration: Integration) -> UUID:
+        """The uuid of the event's message at the integration: the same if both are stored or decided once more."""
+        name = f"{event.origin_id}/{integration.pk}/{event.request_id}"
+        return uuid5(UUID_NAMESPACE, name)
 
     @transaction.atomic
     def retry(self) -> None:

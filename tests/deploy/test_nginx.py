@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import re
+import signal
 import socket
 import ssl
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 
 from tests.stack import until
 
-from .conftest import BRIDGE, FLOWDOCK, STREAMS, Nginx, Response, Site
+from .conftest import BRIDGE, FLOWDOCK, STREAMS, Nginx, Response, Site, required
 
 pytestmark = pytest.mark.loop
 PAYLOAD = json.dumps(
@@ -183,6 +187,49 @@ def test_page_for_people_and_retry_after_for_programs_while_a_server_is_down(sit
     assert "<h1>Flowdock Bridge is not available</h1>" in page.body
     assert "message" in json.loads(api.body)
     assert site.nginx.curl(f"https://{BRIDGE}/").status == 200
+
+
+def test_no_request_fails_while_the_web_processes_are_replaced(site: Site) -> None:
+    statuses: Counter[int] = Counter()
+    stop = threading.Event()
+
+    def ask() -> None:
+        with requests.Session() as session:
+            session.trust_env = False
+            session.verify = str(site.nginx.authority)
+            while not stop.is_set():
+                for method, path in (("GET", "/polls/"), ("POST", "/hooks/unknown/")):
+                    address = f"https://127.0.0.1:{site.nginx.https}{path}"
+                    response = session.request(
+                        method, address, headers={"Host": BRIDGE}, timeout=30, allow_redirects=False
+                    )
+                    statuses[response.status_code] += 1
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(2):
+            before = web_processes(site)
+            os.kill(site.stack.processes["bridge"].pid, signal.SIGHUP)
+            until(lambda before=before: not before & web_processes(site), "new processes")
+            served = sum(statuses.values())
+            until(lambda served=served: sum(statuses.values()) > served + 40, "answers of the new processes")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+    assert set(statuses) == {302, 404}, statuses
+
+
+def web_processes(site: Site) -> set[int]:
+    """The processes that `serve` has started and that serve requests."""
+    supervisor = site.stack.processes["bridge"].pid
+    found = subprocess.run(
+        [required("pgrep"), "-P", str(supervisor), "-f", "spawn_main"], capture_output=True, check=False
+    )
+    return set(map(int, found.stdout.split()))
 
 
 class Recorder:

@@ -52,7 +52,9 @@ def test_missing_secret_stops_the_start_and_says_what_to_do(secret: str, tmp_pat
 
 def test_documented_cron_lines_work_from_any_folder_and_print_nothing(tmp_path: Path) -> None:
     crontab = (ROOT / "docs" / "deploying.md").read_text().split("## Cron instead of a worker")[1].split("```")[1]
-    commands = [line.split(maxsplit=5)[5] for line in crontab.strip().splitlines()]
+    settings, *lines = crontab.strip().splitlines()
+    assert settings.startswith("ENV_FILE=")
+    commands = [line.split(maxsplit=5)[5] for line in lines]
     environment = {
         "SECRET_KEY": "x",
         "FIELD_KEYS": "dGVzdHMgb25seSwgdGVzdHMgb25seSwgdGVzdHMgISE=",

@@ -178,6 +178,16 @@ def test_delivery_that_nobody_makes_is_a_problem(installation, integration: Inte
     assert "Check that a worker runs" in text
 
 
+def test_event_that_nobody_decides_is_a_problem(installation, integration: Integration):
+    received = timezone.now() - dt.timedelta(minutes=6)
+    Event.objects.create(
+        origin=integration.origin, request_id="1", kind="issues", headers={}, body=b"{}", awaits_decision=True,
+        received_at=received,
+    )  # fmt: skip
+
+    assert "some events wait for more than 5 minutes" in doctor(code=1)["deliveries"][1]
+
+
 def test_clock_that_differs_from_the_databases_is_a_problem(installation):
     if connection.vendor != "postgresql":
         pytest.skip("SQLite has no clock of its own")
