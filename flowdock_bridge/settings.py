@@ -77,7 +77,7 @@ FLOWDOCK_CA_FILE: str = env.str("FLOWDOCK_CA_FILE", default="")
 
 HOOK_MAX_BYTES: int = env.int("HOOK_MAX_BYTES", default=25 * 1024 * 1024)
 EVENT_RETENTION_DAYS: int = env.int("EVENT_RETENTION_DAYS", default=30)
-WORKER_SENDERS: int = env.int("WORKER_SENDERS", default=16)
+WORKER_SENDERS: int = env.int("WORKER_SENDERS", default=32)
 
 # The web server (`python manage.py serve`), for each of its processes
 

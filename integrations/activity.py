@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
+from functools import cache
 from html import escape
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -193,14 +194,21 @@ def _object(value: object, name: str) -> Mapping[str, Any]:
     return value
 
 
+@cache
+def _names(kind: type[Any]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The names of the fields of a dataclass: all of them, and the required ones."""
+    return frozenset(kind.__slots__), tuple(field.name for field in fields(kind) if field.default is MISSING)
+
+
 def _members(kind: type[Any], data: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return `data` as keyword arguments for the dataclass `kind`, without unknown or missing ones."""
+    known, required = _names(kind)  # type: ignore[arg-type]  # a class can be hashed
     for name in data:
-        if name not in kind.__slots__:
+        if name not in known:
             raise InvalidActivity(f"{prefix}{name} is unknown; the known fields are {', '.join(kind.__slots__)}")
-    for field in fields(kind):
-        if field.default is MISSING and field.name not in data:
-            raise InvalidActivity(f"{prefix}{field.name} is missing")
+    for name in required:
+        if name not in data:
+            raise InvalidActivity(f"{prefix}{name} is missing")
     return dict(data)
 
 

@@ -12,6 +12,7 @@ import functools
 import logging
 import threading
 from collections.abc import Iterable
+from typing import Protocol
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.log import log_response
@@ -169,8 +170,21 @@ def decided(states: Iterable[str]) -> None:
         counter.labels(VERDICTS[str(state)]).inc()
 
 
+class Attempted(Protocol):
+    """What is shown of a delivery that was attempted."""
+
+    @property
+    def pk(self) -> int: ...
+    @property
+    def event_id(self) -> int: ...
+    @property
+    def integration_id(self) -> int: ...
+    @property
+    def created_at(self) -> dt.datetime: ...
+
+
 def attempted(
-    delivery: Delivery, outcome: Outcome, message: str, *, at: dt.datetime, ms: int, status: int | None
+    delivery: Attempted, outcome: Outcome, message: str, *, at: dt.datetime, ms: int, status: int | None
 ) -> None:
     """An attempt to post the delivery began `at` and took `ms`; `status` is Flowdock's HTTP status, if it answered."""
     counted = metrics()

@@ -7,8 +7,10 @@ import enum
 import random
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
+from uuid import UUID
 
-from integrations.models import Delivery
+from integrations.models import Integration
 
 FIRST_RETRY = 1.0  # seconds; twice as many with each attempt
 MAX_RETRY = 15 * 60.0  # seconds; also how often an integration whose token is refused is tried
@@ -35,11 +37,29 @@ class Outcome(enum.Enum):
     SOURCE_REMOVED = "of a removed source"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Posting:
+    """A claimed delivery: what is posted, and the attempts before. Much cheaper to load than the model's objects."""
+
+    pk: int
+    event_id: int
+    created_at: dt.datetime
+    uuid: UUID
+    integration: Integration
+    thread_id: str
+    attempts: list[dict[str, Any]]
+    activity: dict[str, Any] | None  # as stored
+
+    @property
+    def integration_id(self) -> int:
+        return self.integration.pk
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Attempt:
     """One attempt. `status` is Flowdock's HTTP status, if it answered; `message` is for people."""
 
-    delivery: Delivery
+    delivery: Posting
     outcome: Outcome
     message: str
     at: dt.datetime

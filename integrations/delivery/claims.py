@@ -6,8 +6,9 @@ import datetime as dt
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Subquery
@@ -15,7 +16,7 @@ from django.db.models.functions import Now
 
 from integrations.models import Delivery, DeliveryQuerySet, Integration, Origin
 
-from .attempts import Attempt
+from .attempts import Attempt, Posting
 
 logger = logging.getLogger(__name__)
 
@@ -23,14 +24,14 @@ MAX_DELIVERIES = 20  # of one thread, in one claim
 UNUSABLE = "the stored data of this delivery cannot be read or written"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Claim:
     """Deliveries of one thread, in order; the first is leased. The sender adds its attempts.
 
     The lease ends at `lease` by the database's clock, and not before `expires` by `time.monotonic()` of this process.
     """
 
-    deliveries: tuple[Delivery, ...]
+    deliveries: tuple[Posting, ...]
     lease: dt.datetime
     expires: float
     attempts: list[Attempt] = field(default_factory=list)
@@ -38,6 +39,10 @@ class Claim:
     @property
     def integration(self) -> Integration:
         return self.deliveries[0].integration
+
+    def is_safe(self, now: float) -> bool:
+        """Whether there is time to post a delivery, before another worker may take the thread over."""
+        return now + lease_length().total_seconds() / 2 <= self.expires
 
 
 def lease_length() -> dt.timedelta:
@@ -50,44 +55,55 @@ def claim(ids: Sequence[int], limit: int = MAX_DELIVERIES) -> list[Claim]:
 
     A claim holds `limit` deliveries at most. Call it in a transaction.
     """
+    due = Delivery.objects.due().filter(id__in=ids)
+    # Locked first, so that the rows which are read then are those of this claim.
+    leased = Delivery.objects.filter(id__in=list(due.select_for_update(skip_locked=True).values_list("id", flat=True)))
+    expires = time.monotonic() + lease_length().total_seconds()
+    leased.update(next_attempt_at=Now() + lease_length())
     # A join on Exists might read the whole outbox for each head, if the statistics are of quieter times.
     next_blocked = Subquery(Delivery.objects.blocked().in_same_thread().values("id")[:1])
-    due = Delivery.objects.with_activity().due().filter(id__in=ids)
-    heads, unreadable = load(due.select_for_update(skip_locked=True, of=("self",)))
+    leased = leased.annotate(blocks=next_blocked).order_by("next_attempt_at", "id")
+    heads, unreadable = load(leased, "next_attempt_at", "blocks")
     for pk in unreadable:
         logger.error("delivery %s is marked as failed: %s", pk, UNUSABLE)
         give_up(pk, UNUSABLE)
-    expires = time.monotonic() + lease_length().total_seconds()
-    leased = Delivery.objects.filter(id__in=[head.pk for head in heads])
-    leased.update(next_attempt_at=Now() + lease_length())
-    rows = leased.values_list("id", "next_attempt_at", next_blocked)
-    leases = {pk: (lease, blocks_others) for pk, lease, blocks_others in rows}
-    integrations = Integration.objects.in_bulk({head.integration_id for head in heads})
+    integrations = Integration.objects.in_bulk({row.integration for row in heads})
     claims = []
     for head in heads:
-        deliveries = [head]
-        lease, blocks_others = leases[head.pk]
-        if blocks_others and limit > 1:
-            thread = Delivery.objects.with_activity().blocked()
-            thread = thread.filter(integration=head.integration_id, thread_id=head.thread_id)
-            blocked, unreadable = load(thread.order_by("id")[: limit - 1])
+        rows = [head]
+        if head.blocks and limit > 1:
+            thread = Delivery.objects.blocked().filter(integration=head.integration, thread_id=head.thread_id)
+            blocked, unreadable = load(thread.order_by("id"), limit=limit - 1)
             # An unreadable one is given up when it is the first of its thread; those after it wait until then.
-            deliveries += [each for each in blocked if each.pk < min(unreadable, default=math.inf)]
-        for delivery in deliveries:
-            delivery.integration = integrations[delivery.integration_id]
-        claims.append(Claim(tuple(deliveries), lease, expires))
+            rows += [each for each in blocked if each.id < min(unreadable, default=math.inf)]
+        claims.append(Claim(tuple(_posting(row, integrations) for row in rows), head.next_attempt_at, expires))
     return claims
 
 
-def load(deliveries: DeliveryQuerySet) -> tuple[list[Delivery], list[int]]:
-    """The deliveries that can be read, and the ids of those whose JSON cannot be."""
+def _posting(row: Any, integrations: Mapping[int, Integration]) -> Posting:
+    return Posting(
+        pk=row.id,
+        event_id=row.event,
+        created_at=row.created_at,
+        uuid=row.uuid,
+        integration=integrations[row.integration],
+        thread_id=row.thread_id,
+        attempts=row.attempts,
+        activity=row.event__activity,
+    )
+
+
+def load(deliveries: DeliveryQuerySet, *more: str, limit: int | None = None) -> tuple[list[Any], list[int]]:
+    """Rows with what a Posting has and `more`, and the ids of the deliveries whose JSON cannot be read."""
+    columns = ("id", "event", "created_at", "uuid", "integration", "thread_id", "attempts", "event__activity", *more)
+    rows: Any = deliveries.values_list(*columns, named=True)
     try:
-        return list(deliveries), []
+        return list(rows[:limit]), []
     except (ValueError, RecursionError):
         readable, unreadable = [], []
-    for pk in list(deliveries.values_list("pk", flat=True)):
+    for pk in list(deliveries.values_list("pk", flat=True)[:limit]):
         try:
-            readable.append(Delivery.objects.with_activity().get(pk=pk))
+            readable.append(rows.get(pk=pk))
         except (ValueError, RecursionError):
             unreadable.append(pk)
     return readable, unreadable

@@ -1,6 +1,6 @@
 """How a worker's senders are shared between integrations, so that the trouble of one does not slow down the others.
 
-It remembers what this process has seen of each integration, and is used by one thread only, the dispatcher's.
+It remembers what this process has seen of each integration. Not for two threads at the same time.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ class FairShare:
     """Decides which integrations may use one more of `senders`.
 
     An integration that was slow, failed or has not been tried yet gets one sender at a time; a quick answer makes it
-    trusted, and a trusted one may have several. Slow ones have half of the senders at most, all together. A quarter is
-    kept for integrations that are not slow and have no sender yet, so that they find one even if all trusted
-    integrations become slow at the same moment.
+    trusted, and a trusted one may have several. Slow ones have half of the senders at most, all together. Beyond the
+    senders there are a quarter more for integrations that have none yet and are not slow, so that they find one even if
+    all trusted integrations become slow at the same moment.
 
-    In all methods, `busy` counts the senders that each integration occupies.
+    In all methods, `busy` counts the senders that each integration occupies, `free` are the senders left, and `room` is
+    how many more a trusted integration may have: claims that wait for a sender may be more than the free ones.
     """
 
     senders: int
@@ -45,7 +46,7 @@ class FairShare:
     held_until: dict[int, float] = field(default_factory=dict)  # integration: time.monotonic()
     served_at: dict[int, float] = field(default_factory=dict)  # integration: when it last got a sender
 
-    def choose(self, rows: Iterable[tuple[int, int]], busy: Counter[int]) -> list[int]:
+    def choose(self, rows: Iterable[tuple[int, int]], busy: Counter[int], free: int, room: int) -> list[int]:
         """The ids of the deliveries that get a sender now, from rows of (id, integration).
 
         The integration with the fewest senders comes first and, of those with equally many, the one that has waited
@@ -59,34 +60,30 @@ class FairShare:
         busy = busy.copy()
         chosen = []
         for *_, pk, integration in sorted(places):
-            if self.may_have_another(integration, busy):
+            if self.may_have_another(integration, busy, free, room):
                 busy[integration] += 1
-                self.served_at[integration] = time.monotonic()
+                room -= 1
+                free -= integration not in self.trusted
                 chosen.append(pk)
         return chosen
 
-    def may_have_another(self, integration: int, busy: Counter[int]) -> bool:
+    def may_have_another(self, integration: int, busy: Counter[int], free: int, room: int) -> bool:
         """Whether the integration may use one more sender."""
-        if self._is_held(integration):
+        if self.is_held(integration):
             return False
-        free = self.senders - busy.total()
-        is_first = not busy[integration]
-        reserved = self.senders // 4
+        if integration in self.trusted and room > 0:
+            return True
+        if busy[integration]:
+            return False
         if integration in self.slow:
             used_by_slow = sum(count for each, count in busy.items() if each in self.slow)
-            return is_first and used_by_slow < max(self.senders // 2, 1) and free > reserved
-        if is_first:
-            return free > 0
-        return integration in self.trusted and free > reserved
+            return used_by_slow < max(self.senders // 2, 1) and free > 0
+        return free + self.senders // 4 > 0
 
-    def may_report_problem(self, integration: int, busy: Counter[int]) -> bool:
-        """Whether a sender may report a problem of the integration to Flowdock: like a slow one's, it is not urgent."""
-        return not busy[integration] and self.senders - busy.total() > self.senders // 4
-
-    def at_limit(self, busy: Counter[int]) -> set[int]:
+    def at_limit(self, busy: Counter[int], free: int, room: int) -> set[int]:
         """The integrations, of those that are known here, that may not use another sender now."""
         known = {integration for integration, count in busy.items() if count} | self.slow | set(self.held_until)
-        return {integration for integration in known if not self.may_have_another(integration, busy)}
+        return {each for each in known if not self.may_have_another(each, busy, free, room)}
 
     def record_answer(self, integration: int, seconds: float) -> None:
         """Flowdock has answered in a usable way, after `seconds`."""
@@ -107,7 +104,7 @@ class FairShare:
             self.slow.discard(integration)
         failures = self.failures.setdefault(integration, Failures())
         failures.threads.add(thread_id)
-        if len(failures.threads) < MAX_FAILED_THREADS or self._is_held(integration):
+        if len(failures.threads) < MAX_FAILED_THREADS or self.is_held(integration):
             return None
         pause: float = min(FIRST_PAUSE * 2**failures.pauses, MAX_PAUSE) * random.uniform(1.0, 1.2)  # noqa: S311
         failures.pauses += 1
@@ -123,7 +120,8 @@ class FairShare:
         """For how long every integration that is held back still is."""
         return max(min(self.held_until.values(), default=math.inf) - time.monotonic(), 0.0)
 
-    def _is_held(self, integration: int) -> bool:
+    def is_held(self, integration: int) -> bool:
+        """Whether nothing of it may be sent for now."""
         until = self.held_until.get(integration)
         if until is None:
             return False

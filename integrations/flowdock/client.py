@@ -1,4 +1,4 @@
-"""Flowdock's REST API, as far as the bridge uses it.
+"""Flowdock's REST API, as far as the bridge uses it; `posting` posts the activities.
 
 Source: Flowdock's api-docs (flows.md, sources.md, messages.md, production-integrations.md). Where those contradict each
 other, this client relies only on what they share: any 2xx is success, ids are texts or numbers, `links` may be missing.
@@ -11,23 +11,19 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, NoReturn
-from urllib.parse import parse_qsl, urlsplit
-from uuid import UUID
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from django.conf import settings
 
-from hosting import hostile_json
-from integrations.activity import Activity, is_web_address
-from integrations.storable import storable_json
+from integrations.activity import is_web_address
 
 from . import payload
+from .answers import MAX_ANSWER_BYTES, Answer, as_objects, optional_text, refused, required_id
 from .errors import (
-    ActivityRejected,
     FlowdockError,
     FlowdockUnavailable,
     FlowdockUnreachable,
@@ -38,9 +34,6 @@ from .errors import (
 )
 from .transport import OneDeadlineAdapter
 
-# The longest list of flows with all their people is far smaller; anything larger is not an answer of Flowdock's.
-MAX_ANSWER_BYTES = 8 * 1024 * 1024
-MAX_RETRY_AFTER = 24 * 3600.0  # seconds
 TOKEN_IN_ADDRESS = re.compile(r"((?:flow_token|access_token)=)[^&\s\"']+")
 
 
@@ -95,58 +88,6 @@ class Source:
     created_at: dt.datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """Flowdock's answer to a message that it accepted; the ids are empty if it contains none (a 202 has no body)."""
-
-    message_id: str
-    thread_id: str
-    status: int
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> Any:
-        """The body as JSON, its texts storable.
-
-        Raises FlowdockUnavailable if it is not JSON, as the error page of a proxy.
-        """
-        try:
-            return storable_json(hostile_json.loads(self.body))
-        except (ValueError, RecursionError):
-            raise FlowdockUnavailable(f"Flowdock answered {self.status} with something that is not JSON") from None
-
-    def readable(self) -> Mapping[str, Any]:
-        """The body as a JSON object, or an empty one if it is anything else."""
-        try:
-            resource = self.json()
-        except FlowdockUnavailable:
-            return {}
-        return resource if isinstance(resource, Mapping) else {}
-
-    def object(self) -> Mapping[str, Any]:
-        return _object(self.json())
-
-    def form(self) -> dict[str, str]:
-        """The body as form fields. Flowdock returns tokens in this format if it ignores `Accept`."""
-        return dict(parse_qsl(self.body.decode(errors="replace")))
-
-    def words(self) -> str:
-        """The error text of Flowdock: its `message`, then each of its `errors` by field."""
-        resource = self.readable()
-        words = [_text(resource, "message")]
-        errors = resource.get("errors")
-        if isinstance(errors, Mapping):
-            for field, texts in errors.items():
-                texts = texts if isinstance(texts, list) else [texts]
-                words.append(f"{field} {', '.join(text for text in texts if isinstance(text, str))}")
-        return "; ".join(word for word in words if word)[:300]
-
-
 class Flowdock:
     """One keep-alive connection to Flowdock, with a person's access token or without. For one thread at a time.
 
@@ -185,15 +126,15 @@ class Flowdock:
         """The person whose access token this is."""
         resource = self._ask("GET", "/user").object()
         return Person(
-            id=_id(resource, "id"),
-            name=_text(resource, "name"),
-            nick=_text(resource, "nick"),
-            email=_text(resource, "email"),
+            id=required_id(resource, "id"),
+            name=optional_text(resource, "name"),
+            nick=optional_text(resource, "nick"),
+            email=optional_text(resource, "email"),
         )
 
     def flows(self) -> list[Flow]:
         """The flows that the person is in."""
-        return [_flow(resource) for resource in _objects(self._ask("GET", "/flows").json())]
+        return [_flow(resource) for resource in as_objects(self._ask("GET", "/flows").json())]
 
     def find_flow(self, flow_id: str) -> Flow:
         """The flow, if the person can open it now. Raises FlowNotAccessible if not, or if `flow_id` is empty."""
@@ -203,7 +144,9 @@ class Flowdock:
 
     def sources(self, flow: Flow) -> list[Source]:
         """The sources of the flow, of all applications."""
-        return [_source(resource, flow.sources_url) for resource in _objects(self._ask("GET", flow.sources_url).json())]
+        return [
+            _source(resource, flow.sources_url) for resource in as_objects(self._ask("GET", flow.sources_url).json())
+        ]
 
     def create_source(self, flow: Flow, name: str, external_url: str) -> Source:
         """Create a source in the flow; the answer has its flow_token. Also raises SourceRejected."""
@@ -227,7 +170,7 @@ class Flowdock:
     def source_of(self, flow_token: str) -> Source:
         """The source that the token belongs to."""
         resource = self._ask("GET", "/sources", params={"flow_token": flow_token}).json()
-        sources = [_source(item, "") for item in _objects(resource if isinstance(resource, list) else [resource])]
+        sources = [_source(item, "") for item in as_objects(resource if isinstance(resource, list) else [resource])]
         if not sources:
             raise SourceGone("Flowdock has no source with this flow_token")
         return sources[0]
@@ -244,29 +187,13 @@ class Flowdock:
             refusal=SourceRejected,
         )
 
-    def post_activity(self, flow_token: str, activity: Activity, uuid: UUID) -> Posted:
-        """Post to the flow that `flow_token` opens. The same `uuid` again is the same message. Raises ActivityRejected.
-
-        Flowdock's api-docs: messages.md; production-integrations.md, "Removing integrations".
-        """
-        answer = self._ask(
-            "POST",
-            payload.path(),
-            json=payload.write(activity, flow_token=flow_token, uuid=uuid),
-            # Without it, Flowdock may answer before the message has an id, and the log could not link to its thread.
-            headers={"X-flowdock-wait-for-message": "true"},
-            refusal=ActivityRejected,
-            secret=flow_token,
-        )
-        return _posted(answer)
-
     # As the application
 
     def exchange_code(self, url: str, fields: Mapping[str, str]) -> Mapping[str, Any]:
         """The token request of OAuth: the fields of the answer, in JSON or as a form, including an OAuth `error`."""
         answer = self._send("POST", url, data=dict(fields))
         if answer.status >= 500 or answer.status == 429:
-            self._refuse(answer, FlowdockUnavailable)
+            raise refused(answer, FlowdockUnavailable, [self.access_token])
         if answer.body.lstrip().startswith(b"{"):
             return answer.object()
         resource = answer.form()
@@ -301,7 +228,7 @@ class Flowdock:
         }
         answer = self._send("POST", "/oauth/revoke", data=fields)
         if not 200 <= answer.status < 300:
-            self._refuse(answer, FlowdockUnavailable, access_token)
+            raise refused(answer, FlowdockUnavailable, [self.access_token, access_token])
 
     # The transport
 
@@ -312,14 +239,12 @@ class Flowdock:
         *,
         params: Mapping[str, str] | None = None,
         json: Mapping[str, object] | None = None,
-        headers: Mapping[str, str] | None = None,
         refusal: type[FlowdockError] = FlowdockUnavailable,
-        secret: str = "",
     ) -> Answer:
         """Call Flowdock and return its 2xx answer. `refusal` is the error to raise on 400, 413 and 422."""
-        answer = self._send(method, path_or_url, params=params, json=json, headers=headers)
+        answer = self._send(method, path_or_url, params=params, json=json)
         if not 200 <= answer.status < 300:
-            self._refuse(answer, refusal, secret)
+            raise refused(answer, refusal, [self.access_token])
         return answer
 
     def _send(self, method: str, path_or_url: str, **how: Any) -> Answer:
@@ -355,28 +280,6 @@ class Flowdock:
         except OSError as error:
             raise FlowdockUnavailable(f"Flowdock could not be called ({type(error).__name__})") from None
 
-    def _refuse(self, answer: Answer, refusal: type[FlowdockError], secret: str = "") -> NoReturn:
-        words = answer.words()
-        for token in (self.access_token, secret):
-            words = words.replace(token, "hidden") if token else words
-        message = f"Flowdock answered {answer.status}" + (f": {words}" if words else "")
-        error: FlowdockError
-        match answer.status:
-            case 400 | 413 | 422 if refusal is not FlowdockUnavailable:
-                error = refusal(words or message)
-            case 401:
-                error = TokenRefused(message)
-            case 403 | 404:
-                error = FlowNotAccessible(message)
-            case 410:
-                error = SourceGone(message)
-            case 502 | 503 | 504:
-                error = FlowdockUnreachable(message, retry_after=_retry_after(answer.headers.get("Retry-After", "")))
-            case _:
-                error = FlowdockUnavailable(message, retry_after=_retry_after(answer.headers.get("Retry-After", "")))
-        error.status = answer.status
-        raise error
-
 
 def is_on_api(url: str) -> bool:
     """Whether `url` has the scheme, host and port of FLOWDOCK_API_URL. No token is ever sent to any other."""
@@ -408,61 +311,18 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
         yield chunk
 
 
-def _retry_after(value: str) -> float | None:
-    """Seconds from a Retry-After header, which holds seconds or an HTTP date; or None if it contains neither."""
-    value = value.strip()
-    if re.fullmatch(r"[0-9]{1,9}", value):
-        return min(float(value), MAX_RETRY_AFTER)
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.UTC)
-    return min(max((moment - dt.datetime.now(dt.UTC)).total_seconds(), 0.0), MAX_RETRY_AFTER)
-
-
-# Reading answers: a value of the right type, or FlowdockUnavailable with an explanation
-
-
-def _object(resource: object) -> Mapping[str, Any]:
-    if not isinstance(resource, Mapping):
-        raise FlowdockUnavailable("Flowdock answered in an unknown format")
-    return resource
-
-
-def _objects(resource: object) -> list[Mapping[str, Any]]:
-    if not isinstance(resource, list):
-        raise FlowdockUnavailable("Flowdock answered in an unknown format: not a list")
-    return [_object(item) for item in resource]
-
-
-def _text(resource: Mapping[str, Any], name: str) -> str:
-    """A text that may be missing."""
-    value = resource.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _id(resource: Mapping[str, Any], name: str) -> str:
-    """A required id. Flowdock has returned the same id both as a number and as a text."""
-    value = resource.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, str)) or not 0 < len(str(value)) <= 100:
-        raise FlowdockUnavailable(f"Flowdock answered in an unknown format: {name} is missing")
-    return str(value)
-
-
 def _flow(resource: Mapping[str, Any]) -> Flow:
-    url = _text(resource, "url")
+    url = optional_text(resource, "url")
     if not is_on_api(url):
         raise FlowdockUnavailable("Flowdock gave a flow an address outside its API")
     organization = resource.get("organization")
-    key = _text(organization, "parameterized_name") if isinstance(organization, Mapping) else ""
+    key = optional_text(organization, "parameterized_name") if isinstance(organization, Mapping) else ""
     if isinstance(organization, Mapping):
-        organization = _text(organization, "name")
-    web_url = _text(resource, "web_url")
+        organization = optional_text(organization, "name")
+    web_url = optional_text(resource, "web_url")
     return Flow(
-        id=_id(resource, "id"),
-        name=(_text(resource, "name") or _text(resource, "parameterized_name"))[:255],
+        id=required_id(resource, "id"),
+        name=(optional_text(resource, "name") or optional_text(resource, "parameterized_name"))[:255],
         url=url,
         web_url=web_url if is_web_address(web_url) and len(web_url) <= 500 else "",
         organization=(key or organization_in(url))[:100],
@@ -491,22 +351,22 @@ def _linked_sources(resource: Mapping[str, Any]) -> str:
 
 
 def _source(resource: Mapping[str, Any], sources_url: str) -> Source:
-    text = _id(resource, "id")
+    text = required_id(resource, "id")
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise FlowdockUnavailable("Flowdock answered in an unknown format: a source's id is not a number")
-    url = _text(resource, "url")
+    url = optional_text(resource, "url")
     if not is_on_api(url):
         # The answers of October 2014 have no url.
         url = f"{sources_url.rstrip('/')}/{text}" if sources_url else ""
     creator = resource.get("creator")
     return Source(
         id=int(text),
-        name=_text(resource, "name"),
+        name=optional_text(resource, "name"),
         url=url,
-        flow_token=_text(resource, "flow_token"),
-        external_url=_text(resource, "external_url"),
+        flow_token=optional_text(resource, "flow_token"),
+        external_url=optional_text(resource, "external_url"),
         creator_id=str(creator.get("id") or "") if isinstance(creator, Mapping) else "",
-        created_at=_moment(_text(resource, "created_at")),
+        created_at=_moment(optional_text(resource, "created_at")),
     )
 
 
@@ -516,20 +376,3 @@ def _moment(text: str) -> dt.datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-
-
-def _posted(answer: Answer) -> Posted:
-    """After any 2xx, the message is stored: what cannot be read in the answer is left empty."""
-    resource = answer.readable()
-    thread = resource.get("thread")
-    # `thread.id` is Flowdock's own; in the 2014 dialect `thread_id` may repeat the key that we sent.
-    thread_id = thread.get("id") if isinstance(thread, Mapping) else None
-    return Posted(
-        message_id=_maybe_id(resource.get("id")),
-        thread_id=_maybe_id(thread_id or resource.get("thread_id")),
-        status=answer.status,
-    )
-
-
-def _maybe_id(value: object) -> str:
-    return str(value)[:100] if isinstance(value, (int, str)) and not isinstance(value, bool) else ""

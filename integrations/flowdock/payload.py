@@ -5,6 +5,8 @@ Source: Flowdock's api-docs, messages.md, threads.md; "activities" is the editio
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
@@ -31,7 +33,9 @@ BODY_ATTRIBUTES = {
 }
 SCHEMES = {"http", "https", "mailto"}
 # Tabs and line breaks are the only control characters that make sense in a text; some databases refuse NUL.
-CONTROL_CHARACTERS = {code: None for code in range(32) if chr(code) not in "\t\n\r"} | {127: None}
+CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# A text without these stays as it is when it is parsed and written as HTML.
+HTML_CHARACTERS = re.compile("[&<>\r\xa0\ufeff]")
 
 PATHS = {"activities": "/activities", "messages": "/messages"}
 SOURCES = {"activities": "integrations", "messages": "sources"}
@@ -93,36 +97,48 @@ def _thread(thread: Thread) -> dict[str, Any]:
     }
 
 
-def clean_title(html: str) -> str:
-    """`html` with all tags removed except links."""
-    return nh3.clean(
-        _plain(html),
-        tags={"a"},
-        attributes={"a": {"href", "title"}},
-        url_schemes=SCHEMES,
-        url_relative="deny",
-        link_rel=None,
-    )
-
-
-def clean_body(html: str, without: Collection[str] = ()) -> str:
-    """`html` with only the tags that Flowdock shows, except those in `without`.
+def _cleaner(tags: Collection[str], attributes: Mapping[str, set[str]]) -> nh3.Cleaner:
+    """A cleaner that leaves these tags. Making one costs more than cleaning a short text, so they are kept.
 
     Relative addresses are removed, because they would point to Flowdock's own host.
     """
-    return nh3.clean(
-        _plain(html),
-        tags=set(BODY_TAGS.split()).difference(without),
-        attributes=BODY_ATTRIBUTES,
+    return nh3.Cleaner(
+        tags=set(tags),
+        attributes={tag: set(names) for tag, names in attributes.items()},
         url_schemes=SCHEMES,
         url_relative="deny",
         link_rel=None,
     )
+
+
+_TITLES = _cleaner({"a"}, {"a": {"href", "title"}})
+
+
+@functools.lru_cache(maxsize=8)
+def _body_cleaner(without: frozenset[str]) -> nh3.Cleaner:
+    return _cleaner(set(BODY_TAGS.split()) - without, BODY_ATTRIBUTES)
+
+
+def clean_title(html: str) -> str:
+    """`html` with all tags removed except links."""
+    return _clean(_TITLES, html)
+
+
+def clean_body(html: str, without: Collection[str] = ()) -> str:
+    """`html` with only the tags that Flowdock shows, except those in `without`."""
+    return _clean(_body_cleaner(frozenset(without)), html)
+
+
+def _clean(cleaner: nh3.Cleaner, html: str) -> str:
+    text = _plain(html)
+    return cleaner.clean(text) if HTML_CHARACTERS.search(text) else text
 
 
 def _plain(text: str) -> str:
     """`text` without control characters and lone surrogates, which JSON readers and databases refuse."""
-    return text.translate(CONTROL_CHARACTERS).encode(errors="replace").decode()
+    if text.isprintable():
+        return text
+    return CONTROL_CHARACTERS.sub("", text).encode(errors="replace").decode()
 
 
 def _without_blanks(values: Mapping[str, Any]) -> dict[str, Any]:

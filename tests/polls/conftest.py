@@ -19,22 +19,20 @@ from integrations.flowdock.oauth import TOKEN_KEY
 from integrations.models import Integration, Origin
 from polls.models import Poll
 from tests.integrations.passing_time import pass_time  # noqa: F401 - a fixture
-
-API = "https://flowdock.test"
+from tests.integrations.receiver import Answer, receiving
 
 
 class Flow:
     """A fake flow that follows polls: it records what is posted to it."""
 
-    def __init__(self, mock: responses.RequestsMock) -> None:
+    def __init__(self) -> None:
         self.posts: list[dict[str, Any]] = []
         self.is_down = False
-        mock.add_callback("POST", f"{API}/activities", self._post)
 
-    def _post(self, request: Any) -> tuple[int, dict[str, str], str]:
+    def post(self, message: dict[str, Any]) -> Answer:
         if self.is_down:
             return 503, {}, "{}"
-        self.posts.append(json.loads(request.body))
+        self.posts.append(message)
         return 201, {}, json.dumps({"id": len(self.posts), "thread_id": "T"})
 
     @property
@@ -60,7 +58,7 @@ class Members:
         self.may_list_flows = True
         self.refusal: int | None = None
         self.asked = 0
-        mock.add_callback("GET", f"{API}/flows", self._flows)
+        mock.add_callback("GET", re.compile("https?://[^/]+/flows$"), self._flows)
 
     def _flows(self, request: Any) -> tuple[int, dict[str, str], str]:
         self.asked += 1
@@ -76,7 +74,7 @@ class Members:
                 "id": f"{organization}-main",
                 "name": "Main",
                 "organization": {"name": organization.capitalize(), "parameterized_name": organization},
-                "url": f"{API}/flows/{organization}/main",
+                "url": f"{settings.FLOWDOCK_API_URL}/flows/{organization}/main",
             }
             for organization in self.organizations.get(username, ("acme",))
         ]
@@ -96,8 +94,10 @@ def members(network) -> Members:
 
 
 @pytest.fixture
-def flow(network) -> Flow:
-    return Flow(network)
+def flow(settings) -> Iterator[Flow]:
+    flow = Flow()
+    with receiving(settings, flow.post):
+        yield flow
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,15 +15,17 @@ from integrations.deciding import decide_waiting
 from integrations.models import Delivery, Integration, Origin
 from integrations.services import SERVICES
 from tests.integrations.passing_time import pass_time  # noqa: F401 - a fixture
-
-API = "https://flowdock.test"
+from tests.integrations.receiver import Answer, receiving
 
 
 class Inbox:
     """Flowdock's side: takes every activity, unless `answers` holds another answer for its turn or its thread."""
 
+    url: str
+
     def __init__(self, mock: responses.RequestsMock) -> None:
         self.mock = mock
+        self.lock = threading.Lock()
         self.tries: list[dict[str, Any]] = []
         self.posts: list[dict[str, Any]] = []
         self.answers: list[tuple[int, dict[str, str], str]] = []
@@ -29,13 +33,17 @@ class Inbox:
         self.by_token: dict[str, tuple[int, dict[str, str], str]] = {}
         self.told: list[dict[str, Any]] = []
         self.before_answer: Callable[[], None] = lambda: None
-        mock.add_callback("POST", f"{API}/activities", self._post)
-        mock.add_callback("PUT", f"{API}/sources", self._update)
+        self.cuts_connections = False
 
-    def _post(self, request: Any) -> tuple[int, dict[str, str], str]:
-        message = json.loads(request.body)
-        self.tries.append(message)
+    def post(self, message: dict[str, Any]) -> Answer:
         self.before_answer()
+        with self.lock:
+            return self._post(message)
+
+    def _post(self, message: dict[str, Any]) -> Answer:
+        self.tries.append(message)
+        if self.cuts_connections:
+            return None
         answer = self.by_token.get(message["flow_token"]) or self.by_thread.get(message["thread_id"])
         if answer is None and self.answers:
             answer = self.answers.pop(0)
@@ -44,7 +52,7 @@ class Inbox:
             return 201, {}, json.dumps({"id": len(self.posts), "thread_id": f"T-{message['thread_id']}"})
         return answer
 
-    def _update(self, request: Any) -> tuple[int, dict[str, str], str]:
+    def update(self, request: Any) -> tuple[int, dict[str, str], str]:
         self.told.append(json.loads(request.body))
         return 200, {}, "{}"
 
@@ -57,9 +65,25 @@ class Inbox:
 
 
 @pytest.fixture
-def flowdock() -> Iterator[Inbox]:
+def flowdock(settings) -> Iterator[Inbox]:
+    """Its server takes the activities; all other calls to the same address are answered by `mock`."""
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield Inbox(mock)
+        inbox = Inbox(mock)
+        with receiving(settings, inbox.post) as inbox.url:
+            mock.add_callback("PUT", f"{inbox.url}/sources", inbox.update)
+            yield inbox
+
+
+@pytest.fixture
+def unreachable(flowdock, settings) -> Callable[[bool], None]:
+    """Let nobody listen at Flowdock's address, or again somebody."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        nowhere = f"http://127.0.0.1:{free.getsockname()[1]}"
+
+    def set_address(is_unreachable: bool) -> None:
+        settings.FLOWDOCK_API_URL = nowhere if is_unreachable else flowdock.url
+
+    return set_address
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from integrations.delivery.attempts import TOKEN_REFUSED
 from integrations.models import Delivery, Event, Integration, Origin
 from tests.integrations.own_app import offered
 
-from .conftest import API, issue
+from .conftest import issue
 
 ACTIVITY = {
     "author": {"name": "Lea Cohen"},
@@ -51,8 +51,8 @@ def stdin(monkeypatch):
 
 
 def answer_sources(flowdock, status: int = 200, **source) -> None:
-    body = [{"id": 51, "name": "octo/hello", "url": f"{API}/flows/acme/main/sources/51", **source}]
-    flowdock.mock.upsert("GET", f"{API}/sources", status=status, json=body if status == 200 else {})
+    body = [{"id": 51, "name": "octo/hello", "url": f"{flowdock.url}/flows/acme/main/sources/51", **source}]
+    flowdock.mock.upsert("GET", f"{flowdock.url}/sources", status=status, json=body if status == 200 else {})
 
 
 # post_activity
@@ -277,7 +277,7 @@ def test_check_reports_an_undecipherable_token_until_its_key_is_back(send, integ
 
 
 def test_check_changes_nothing_while_flowdock_does_not_respond(integration, flowdock):
-    flowdock.mock.add("GET", f"{API}/sources", body=requests.ConnectionError())
+    flowdock.mock.add("GET", f"{flowdock.url}/sources", body=requests.ConnectionError())
 
     run("check_integrations", code=3)
 
@@ -300,7 +300,7 @@ def test_check_stores_the_source_of_a_pasted_token(connect, flowdock):
     run("check_integrations")
 
     integration.refresh_from_db()
-    assert (integration.flowdock_id, integration.source_url) == (51, f"{API}/flows/acme/main/sources/51")
+    assert (integration.flowdock_id, integration.source_url) == (51, f"{flowdock.url}/flows/acme/main/sources/51")
 
 
 def test_every_integration_is_checked(connect, flowdock, monkeypatch):
@@ -316,11 +316,11 @@ def test_every_integration_is_checked(connect, flowdock, monkeypatch):
 def test_check_goes_on_after_an_integration_that_flowdock_cannot_answer_about(connect, flowdock, answer):
     for number in range(8):
         connect(f"octo/{number}", flow_token=f"token-{number}")
-    source = [{"id": 51, "name": "octo", "url": f"{API}/flows/acme/main/sources/51"}]
+    source = [{"id": 51, "name": "octo", "url": f"{flowdock.url}/flows/acme/main/sources/51"}]
     for number in range(8):
         asked = responses.matchers.query_param_matcher({"flow_token": f"token-{number}"})
         answers = answer if number in {0, 3} else {"status": 410} if number == 7 else {"json": source}
-        flowdock.mock.get(f"{API}/sources", match=[asked], **answers)
+        flowdock.mock.get(f"{flowdock.url}/sources", match=[asked], **answers)
 
     said = run("check_integrations", code=3, verbosity=2)
 
@@ -332,7 +332,7 @@ def test_check_goes_on_after_an_integration_that_flowdock_cannot_answer_about(co
 def test_check_ends_after_several_integrations_without_an_answer(connect, flowdock):
     for number in range(20):
         connect(f"octo/{number}")
-    flowdock.mock.get(f"{API}/sources", body=requests.ConnectionError())
+    flowdock.mock.get(f"{flowdock.url}/sources", body=requests.ConnectionError())
 
     run("check_integrations", code=3)
 
@@ -342,7 +342,7 @@ def test_check_ends_after_several_integrations_without_an_answer(connect, flowdo
 def test_check_goes_on_while_flowdock_limits_the_rate(connect, flowdock):
     for number in range(20):
         connect(f"octo/{number}")
-    flowdock.mock.get(f"{API}/sources", status=429)
+    flowdock.mock.get(f"{flowdock.url}/sources", status=429)
 
     assert "0 of 20 integrations checked" in run("check_integrations", code=3, verbosity=2)
     assert len(flowdock.mock.calls) == 20

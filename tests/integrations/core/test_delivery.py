@@ -10,7 +10,6 @@ from email.utils import format_datetime
 from types import SimpleNamespace
 
 import pytest
-import requests
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.db import InterfaceError, OperationalError, connection
@@ -25,7 +24,7 @@ from integrations.delivery.claims import lease_length
 from integrations.delivery.dispatcher import Dispatcher
 from integrations.models import Delivery, Event, Integration
 
-from .conftest import API, issue
+from .conftest import issue
 
 
 def deliver(code: int = 0, **options) -> None:
@@ -177,10 +176,11 @@ def test_retry_after_of_years_is_limited(send, integration, flowdock):
     assert seconds_until_due(Delivery.objects.get()) <= 3600 * 1.1
 
 
-@pytest.mark.parametrize("error", [requests.ConnectionError("token-1"), requests.Timeout("token-1")])
-def test_message_without_an_answer_is_retried_and_shows_no_token(send, integration, flowdock, error):
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_message_without_an_answer_is_retried_and_shows_no_token(send, integration, flowdock, unreachable, is_cut):
     send(integration.origin, issue())
-    flowdock.mock.replace("POST", f"{API}/activities", body=error)
+    flowdock.cuts_connections = is_cut
+    unreachable(not is_cut)
 
     deliver()
 
@@ -257,7 +257,7 @@ def test_problem_is_cleared_here_and_in_flowdock_once_a_message_is_posted(send, 
 def test_problem_that_cannot_be_reported_to_flowdock_does_not_stop_deliveries(send, integration, flowdock):
     send(integration.origin, issue())
     flowdock.by_token[integration.flow_token] = (401, {}, "{}")
-    flowdock.mock.replace("PUT", f"{API}/sources", status=401)
+    flowdock.mock.replace("PUT", f"{flowdock.url}/sources", status=401)
 
     deliver()
 
@@ -349,35 +349,39 @@ def test_deliveries_of_a_removed_integration_are_not_retried(send, integration, 
     assert [state for state, _ in log()] == ["dropped"]
 
 
-def test_open_breaker_limits_attempts_while_flowdock_does_not_respond(send, connect, flowdock, log, pass_time, caplog):
+def test_open_breaker_limits_attempts_while_flowdock_does_not_respond(
+    send, connect, flowdock, unreachable, log, pass_time, caplog
+):
     caplog.set_level(logging.INFO)
     for number in range(100):
         send(connect(f"octo/{number}").origin, issue(number))
-    flowdock.mock.replace("POST", f"{API}/activities", body=requests.ConnectionError())
+    unreachable(True)
 
-    deliver(code=1)
+    deliver(code=1, senders=16)
 
     assert {state for state, _ in log()} == {"pending"}
     assert sum(bool(delivery.attempts) for delivery in Delivery.objects.all()) <= 32
     assert "Flowdock is not responding" in caplog.text
 
-    flowdock.mock.replace("POST", f"{API}/activities", json={"id": 1}, status=201)
+    unreachable(False)
     pass_time(5)
     deliver()
     assert {state for state, _ in log()} == {"delivered"}
 
 
-def test_integration_without_answers_is_held_back_after_some_threads(send, integration, flowdock, log, pass_time):
+def test_integration_without_answers_is_held_back_after_some_threads(
+    send, integration, flowdock, unreachable, log, pass_time
+):
     for number in range(100):
         send(integration.origin, issue(number))
-    flowdock.mock.replace("POST", f"{API}/activities", body=requests.ConnectionError())
+    unreachable(True)
 
     deliver(code=1)
 
     assert {state for state, _ in log()} == {"pending"}
     assert sum(bool(delivery.attempts) for delivery in Delivery.objects.all()) <= 16
 
-    flowdock.mock.replace("POST", f"{API}/activities", json={"id": 1}, status=201)
+    unreachable(False)
     pass_time(5)
     deliver()
     assert {state for state, _ in log()} == {"delivered"}

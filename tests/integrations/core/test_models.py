@@ -19,7 +19,7 @@ from django.utils import timezone
 from integrations import periodic_tasks
 from integrations.models import Delivery, Event, Integration, Origin, new_hook_id
 
-from .conftest import API, issue
+from .conftest import issue
 
 
 def refused() -> pytest.RaisesContext[IntegrityError]:
@@ -224,7 +224,9 @@ def test_postgresql_reads_a_backlog_once_to_find_stranded_threads(integration, t
 def test_periodic_tasks_go_on_after_any_error(send, integration, flowdock, settings, monkeypatch, caplog):
     monkeypatch.setattr(periodic_tasks, "MINUTE", 0.05)
     monkeypatch.setattr(periodic_tasks, "HOUR", 0.05)
-    flowdock.mock.get(f"{API}/sources", json=[{"id": 51, "name": "octo/hello", "url": f"{API}/sources/51"}])
+    flowdock.mock.get(
+        f"{flowdock.url}/sources", json=[{"id": 51, "name": "octo/hello", "url": f"{flowdock.url}/sources/51"}]
+    )
     send(integration.origin, issue(), kind="ping")
     settings.EVENT_RETENTION_DAYS = None  # an error of ours: it cannot be counted with
 

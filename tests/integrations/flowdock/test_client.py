@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-import datetime as dt
 import json
 import logging
 import socket
-import ssl
-import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterator
-from ipaddress import ip_address
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 import requests
 import responses
 import time_machine
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from integrations.activity import Activity, Author, Thread
 from integrations.flowdock.client import MAX_ANSWER_BYTES, Flow, Flowdock
 from integrations.flowdock.errors import (
-    ActivityRejected,
-    FlowdockError,
     FlowdockUnavailable,
     FlowdockUnreachable,
-    FlowNotAccessible,
-    SourceGone,
     SourceRejected,
-    TokenRefused,
 )
+
+from .servers import EMPTY_LIST, HEAD, serving, trickle
 
 API = "https://flowdock.test"
 TOKEN = "0f3b6a0f3b6a0f3b6a0f3b6a0f3b6a0f"
@@ -166,65 +154,6 @@ def test_source_can_be_read_and_changed_with_its_token(api, flowdock):
     assert json.loads(api.calls[1].request.body) == {"flow_token": TOKEN, "error_message": ""}
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [(200, "{}"), (200, "not json"), (201, '{"id": null}'), (201, "[]"), (202, ""), (204, "")],
-)
-def test_message_is_posted_after_any_2xx(api, flowdock, status, body):
-    api.post(f"{API}/activities", body=body, status=status)
-
-    posted = flowdock.post_activity(TOKEN, ACTIVITY, UUID)
-
-    assert (posted.status, posted.message_id, posted.thread_id) == (status, "", "")
-
-
-@pytest.mark.parametrize(
-    ("said", "thread"),
-    [
-        ({"thread_id": "Thr34d"}, "Thr34d"),
-        ({"thread_id": "issue:7", "thread": {"id": "Thr34d"}}, "Thr34d"),
-        ({"thread": "x"}, ""),
-    ],
-)
-def test_posted_message_has_its_thread(api, flowdock, said, thread):
-    api.post(f"{API}/activities", json={"id": 88412} | said, status=201)
-
-    posted = flowdock.post_activity(TOKEN, ACTIVITY, UUID)
-
-    assert (posted.message_id, posted.thread_id) == ("88412", thread)
-    assert json.loads(api.calls[0].request.body)["uuid"] == str(UUID)
-
-
-@pytest.mark.parametrize(
-    ("status", "error"),
-    [
-        (400, ActivityRejected),
-        (401, TokenRefused),
-        (403, FlowNotAccessible),
-        (404, FlowNotAccessible),
-        (405, FlowdockUnavailable),
-        (410, SourceGone),
-        (413, ActivityRejected),
-        (422, ActivityRejected),
-        (429, FlowdockUnavailable),
-        (500, FlowdockUnavailable),
-        (502, FlowdockUnreachable),
-        (503, FlowdockUnreachable),
-        (504, FlowdockUnreachable),
-        (301, FlowdockUnavailable),
-    ],
-)
-def test_each_status_raises_its_error(api, flowdock, status, error):
-    api.post(f"{API}/activities", status=status, json={"message": f"no, {TOKEN}, access-secret"})
-
-    with pytest.raises(FlowdockError) as raised:
-        flowdock.post_activity(TOKEN, ACTIVITY, UUID)
-
-    assert type(raised.value) is error
-    assert raised.value.status == status
-    assert "no, hidden, hidden" in str(raised.value)
-
-
 def test_refused_source_has_flowdocks_errors_by_field(api, flowdock):
     said = {"message": "Validation error", "errors": {"name": ["is too long", "is odd"], "external_url": "is missing"}}
     api.post(A_FLOW.sources_url, status=422, json=said)
@@ -249,10 +178,10 @@ def test_refused_source_has_flowdocks_errors_by_field(api, flowdock):
     ],
 )
 def test_retry_after_is_read_in_seconds_and_as_a_date(api, flowdock, header, seconds):
-    api.post(f"{API}/activities", status=429, headers={"Retry-After": header})
+    api.get(f"{API}/user", status=429, headers={"Retry-After": header})
 
     with time_machine.travel("2026-11-24T10:00:00Z", tick=False), pytest.raises(FlowdockUnavailable) as raised:
-        flowdock.post_activity(TOKEN, ACTIVITY, UUID)
+        flowdock.user()
 
     assert raised.value.retry_after == seconds
 
@@ -286,76 +215,6 @@ def test_unreadable_answer_is_reported_as_unavailable(api, flowdock, answer):
         flowdock.flows()
 
     assert len(str(raised.value)) < 200
-
-
-@contextlib.contextmanager
-def serving(answer: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """A real server, since the double has no clock: `answer` gets each connection after its request; the address."""
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):  # the test is over
-            while True:
-                connection, _ = server.accept()
-                with contextlib.suppress(OSError), connection:
-                    if tls:
-                        connection = tls.wrap_socket(connection, server_side=True)
-                    with connection:
-                        connection.recv(65536)
-                        answer(connection)
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.getsockname()[1]}"
-        server.shutdown(socket.SHUT_RDWR)
-
-
-def trickle(before: bytes, byte: bytes) -> Callable[[socket.socket], None]:
-    """Sends `before` at once and then a byte every 20 ms: each arrives in time, so no timeout of a socket ends it."""
-
-    def answer(connection: socket.socket) -> None:
-        connection.sendall(before)
-        for _ in range(1000):
-            connection.sendall(byte)
-            time.sleep(0.02)
-
-    return answer
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A private certificate authority and, in the same file, the certificate and the key of a server on 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "A private authority")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path = tmp_path_factory.mktemp("authority") / "authority.pem"
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + private)
-    return path
-
-
-@pytest.fixture
-def tls(authority: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority)
-    return context
-
-
-HEAD = b"HTTP/1.1 200 OK\r\n"
-EMPTY_LIST = HEAD + b"Content-Length: 2\r\n\r\n[]"
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
@@ -446,42 +305,6 @@ def test_server_that_refuses_connections_is_unreachable(settings):
 
     with Flowdock("x") as flowdock, pytest.raises(FlowdockUnreachable):
         flowdock.flows()
-
-
-def test_cookies_of_one_integration_are_not_sent_for_another(api, flowdock):
-    api.post(f"{API}/activities", json={}, headers={"Set-Cookie": "left=behind; Path=/"})
-
-    for _ in range(2):
-        flowdock.post_activity(TOKEN, ACTIVITY, UUID)
-
-    assert "Cookie" not in api.calls[1].request.headers
-
-
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        (rb'{"message": "a\u0000b\ud800c"}', "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"),
-        (rb'{"errors": {"ti\u0000tle": ["\udfff"]}}', "ti\N{REPLACEMENT CHARACTER}tle \N{REPLACEMENT CHARACTER}"),
-        (b'{"message": ' + b"[" * 400 + b"]" * 400 + b"}", "Flowdock answered 400"),
-        (b'{"message": ' + b"[" * 5000 + b"]" * 5000 + b"}", "Flowdock answered 400"),
-        (b'{"message": ' + b"7" * 5000 + b"}", "Flowdock answered 400"),
-    ],
-)
-def test_texts_of_flowdock_are_storable(api, flowdock, body, words):
-    api.post(f"{API}/activities", status=400, body=body)
-
-    with pytest.raises(ActivityRejected) as raised:
-        flowdock.post_activity(TOKEN, ACTIVITY, UUID)
-
-    assert str(raised.value) == words
-
-
-def test_thread_id_of_flowdock_is_storable(api, flowdock):
-    api.post(f"{API}/activities", status=201, body=rb'{"id": "\ud800", "thread": {"id": "T\u0000"}}')
-
-    posted = flowdock.post_activity(TOKEN, ACTIVITY, UUID)
-
-    assert (posted.message_id, posted.thread_id) == ("\N{REPLACEMENT CHARACTER}", "T\N{REPLACEMENT CHARACTER}")
 
 
 def test_tokens_are_neither_logged_nor_in_errors(api, flowdock, caplog):

@@ -6,13 +6,12 @@ import json
 import uuid
 
 import pytest
-import responses
 from hypothesis import given
 from hypothesis import strategies as st
 
 from integrations.activity import Action, Activity, Author, Field, Status, Thread
 from integrations.flowdock import payload
-from integrations.flowdock.client import Flowdock
+from integrations.flowdock.posting import write_body
 
 UUID = uuid.UUID("12345678-1234-5678-1234-567812345678")
 WHOLE = Activity(
@@ -33,10 +32,7 @@ WHOLE = Activity(
 
 
 def sent(activity: Activity) -> dict:
-    with responses.RequestsMock() as api, Flowdock() as flowdock:
-        api.post(f"https://flowdock.test{payload.path()}", status=202)
-        flowdock.post_activity("0f3b6a", activity, UUID)
-        said: dict = json.loads(api.calls[0].request.body)
+    said: dict = json.loads(write_body("0f3b6a", activity, UUID))
     return said
 
 
