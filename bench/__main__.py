@@ -170,7 +170,7 @@ PARTS: dict[str, tuple[str, Callable[[argparse.Namespace], Iterator[Row]], list[
     "posting": ("Posting to the Flowdock server", posting, ["seconds", "rounds"]),
     "server": ("The Flowdock server", serving, ["seconds", "messages"]),
 }
-DEFAULT = ("accept", "latency", "growth", *(["celery"] if os.environ.get("CELERY") else []))
+DEFAULT = ("accept", "deliver", "latency", "growth", *(["celery"] if os.environ.get("CELERY") else []))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from django.utils import timezone
 from integrations.activity import Activity, Author, Thread
 from integrations.models import Delivery, Event, Integration, Origin
 
+DAYS = 29
+
 
 def make_past(count: int, integrations: int) -> None:
     Origin.objects.bulk_create(Origin(service="github", name=f"past/{number}") for number in range(integrations))
@@ -40,11 +42,14 @@ def make_past(count: int, integrations: int) -> None:
     first_origin = origins.values_list("pk", flat=True)[0]
     first_integration = Integration.objects.filter(origin=first_origin).values_list("pk", flat=True)[0]
     last = Event.objects.order_by("pk").values_list("pk", flat=True).last() or 0
+    # Evenly over the time for which events are kept, so that the last day has its share only.
+    ago = f"({count} - i) * {DAYS * 24 * 3600 / count}"
     if connection.vendor == "postgresql":
-        random, identifier, now, empty = "md5(random()::text)", "gen_random_uuid()", "now()", "''"
+        random, identifier, empty = "md5(random()::text)", "gen_random_uuid()", "''"
+        then = f"now() - make_interval(secs => {ago})"
     else:
         random = identifier = "lower(hex(randomblob(16)))"
-        now, empty = "datetime('now')", "x''"
+        then, empty = f"datetime('now', '-' || ({ago}) || ' seconds')", "x''"
     activity = Activity(Author("Lea Cohen"), "opened issue", "issue:1", Thread("It breaks"))
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {int(count)})"
     events, deliveries = Event._meta.db_table, Delivery._meta.db_table
@@ -52,7 +57,7 @@ def make_past(count: int, integrations: int) -> None:
         cursor.execute(
             f"INSERT INTO {events} (id, origin_id, request_id, received_at, headers, body, kind, action, actor,"
             f" summary, subject, activity, why_not, thread_id) {numbers} SELECT {last} + i,"
-            f" {first_origin} + i %% {integrations}, {random}, {now}, '{{}}', {empty}, 'issues', 'opened',"
+            f" {first_origin} + i %% {integrations}, {random}, {then}, '{{}}', {empty}, 'issues', 'opened',"
             f" 'lea', 'Lea Cohen opened issue', 'It breaks', %s, '', 'issue:' || (i %% 1000) FROM n",
             [json.dumps(activity.as_json())],
         )
@@ -61,7 +66,7 @@ def make_past(count: int, integrations: int) -> None:
             f"INSERT INTO {deliveries} (id, event_id, integration_id, state, reason, rule, thread_id, uuid, created_at,"
             f" next_attempt_at, attempts, delivered_at, flowdock_thread_id) {numbers} SELECT {last_delivery} + i,"
             f" {last} + i, {first_integration} + i % {integrations}, 'delivered', '', '', 'issue:' || (i % 1000),"
-            f" {identifier}, {now}, NULL, '[]', {now}, '' FROM n"
+            f" {identifier}, {then}, NULL, '[]', {then}, '' FROM n"
         )
         if connection.vendor == "postgresql":
             for table in (events, deliveries):

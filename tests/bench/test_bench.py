@@ -12,11 +12,16 @@ from bench.results import Goal, Results, row, table
 ROOT = Path(__file__).parents[2]
 SMALL = {
     "accept": ["--seconds", "0.3", "--rounds", "1", "--connections", "2", "--processes", "1"],
+    "deliver": ["--rounds", "1", "--deliveries", "64"],
     "latency": ["--seconds", "0.1", "--idle", "2", "--interval", "0.1"],
     "growth": ["--rounds", "1", "--events", "300", "--integrations", "10", "--calls", "8"],
 }
 ROWS = {
     "accept": ["SQLite, 2 connections: accepts", "SQLite, bytes for each stored event"],
+    "deliver": [
+        "SQLite, receiver answers after 0 ms, 8 at once: deliveries, beside libcurl alone",
+        "SQLite, receiver answers after 20 ms, 32 at once: deliveries, beside `requests` alone",
+    ],
     "latency": [
         "SQLite, from hook to inbox, idle (an event every 0.1 s): p50",
         "SQLite, start of the worker, to its first post",
