@@ -25,10 +25,11 @@ from integrations.services.filters import clean
 
 EXAMPLE = """
 To get a flow token, open Applications in Flowdock, then an application, and create a source for the flow. A script
-gets an access token for an account, and creates the source with it:
+gets an access token for an account, and creates the source with it. credentials.txt contains
+client_id=...&client_secret=...&username=lea@example.com&password=...
 
   curl $FLOWDOCK_API_URL/oauth/token -H "Accept: application/json" -d grant_type=password -d scope=integration \\
-    -d client_id=... -d client_secret=... -d username=lea@example.com -d password=...
+    -d @credentials.txt
   curl $FLOWDOCK_API_URL/flows/acme/main/sources -H "Authorization: Bearer ACCESS_TOKEN" -d name=octo/hello
 
 The answer of the second call has the flow_token. Options are visible in the list of processes, so pass it in the
