@@ -114,6 +114,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "integrations.middleware.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "integrations.middleware.HookMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -258,7 +259,9 @@ STORAGES = {
 # Static files are also served without collectstatic.
 WHITENOISE_USE_FINDERS = True
 
-# Logs: one line an event, to standard error
+# What operators see: metrics, and one line for each record, to standard error
+
+METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="")
 
 LOG_FORMAT: str = env.str("LOG_FORMAT", default="text")
 if LOG_FORMAT not in {"text", "json"}:

@@ -10,7 +10,8 @@ from django.db.backends.signals import connection_created
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowdock_bridge.settings")
 
+from hosting.request_ids import RequestIds
 from integrations.transactions import limit_statements
 
-application = get_wsgi_application()
+application = RequestIds(get_wsgi_application())
 connection_created.connect(limit_statements, dispatch_uid="flowdock_bridge.wsgi")

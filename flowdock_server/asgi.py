@@ -18,11 +18,13 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowdock_server.settings")
 
+from hosting import health
 from hosting.bodies import Bodies, NoRoom
+from hosting.request_ids import RequestIds
 from hosting.wsgi import Answer, Disconnected, Front, Message, Receive, Scope, Send, TooLarge, environ_of
 
 _streams = get_asgi_application()
-_requests = get_wsgi_application()
+_requests = RequestIds(get_wsgi_application())
 
 # These imports require that Django is set up.
 from django.conf import settings  # noqa: E402
@@ -67,6 +69,8 @@ _front = _Requests(
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _live(receive, send)
+    elif health.asks_if_alive(scope):
+        await health.answer_alive(send)
     elif scope["method"] == "GET" and _PAGE_STREAM.fullmatch(scope["path"]):
         await _page_stream(scope, receive, send)
     else:

@@ -101,6 +101,7 @@ INSTALLED_APPS = [
     "oauth2_provider",
 ]
 MIDDLEWARE = [
+    "flowdock_server.probes.ProbeMiddleware",
     "flowdock_server.streaming.middleware.StreamingMiddleware",
     "flowdock_server.api.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",

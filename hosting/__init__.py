@@ -9,6 +9,8 @@
     data_folder.py   permissions of the data folder
     hostile_json.py  parses JSON from outside
     logs.py          log lines, as text or as JSON
+    health.py        answers probes, also while all threads wait
+    request_ids.py   an id for each request
     memory.py        returns memory to the system
 
 Both projects import it; it imports neither of them, and nothing of Django.

@@ -20,7 +20,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from . import payload_display, services
-from .models import Delivery, Event, Integration, Origin
+from .models import Delivery, Event, Integration, Origin, Worker
 from .passwords import SignInForm
 
 if TYPE_CHECKING:
@@ -266,6 +266,25 @@ class DeliveryAdmin(Overseen):
         dropped = rows.filter(state__in=(Delivery.State.PENDING, Delivery.State.FAILED))
         who = request.user.get_username()
         self.act(request, dropped, "drop", "dropped", lambda row: row.drop(f"dropped by {who}"))
+
+
+@admin.register(Worker)
+class WorkerAdmin(Overseen):
+    list_display = ("name", "is_present", "seen_at", "started_at", "circuit_breaker")
+    fields = list_display
+    ordering = ("name",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
+        rows: Any = super().get_queryset(request)
+        return rows.with_presence()  # type: ignore[no-any-return]
+
+    @admin.display(description="running", boolean=True)
+    def is_present(self, worker: Any) -> bool:
+        return bool(worker.is_present)
+
+    @admin.display(description="circuit breaker")
+    def circuit_breaker(self, worker: Worker) -> str:
+        return "open: Flowdock does not respond" if worker.is_breaker_open else "closed"
 
 
 def in_lines(data: object) -> SafeString:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import logging
+import math
 import os
 import struct
 import threading
@@ -124,8 +126,9 @@ def _prepare(path: Path) -> None:
 
 def _is_readable(path: Path) -> bool:
     try:
-        for _ in MmapedDict.read_all_values_from_file(str(path)):  # type: ignore[no-untyped-call]
-            pass
+        for key, value, *_ in MmapedDict.read_all_values_from_file(str(path)):  # type: ignore[no-untyped-call]
+            if not isinstance(json.loads(key), list) or math.isnan(value):
+                raise ValueError("not a metric")
     except (OSError, RuntimeError, ValueError, struct.error) as error:
         logger.warning("metrics in %s cannot be read: %s", path, error)
         return False

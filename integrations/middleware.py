@@ -1,4 +1,4 @@
-"""Middleware: what answers webhook requests without that of pages, and what answers errors with error pages."""
+"""Middleware: answers probes, webhook requests without what pages need, and errors with error pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from social_core.exceptions import SocialAuthBaseException
 from .access import AccessLost, FlowListNotAllowed, SignInNeeded
 from .fields import UndecipherableSecret
 from .flowdock.errors import FlowdockUnavailable, FlowNotAccessible, TokenRefused
-from .views import error_pages, hooks
+from .views import error_pages, hooks, probes
 
 
 class HookMiddleware:
@@ -27,6 +27,20 @@ class HookMiddleware:
             return self.get_response(request)
         request.get_host()  # raises DisallowedHost
         return hooks.receive(request, path[len(self.before) : -len(self.after)])
+
+
+class ProbeMiddleware:
+    """Answers load balancers and Prometheus before any other middleware.
+
+    They use the process's address instead of its host name, and http although people use https.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        view = probes.VIEWS.get(request.path_info)
+        return view(request) if view else self.get_response(request)
 
 
 class FlowdockErrorMiddleware:

@@ -16,7 +16,7 @@ from uuid import UUID, uuid5
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import Count, Max, Min, OuterRef, Q, Subquery
+from django.db.models import Case, Count, Max, Min, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
@@ -218,21 +218,31 @@ class IntegrationQuerySet(models.QuerySet["Integration"]):
 
     def in_state(self, state: Integration.State) -> IntegrationQuerySet:
         """Those in this state: the same rules as the property `state`, in SQL."""
-        states = Integration.State
-        conditions = {
-            states.REMOVED: Q(removed_at__isnull=False),
-            states.CONNECTING: Q(flow_token=""),
-            states.PAUSED: Q(paused_at__isnull=False),
-            states.ATTENTION: ~Q(problem=""),
-            states.ACTIVE: Q(first_event_at__isnull=False),
-            states.WAITING: Q(),
-        }
         matching = self
-        for candidate, condition in conditions.items():
+        for candidate, condition in _state_conditions().items():
             if candidate == state:
                 return matching.filter(condition)
             matching = matching.exclude(condition)
         raise ValueError(f"{state!r} is not a state of an integration")
+
+    def count_by_state(self) -> dict[str, int]:
+        """How many are in each state; states without any are left out."""
+        whens = [When(condition, then=Value(state.value)) for state, condition in _state_conditions().items()]
+        state = Case(*whens, output_field=models.CharField())
+        return dict(self.order_by().values_list(state).annotate(Count("pk")))
+
+
+def _state_conditions() -> dict[Integration.State, Q]:
+    """Each state with its condition, the most urgent first: the first that applies is the state."""
+    states = Integration.State
+    return {
+        states.REMOVED: Q(removed_at__isnull=False),
+        states.CONNECTING: Q(flow_token=""),
+        states.PAUSED: Q(paused_at__isnull=False),
+        states.ATTENTION: ~Q(problem=""),
+        states.ACTIVE: Q(first_event_at__isnull=False),
+        states.WAITING: Q(first_event_at__isnull=True),
+    }
 
 
 class Integration(models.Model):
@@ -799,3 +809,33 @@ class PasswordFailures(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} until {self.last_at}"
+
+
+# A worker that has not been seen for this long is considered gone. Cron may run `deliver_activities` once a minute.
+WORKER_PRESENT_FOR = dt.timedelta(minutes=2)
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def with_presence(self) -> WorkerQuerySet:
+        """Each with `age`, for how long it has not been seen, and `is_present`, by the database's clock."""
+        is_present = Q(seen_at__gt=Now() - WORKER_PRESENT_FOR)
+        return self.annotate(
+            age=models.ExpressionWrapper(Now() - models.F("seen_at"), models.DurationField()),
+            is_present=models.ExpressionWrapper(is_present, models.BooleanField()),
+        )
+
+
+class Worker(models.Model):
+    """A process that delivers, by its heartbeats: see `workers`. Removed when it ends, or an hour after it died."""
+
+    name = models.CharField(max_length=200, unique=True, help_text="Its machine and process")
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField("last seen")
+    is_breaker_open = models.BooleanField(
+        "circuit breaker", default=False, help_text="Whether it only sends probes, because Flowdock does not respond"
+    )
+
+    objects = WorkerQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name

@@ -21,6 +21,7 @@ from integrations.flowdock.client import Flowdock
 from integrations.models import Delivery, DeliveryQuerySet
 from integrations.outages import ROW_ERRORS, is_row_error, outage_reason
 from integrations.transactions import write_transaction
+from integrations.workers import Heartbeat
 
 from .attempts import Attempt, Outcome
 from .claims import UNUSABLE, Claim, claim, give_up
@@ -46,6 +47,7 @@ class Dispatcher:
     def __init__(self, senders: int | None = None) -> None:
         self.tally: Counter[Outcome] = Counter()
         self.traffic = Traffic(senders or settings.WORKER_SENDERS)
+        self.heartbeat = Heartbeat()
         self._stopping = False
         self._unrecorded: list[Claim] = []
         self._reports: list[ProblemReport] = []
@@ -81,6 +83,7 @@ class Dispatcher:
         try:
             while not self._stopping:
                 try:
+                    self.heartbeat.beat(is_breaker_open=self.traffic.breaker.is_probing)
                     if self._work():
                         continue
                     if until_idle and not len(self.traffic) and not self._unrecorded and not self._reporting:

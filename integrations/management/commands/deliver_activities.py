@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from typing import Any
 
@@ -13,6 +14,7 @@ from integrations.delivery.attempts import Outcome
 from integrations.delivery.dispatcher import Dispatcher
 from integrations.management.arguments import add_senders
 from integrations.models import Delivery, Event
+from integrations.workers import Heartbeat
 
 
 class Command(BaseCommand):
@@ -41,6 +43,8 @@ class Command(BaseCommand):
         if verbosity < 2:
             telemetry.log_problems_only()
         dispatcher = Dispatcher(senders)
+        # The same name each time, and not removed at the end: it shows that cron runs.
+        dispatcher.heartbeat = Heartbeat(f"{socket.gethostname()}: deliver_activities")
         dispatcher.run(until_idle=True)
         if verbosity > 1:
             counts = [f"{count} {outcome.value}" for outcome in Outcome if (count := dispatcher.tally[outcome])]

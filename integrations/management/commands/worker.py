@@ -41,4 +41,5 @@ class Command(BaseCommand):
         self.stdout.flush()  # a pipe is buffered: without this, the line would appear only when the worker ends
         with notifications.listen(dispatcher.wake), periodic_tasks.run():
             dispatcher.run()
+            dispatcher.heartbeat.end()
         self.stdout.write("Worker stopped")
