@@ -1,5 +1,6 @@
 """The admin: staff see everything in one query a list, repair through actions, and never see a secret."""
 
+import datetime as dt
 import re
 
 import pytest
@@ -10,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations.models import Delivery, Event, Integration, Origin
+from integrations.models import Delivery, Event, Integration, Origin, Worker
 
 pytestmark = pytest.mark.django_db
 
@@ -232,3 +233,17 @@ def test_overview_counts_accepted_events_that_no_worker_has_checked(staff: Clien
     assert "Awaiting filters" in page
     found = staff.get("/admin/integrations/event/?awaits_decision__exact=1").content.decode()
     assert f"/admin/integrations/event/{event.pk}/change/" in found
+
+
+def test_workers_are_listed_with_when_they_were_last_seen(staff: Client) -> None:
+    now = timezone.now()
+    Worker.objects.create(name="one:1", started_at=now, seen_at=now)
+    an_hour_ago = now - dt.timedelta(hours=1)
+    Worker.objects.create(name="two:2", started_at=an_hour_ago, seen_at=an_hour_ago, is_breaker_open=True)
+
+    page = staff.get(reverse("admin:integrations_worker_changelist")).content.decode()
+    detail = staff.get(reverse("admin:integrations_worker_change", args=[Worker.objects.get(name="two:2").pk]))
+
+    assert [icon in page for icon in ("icon-yes", "icon-no")] == [True, True]
+    assert "open: Flowdock does not respond" in page
+    assert detail.status_code == 200

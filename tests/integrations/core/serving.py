@@ -16,8 +16,9 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from .processes import PATIENCE, ROOT, Bridge, until
+from .processes import PATIENCE, ROOT, Bridge
 
+START_PATIENCE = 90.0  # seconds; starting takes two on an idle machine
 TOKEN = "metrics-of-the-tests"
 
 
@@ -79,7 +80,9 @@ class Web:
 def serving(bridge: Bridge, folder: Path, **settings: str) -> Iterator[Web]:
     web = Web(bridge, folder / "web.log", **settings)
     try:
-        until(lambda: listens(web), "the web server")
+        deadline = time.monotonic() + START_PATIENCE
+        while not listens(web):
+            assert time.monotonic() < deadline, web.log.read_text()
         yield web
     finally:
         web.process.terminate()

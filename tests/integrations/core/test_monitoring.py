@@ -6,6 +6,8 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from django.utils import timezone
 
 from integrations import metric_files
 from integrations.models import Integration
@@ -21,7 +24,7 @@ from integrations.services import SERVICES
 from tests import databases
 
 from .conftest import issue
-from .processes import DATABASES, PATIENCE, Bridge, bridge_over, until
+from .processes import DATABASES, PATIENCE, ROOT, Bridge, bridge_over, until
 from .serving import TOKEN, Answer, Web, serving
 from .test_processes import Receiver, receiver  # noqa: F401 - a fixture
 
@@ -239,8 +242,6 @@ def until_decided(bridge: Bridge) -> None:
 
 @pytest.mark.django_db
 def test_integrations_are_counted_by_the_state_that_their_page_shows(connect):
-    from django.utils import timezone
-
     now = timezone.now()
     connect("a")
     connect("b", first_event_at=now)
@@ -339,11 +340,6 @@ def test_json_log_has_a_line_for_each_request_with_its_ids(bridge, receiver, tmp
 
 
 def test_deliveries_are_logged_with_their_ids(bridge, receiver, tmp_path):  # noqa: F811
-    import subprocess
-    import sys
-
-    from .processes import ROOT
-
     bridge.race("post", "a")
     worker = subprocess.Popen(
         [sys.executable, "manage.py", "worker"],
@@ -361,11 +357,6 @@ def test_deliveries_are_logged_with_their_ids(bridge, receiver, tmp_path):  # no
 
 
 def test_cron_prints_nothing_about_what_went_well(bridge, receiver):  # noqa: F811
-    import subprocess
-    import sys
-
-    from .processes import ROOT
-
     bridge.race("post", "a")
     done = subprocess.run(
         [sys.executable, "manage.py", "deliver_activities"],
