@@ -137,7 +137,9 @@ def _read_deliveries(reading: Reading) -> None:
 
 
 def _read_undecided(reading: Reading) -> None:
-    reading.undecided, oldest = 0, None
+    """Reads the partial index of events that await a decision."""
+    found = Event.objects.awaiting_decision().aggregate(count=Count("id"), oldest=Min("id"))
+    reading.undecided, oldest = found["count"], found["oldest"]
     if oldest is not None:
         ages = Event.objects.filter(pk=oldest).values_list(Now() - F("received_at"), flat=True)
         reading.oldest_undecided_age = _seconds(ages.first())
