@@ -23,7 +23,7 @@ from django.db.models.functions import Now
 from . import encryption, notifications
 from .flowdock.client import Flowdock
 from .flowdock.errors import FlowdockError, TokenRefused
-from .models import Delivery, Event
+from .models import Delivery, Event, Worker
 from .outages import outage_reason
 
 CLOCK_TOLERANCE = 5.0  # seconds
@@ -62,6 +62,7 @@ def diagnose() -> Iterator[Finding]:
         yield migrations
         if migrations.level is not Level.PROBLEM:
             yield from check_secrets()
+            yield check_workers()
             yield check_outbox()
     except (DatabaseError, InterfaceError) as error:
         yield Finding(
@@ -231,6 +232,25 @@ def check_secrets() -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield Finding(Level.OK, "keys", f"the first key of FIELD_KEYS decrypts all {total} secrets")
+
+
+def check_workers() -> Finding:
+    """Whether a worker has sent a heartbeat lately."""
+    latest: Any = Worker.objects.with_presence()
+    present = [worker for worker in latest if worker.is_present]
+    names = sorted(worker.name for worker in present)
+    if not names:
+        return Finding(
+            Level.WARNING, "workers", "none has sent a heartbeat lately",
+            "Start one (`manage.py worker`), unless cron runs `deliver_activities` in its place.",
+        )  # fmt: skip
+    if probing := [worker.name for worker in present if worker.is_breaker_open]:
+        return Finding(
+            Level.WARNING, "workers", f"{probing[0]} sends only probes, because Flowdock does not respond",
+            "Check that Flowdock runs. The worker goes on by itself when it answers.",
+        )  # fmt: skip
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return Finding(Level.OK, "workers", f"running: {', '.join(names[:3])}{more}")
 
 
 def check_outbox() -> Finding:

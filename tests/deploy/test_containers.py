@@ -128,6 +128,27 @@ def test_commands_of_services_exist_with_their_options(services: dict[str, Any],
         assert all(option in shown for option in command if option.startswith("--")), name
 
 
+def test_health_checks_pass_while_the_servers_run_and_fail_otherwise(
+    services: dict[str, Any], settings: Path, tmp_path: Path
+) -> None:
+    stack = Stack(tmp_path)
+    stack.env |= {name: read(settings / "bridge.env")[name] for name in ("BRIDGE_URL", "TRUST_FORWARDED_PROTO")}
+
+    def check(service: str, port: str) -> int:
+        command = services[service]["healthcheck"]["test"]
+        assert command[0] == "CMD"
+        usual = {"bridge": "8000", "flowdock": "8001"}[service]
+        return run(stack.env, *(part.replace(usual, port) for part in command[1:]), check=False).returncode
+
+    ports = {"bridge": stack.env["BRIDGE_PORT"], "flowdock": stack.env["FLOWDOCK_PORT"]}
+    assert check("bridge", ports["bridge"]) == 1
+    stack.start(*ports)
+    try:
+        assert [check(name, port) for name, port in ports.items()] == [0, 0]
+    finally:
+        stack.stop()
+
+
 def test_services_run_as_an_ordinary_user_who_changes_only_the_data(services: dict[str, Any]) -> None:
     assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
     for name in ("bridge", "worker", "flowdock", "prepare-bridge", "prepare-flowdock"):

@@ -232,6 +232,14 @@ def web_processes(site: Site) -> set[int]:
     return set(map(int, found.stdout.split()))
 
 
+@pytest.mark.parametrize("host", [BRIDGE, FLOWDOCK])
+def test_probes_are_answered_and_metrics_stay_inside(site: Site, host: str) -> None:
+    assert site.nginx.curl(f"https://{host}/healthz").status == 200
+    ready = site.nginx.curl(f"https://{host}/readyz")
+    assert ready.status == 200, ready.body
+    assert site.nginx.curl(f"https://{host}/metrics").status == 403
+
+
 class Recorder:
     """An upstream that records what it receives, and answers each request."""
 

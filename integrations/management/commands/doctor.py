@@ -14,9 +14,9 @@ from integrations.diagnosis import Level, diagnose
 
 class Command(BaseCommand):
     help = (
-        "Check settings, files, database, migrations, keys, clock, deliveries and Flowdock, and print a line for each, "
-        "with what to do. It changes nothing. Run it as the user of the web servers, with their settings. Exit codes: "
-        "0: no problem, perhaps warnings; 1: at least one problem; 2: wrong arguments."
+        "Check settings, files, database, migrations, keys, clock, workers, deliveries and Flowdock, and print a line "
+        "for each, with what to do. It changes nothing. Run it as the user of the web servers, with their settings. "
+        "Exit codes: 0: no problem, perhaps warnings; 1: at least one problem; 2: wrong arguments."
     )
     requires_system_checks = ()  # their messages are printed with the others
 

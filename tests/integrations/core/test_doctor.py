@@ -7,21 +7,24 @@ import io
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
+import responses
 import time_machine
 from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from integrations.models import Delivery, Event, Integration
+from integrations.models import Delivery, Event, Integration, Worker
+from integrations.workers import Heartbeat
 
-from .conftest import API
 from .test_webhooks import failing
 
+TOKENS = "https://flowdock.test/oauth/token"
 HEALTHY = {
     "BRIDGE_URL": "https://bridge.test",
     "SECRET_KEY": "only-for-this-test-0123456789-abcdefghijklmnopqrstuvwxyz",
@@ -33,13 +36,21 @@ HEALTHY = {
 
 
 @pytest.fixture
+def flowdock() -> Iterator[responses.RequestsMock]:
+    """Flowdock knows the bridge."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        mock.post(TOKENS, status=400, json={"error": "invalid_grant"})
+        yield mock
+
+
+@pytest.fixture
 def installation(db, flowdock, settings, tmp_path) -> Path:
     """An installation without problems; its DATA_DIR."""
     for name, value in HEALTHY.items():
         setattr(settings, name, value)
     settings.DATA_DIR = tmp_path / "data"
     settings.DATA_DIR.mkdir(mode=0o700)
-    flowdock.mock.post(f"{API}/oauth/token", status=400, json={"error": "invalid_grant"})
+    Heartbeat("machine:1").beat(is_breaker_open=False)
     return Path(settings.DATA_DIR)
 
 
@@ -62,7 +73,9 @@ def test_installation_without_problems_is_ok(installation, integration):
     found = doctor()
 
     assert {subject: level for subject, (level, _) in found.items()} == {
-        **dict.fromkeys(["settings", "files", "database", "migrations", "keys", "deliveries", "Flowdock"], "ok"),
+        **dict.fromkeys(
+            ["settings", "files", "database", "migrations", "keys", "workers", "deliveries", "Flowdock"], "ok"
+        ),
         **(dict.fromkeys(["clock", "notifications"], "ok") if connection.vendor == "postgresql" else {}),
         "static files": "warning",  # nothing is collected for tests
     }
@@ -137,7 +150,7 @@ def test_database_of_a_newer_version_is_a_warning(installation):
     ],
 )
 def test_flowdock_that_does_not_know_the_bridge_or_does_not_answer_is_a_problem(installation, flowdock, answer, says):
-    flowdock.mock.upsert("POST", f"{API}/oauth/token", status=answer[0], json=answer[1])
+    flowdock.upsert("POST", TOKENS, status=answer[0], json=answer[1])
 
     level, text = doctor(code=1)["Flowdock"]
 
@@ -146,7 +159,7 @@ def test_flowdock_that_does_not_know_the_bridge_or_does_not_answer_is_a_problem(
 
 
 def test_flowdock_that_cannot_be_reached_is_a_problem(installation, flowdock):
-    flowdock.mock.upsert("POST", f"{API}/oauth/token", body=requests.ConnectTimeout())
+    flowdock.upsert("POST", TOKENS, body=requests.ConnectTimeout())
 
     assert "could not be reached" in doctor(code=1)["Flowdock"][1]
 
@@ -176,6 +189,22 @@ def test_delivery_that_nobody_makes_is_a_problem(installation, integration: Inte
 
     assert level == "problem"
     assert "Check that a worker runs" in text
+
+
+def test_no_heartbeat_of_a_worker_is_a_warning(installation):
+    Worker.objects.all().delete()
+
+    level, text = doctor()["workers"]
+
+    assert (level, "manage.py worker" in text) == ("warning", True)
+
+
+def test_worker_that_waits_for_flowdock_is_a_warning(installation):
+    Heartbeat("machine:2").beat(is_breaker_open=True)
+
+    level, text = doctor()["workers"]
+
+    assert (level, text.startswith("machine:2 sends only probes")) == ("warning", True)
 
 
 def test_event_that_nobody_decides_is_a_problem(installation, integration: Integration):
