@@ -23,7 +23,12 @@ HEAD = """# Measurements
 `make bench` measures the bridge beside the least that could do the same, both in turns in one run, and writes this
 file and `results.json`. Everything shares the machine: load generator, receiver, database and what is measured.
 Figures are medians of the rounds. A ratio is the median of the rounds' ratios, followed by the lowest and the highest
-of them. Machines differ, so compare ratios, not rates.
+of them. Machines differ, so compare ratios, not rates. A load far above 0 means that other work ran too: then a
+ratio of a single round is within a factor of two or three.
+
+`python -m bench accept` measures one part: accept, deliver, latency, growth, celery, posting or server. `--help` lists
+the options, such as `--seconds` and `--rounds`. `CELERY=1 make bench` also measures a Celery task for each event, for
+which it installs Celery into `build/`. `python -m bench.profile_accept` shows where the CPU time of an accept goes.
 """
 
 
