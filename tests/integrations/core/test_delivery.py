@@ -23,6 +23,7 @@ from integrations.delivery.attempts import TOKEN_REFUSED
 from integrations.delivery.claims import lease_length
 from integrations.delivery.dispatcher import Dispatcher
 from integrations.models import Delivery, Event, Integration
+from integrations.workers import Heartbeat
 
 from .conftest import issue
 
@@ -622,11 +623,20 @@ def test_claim_of_a_killed_worker_is_posted_again_with_the_same_uuids(send, inte
     assert not Delivery.objects.pending().exists()
 
 
+@pytest.fixture
+def _no_heartbeat(monkeypatch) -> None:
+    """A worker says every ten seconds that it works; that is not counted."""
+    monkeypatch.setattr(Heartbeat, "beat", lambda self, *, is_breaker_open: None)
+    monkeypatch.setattr(Heartbeat, "end", lambda self: None)
+
+
+@pytest.mark.usefixtures("_no_heartbeat")
 def test_empty_outbox_takes_two_queries(integration, flowdock, django_assert_num_queries):
     with django_assert_num_queries(2):  # what awaits a decision, and what is due
         deliver()
 
 
+@pytest.mark.usefixtures("_no_heartbeat")
 def test_one_message_takes_two_short_transactions(send, integration, flowdock, django_assert_max_num_queries):
     send(integration.origin, issue())
 

@@ -76,6 +76,7 @@ def test_webhook_request_is_answered_503_while_its_origin_stays_locked(send, int
     told = connection.get_connection_params()
     address = {name: told[name] for name in ("host", "port", "user", "password", "dbname") if told.get(name)}
 
+    transactions.limit_statements(None, connection=connection)  # as web processes do when they connect
     with psycopg.connect(**address) as other:
         other.execute("SELECT 1 FROM integrations_origin FOR UPDATE")
         # So that the test ends also where nothing else does.
@@ -88,4 +89,7 @@ def test_webhook_request_is_answered_503_while_its_origin_stays_locked(send, int
     assert took < 10
     assert "lock timeout" in caplog.text
     assert not Event.objects.exists()
+    with connection.cursor() as cursor:
+        cursor.execute("RESET lock_timeout")
+        cursor.execute("RESET statement_timeout")
     assert send(integration.origin, issue()).status_code == 202
