@@ -11,7 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable
 
-from .attempts import Attempt, backoff
+from .attempts import Attempt, Outcome, backoff
 from .breaker import Breaker
 from .claims import Claim
 from .fair_share import SLOW, FairShare
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 AHEAD = 2  # claims that wait for each sender, so that it does not wait for the database
 MAX_WAIT = 3.0  # seconds; a claim that found no sender by then is given back, for other workers
+UNTIL_RECORDED = 1.0  # seconds
 LONG_HOLD = 5.0  # seconds; what is held back for so long is also postponed in the database
 
 
@@ -198,6 +199,9 @@ class Traffic:
         if attempt.is_rate_limited:
             hold = backoff(attempt).total_seconds()
             self.fair_share.hold(integration, hold)
+        elif attempt.outcome in {Outcome.REFUSED, Outcome.SOURCE_REMOVED}:
+            # The others of this integration would be refused too. Recording this attempt postpones or drops them.
+            self.fair_share.hold(integration, UNTIL_RECORDED)
         elif attempt.has_no_usable_answer:
             hold = self.fair_share.record_failure(integration, attempt.delivery.thread_id, seconds)
         elif attempt.status is not None:
