@@ -110,7 +110,12 @@ def test_streams_take_a_part_of_the_time_only_and_miss_nothing(monkeypatch):
     def new_messages(flow_id, after, user_ids):
         return [(number, b"%d\r\n" % number) for number in posted if number > after][: store.PAGE], {1}
 
+    async def at_once(function, *arguments):
+        return function(*arguments)
+
     monkeypatch.setattr(store, "new_flow_messages", new_messages)
+    # Not in a thread that other tests have left connected to the database, which is not for this test.
+    monkeypatch.setattr(feed, "in_thread", at_once)
 
     async def run():
         flow_id = uuid4()
@@ -125,8 +130,9 @@ def test_streams_take_a_part_of_the_time_only_and_miss_nothing(monkeypatch):
             await asyncio.sleep(0.002)
         lasted = time.perf_counter() - began
         share = busy / lasted
-        while channel.positions[key] < 300:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            while channel.positions[key] < 300:
+                await asyncio.sleep(0.01)
         return share, streams
 
     share, streams = asyncio.run(run())
