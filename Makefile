@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint audit format bench lock browser
+.PHONY: help run demo test lint audit format bench lock browser soak
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -32,6 +32,9 @@ test: $(VENV)/.for-run ## run the tests
 
 browser: $(VENV)/.for-ci ## test the pages in headless Chromium; screenshots go to artifacts/
 	$(PYTEST) tests/browser -p no:django -p no:randomly
+
+soak: $(VENV)/.for-run ## kill processes and database connections under load (SOAK=minutes; TEST_POSTGRESQL_URL=... adds PostgreSQL)
+	$(PYTEST) tests/faults -p no:django -p no:randomly -s
 
 lint: $(VENV)/.for-ci ## check style, types, import rules and the settings for production
 	$(BIN)/ruff check .
